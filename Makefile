@@ -1,0 +1,44 @@
+# Two commands for a new machine: `make demo` and `make test`. Both set up what they need.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8000
+# Half of a test run waits for processes and sockets, so more workers than cores pay off a little.
+WORKERS ?= auto
+
+.PHONY: demo test lint setup bench serve clean
+
+demo: $(VENV)/.demo
+	$(BIN)/phospho demo --port $(PORT)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+setup: $(VENV)/.dev
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/client.py
+
+serve: $(VENV)/.demo
+	$(BIN)/phospho serve --port $(PORT)
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@PYTHON="$(PYTHON)" sh .ci/make-venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' --group dev
+	@touch $@ $(VENV)/.demo
