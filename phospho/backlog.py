@@ -1,0 +1,283 @@
+"""The bounded queue between the app's threads and the sender, and the count of what became of it.
+
+Everything is settled in the order in which it was put, so one number says how far delivery is.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+# About ten minutes of 150 interactions a second while a server is down ...
+MAX_ITEMS = 100_000
+
+# ... as long as they are small: the app's memory is not ours.
+MAX_BYTES = 64 * 1024 * 1024
+
+# A request this large is answered in well under a second; larger ones are slow to repeat.
+MAX_BATCH_ITEMS = 100
+MAX_BATCH_BYTES = 1024 * 1024
+
+_WAKING_LENGTHS = frozenset({1, MAX_BATCH_ITEMS})
+
+
+class Item(NamedTuple):
+    """Something to deliver: an interaction's record, or the body of a feedback.
+
+    Args:
+        size: About how many bytes it takes.
+        body: What is sent; nobody else holds it.
+        task_id: The interaction a feedback is about; None for an interaction itself.
+    """
+
+    size: int
+    body: dict[str, Any]
+    task_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What became of everything logged, since `init`, in this process.
+
+    `logged` is the sum of `sent`, `queued`, `spooled`, `not_sampled` and the values of `dropped`,
+    except for reasons that start with `feedback`.
+
+    Args:
+        logged: Interactions passed to `log`.
+        sent: Interactions the server acknowledged.
+        queued: Interactions waiting, or under way.
+        spooled: Interactions on disk; always 0 in this version.
+        dropped: How many were given up, by reason.
+        not_sampled: Interactions left out by `sample_rate`.
+        last_error: Why the last request failed; None where the last one succeeded.
+    """
+
+    logged: int = 0
+    sent: int = 0
+    queued: int = 0
+    spooled: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    not_sampled: int = 0
+    last_error: str | None = None
+
+
+class _Flush:
+    """Somebody waits until everything up to a number is settled."""
+
+    __slots__ = ("is_lost", "target")
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.is_lost = False
+
+
+class Backlog:
+    """A first-in first-out queue; the oldest give way when it is full.
+
+    The lock is reentrant: a signal handler, or a `__del__`, may log while this thread is logging.
+    """
+
+    def __init__(self, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._lock = threading.RLock()
+        self._work = threading.Condition(self._lock)
+        self._progress = threading.Condition(self._lock)
+        self._waiting: deque[Item] = deque()
+        self._taken: deque[Item] = deque()
+        self._bytes = 0
+        self._put = 0
+        # The number of the oldest item under way; items are numbered from 1 as they are put.
+        self._first_taken = 1
+        self._feedback = 0
+        self._flushes: list[_Flush] = []
+        self._is_hurried = False
+        self._is_closing = False
+        self._logged = 0
+        self._sent = 0
+        self._not_sampled = 0
+        self._dropped: dict[str, int] = {}
+        self.last_error: str | None = None
+
+    def put(self, item: Item) -> int:
+        """Append an item; return how many old ones had to give way."""
+        waiting = self._waiting
+        with self._lock:
+            waiting.append(item)
+            self._put += 1
+            before = self._bytes
+            self._bytes = size = before + item.size
+            if item.task_id is None:
+                self._logged += 1
+            else:
+                self._feedback += 1
+            length = len(waiting)
+            # The sender sleeps until there is something, then until there is a full batch.
+            if length in _WAKING_LENGTHS or before < MAX_BATCH_BYTES <= size:
+                self._work.notify()
+            if length + len(self._taken) <= self._max_items and size <= self._max_bytes:
+                return 0
+            return self._make_room()
+
+    def _make_room(self) -> int:
+        count = 0
+        while self._waiting and (
+            len(self._waiting) + len(self._taken) > self._max_items or self._bytes > self._max_bytes
+        ):
+            item = self._waiting.popleft()
+            self._lose(item, "queue_full", number=self._put - len(self._waiting))
+            count += 1
+        return count
+
+    def count_unsent(self, reason: str | None) -> None:
+        """Count an interaction that is not put at all; without a reason it was not sampled."""
+        with self._lock:
+            self._logged += 1
+            if reason is None:
+                self._not_sampled += 1
+            else:
+                self._dropped[reason] = self._dropped.get(reason, 0) + 1
+
+    @property
+    def settled(self) -> int:
+        """The number up to which every item was sent or given up."""
+        return self._first_taken - 1 if self._taken else self._put - len(self._waiting)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not self._waiting and not self._taken
+
+    def await_batch(self, linger_s: float) -> bool:
+        """Block until a batch is due; False when the backlog is closing instead."""
+        with self._lock:
+            while not self._waiting:
+                if self._is_closing:
+                    return False
+                self._work.wait()
+            deadline = time.monotonic() + linger_s
+            while not self._is_due() and (left_s := deadline - time.monotonic()) > 0:
+                self._work.wait(left_s)
+            return not self._is_closing
+
+    def _is_due(self) -> bool:
+        return (
+            bool(self._flushes)
+            or self._is_closing
+            or len(self._waiting) >= MAX_BATCH_ITEMS
+            or self._bytes >= MAX_BATCH_BYTES
+        )
+
+    def pause(self, pause_s: float, *, may_hurry: bool) -> None:
+        """Block before the next attempt; a flush cuts it short once, if it may."""
+        deadline = time.monotonic() + pause_s
+        with self._lock:
+            while (left_s := deadline - time.monotonic()) > 0 and not self._is_closing:
+                if may_hurry and self._is_hurried:
+                    break
+                self._work.wait(left_s)
+            self._is_hurried = False
+
+    def take(self) -> list[Item]:
+        """Take the next batch: interactions up to the limits, or one feedback by itself."""
+        with self._lock:
+            size = count = 0
+            for item in islice(self._waiting, MAX_BATCH_ITEMS):
+                size += item.size
+                if count and (size > MAX_BATCH_BYTES or item.task_id is not None):
+                    break
+                count += 1
+                if item.task_id is not None:
+                    break
+            self._first_taken = self._put - len(self._waiting) + 1
+            batch = [self._waiting.popleft() for _ in range(count)]
+            self._taken.extend(batch)
+            return batch
+
+    def settle(self, count: int, lost: dict[int, str] | None = None) -> None:
+        """Note that the oldest `count` items under way need no more work.
+
+        Args:
+            count: How many.
+            lost: Why, for each position among them that was given up; the others were sent.
+        """
+        with self._lock:
+            for position in range(count):
+                item = self._taken.popleft()
+                self._first_taken += 1
+                if lost and position in lost:
+                    self._lose(item, lost[position], number=self._first_taken - 1)
+                    continue
+                self._forget(item)
+                self._sent += item.task_id is None
+            self._progress.notify_all()
+
+    def _lose(self, item: Item, reason: str, *, number: int) -> None:
+        self._forget(item)
+        if item.task_id is not None:
+            reason = f"feedback_{reason}"
+        self._dropped[reason] = self._dropped.get(reason, 0) + 1
+        for flush in self._flushes:
+            flush.is_lost = flush.is_lost or number <= flush.target
+
+    def _forget(self, item: Item) -> None:
+        self._bytes -= item.size
+        self._feedback -= item.task_id is not None
+
+    def begin_flush(self) -> _Flush:
+        """Ask the sender to hurry until everything put so far is settled."""
+        with self._lock:
+            flush = _Flush(self._put)
+            self._flushes.append(flush)
+            self._is_hurried = True
+            self._work.notify()
+            return flush
+
+    def await_flush(self, flush: _Flush, timeout_s: float) -> None:
+        """Block until that flush is reached, or for `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            while not self.is_reached(flush) and (left_s := deadline - time.monotonic()) > 0:
+                self._progress.wait(left_s)
+
+    def is_reached(self, flush: _Flush) -> bool:
+        """Tell whether everything the flush asked for is settled."""
+        return self.settled >= flush.target
+
+    def end_flush(self, flush: _Flush) -> bool:
+        """Stop hurrying; return whether all was settled and nothing of it lost."""
+        with self._lock:
+            self._flushes.remove(flush)
+            return self.is_reached(flush) and not flush.is_lost
+
+    def close(self) -> None:
+        """Make the sender return; what waits stays and can be taken by another one."""
+        with self._lock:
+            self._is_closing = True
+            self._work.notify()
+
+    def open(self) -> None:
+        """Let a sender work again."""
+        with self._lock:
+            self._is_closing = False
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the sender is to return."""
+        return self._is_closing
+
+    def stats(self) -> Stats:
+        """Return the counts, consistent with each other."""
+        with self._lock:
+            return Stats(
+                logged=self._logged,
+                sent=self._sent,
+                queued=len(self._waiting) + len(self._taken) - self._feedback,
+                dropped=dict(self._dropped),
+                not_sampled=self._not_sampled,
+                last_error=self.last_error,
+            )

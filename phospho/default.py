@@ -1,0 +1,211 @@
+"""The functions of `import phospho`: they work with one client, made by `init`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
+from typing import Any
+
+from phospho import guard
+from phospho.backlog import Stats
+from phospho.client import Client
+from phospho.config import refuse_what_is_not_there_yet
+from phospho.errors import ConfigurationError, PluginError
+from phospho.ids import new_id
+
+_lock = threading.RLock()
+_client: Client | None = None
+# Stands in while there are no settings: it makes records and counts them as dropped.
+_stand_in: Client | None = None
+
+
+def init(
+    api_key: str | None = None,
+    project_id: str | None = None,
+    *,
+    base_url: str | None = None,
+    version_id: str | None = None,
+    auto_log: bool = False,
+    tick: float = 0.5,
+    spool_dir: str | PathLike[str] | None = None,
+    sample_rate: float | None = None,
+    plugins: Iterable[object] = (),
+) -> None:
+    """Connect this process to a project; what is None comes from the environment.
+
+    A second call replaces the first: what is queued is sent for up to 2 seconds.
+
+    Args:
+        api_key: The key (`PHOSPHO_API_KEY`).
+        project_id: The project (`PHOSPHO_PROJECT_ID`).
+        base_url: Where the server answers (`PHOSPHO_BASE_URL`, else http://127.0.0.1:8000).
+        version_id: Which release of your app answers (`PHOSPHO_VERSION_ID`).
+        auto_log: Reserved; not available in this version.
+        tick: Seconds the sender waits for more before it sends what there is.
+        spool_dir: Reserved; not available in this version.
+        sample_rate: The share of sessions to send, 0 to 1 (`PHOSPHO_SAMPLE_RATE`, else 1).
+        plugins: Modules or objects that implement hooks of `phospho/hookspecs.py`.
+
+    Raises:
+        ConfigurationError: When a setting is missing or unusable; names argument and variable.
+        PluginError: When a plugin implements a hook that does not exist.
+    """
+    global _client
+    refuse_what_is_not_there_yet(auto_log=auto_log, spool_dir=spool_dir)
+    client = Client(
+        api_key,
+        project_id,
+        base_url=base_url,
+        version_id=version_id,
+        tick=tick,
+        sample_rate=sample_rate,
+        plugins=plugins,
+    )
+    with _lock:
+        former, _client = _client, client
+    if former is not None and not former.close():
+        guard.logger.warning(
+            "phospho.init replaced a client with %d interactions not sent. Call phospho.flush() "
+            "before the second phospho.init.",
+            former.stats().queued,
+        )
+
+
+def get_client() -> Client:
+    """Return the client of `init`; without one, that of the environment or a stand-in."""
+    return _client or _find_client()
+
+
+def _find_client() -> Client:
+    global _client, _stand_in  # noqa: PLW0603 - the one client of the process
+    with _lock:
+        if _client is not None:
+            return _client
+        try:
+            _client = Client()
+        except (ConfigurationError, PluginError) as exc:
+            guard.report_once("not_initialised", "Nothing is sent to phospho yet. %s", exc)
+        if _client is None and _stand_in is None:
+            _stand_in = Client.without_settings()
+        client = _client or _stand_in
+        assert client is not None  # noqa: S101 - for the type checker
+        return client
+
+
+def log(
+    input: Any,
+    output: Any = None,
+    *,
+    session_id: str | None = None,
+    task_id: str | None = None,
+    user_id: str | None = None,
+    version_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    flag: str | None = None,
+    created_at: Any = None,
+    raw_input: Any = None,
+    raw_output: Any = None,
+    input_to_str_function: Callable[[Any], str] | None = None,
+    output_to_str_function: Callable[[Any], str] | None = None,
+    stream: bool = False,
+    **anything: Any,
+) -> dict[str, Any]:
+    """Log an interaction: what the user said and what your app answered.
+
+    Returns at once and never raises; delivery happens in the background.
+
+    Args:
+        input: A text, or anything an extractor can read: a request with `messages`, a list of
+            messages, bytes, an object of yours.
+        output: The answer, likewise; None where there is none.
+        session_id: The conversation; a new one for each call when None.
+        task_id: Identifies the interaction; made when None. A repeated one is ignored.
+        user_id: The end user of your app.
+        version_id: Which release of your app answered.
+        metadata: Anything to keep with it, up to 256,000 characters and 20 levels.
+        flag: `success` or `failure`, where that is already known.
+        created_at: When it took place, if not now: a datetime (local, if naive) or seconds.
+        raw_input: What `input` was made from; kept beside it.
+        raw_output: What `output` was made from.
+        input_to_str_function: Reads `input`; goes before all extractors.
+        output_to_str_function: Reads `output`.
+        stream: Accepted for later; streams are not read in this version.
+        **anything: Kept as written, beside the rest.
+
+    Returns:
+        The record as it is sent, yours to change: `input`, `output`, `task_id`, `session_id`,
+        `user_id`, `metadata`, and more.
+    """
+    return (_client or _find_client()).log(
+        input,
+        output,
+        session_id=session_id,
+        task_id=task_id,
+        user_id=user_id,
+        version_id=version_id,
+        metadata=metadata,
+        flag=flag,
+        created_at=created_at,
+        raw_input=raw_input,
+        raw_output=raw_output,
+        input_to_str_function=input_to_str_function,
+        output_to_str_function=output_to_str_function,
+        stream=stream,
+        **anything,
+    )
+
+
+def flush(timeout_s: float = 10.0) -> bool:
+    """Deliver what was logged before the call; True when the server has acknowledged it all."""
+    return True if _client is None else _client.flush(timeout_s)
+
+
+def shutdown(timeout_s: float = 2.0) -> bool:
+    """Flush, then end the sender thread; a later `log` starts it again."""
+    return True if _client is None else _client.close(timeout_s)
+
+
+def stats() -> Stats:
+    """Return what became of everything logged in this process."""
+    client = _client or _stand_in
+    return Stats() if client is None else client.stats()
+
+
+def user_feedback(
+    task_id: str,
+    flag: str | None = None,
+    *,
+    notes: str | None = None,
+    source: str = "user",
+    raw_flag: Any = None,
+    raw_flag_to_flag: Callable[[Any], str] | None = None,
+) -> None:
+    """Tell whether an answer was good; delivered after what was logged before, never raises.
+
+    Args:
+        task_id: The interaction: `phospho.log(...)["task_id"]`.
+        flag: `success` or `failure`.
+        notes: The user's words.
+        source: Who says so: `user`, or another word of yours.
+        raw_flag: What a feedback widget gave, as an emoji; used when `flag` is None.
+        raw_flag_to_flag: Turns `raw_flag` into `success` or `failure`.
+    """
+    (_client or _find_client()).user_feedback(
+        task_id,
+        flag,
+        notes=notes,
+        source=source,
+        raw_flag=raw_flag,
+        raw_flag_to_flag=raw_flag_to_flag,
+    )
+
+
+def new_session() -> str:
+    """Return an id for a new conversation."""
+    return new_id("session")
+
+
+def new_task() -> str:
+    """Return an id for a new interaction."""
+    return new_id("task")

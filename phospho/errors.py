@@ -1,0 +1,57 @@
+"""Every error phospho raises on purpose.
+
+    PhosphoError
+    ├── ConfigurationError (ValueError)       a setting is missing or wrong
+    ├── MissingDependencyError (ImportError)  an optional package is not installed
+    ├── PluginError                           a plugin was refused at start-up
+    ├── DefinitionError (ValueError)          an event definition cannot be used
+    └── DetectorError                         a detector could not give its verdicts
+        └── DetectorCrashError                it raised, or answered with junk
+
+`phospho.init` and the server's commands raise these; `phospho.log` never does.
+"""
+
+from __future__ import annotations
+
+
+class PhosphoError(Exception):
+    """Base of every error phospho raises on purpose; its message says what to do next."""
+
+
+class ConfigurationError(PhosphoError, ValueError):
+    """A setting is missing or wrong."""
+
+
+class MissingDependencyError(PhosphoError, ImportError):
+    """An optional package is needed and not installed.
+
+    Args:
+        package: The package as it is called on PyPI.
+        extra: The extra of phospho that brings it.
+    """
+
+    def __init__(self, package: str, *, extra: str) -> None:
+        super().__init__(
+            f"This needs {package}. Install it with: pip install 'phospho[{extra}]'", name=package
+        )
+        self.package = package
+        self.extra = extra
+
+
+class PluginError(PhosphoError):
+    """A plugin was refused: a misspelt hook, a wrong argument name, or a name used twice."""
+
+
+class DefinitionError(PhosphoError, ValueError):
+    """An event definition cannot be used as it is, for example because its pattern is invalid."""
+
+
+class DetectorError(PhosphoError):
+    """A detector could not give its verdicts; the message becomes the reason shown in Settings."""
+
+
+class DetectorCrashError(DetectorError):
+    """A detector raised something of its own, or its answer could not be used.
+
+    One interaction of the batch may be the cause, so it is worth trying the others without it.
+    """

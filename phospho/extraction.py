@@ -1,0 +1,76 @@
+"""Ask the extractor plugins what text and facts a logged value holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from phospho.models import Side
+    from phospho.plugins import Plugins
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What an extractor read out of a value.
+
+    Args:
+        text: What the user said, or saw.
+        model: Name of the model.
+        usage: Token counts: `prompt_tokens`, `completion_tokens`, `total_tokens`.
+        system_prompt: Instructions the app gave to the model.
+        finish_reason: Why the model stopped, in the vendor's word.
+        tool_calls: One `{"name": str, "arguments": str}` for each call the model asked for.
+        extra: Further facts; they become metadata.
+    """
+
+    text: str
+    model: str | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
+    system_prompt: str | None = None
+    finish_reason: str | None = None
+    tool_calls: Sequence[Mapping[str, str]] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+_HOOKS = {"input": "phospho_extract_input", "output": "phospho_extract_output"}
+
+
+def extract(value: object, side: Side, plugins: Plugins) -> Extracted | None:
+    """Return the first usable answer of the plugins, or None where none has one.
+
+    Args:
+        value: What was logged; it is handed to the plugins untouched.
+        side: Whether it is what the user said or what the app answered.
+        plugins: Asked in their order: the user's, those of packages, the built-in ones.
+    """
+    answer = plugins.first(_HOOKS[side], accept, value=value)
+    return answer if isinstance(answer, Extracted) else None
+
+
+def accept(answer: object) -> Extracted:
+    """Return an answer in its full form.
+
+    Raises:
+        TypeError: When it is neither text nor an `Extracted` of the right types.
+    """
+    if isinstance(answer, str):
+        return Extracted(text=answer)
+    if not isinstance(answer, Extracted):
+        raise TypeError(f"returned {type(answer).__name__}, not a str or phospho.Extracted")
+    for name, kind in _KINDS.items():
+        if not isinstance(getattr(answer, name), kind):
+            raise TypeError(f"returned an Extracted whose {name} is not {kind}")
+    return answer
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "text": str,
+    "model": (str, type(None)),
+    "usage": Mapping,
+    "system_prompt": (str, type(None)),
+    "finish_reason": (str, type(None)),
+    "tool_calls": (list, tuple),
+    "extra": Mapping,
+}

@@ -1,0 +1,28 @@
+"""Reads a field of a dict or of an object alike, and only if it has the expected type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def get(value: Any, name: str) -> Any:
+    """Return a dict's item or an object's attribute, or None where it cannot be read."""
+    try:
+        if isinstance(value, Mapping):
+            return value.get(name)
+        return getattr(value, name, None)
+    except Exception:  # noqa: BLE001 - a stranger's `__getattr__` must not cost the extractor
+        return None
+
+
+def get_text(value: Any, name: str) -> str | None:
+    """Return a field that is text, or None."""
+    found = get(value, name)
+    return found if isinstance(found, str) else None
+
+
+def get_list(value: Any, name: str) -> list[Any]:
+    """Return a field that is a list or tuple, or an empty list."""
+    found = get(value, name)
+    return list(found) if isinstance(found, (list, tuple)) else []

@@ -1,0 +1,43 @@
+"""Read text out of anything else: scalars as they are, the rest as JSON of its fields.
+
+Registered first, so asked last. An object's repr, with its address, is never shown as text.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from phospho import snapshot
+from phospho.extraction import Extracted
+from phospho.hookspecs import hookimpl
+
+
+@hookimpl
+def phospho_extract_input(value: Any) -> Extracted | str:
+    """Return a text for any value."""
+    return _read(value)
+
+
+@hookimpl
+def phospho_extract_output(value: Any) -> Extracted | str:
+    """Return a text for any value."""
+    return _read(value)
+
+
+def _read(value: Any) -> Extracted | str:
+    if value is None:
+        return ""
+    copied = snapshot.take(value, snapshot.MAX_TEXT_CHARS).value
+    if isinstance(copied, (bool, int, float)):
+        return str(copied)
+    if _is_container(value):
+        return json.dumps(copied, ensure_ascii=False)
+    if isinstance(copied, str):
+        return copied
+    text = snapshot.own_text(value) or json.dumps(copied, ensure_ascii=False)
+    return Extracted(text=text, extra={"extractor": "fallback"})
+
+
+def _is_container(value: Any) -> bool:
+    return issubclass(type(value), (dict, list, tuple, set, frozenset))

@@ -1,0 +1,114 @@
+"""Never raise into the host app: run a step, report each problem once, go on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+logger = logging.getLogger("phospho")
+
+# Distinct problems remembered as reported; memory must not grow with the host's bugs.
+_MAX_REMEMBERED = 1000
+
+_reported: set[str] = set()
+# Reentrant: a signal handler may report while this thread does.
+_lock = threading.RLock()
+_raise_under_test = False
+
+
+def report_once(key: str, message: str, *args: object, exc: BaseException | None = None) -> None:
+    """Warn on the `phospho` logger the first time `key` is seen; stay silent afterwards.
+
+    Args:
+        key: What makes two problems the same one, for example the hook and the plugin's name.
+        message: A `%`-style format; ends with what to do next.
+        *args: The values for `message`.
+        exc: The exception to name; its traceback is shown at DEBUG level only.
+    """
+    with _lock:
+        if key in _reported or len(_reported) >= _MAX_REMEMBERED:
+            return
+        _reported.add(key)
+    try:
+        logger.warning(message, *args)
+        if exc is not None:
+            logger.debug("Where it came from:", exc_info=exc)
+    except Exception:  # noqa: BLE001, S110 - the host's own log handler failed: nowhere to report
+        pass
+
+
+def forget_reports() -> None:
+    """Make every problem reportable again."""
+    with _lock:
+        _reported.clear()
+
+
+def raise_under_test(*, enabled: bool) -> None:
+    """Let guarded steps raise instead of reporting, so that a test suite sees its own mistakes."""
+    global _raise_under_test  # noqa: PLW0603 - one switch for the process, set by tests
+    _raise_under_test = enabled
+
+
+def report_failure(step: str, exc: Exception) -> None:
+    """Report once that a step of ours failed; under test, raise it again instead.
+
+    Args:
+        step: What was being done, as the words after "could not"; also the key of the report.
+        exc: What went wrong.
+    """
+    if _raise_under_test:
+        raise exc
+    report_once(
+        f"{step}:{type(exc).__name__}",
+        "phospho could not %s: %s (%s). Your app is not affected.",
+        step,
+        _words(exc),
+        type(exc).__name__,
+        exc=exc,
+    )
+
+
+def _words(exc: BaseException) -> str:
+    """Return an exception's message; a host's exception may be unable to say it."""
+    try:
+        return str(exc)
+    except Exception:  # noqa: BLE001 - see above
+        return "no message"
+
+
+def renew_lock() -> None:
+    """Take a new lock in a forked child: another thread may have held the old one."""
+    global _lock  # noqa: PLW0603 - one lock for the process
+    _lock = threading.RLock()
+
+
+class guarded:  # noqa: N801 - reads as a statement: `with guarded("log"):`
+    """Context manager that swallows `Exception` (never `BaseException`) and reports it once.
+
+    Args:
+        step: What was being done, as the words after "could not"; also the key of the report.
+    """
+
+    __slots__ = ("_step",)
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+
+    def __enter__(self) -> None:
+        """Start the guarded step."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Swallow and report an `Exception`; let everything else through."""
+        if not isinstance(exc, Exception):
+            return False
+        report_failure(self._step, exc)
+        return True

@@ -1,0 +1,98 @@
+"""Every extension point of phospho. Write a plugin by implementing any of these.
+
+A plugin is a module, or an object, with functions named as below and marked with
+`phospho.hookimpl`. Hand it to `phospho.init(plugins=[...])`, or let a package declare it under
+the entry-point group `phospho`; the server finds it there too.
+
+An implementation that raises, answers with something unusable, or takes longer than a second
+costs its own answer only: it is counted, reported once on the `phospho` logger, and switched off
+after five failures in a row. Implementations name only the arguments they use. Later registered
+plugins are asked first, the built-in ones last; `wrapper=True` is not supported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from phospho.detectors import Detector, Embedder
+    from phospho.extraction import Extracted
+    from phospho.models import Detection, EventDefinition, Interaction
+
+PROJECT = "phospho"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec(firstresult=True)
+def phospho_extract_input(value: Any) -> Extracted | str | None:
+    """Return what the user said in `value`, or None if this value is not yours.
+
+    Called once for each logged interaction whose input is not a `str`, on the caller's thread:
+    do no I/O here. The first answer that is not None wins.
+
+    Args:
+        value: What the caller passed to `phospho.log(input=...)`, untouched. Do not change it.
+    """
+
+
+@hookspec(firstresult=True)
+def phospho_extract_output(value: Any) -> Extracted | str | None:
+    """Return the text a user saw of `value`, or None if this value is not yours.
+
+    Called once for each logged interaction whose output is not a `str`, on the caller's thread:
+    do no I/O here. The first answer that is not None wins.
+
+    Args:
+        value: What the caller passed to `phospho.log(output=...)`, untouched. Do not change it.
+    """
+
+
+@hookspec
+def phospho_before_send(interaction: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the interaction to send, changed or not, or None to drop it.
+
+    Called for each record before it is queued, on the caller's thread: do no I/O here.
+    Implementations form a chain, each receives what the one before it returned.
+
+    Args:
+        interaction: The record as it will be sent, a JSON-safe dict of your own: `input`,
+            `output`, `task_id`, `session_id`, `user_id`, `metadata` and what else was logged.
+    """
+
+
+@hookspec
+def phospho_register_detectors() -> Sequence[Detector]:
+    """Return the detectors this plugin brings; each name must be unique.
+
+    Called once when a server or worker, or `phospho detect`, starts.
+    """
+
+
+@hookspec
+def phospho_register_embedders() -> Sequence[Embedder]:
+    """Return the embedders this plugin brings; each id must be unique.
+
+    Called once when a server or worker, or `phospho detect`, starts. The embedder registered
+    last is the one the `semantic` detector uses.
+    """
+
+
+@hookspec
+def phospho_event_detected(
+    event: Detection, interaction: Interaction, definition: EventDefinition
+) -> None:
+    """Take note that an event occurred: send a message, open a ticket.
+
+    Called by the worker after the detection is committed, at least once for each event. If an
+    implementation raises, the call is repeated later with growing pauses.
+
+    Args:
+        event: The positive detection, with its score and evidence.
+        interaction: The interaction in which it occurred.
+        definition: The definition it answers.
+    """

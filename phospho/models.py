@@ -1,0 +1,119 @@
+"""The values that travel between app, server, detectors and plugins. All are frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Side = Literal["input", "output"]
+"""Which text of an interaction: `input` is the user's message, `output` the assistant's."""
+
+Scope = Literal["auto", "user_message", "assistant_message", "interaction"]
+"""Where to look. `auto` reads the side out of the description ("The user ...")."""
+
+Flag = Literal["success", "failure"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interaction(_Value):
+    """One message of a user and the app's answer to it.
+
+    `created_at_ms` is UTC milliseconds. `output` is None where the app has not answered.
+    """
+
+    task_id: str
+    session_id: str
+    input: str
+    output: str | None = None
+    created_at_ms: int = 0
+    user_id: str | None = None
+    version_id: str | None = None
+    flag: Flag | None = None
+    metadata: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Turn(_Value):
+    """An interaction with the earlier ones of its session, oldest first."""
+
+    interaction: Interaction
+    history: Sequence[Interaction] = ()
+
+
+class Example(_Value):
+    """An interaction in which an event occurred, given to show what is meant."""
+
+    input: str = ""
+    output: str = ""
+
+
+class EventDefinition(_Value):
+    """What to look for.
+
+    Args:
+        id: Identifies the definition; detections carry it.
+        version: Grows by one with each edit.
+        name: Short name, unique in its project, as in `stop_request`.
+        description: Plain English, best with "the user" and "the assistant".
+        scope: Which messages to look at.
+        detector: Name of the detector that decides; `auto` chooses one.
+        keywords: Words or phrases that mean the event occurred; any one suffices.
+        pattern: Regular expression (RE2 syntax) that means the event occurred.
+        examples: Interactions in which the event occurred.
+        settings: Further settings, for detectors of plugins.
+    """
+
+    id: str
+    name: str
+    description: str
+    version: int = 1
+    scope: Scope = "auto"
+    detector: str = "auto"
+    keywords: tuple[str, ...] = ()
+    pattern: str | None = None
+    examples: tuple[Example, ...] = ()
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+
+    @field_validator("keywords", mode="after")
+    @classmethod
+    def _drop_empty_keywords(cls, keywords: tuple[str, ...]) -> tuple[str, ...]:
+        """An empty keyword would match every text."""
+        return tuple(stripped for word in keywords if (stripped := word.strip()))
+
+
+class Evidence(_Value):
+    """Why a detector said yes.
+
+    Args:
+        side: The message the quote stands in.
+        quote: Words that occur in that message, letter for letter; empty if none can be named.
+        reason: A short phrase for people: 'contains "refund"', 'close to "thank you so much"'.
+    """
+
+    side: Side
+    quote: str = ""
+    reason: str = ""
+
+
+class Detection(_Value):
+    """One verdict for one event definition on one interaction.
+
+    Args:
+        event_id: The `EventDefinition.id`.
+        task_id: The `Interaction.task_id`.
+        detected: Whether the event occurred.
+        score: How sure, 0 to 1; a probability where the detector is calibrated.
+        evidence: Why, for a positive verdict.
+        detector: Name of the detector that decided; filled in by the caller when empty.
+    """
+
+    event_id: str
+    task_id: str
+    detected: bool
+    score: float = Field(ge=0.0, le=1.0)
+    evidence: Evidence | None = None
+    detector: str = ""

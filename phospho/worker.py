@@ -1,0 +1,292 @@
+"""One background thread that delivers a backlog, whatever the server and the process do to it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from phospho import guard, lifecycle
+from phospho.backlog import Backlog, Item, Stats
+
+if TYPE_CHECKING:
+    from phospho.config import Settings
+    from phospho.transport import Answer, Transport
+
+# After a failure of the network or the server; doubled each time, with full jitter.
+FIRST_PAUSE_S = 0.5
+MAX_PAUSE_S = 30.0
+
+# After a refusal, which somebody has to repair; doubled each time.
+FIRST_REFUSED_PAUSE_S = 1.0
+MAX_REFUSED_PAUSE_S = 60.0
+
+# A feedback can overtake its interaction when that comes from another process. It holds up what
+# follows, so it may not try for long: about 4 seconds.
+MAX_FEEDBACK_TRIES = 4
+
+# One line a minute tells of a full queue without filling the host's log.
+DROP_WARNING_INTERVAL_S = 60.0
+
+
+class Worker:
+    """Delivers what is put, in order, from a thread that starts with the first item.
+
+    Args:
+        settings: Where to send, with which key, and how long to wait for more.
+        backlog: Where items wait; by default one of its own.
+    """
+
+    def __init__(self, settings: Settings, backlog: Backlog | None = None) -> None:
+        self._settings = settings
+        self._backlog = backlog or Backlog()
+        self._start_lock = threading.RLock()
+        # Held during an attempt: a thread that ends and its successor may meet.
+        self._turn_lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._transport: Transport | None = None
+        # The batch under way, in the pieces that rejections have cut it into.
+        self._pieces: deque[list[Item]] = deque()
+        self._failures = 0
+        self._feedback_tries = 0
+        self._next_drop_warning = 0.0
+        self.sending_thread: int | None = None
+        lifecycle.watch(self)
+
+    @property
+    def base_url(self) -> str:
+        """Where this worker sends."""
+        return self._settings.base_url
+
+    def put(self, item: Item) -> None:
+        """Hand over an item; returns at once."""
+        dropped = self._backlog.put(item)
+        if self._thread is None or lifecycle.exit_deadline is not None:
+            self._start()
+        if dropped:
+            self._warn_of_drops()
+
+    def count_unsent(self, reason: str | None) -> None:
+        """Count an interaction that will not be sent; without a reason it was not sampled."""
+        self._backlog.count_unsent(reason)
+
+    def stats(self) -> Stats:
+        """Return what became of everything so far."""
+        return self._backlog.stats()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Deliver what was put before; True when the server has acknowledged all of it."""
+        if threading.get_ident() == self.sending_thread:
+            return False
+        if self._backlog.is_empty:
+            return True
+        flush = self._backlog.begin_flush()
+        try:
+            if self._is_running():
+                self._backlog.await_flush(flush, timeout_s)
+            else:
+                self._deliver_here(time.monotonic() + timeout_s, until=flush.target)
+        finally:
+            is_all_sent = self._backlog.end_flush(flush)
+        return is_all_sent
+
+    def close(self, timeout_s: float) -> bool:
+        """Flush, then end the thread; a later `put` starts another one."""
+        deadline = time.monotonic() + timeout_s
+        is_all_sent = self.flush(timeout_s)
+        with self._start_lock:
+            thread, self._thread = self._thread, None
+            self._backlog.close()
+        if thread is None:
+            self._close_transport()
+        elif thread is not threading.current_thread():
+            # A request under way ends within its own limit; nobody has to wait for that.
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return is_all_sent
+
+    def start_afresh(self) -> None:
+        """Become new in a forked child: what waits is the parent's to send."""
+        inherited = self._transport
+        self.__init__(self._settings)  # type: ignore[misc]
+        # Kept, not closed: closing could say goodbye on the parent's connection.
+        self._inherited = inherited
+
+    def _is_running(self) -> bool:
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
+    def _start(self) -> None:
+        with self._start_lock:
+            if self._thread is None:
+                lifecycle.watch_child()
+                self._backlog.open()
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._backlog,), name=lifecycle.SENDER_NAME, daemon=True
+                )
+                try:
+                    self._thread.start()
+                except RuntimeError:
+                    # The interpreter is ending, or the system has no thread left.
+                    self._thread = None
+        left_s = lifecycle.seconds_left_of_exit()
+        if left_s is not None:
+            # The exit's own flush has been; nothing else would wait for this item.
+            self.flush(left_s)
+
+    def _run(self, backlog: Backlog) -> None:
+        me = threading.current_thread()
+        while not backlog.is_closing:
+            try:
+                if self._pieces or backlog.await_batch(self._settings.tick_s):
+                    pause_s, may_hurry = self._turn()
+                    if pause_s:
+                        backlog.pause(pause_s, may_hurry=may_hurry)
+            except Exception as exc:  # noqa: BLE001 - this thread outlives any mistake of ours
+                guard.report_failure("deliver what was logged", exc)
+                backlog.pause(FIRST_PAUSE_S, may_hurry=False)
+            if self._thread is not me:
+                break
+        self._close_transport()
+
+    def _close_transport(self) -> None:
+        with self._turn_lock:
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                transport.close()
+
+    def _deliver_here(self, deadline: float, until: int) -> None:
+        """Deliver from the caller's thread, where there is no other."""
+        while self._backlog.settled < until and (left_s := deadline - time.monotonic()) > 0:
+            pause_s, _ = self._turn(left_s)
+            self._backlog.pause(min(pause_s, deadline - time.monotonic()), may_hurry=True)
+
+    def _turn(self, timeout_s: float | None = None) -> tuple[float, bool]:
+        """Make one attempt; return how long to pause, and whether a flush may cut that short."""
+        with self._turn_lock:
+            self.sending_thread = threading.get_ident()
+            try:
+                if not self._pieces and (batch := self._backlog.take()):
+                    self._pieces.append(batch)
+                if not self._pieces:
+                    return 0.0, True
+                batch = self._pieces[0]
+                return self._conclude(batch, self._send(batch, timeout_s))
+            finally:
+                self.sending_thread = None
+
+    def _send(self, batch: list[Item], timeout_s: float | None) -> Answer:
+        with lifecycle.loading:
+            from phospho import transport
+
+            if self._transport is None:
+                self._transport = transport.Transport(self._settings)
+        limit_s = transport.REQUEST_TIMEOUT_S
+        return self._transport.send(
+            batch, limit_s if timeout_s is None else min(limit_s, timeout_s)
+        )
+
+    def _conclude(self, batch: list[Item], answer: Answer) -> tuple[float, bool]:
+        from phospho.transport import Verdict
+
+        self._backlog.last_error = answer.reason or None
+        if answer.verdict is Verdict.SENT:
+            self._failures = 0
+            self._report_errors(answer.errors)
+            self._settle(dict.fromkeys(answer.errors or (), "refused_by_server"))
+            return 0.0, True
+        if answer.verdict in {Verdict.REJECTED, Verdict.TOO_LARGE}:
+            self._halve(batch, answer)
+            return 0.0, True
+        if answer.verdict is Verdict.UNKNOWN_TASK:
+            self._feedback_tries += 1
+            if self._feedback_tries >= MAX_FEEDBACK_TRIES:
+                self._give_up("unknown_task", answer)
+                return 0.0, True
+        return self._keep(answer, is_refused=answer.verdict is Verdict.REFUSED)
+
+    def _keep(self, answer: Answer, *, is_refused: bool) -> tuple[float, bool]:
+        """Return how long to wait until the same batch is tried again."""
+        self._failures += 1
+        (self._report_refusal if is_refused else self._report_outage)(answer.reason)
+        if answer.retry_after_s is not None:
+            return answer.retry_after_s, False
+        doubled = 2.0 ** min(self._failures - 1, 16)
+        if is_refused:
+            return min(FIRST_REFUSED_PAUSE_S * doubled, MAX_REFUSED_PAUSE_S), True
+        return min(FIRST_PAUSE_S * doubled, MAX_PAUSE_S) * _chance(), True
+
+    def _halve(self, batch: list[Item], answer: Answer) -> None:
+        """Cut the batch in two, so that the one item at fault is found and alone is given up."""
+        from phospho.transport import Verdict
+
+        if len(batch) == 1:
+            self._give_up(
+                "too_large" if answer.verdict is Verdict.TOO_LARGE else "rejected", answer
+            )
+            return
+        middle = len(batch) // 2
+        self._pieces[0] = batch[middle:]
+        self._pieces.appendleft(batch[:middle])
+
+    def _give_up(self, reason: str, answer: Answer) -> None:
+        task_id = self._pieces[0][0].task_id or self._pieces[0][0].body.get("task_id")
+        guard.report_once(
+            f"give_up:{reason}",
+            "phospho gave up %s: the server answered %s. Others like it are only counted: see "
+            "phospho.stats().dropped.",
+            task_id,
+            answer.reason,
+        )
+        self._settle({0: reason})
+
+    def _settle(self, lost: dict[int, str]) -> None:
+        self._feedback_tries = 0
+        self._backlog.settle(len(self._pieces.popleft()), lost)
+
+    def _report_errors(self, errors: dict[int, str] | None) -> None:
+        for reason in (errors or {}).values():
+            guard.report_once(
+                f"refused_by_server:{reason[:80]}",
+                "The phospho server did not take an interaction: %s. Others like it are only "
+                "counted: see phospho.stats().dropped.",
+                reason[:300],
+            )
+
+    def _report_refusal(self, reason: str) -> None:
+        guard.report_once(
+            f"refused:{self.base_url}:{reason}",
+            "The phospho server at %s refuses what is logged: %s. It is kept, and sent once this "
+            "is repaired. Check PHOSPHO_API_KEY (401), PHOSPHO_PROJECT_ID (403, 404) and "
+            "PHOSPHO_BASE_URL.",
+            self.base_url,
+            reason,
+        )
+
+    def _report_outage(self, reason: str) -> None:
+        guard.report_once(
+            f"outage:{self.base_url}",
+            "phospho cannot deliver to %s now: %s. What is logged is kept and sent when the server "
+            "answers. Start one with `phospho serve`, or check PHOSPHO_BASE_URL.",
+            self.base_url,
+            reason,
+        )
+
+    def _warn_of_drops(self) -> None:
+        now = time.monotonic()
+        if now < self._next_drop_warning:
+            return
+        self._next_drop_warning = now + DROP_WARNING_INTERVAL_S
+        guard.logger.warning(
+            "phospho's queue is full: the oldest interactions are given up, %d so far. Last "
+            "answer of %s: %s. Check that the server is up and fast enough.",
+            self.stats().dropped.get("queue_full", 0),
+            self.base_url,
+            self.stats().last_error or "none yet",
+        )
+
+
+def _chance() -> float:
+    """Return a number from 0 to 1 without touching the host's `random` state."""
+    return int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF

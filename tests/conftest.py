@@ -1,0 +1,66 @@
+"""Fixtures for tests of the SDK: a loopback server, clients with quick pauses, clean globals."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phospho import Client, default, guard, worker
+from tests.loopback import Loopback, serve_phospho
+
+ClientFactory = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def clean_process(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Start each test without settings, without a client, and with nothing reported yet."""
+    if "server" in request.node.path.relative_to(Path(__file__).parent).parts:
+        yield
+        return
+    for name in [name for name in os.environ if name.startswith("PHOSPHO_")]:
+        monkeypatch.delenv(name)
+    guard.forget_reports()
+    yield
+    if default._client is not None:
+        default._client.close(0.2)
+    default._client = default._stand_in = None
+    guard.forget_reports()
+
+
+@pytest.fixture
+def loopback() -> Iterator[Loopback]:
+    with serve_phospho() as server:
+        yield server
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make pauses a hundred times shorter."""
+    for name in ("FIRST_PAUSE_S", "MAX_PAUSE_S", "FIRST_REFUSED_PAUSE_S", "MAX_REFUSED_PAUSE_S"):
+        monkeypatch.setattr(worker, name, getattr(worker, name) / 100)
+
+
+@pytest.fixture
+def make_client(loopback: Loopback) -> Iterator[ClientFactory]:
+    clients: list[Client] = []
+
+    def make(**settings: Any) -> Client:
+        settings = {"base_url": loopback.url, "tick": 0.01, **settings}
+        clients.append(Client("key", "proj", **settings))
+        return clients[-1]
+
+    yield make
+    loopback.released.set()
+    for client in clients:
+        client.close(0.5)
+
+
+@pytest.fixture
+def client(make_client: ClientFactory) -> Client:
+    return make_client()

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phospho.extractors.messages import phospho_extract_input, phospho_extract_output
+
+USER = {"role": "user", "content": "hello"}
+SYSTEM = {"role": "system", "content": "be kind"}
+CALL = {"id": "1", "type": "function", "function": {"name": "book", "arguments": '{"to":"PAR"}'}}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param([USER], "hello", id="list"),
+        pytest.param((SYSTEM, USER), "hello", id="tuple"),
+        pytest.param({"messages": [SYSTEM, USER]}, "hello", id="request"),
+        pytest.param(USER, "hello", id="one-message"),
+        pytest.param([types.SimpleNamespace(role="human", content="hi")], "hi", id="objects"),
+        pytest.param(
+            [USER, {"role": "assistant", "content": "x"}, {"role": "tool", "content": "y"}],
+            "hello",
+            id="tool-result-last",
+        ),
+        pytest.param(
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "what"},
+                        {"type": "image_url", "image_url": {"url": "data:..."}},
+                        {"type": "input_text", "text": "is this?"},
+                        "really",
+                    ],
+                }
+            ],
+            "what\nis this?\nreally",
+            id="parts",
+        ),
+        pytest.param([{"role": "user", "content": None}], "", id="no-content"),
+        pytest.param([SYSTEM], "be kind", id="system-only"),
+        pytest.param([{"role": "narrator", "content": "once"}, SYSTEM], "once", id="odd-role"),
+        pytest.param({"question": "why?", "k": 3}, "why?", id="by-name"),
+        pytest.param({"input": [USER]}, "hello", id="messages-by-name"),
+    ],
+)
+def test_the_input_is_what_the_user_said(value: Any, text: str) -> None:
+    read = phospho_extract_input(value)
+    assert read is not None
+    assert read.text == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param([USER, {"role": "assistant", "content": "yes"}], "yes", id="list"),
+        pytest.param({"role": "assistant", "content": "yes"}, "yes", id="one-message"),
+        pytest.param({"role": "assistant", "refusal": "I can't."}, "I can't.", id="refusal"),
+        pytest.param(
+            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            'book({"to":"PAR"})',
+            id="tool-call",
+        ),
+        pytest.param(
+            {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
+            "f({})",
+            id="old-function-call",
+        ),
+        pytest.param([USER, SYSTEM], "", id="no-answer"),
+        pytest.param({"answer": "42"}, "42", id="by-name"),
+        pytest.param({"message": {"role": "assistant", "content": "x"}}, "x", id="message-inside"),
+    ],
+)
+def test_the_output_is_what_the_app_answered(value: Any, text: str) -> None:
+    if isinstance(value, dict) and "function_call" in value:
+        value = {**value, "content": None}
+    read = phospho_extract_output(value)
+    assert read is not None
+    assert read.text == text
+
+
+@pytest.mark.parametrize("value", [7, [], [1], ["a"], {}, {"messages": "no"}, {"role": "user"}])
+def test_other_values_are_left_to_others(value: Any) -> None:
+    assert phospho_extract_input(value) is None
+    assert phospho_extract_output(value) is None
+
+
+def test_facts_stand_beside_the_text() -> None:
+    image = {"role": "user", "content": [{"type": "image_url"}, {"type": "image_url"}]}
+    read = phospho_extract_input({
+        "messages": [SYSTEM, {"role": "developer", "content": "be brief"}, image, USER,
+                     {"role": "tool", "content": "r"}],
+        "model": "m",
+    })  # fmt: skip
+    assert read is not None
+    assert (read.model, read.system_prompt) == ("m", "be kind\nbe brief")
+    assert read.extra == {"attachments": {"image_url": 2}, "tool_results": 1}
+    own = phospho_extract_input({"messages": [USER], "system": [{"type": "text", "text": "s"}]})
+    assert own is not None
+    assert own.system_prompt == "s"
+
+
+junk = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3) | st.sampled_from(["user", "assistant"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["role", "content", "messages", "type", "text", "tool_calls", "function"]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=25,
+)
+
+
+@given(junk)
+def test_no_shape_raises(value: Any) -> None:
+    phospho_extract_input(value)
+    phospho_extract_output(value)

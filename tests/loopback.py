@@ -1,0 +1,213 @@
+"""Real HTTP servers on ephemeral ports: a phospho server that can be told to fail, and OpenAI's."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server does with one request."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"{}"
+    misbehaviour: str = ""  # "hang", "trickle_body", "trickle_headers", "reset", "truncate"
+    is_stored: bool | None = None  # by default what is answered with 2xx
+
+
+@dataclass(frozen=True)
+class Request:
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    size: int
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = self.body.get("batched_log_events", [])
+        return events
+
+
+class Loopback:
+    """What arrived, and what the next answers are; `decide` goes before `replies`."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.stored: list[Request] = []
+        self.replies: deque[Reply] = deque()
+        self.decide: Callable[[Request], Reply | None] = lambda request: None
+        self.connections = 0
+        self.released = threading.Event()
+        self.lock = threading.Lock()
+        self.url = ""
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """All interactions that were acknowledged, in the order of arrival."""
+        return [event for request in list(self.stored) for event in request.events]
+
+    @property
+    def feedback(self) -> list[Request]:
+        return [request for request in list(self.stored) if "human-eval" in request.path]
+
+    def answer(self, request: Request) -> Reply:
+        with self.lock:
+            self.requests.append(request)
+            reply = self.decide(request)
+            if reply is None:
+                reply = self.replies.popleft() if self.replies else Reply()
+            is_stored = 200 <= reply.status < 300 and not reply.misbehaviour
+            if is_stored if reply.is_stored is None else reply.is_stored:
+                self.stored.append(request)
+            return reply
+
+    def wait_for(self, what: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not what():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.005)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, *args: object) -> None:
+        """Clients of these tests leave in the middle of things."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    loopback: Loopback
+
+    def setup(self) -> None:
+        super().setup()
+        self.loopback.connections += 1
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        request = Request(self.path, dict(self.headers), json.loads(raw), len(raw))
+        reply = self.loopback.answer(request)
+        if reply.misbehaviour in {"hang", "reset"}:
+            self._break_off(after_s=20 if reply.misbehaviour == "hang" else 0)
+        elif reply.misbehaviour == "trickle_headers":
+            self._trickle(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1000)
+        else:
+            self._send(reply)
+
+    def _break_off(self, after_s: float) -> None:
+        self.loopback.released.wait(after_s)
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close_connection = True
+
+    def _send(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        missing = 100 if reply.misbehaviour else 0
+        self.send_header("Content-Length", str(len(reply.body) + missing))
+        self.end_headers()
+        if reply.misbehaviour == "trickle_body":
+            self._trickle(b" " * 100)
+            return
+        self.wfile.write(reply.body)
+        self.close_connection = self.close_connection or reply.misbehaviour == "truncate"
+
+    def _trickle(self, content: bytes) -> None:
+        self.close_connection = True
+        for byte in content:
+            self.wfile.write(bytes([byte]))
+            if self.loopback.released.wait(0.05):
+                return
+
+    def log_message(self, *args: object) -> None:
+        """Stay quiet."""
+
+
+@contextmanager
+def serve(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[str]:
+    """Serve in a thread; yields the base URL."""
+    server = _Server(("127.0.0.1", port), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def serve_phospho(port: int = 0) -> Iterator[Loopback]:
+    loopback = Loopback()
+    with serve(type("Handler", (_Handler,), {"loopback": loopback}), port) as url:
+        loopback.url = url
+        try:
+            yield loopback
+        finally:
+            loopback.released.set()
+
+
+def free_port() -> int:
+    """Return a port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class _OpenAI(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    answer = "Qubits harness quantum physics for faster, more powerful computation."
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert self.path.endswith("/chat/completions")
+        body = json.dumps(completion(self.answer, model=request["model"])).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Stay quiet."""
+
+
+def completion(content: str | None, *, model: str = "gpt-x", **message: Any) -> dict[str, Any]:
+    """Return a chat completion as OpenAI's API sends it."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1795423617,
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": content, **message},
+            }
+        ],
+        "usage": {"prompt_tokens": 21, "completion_tokens": 6, "total_tokens": 27},
+    }
+
+
+@contextmanager
+def serve_openai(answer: str = _OpenAI.answer) -> Iterator[str]:
+    """Serve `/v1/chat/completions`; yields the `base_url` for `openai.OpenAI`."""
+    with serve(type("OpenAI", (_OpenAI,), {"answer": answer})) as url:
+        yield f"{url}/v1"

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import phospho
+from phospho import plugins
+from phospho.errors import PluginError
+from phospho.plugins import EXTRACTORS, Plugins
+from tests.conftest import ClientFactory
+from tests.loopback import Loopback
+
+
+class Reply:
+    def __init__(self, body: str) -> None:
+        self.body = body
+
+
+def plugin(name: str = "mine", **hooks: Callable[..., Any]) -> types.ModuleType:
+    """Return a module whose functions implement hooks."""
+    module = types.ModuleType(name)
+    for hook, function in hooks.items():
+        setattr(module, hook, phospho.hookimpl(function))
+    return module
+
+
+def read_reply(value: Any) -> Any:
+    return value.body if isinstance(value, Reply) else None
+
+
+def test_an_extractor_of_three_lines_wins_over_the_built_in_ones(
+    make_client: ClientFactory, loopback: Loopback
+) -> None:
+    client = make_client(plugins=[plugin(phospho_extract_output=read_reply)])
+    record = client.log("i", Reply("how can I help?"))
+    assert record["output"] == "how can I help?"
+    assert record["raw_output_type_name"] == "Reply"
+    assert client.log("i", {"answer": "other"})["output"] == "other"
+
+
+def test_an_extractor_may_tell_facts(make_client: ClientFactory) -> None:
+    facts = phospho.Extracted(
+        text="t", model="m", usage={"total_tokens": 3}, finish_reason="stop",
+        tool_calls=[{"name": "f", "arguments": "{}"}], extra={"source": "plugin", "kept": "no"},
+    )  # fmt: skip
+    client = make_client(plugins=[plugin(phospho_extract_output=lambda value: facts)])
+    record = client.log("i", Reply(""), metadata={"kept": "yes"})
+    assert (record["output"], record["model"], record["total_tokens"]) == ("t", "m", 3)
+    assert record["tool_calls"] == [{"name": "f", "arguments": "{}"}]
+    assert record["metadata"] == {"source": "plugin", "kept": "yes"}
+
+
+JUNK: dict[str, Callable[[Any], Any]] = {
+    "raises": lambda value: 1 / 0,
+    "a-number": lambda value: 7,
+    "a-class": lambda value: phospho.Extracted,
+    "text-of-bytes": lambda value: phospho.Extracted(text=b"x"),  # type: ignore[arg-type]
+    "usage-of-text": lambda value: phospho.Extracted(text="x", usage="many"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_a_bad_plugin_costs_its_own_answer_only(
+    name: str, make_client: ClientFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = plugin("bad", phospho_extract_output=JUNK[name])
+    client = make_client(plugins=[plugin("good", phospho_extract_output=read_reply), bad])
+    for _ in range(7):
+        assert client.log("i", Reply("fine"))["output"] == "fine"
+    assert len(caplog.records) == 1
+    assert "PHOSPHO_DISABLE_PLUGINS=bad" in caplog.text
+    report = {report.name: report for report in client._plugins.reports()}
+    assert report["bad"].failures == 5
+    assert report["bad"].switched_off == ("phospho_extract_output",)
+    assert report["good"].failures == 0
+
+
+def test_a_slow_plugin_is_switched_off(
+    make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "MAX_CALL_S", -1.0)
+    client = make_client(plugins=[plugin("slow", phospho_extract_output=read_reply)])
+    assert client.log("i", Reply("once"))["output"] == "once"
+    assert client._plugins.reports()[-1].failures == 1
+
+
+def test_before_send_forms_a_chain(make_client: ClientFactory, loopback: Loopback) -> None:
+    def redact(interaction: dict[str, Any]) -> dict[str, Any]:
+        return {**interaction, "input": interaction["input"].replace("4111", "****")}
+
+    def enrich(interaction: dict[str, Any]) -> dict[str, Any]:
+        interaction["metadata"] = {"region": "eu", "odd": {1, 2}, "text": "a\ud800"}
+        return interaction
+
+    client = make_client(
+        plugins=[
+            plugin("redact", phospho_before_send=redact),
+            plugin("enrich", phospho_before_send=enrich),
+        ]
+    )
+    record = client.log("card 4111")
+    assert client.flush()
+    assert loopback.events == [record]
+    assert record["input"] == "card ****"
+    assert record["metadata"]["region"] == "eu"
+
+
+def test_before_send_may_drop(make_client: ClientFactory, loopback: Loopback) -> None:
+    client = make_client(plugins=[plugin(phospho_before_send=lambda interaction: None)])
+    assert client.log("i")["input"] == "i"
+    assert client.flush()
+    assert client.stats().dropped == {"before_send": 1}
+    assert loopback.events == []
+
+
+def test_a_before_send_that_fails_changes_nothing(make_client: ClientFactory) -> None:
+    client = make_client(
+        plugins=[
+            plugin("raises", phospho_before_send=lambda interaction: interaction["nothing"]),
+            plugin("junk", phospho_before_send=lambda interaction: "text"),
+        ]
+    )
+    assert client.log("i", "o")["output"] == "o"
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    [
+        pytest.param({"phospho_extract_inputs": lambda value: None}, id="misspelt"),
+        pytest.param({"phospho_extract_input": lambda text: None}, id="wrong-argument"),
+    ],
+)
+def test_a_plugin_that_would_never_be_called_is_refused(hooks: dict[str, Any]) -> None:
+    with pytest.raises(PluginError, match="mine"):
+        phospho.init("key", "proj", plugins=[plugin(**hooks)])
+
+
+def test_a_wrapper_is_refused() -> None:
+    module = types.ModuleType("mine")
+    module.phospho_extract_input = phospho.hookimpl(wrapper=True)(  # type: ignore[attr-defined]
+        lambda value: (yield)
+    )
+    with pytest.raises(PluginError, match="wrapper"):
+        Plugins([module], built_in=EXTRACTORS)
+
+
+def test_two_plugins_of_one_name_are_refused() -> None:
+    with pytest.raises(PluginError, match="Two phospho plugins"):
+        Plugins([plugin(), plugin()], built_in=EXTRACTORS)
+
+
+class EntryPoint:
+    name = "theirs"
+    dist = types.SimpleNamespace(version="1.2")
+
+    def __init__(self, load: Callable[[], object]) -> None:
+        self.load = load
+
+
+def test_installed_packages_bring_plugins(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load_broken() -> object:
+        raise ImportError("half installed")
+
+    broken = EntryPoint(load_broken)
+    broken.name = "broken"
+    good = EntryPoint(lambda: plugin(phospho_extract_output=read_reply))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken, good])
+    reports = {report.name: report for report in Plugins(built_in=EXTRACTORS).reports()}
+    assert reports["theirs"].version == "1.2"
+    assert reports["theirs"].hooks == ("phospho_extract_output",)
+    assert "broken" not in reports
+    assert "half installed" in caplog.text
+
+
+@pytest.mark.parametrize("names", ["theirs", "other, theirs", "all", "1"])
+def test_installed_plugins_can_be_left_out(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry_point = EntryPoint(lambda: plugin(phospho_extract_output=read_reply))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry_point])
+    monkeypatch.setenv("PHOSPHO_DISABLE_PLUGINS", names)
+    assert [r.name for r in Plugins(built_in=EXTRACTORS).reports()] == list(EXTRACTORS)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+import phospho
+from tests.loopback import Loopback, completion
+
+
+@pytest.fixture(autouse=True)
+def initialised(loopback: Loopback) -> None:
+    phospho.init("key", "proj", base_url=loopback.url, tick=0.01)
+
+
+def logged(loopback: Loopback) -> dict[str, Any]:
+    assert phospho.flush()
+    [event] = loopback.events
+    return event
+
+
+def test_a_call_is_logged_with_its_answer(loopback: Loopback) -> None:
+    @phospho.wrap
+    def answer(question: str) -> str:
+        """Answer."""
+        return question.upper()
+
+    assert answer("hello") == "HELLO"
+    event = logged(loopback)
+    assert (event["input"], event["output"]) == ("hello", "HELLO")
+    assert event["metadata"]["latency_ms"] >= 0
+    assert "status" not in event
+    assert (answer.__name__, answer.__doc__) == ("answer", "Answer.")
+
+
+def test_a_coroutine_function_stays_one(loopback: Loopback) -> None:
+    @phospho.wrap(user_id="u", metadata={"a": 1}, channel="web")
+    async def answer(question: str, *, temperature: float) -> str:
+        await asyncio.sleep(0.02)
+        return "yes"
+
+    assert inspect.iscoroutinefunction(answer)
+    assert asyncio.run(answer("hello", temperature=0.5)) == "yes"
+    event = logged(loopback)
+    assert (event["input"], event["output"], event["user_id"]) == ("hello", "yes", "u")
+    assert event["raw_input"] == {"question": "hello", "temperature": 0.5}
+    assert event["metadata"]["a"] == 1
+    assert event["metadata"]["latency_ms"] >= 15
+    assert event["channel"] == "web"
+
+
+def test_a_function_like_openais_is_read_like_a_request(loopback: Loopback) -> None:
+    def create(**kwargs: Any) -> dict[str, Any]:
+        kwargs["messages"].append({"role": "user", "content": "changed meanwhile"})
+        return completion("yes")
+
+    messages = [{"role": "system", "content": "be kind"}, {"role": "user", "content": "hello"}]
+    phospho.wrap(create)(messages=messages, model="m", temperature=0)
+    event = logged(loopback)
+    assert (event["input"], event["output"]) == ("hello", "yes")
+    assert (event["system_prompt"], event["total_tokens"]) == ("be kind", 27)
+    assert len(event["raw_input"]["messages"]) == 2
+
+
+def test_parameters_may_be_called_input_and_output(loopback: Loopback) -> None:
+    @phospho.wrap(session_id="s", input="ignored")
+    def translate(input: str, output: str = "fr") -> str:
+        return f"{input} in {output}"
+
+    assert translate(input="hello") == "hello in fr"
+    event = logged(loopback)
+    assert (event["input"], event["output"], event["session_id"]) == ("hello", "hello in fr", "s")
+
+
+class Bot:
+    @phospho.wrap
+    def method(self, question: str) -> str:
+        return "method"
+
+    @phospho.wrap
+    @classmethod
+    def of_class(cls, question: str) -> str:
+        return "class"
+
+    @phospho.wrap
+    @staticmethod
+    def static(question: str) -> str:
+        return "static"
+
+    async def __call__(self, question: str) -> str:
+        return "object"
+
+
+@pytest.mark.parametrize(
+    ("call", "output"),
+    [(Bot().method, "method"), (Bot.of_class, "class"), (Bot.static, "static")],
+)
+def test_methods_are_logged_without_their_owner(call: Any, output: str, loopback: Loopback) -> None:
+    assert call("hello") == output
+    event = logged(loopback)
+    assert (event["input"], event["output"], event["raw_input"]) == ("hello", output, None)
+
+
+def test_objects_and_partials_can_be_wrapped(loopback: Loopback) -> None:
+    assert asyncio.run(phospho.wrap(Bot())("hello")) == "object"
+    assert phospho.wrap(functools.partial(pow, 2))(3) == 8
+    assert phospho.wrap(dict.fromkeys)(["a"]) == {"a": None}
+    assert phospho.flush()
+    assert [event["output"] for event in loopback.events] == ["object", "8", '{"a": null}']
+
+
+def test_an_exception_is_logged_and_raised_untouched(loopback: Loopback) -> None:
+    mistake = ValueError("no: seats")
+
+    @phospho.wrap
+    def book(city: str) -> str:
+        raise mistake
+
+    with pytest.raises(ValueError, match="seats") as caught:
+        book("Paris")
+    assert caught.value is mistake
+    event = logged(loopback)
+    assert (event["input"], event["output"], event["status"]) == ("Paris", None, "error")
+    assert event["error"] == {"type": "ValueError", "message": "no: seats"}
+
+
+def test_a_cancelled_call_is_not_a_failure(loopback: Loopback) -> None:
+    @phospho.wrap
+    async def answer(question: str) -> str:
+        await asyncio.sleep(10)
+        return "late"
+
+    async def main() -> None:
+        await asyncio.wait_for(answer("hello"), 0.01)
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(main())
+    assert logged(loopback)["status"] == "cancelled"
+
+
+def test_a_wrong_call_raises_what_it_always_raised(loopback: Loopback) -> None:
+    def answer(question: str) -> str:
+        return question
+
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        phospho.wrap(answer)()  # type: ignore[call-arg]
+    assert logged(loopback)["status"] == "error"
+
+
+def test_streams_pass_through_and_are_reported_once(
+    loopback: Loopback, caplog: pytest.LogCaptureFixture
+) -> None:
+    @phospho.wrap(stream=True)
+    def tokens(question: str) -> Iterator[str]:
+        yield from ["a", "b"]
+
+    @phospho.wrap
+    async def later(question: str) -> AsyncIterator[str]:
+        yield "c"
+
+    async def collect() -> list[str]:
+        return [token async for token in later("hello")]
+
+    assert list(tokens("hello")) == list(tokens("hello")) == ["a", "b"]
+    assert asyncio.run(collect()) == ["c"]
+    assert [r.getMessage()[:40] for r in caplog.records if "streams" in r.getMessage()] != []
+    assert len(caplog.records) == 2
+    assert phospho.flush()
+    assert loopback.events == []
+
+
+def test_options_for_streams_are_not_silently_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    phospho.wrap(print, stop=lambda token: True)
+    assert "stop" in caplog.text
+
+
+def test_what_is_not_a_function_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    assert phospho.wrap(7) == 7  # type: ignore[call-overload]
+    assert "not a function" in caplog.text
+
+
+def test_a_mistake_of_ours_does_not_cost_the_call(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("phospho.wrapping._passed", lambda *args: 1 / 0)
+    assert phospho.wrap(str.upper)("hello") == "HELLO"
+    assert "could not read the arguments" in caplog.text
