@@ -1,0 +1,51 @@
+"""Detectors decide whether an event occurred; one module per method.
+
+This module holds the two protocols a plugin may implement.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from phospho.models import Detection, EventDefinition, Turn
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Judges a batch of turns against all event definitions routed to it.
+
+    A whole batch is handed over so that one embedding pass, or one model call, serves all.
+    """
+
+    name: str
+
+    def detect(
+        self, batch: Sequence[Turn], events: Sequence[EventDefinition]
+    ) -> Sequence[Detection]:
+        """Return one detection for each pair of turn and definition, in any order.
+
+        Raises:
+            DetectorError: When no verdict can be given now; the work is kept and tried again.
+        """
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into vectors whose dot product says how close their meanings are.
+
+    `id` names model and version and is stored with every score; `dim` is the vectors' length.
+    """
+
+    id: str
+    dim: int
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return one vector of unit length for each text, shape `(len(texts), dim)`."""
+        ...

@@ -1,0 +1,59 @@
+"""The `auto` detector: wording goes to `rules`, meaning to `semantic`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from phospho.detectors.description import read, sides_of
+from phospho.detectors.rules import explain_rules, has_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from phospho.detectors import Detector
+    from phospho.models import Detection, EventDefinition, Turn
+
+_SIDE_WORDS = {
+    ("input",): "messages of the user",
+    ("output",): "messages of the assistant",
+    ("input", "output"): "messages of either side",
+}
+
+
+class AutoDetector:
+    """Hands each definition to the detector that suits it; detections carry that one's name."""
+
+    name = "auto"
+
+    def __init__(self, *, rules: Detector, semantic: Detector) -> None:
+        self._by_name = {"rules": rules, "semantic": semantic}
+
+    def detect(self, batch: Sequence[Turn], events: Sequence[EventDefinition]) -> list[Detection]:
+        """Return one detection for each pair of turn and definition."""
+        found: list[Detection] = []
+        for name, detector in self._by_name.items():
+            routed = [event for event in events if chosen(event) == name]
+            if routed:
+                found += detector.detect(batch, routed)
+        return found
+
+
+def chosen(definition: EventDefinition) -> str:
+    """Return the name of the detector that decides: what `auto` chose, or the one asked for."""
+    if definition.detector != "auto":
+        return definition.detector
+    return "rules" if has_rules(definition) else "semantic"
+
+
+def explain(definition: EventDefinition) -> str:
+    """Say in plain English how a definition was understood, for Settings."""
+    name = chosen(definition)
+    if name == "rules":
+        return explain_rules(definition)
+    if name != "semantic":
+        return f"is decided by the detector {name!r}"
+    sides = sides_of(definition)
+    goal = read(definition.description, side=sides[0]).goal
+    shown = len(definition.examples)
+    like = f" and are like your {shown} example{'s' if shown != 1 else ''}" if shown else ""
+    return f'looks for {_SIDE_WORDS[sides]} that mean "{goal}"{like}'

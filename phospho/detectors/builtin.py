@@ -1,0 +1,32 @@
+"""The built-in detectors and embedder, registered through the same hooks as anybody's.
+
+Importing this module, and registering, loads no model and neither numpy nor RE2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from phospho.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from phospho.detectors import Detector, Embedder
+
+
+@hookimpl
+def phospho_register_detectors() -> list[Detector]:
+    """Bring `rules`, `semantic` and `auto`; the registry gives `semantic` its embedder."""
+    from phospho.detectors.auto import AutoDetector
+    from phospho.detectors.rules import RulesDetector
+    from phospho.detectors.semantic import SemanticDetector
+
+    rules, semantic = RulesDetector(), SemanticDetector(None)
+    return [rules, semantic, AutoDetector(rules=rules, semantic=semantic)]
+
+
+@hookimpl
+def phospho_register_embedders() -> list[Embedder]:
+    """Bring the offline encoder where its package is installed."""
+    from phospho.detectors.use_encoder import UseEncoder, is_installed
+
+    return [UseEncoder()] if is_installed() else []

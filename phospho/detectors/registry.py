@@ -1,0 +1,154 @@
+"""Collects the detectors of all plugins, and runs one so that its mistakes stay its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from phospho import guard
+from phospho.detectors import Detector, Embedder
+from phospho.detectors.auto import AutoDetector, chosen
+from phospho.detectors.semantic import SemanticDetector
+from phospho.errors import DetectorCrashError, DetectorError, PhosphoError
+from phospho.models import Detection, EventDefinition, Evidence, Turn
+from phospho.plugins import Plugins, accept_sequence_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def load_detectors(plugins: Plugins) -> dict[str, Detector]:
+    """Return every detector by its name; `semantic` uses the embedder registered last.
+
+    A name or id that another plugin has already taken is reported once and left out.
+    """
+    embedders = _unique(
+        plugins.each("phospho_register_embedders", accept_sequence_of(Embedder, unique="id")), "id"
+    )
+    detectors = _unique(
+        plugins.each("phospho_register_detectors", accept_sequence_of(Detector, unique="name")),
+        "name",
+    )
+    semantic = detectors.get("semantic")
+    if isinstance(semantic, SemanticDetector) and embedders:
+        semantic.embedder = list(embedders.values())[-1]
+    if isinstance(detectors.get("auto"), AutoDetector) and semantic and "rules" in detectors:
+        detectors["auto"] = AutoDetector(rules=detectors["rules"], semantic=semantic)
+    return detectors
+
+
+def route(
+    events: Sequence[EventDefinition], detectors: Mapping[str, Detector]
+) -> dict[str, list[EventDefinition]]:
+    """Group definitions by the name of the detector they ask for.
+
+    What `auto` would give to `rules` goes there at once, so that wording is found even where the
+    model for meaning is missing.
+
+    Raises:
+        DetectorError: When a definition asks for a detector that is not installed.
+    """
+    groups: dict[str, list[EventDefinition]] = {}
+    for event in events:
+        if event.detector not in detectors:
+            known = ", ".join(detectors)
+            raise DetectorError(
+                f"There is no detector {event.detector!r}, which {event.name!r} asks for. "
+                f"Install the plugin that brings it, or choose one of: {known}."
+            )
+        name = "rules" if chosen(event) == "rules" else event.detector
+        groups.setdefault(name, []).append(event)
+    return groups
+
+
+def run_detector(
+    detector: Detector, batch: Sequence[Turn], events: Sequence[EventDefinition]
+) -> list[Detection]:
+    """Run a detector and return one sound detection for each pair of turn and definition.
+
+    They are in the order of `batch`, then `events`; the detector's name is filled in, and a quote
+    that does not occur in the message is emptied.
+
+    Raises:
+        DetectorError: When the detector cannot give verdicts now.
+        DetectorCrashError: When it raises something else, or its answer cannot be used.
+    """
+    if not batch or not events:
+        return []
+    try:
+        answer = list(detector.detect(batch, events))
+    except PhosphoError as exc:
+        raise DetectorError(str(exc)) from exc
+    except Exception as exc:
+        raise DetectorCrashError(
+            f"The detector {detector.name!r} failed: {exc} ({type(exc).__name__}). "
+            "Fix or upgrade the plugin that brings it, or choose another detector."
+        ) from exc
+    turns = {turn.interaction.task_id: turn for turn in batch}
+    found = _by_pair(detector, answer, turns, {event.id for event in events})
+    missing = [(t, e.id) for t in turns for e in events if (t, e.id) not in found]
+    if missing:
+        raise _unusable(detector, f"gave no verdict for {missing[0]} and {len(missing) - 1} others")
+    return [
+        _tidied(found[turn.interaction.task_id, event.id], detector, turn)
+        for turn in batch
+        for event in events
+    ]
+
+
+def _by_pair(
+    detector: Detector, answer: Iterable[Any], turns: Mapping[str, Turn], event_ids: set[str]
+) -> dict[tuple[str, str], Detection]:
+    found: dict[tuple[str, str], Detection] = {}
+    for detection in answer:
+        if not isinstance(detection, Detection):
+            raise _unusable(detector, f"returned {type(detection).__name__}, not a Detection")
+        pair = (detection.task_id, detection.event_id)
+        if detection.task_id not in turns or detection.event_id not in event_ids:
+            raise _unusable(detector, f"gave a verdict nobody asked for: {pair}")
+        if pair in found:
+            raise _unusable(detector, f"gave two verdicts for {pair}")
+        found[pair] = detection
+    return found
+
+
+def _unusable(detector: Detector, what: str) -> DetectorCrashError:
+    return DetectorCrashError(
+        f"The detector {detector.name!r} {what}. It must return exactly one Detection for each "
+        "turn and definition: fix or upgrade the plugin that brings it."
+    )
+
+
+def _tidied(detection: Detection, detector: Detector, turn: Turn) -> Detection:
+    changes: dict[str, Any] = {}
+    if not detection.detector:
+        changes["detector"] = detector.name
+    evidence = detection.evidence
+    if evidence and evidence.quote and not _occurs(evidence, turn):
+        changes["evidence"] = evidence.model_copy(update={"quote": ""})
+    return detection.model_copy(update=changes) if changes else detection
+
+
+def _occurs(evidence: Evidence, turn: Turn) -> bool:
+    interaction = turn.interaction
+    text = interaction.input if evidence.side == "input" else interaction.output
+    return evidence.quote in (text or "")
+
+
+def _unique(answers: Sequence[tuple[str, Sequence[Any]]], attribute: str) -> dict[str, Any]:
+    """Key what all plugins brought by its name or id; the first one keeps a name."""
+    kept: dict[str, Any] = {}
+    for plugin, items in answers:
+        for item in items:
+            key = getattr(item, attribute)
+            if key in kept:
+                guard.report_once(
+                    f"duplicate:{attribute}:{key}",
+                    "The phospho plugin %r brings %r, a %s that is already taken; it is left out. "
+                    "Rename it.",
+                    plugin,
+                    key,
+                    attribute,
+                )
+            else:
+                kept[key] = item
+    return kept

@@ -1,0 +1,270 @@
+"""The `rules` detector: finds keywords, a pattern, or the wording a description states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from phospho.detectors.conditions import MAX_CHARS, Condition, find
+from phospho.detectors.description import named_side
+from phospho.detectors.wording import BOTH_SIDES, parse_wording
+from phospho.errors import DefinitionError, DetectorError, MissingDependencyError
+from phospho.models import Detection, EventDefinition, Evidence, Side, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# What a form can show; beyond it somebody pasted a document.
+MAX_NAME_CHARS = 100
+MAX_DESCRIPTION_CHARS = 2_000
+MAX_KEYWORDS = 500
+MAX_KEYWORD_CHARS = 200
+MAX_PATTERN_CHARS = 2_000
+
+# RE2 compiles a pattern into at most this much memory, then refuses it.
+_MAX_PATTERN_MEMORY = 8 << 20
+
+_MAX_QUOTE_CHARS = 300
+_SIDE_WORDS: dict[tuple[Side, ...], str] = {
+    ("input",): "the user's message",
+    ("output",): "the assistant's message",
+    BOTH_SIDES: "either message",
+}
+
+
+class RulesDetector:
+    """Looks for exact wording; needs no model, and is certain: scores are 0 or 1."""
+
+    name = "rules"
+
+    def detect(self, batch: Sequence[Turn], events: Sequence[EventDefinition]) -> list[Detection]:
+        """Return one detection for each pair of turn and definition.
+
+        Raises:
+            DetectorError: When a definition has no wording to look for, or its pattern is invalid.
+            MissingDependencyError: When a pattern is given and google-re2 is not installed.
+        """
+        for event in events:
+            if not has_rules(event):
+                raise DetectorError(f"{_no_wording(event)} ({event.name!r})")
+        return [
+            Detection(
+                event_id=event.id,
+                task_id=turn.interaction.task_id,
+                detected=evidence is not None,
+                score=0.0 if evidence is None else 1.0,
+                evidence=evidence,
+                detector=self.name,
+            )
+            for turn in batch
+            for event in events
+            for evidence in (_evidence(turn, event),)
+        ]
+
+
+def has_rules(definition: EventDefinition) -> bool:
+    """Tell whether a definition gives keywords, a pattern, or states wording."""
+    return bool(definition.keywords or definition.pattern or parse_wording(definition.description))
+
+
+def check_definition(definition: EventDefinition) -> None:
+    """Refuse a definition that could never work; called before one is stored.
+
+    Raises:
+        DefinitionError: With a message that says what is wrong and what to do.
+        MissingDependencyError: When a pattern is given and google-re2 is not installed.
+    """
+    _check_text("name", definition.name, MAX_NAME_CHARS)
+    _check_text("description", definition.description, MAX_DESCRIPTION_CHARS)
+    if len(definition.keywords) > MAX_KEYWORDS:
+        raise DefinitionError(f"There are more than {MAX_KEYWORDS} keywords. Use fewer.")
+    for keyword in definition.keywords:
+        _check_text("keyword", keyword, MAX_KEYWORD_CHARS)
+    if definition.pattern is not None:
+        _check_text("pattern", definition.pattern, MAX_PATTERN_CHARS)
+        if compile_pattern(definition.pattern).search(""):
+            raise DefinitionError(
+                "The pattern matches an empty text, so it would find the event everywhere. "
+                "Ask for at least one character, for example with + instead of *."
+            )
+    if definition.detector == "rules" and not has_rules(definition):
+        raise DefinitionError(_no_wording(definition))
+
+
+def explain_rules(definition: EventDefinition) -> str:
+    """Say in plain English what `rules` looks for."""
+    where = _SIDE_WORDS[_rule_sides(definition)]
+    parts = []
+    if definition.keywords:
+        several = "the keyword" if len(definition.keywords) == 1 else "any of the keywords"
+        parts.append(f"{several} {_listed(definition.keywords, 'or')} in {where}")
+    if definition.pattern:
+        parts.append(f"the pattern {definition.pattern} in {where} (upper and lower case differ)")
+    if parts:
+        return f"looks for {', or '.join(parts)}"
+    condition = _scoped(definition)
+    return _explain_condition(condition) if condition else _no_wording(definition)
+
+
+@lru_cache(maxsize=1_000)
+def compile_pattern(pattern: str) -> Any:
+    """Return a compiled RE2 pattern, which searches in linear time.
+
+    Raises:
+        DefinitionError: When the pattern is invalid.
+        MissingDependencyError: When google-re2 is not installed.
+    """
+    try:
+        import re2
+    except ImportError as exc:
+        raise MissingDependencyError("google-re2", extra="server") from exc
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MAX_PATTERN_MEMORY
+    try:
+        return re2.compile(_encodable(pattern), options=options)
+    except re2.error as exc:
+        reason = exc.args[0] if exc.args else exc
+        if isinstance(reason, bytes):
+            reason = reason.decode("utf-8", "replace")
+        raise DefinitionError(
+            f"The pattern {pattern!r} is not a valid regular expression: {reason}. Patterns have "
+            "RE2 syntax, without look-around and back-references. Put \\ before a character that "
+            "is meant literally, or use keywords."
+        ) from exc
+
+
+def _evidence(turn: Turn, event: EventDefinition) -> Evidence | None:
+    """Return why the event occurred in this turn, or None if it did not."""
+    if not (event.keywords or event.pattern):
+        condition = _scoped(event)
+        return _evidence_of_condition(turn, condition) if condition else None
+    for side in _rule_sides(event):
+        text = _text(turn, side)
+        if not text:
+            continue
+        for keyword in event.keywords:
+            quote = find(Condition("contains", (side,), (keyword,)), text)
+            if quote is not None:
+                return _because(side, quote, f'contains "{keyword}"')
+        if event.pattern:
+            found = compile_pattern(event.pattern).search(_encodable(text[:MAX_CHARS]))
+            if found:
+                return _because(side, found[0], "matches the pattern")
+    return None
+
+
+def _evidence_of_condition(turn: Turn, condition: Condition) -> Evidence | None:
+    texts = [(side, _text(turn, side)) for side in condition.sides]
+    said = [(side, text) for side, text in texts if text]
+    found = [(side, quote) for side, text in said if (quote := find(condition, text)) is not None]
+    if condition.is_negated:
+        # A message that was never written is no example of wording left out.
+        return _because(said[0][0], "", _reason(condition)) if said and not found else None
+    return _because(*found[0], _reason(condition)) if found else None
+
+
+def _because(side: Side, quote: str, reason: str) -> Evidence:
+    return Evidence(side=side, quote=quote[:_MAX_QUOTE_CHARS], reason=reason)
+
+
+def _text(turn: Turn, side: Side) -> str:
+    return (turn.interaction.input if side == "input" else turn.interaction.output) or ""
+
+
+def _rule_sides(definition: EventDefinition) -> tuple[Side, ...]:
+    """Return where to look: the scope, else the side the description names, else both."""
+    if definition.scope == "interaction":
+        return BOTH_SIDES
+    if definition.scope != "auto":
+        return ("input",) if definition.scope == "user_message" else ("output",)
+    side = named_side(definition.description)
+    return (side,) if side else BOTH_SIDES
+
+
+def _scoped(definition: EventDefinition) -> Condition | None:
+    """Return the condition the description states; an explicit scope overrules its sides."""
+    condition = parse_wording(definition.description)
+    if condition is None or definition.scope == "auto":
+        return condition
+    return replace(condition, sides=_rule_sides(definition))
+
+
+_VERBS = {
+    "starts": "starts with",
+    "ends": "ends with",
+    "contains": "contains",
+    "substring": "contains",
+    "exact": "is",
+}
+_SHAPE_WORDS = {
+    "question": "a question",
+    "number": "a number",
+    "url": "a link",
+    "email": "an email address",
+    "emoji": "an emoji",
+    "exclamation": "an exclamation mark",
+    "code": "a code block",
+    "capitals": "capital letters only",
+}
+
+
+def _explain_condition(condition: Condition) -> str:
+    where = _SIDE_WORDS[condition.sides]
+    if condition.kind in {"longer", "shorter"}:
+        negation = "not " if condition.is_negated else ""
+        return f"checks that {where} is {negation}{_length(condition)}"
+    if condition.kind in _SHAPE_WORDS:
+        what, place = _SHAPE_WORDS[condition.kind], f"in {where}"
+    else:
+        what = f"the wording {_listed(condition.phrases, 'and' if condition.needs_all else 'or')}"
+        place = {
+            "starts": f"at the start of {where}",
+            "ends": f"at the end of {where}",
+            "exact": f"as the whole of {where}",
+        }.get(condition.kind, f"in {where}")
+    return f"{'checks for the absence of' if condition.is_negated else 'looks for'} {what} {place}"
+
+
+def _reason(condition: Condition) -> str:
+    if condition.kind in {"longer", "shorter"}:
+        reason = f"is {_length(condition)}"
+    elif condition.kind in _SHAPE_WORDS:
+        reason = f"contains {_SHAPE_WORDS[condition.kind]}"
+    else:
+        joint = "and" if condition.needs_all else "or"
+        wording = _listed(condition.phrases, joint, quote='"')
+        reason = f"{_VERBS[condition.kind]} {wording}"
+    return f"not: {reason}" if condition.is_negated else reason
+
+
+def _length(condition: Condition) -> str:
+    return f"{condition.kind} than {condition.amount} {condition.unit}"
+
+
+def _listed(phrases: Sequence[str], joint: str, *, quote: str = "'") -> str:
+    quoted = [f"{quote}{phrase}{quote}" for phrase in phrases]
+    if len(quoted) == 1:
+        return quoted[0]
+    return f"{', '.join(quoted[:-1])} {joint} {quoted[-1]}"
+
+
+def _check_text(what: str, text: str, limit: int) -> None:
+    if not text.strip():
+        raise DefinitionError(f"The {what} is empty. Fill it in.")
+    if len(text) > limit:
+        raise DefinitionError(f"The {what} has more than {limit:,} characters. Shorten it.")
+
+
+def _no_wording(definition: EventDefinition) -> str:
+    return (
+        f"The description {definition.description!r} states no wording to look for. Put the words "
+        "in quotes, as in: The user says 'refund'; or add keywords or a pattern; or choose the "
+        "detector auto."
+    )
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates, which RE2 cannot read."""
+    return text.encode("utf-8", "replace").decode("utf-8")
