@@ -1,0 +1,57 @@
+"""Read a JSON body from a stranger: compressed or not, within limits, never a 500."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+from flask import request
+
+from phospho_server.errors import BadRequestError, TooLargeError
+from phospho_server.limits import MAX_BODY_BYTES
+
+
+def read_object() -> dict[str, Any]:
+    """Return the request's JSON object.
+
+    Raises:
+        BadRequestError: The body is not a JSON object.
+        TooLargeError: It is larger than 32 MiB, also after decompression.
+    """
+    try:
+        value = json.loads(_read_bytes(), parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as exc:
+        reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
+        raise BadRequestError(f"The body cannot be read as JSON: {reason}.") from exc
+    if not isinstance(value, dict):
+        raise BadRequestError("The body must be a JSON object, as in {...}.")
+    return value
+
+
+def _read_bytes() -> bytes:
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding in {"", "identity"}:
+        return request.get_data(cache=False)
+    if encoding != "gzip":
+        raise BadRequestError(
+            f"The Content-Encoding {encoding[:40]!r} is not known. Send gzip, or none."
+        )
+    return _gunzip(request.get_data(cache=False))
+
+
+def _gunzip(data: bytes) -> bytes:
+    """Decompress, giving up where a bomb would go on."""
+    stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        text = stream.decompress(data, MAX_BODY_BYTES)
+    except zlib.error as exc:
+        raise BadRequestError(f"The body is not valid gzip: {exc}.") from exc
+    if stream.unconsumed_tail:
+        raise TooLargeError(
+            f"The body is larger than {MAX_BODY_BYTES // 1024**2} MiB when decompressed. "
+            "Send it in several requests."
+        )
+    if not stream.eof:
+        raise BadRequestError("The gzip body ends too early. Send it again, whole.")
+    return text

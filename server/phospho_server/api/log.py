@@ -1,0 +1,49 @@
+"""`POST /v2/log/{project_id}`: batches of interactions, stored before the answer is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+
+from phospho_server.api.body import read_object
+from phospho_server.clock import now_ms
+from phospho_server.errors import BadRequestError, InvalidError
+from phospho_server.incoming import read_interaction
+from phospho_server.security import API_KEY, access, require_project
+from phospho_server.services import services
+from phospho_server.store.interactions import add_interactions
+from phospho_server.store.rows import NewInteraction
+
+bp = Blueprint("log", __name__)
+
+
+@bp.post("/v2/log/<project_id>")
+@access(API_KEY)
+def log(project_id: str) -> ResponseReturnValue:
+    """Store a batch of interactions; the 2xx is sent after COMMIT.
+
+    Body: `{"batched_log_events": [<interaction>, ...]}`. Answer: `{"logged_events": [...]}` with
+    one entry for each, in order: `{"task_id", "session_id"}`, or `{"error_in_log"}` for one that
+    cannot be kept, which hurts none of the others.
+    """
+    require_project(project_id)
+    events = read_object().get("batched_log_events")
+    if not isinstance(events, list):
+        raise BadRequestError('The body needs a list: {"batched_log_events": [{"input": "..."}]}.')
+    received_at_ms = now_ms()
+    interactions: list[NewInteraction] = []
+    answers: list[dict[str, Any]] = []
+    for event in events:
+        try:
+            interaction = read_interaction(event, received_at_ms=received_at_ms)
+        except InvalidError as exc:
+            answers.append({"error_in_log": str(exc)})
+            continue
+        interactions.append(interaction)
+        answers.append({"task_id": interaction.task_id, "session_id": interaction.session_id})
+    if interactions:
+        services().store.write(lambda db: add_interactions(db, project_id, interactions))
+        services().on_new_work()
+    return jsonify(logged_events=answers)

@@ -1,0 +1,152 @@
+"""From numbers to the geometry of a chart; a template draws it as SVG.
+
+Everything here is pure: the same numbers give the same picture. Lengths are in the chart's own
+units, which are CSS pixels at its natural width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Room for the labels around the plot.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 12, 28
+
+_GRID_LINES = 4
+_GAP = 0.28  # of a step, between two bars
+_WIDEST_BAR = 44
+_ROUNDING = 3
+
+# Width of a character of an axis label, and the room between two labels.
+_CHARACTER, _LABEL_GAP = 6.4, 18
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A label on an axis, at a position along it."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One value: its outline, the column that reacts to the pointer, and what it says."""
+
+    path: str
+    left: float
+    width: float
+    label: str
+    value: int
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """A chart ready to be drawn."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    bars: Sequence[Bar]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+
+
+def bar_chart(labels: Sequence[str], values: Sequence[int], *, width: int, height: int) -> BarChart:
+    """Return the geometry of a bar chart.
+
+    Args:
+        labels: What each bar stands for, in order.
+        values: As many numbers; a negative one is drawn as 0.
+        width: Of the whole chart.
+        height: Of the whole chart.
+    """
+    right, bottom = width - _RIGHT, height - _BOTTOM
+    scale = nice_scale(max(values, default=0))
+    step = (right - _LEFT) / max(1, len(values))
+    unit = (bottom - _TOP) / scale[-1]
+    bars = [
+        _bar(_LEFT + i * step, step, bottom, max(0, value) * unit, label, value)
+        for i, (label, value) in enumerate(zip(labels, values, strict=True))
+    ]
+    return BarChart(
+        width=width,
+        height=height,
+        left=_LEFT,
+        right=right,
+        top=_TOP,
+        bottom=bottom,
+        bars=bars,
+        x_ticks=_x_ticks(labels, step, right),
+        y_ticks=[Tick(_round(bottom - value * unit), short_number(value)) for value in scale],
+    )
+
+
+def nice_scale(maximum: int) -> list[int]:
+    """Return round numbers from 0 to at least `maximum`, evenly apart."""
+    rough = max(1, maximum) / _GRID_LINES
+    power = 1
+    while power * 10 <= rough:
+        power *= 10
+    step = next(power * n for n in (1, 2, 5, 10) if power * n >= rough)
+    count = max(1, -(-maximum // step))
+    return [step * n for n in range(count + 1)]
+
+
+def short_number(value: int) -> str:
+    """Return a number that fits beside an axis: `950`, `1.5k`, `20M`."""
+    for size, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
+        if value >= size:
+            return f"{value / size:.1f}".rstrip("0").rstrip(".") + unit
+    return str(value)
+
+
+def shares(values: Sequence[int]) -> list[float]:
+    """Return each value as a percentage of the largest, so that none above 0 is invisible."""
+    largest = max(values, default=0)
+    return [max(1.0, _round(100 * value / largest)) if value > 0 else 0.0 for value in values]
+
+
+def _bar(start: float, step: float, bottom: float, length: float, label: str, value: int) -> Bar:
+    width = min(step * (1 - _GAP), _WIDEST_BAR)
+    left = start + (step - width) / 2
+    return Bar(
+        path=_outline(left, bottom, width, length) if length > 0 else "",
+        left=_round(start),
+        width=_round(step),
+        label=label,
+        value=value,
+    )
+
+
+def _outline(left: float, bottom: float, width: float, length: float) -> str:
+    """Return the path of a bar that stands on the axis, its upper corners rounded."""
+    length = max(length, 1.5)
+    r = _round(min(_ROUNDING, width / 2, length))
+    x1, x2, y1, y2 = (_round(n) for n in (left, left + width, bottom, bottom - length))
+    return (
+        f"M{x1} {y1}V{_round(y2 + r)}Q{x1} {y2} {_round(x1 + r)} {y2}"
+        f"H{_round(x2 - r)}Q{x2} {y2} {x2} {_round(y2 + r)}V{y1}Z"
+    )
+
+
+def _x_ticks(labels: Sequence[str], step: float, right: float) -> list[Tick]:
+    """Return as many labels as have room, counted from the newest, which is at the right."""
+    if not labels:
+        return []
+    room = max(map(len, labels)) * _CHARACTER + _LABEL_GAP
+    every = max(1, -(-int(room) // max(1, int(step))))
+    ticks = [
+        Tick(_round(_LEFT + (i + 0.5) * step), labels[i])
+        for i in range(len(labels) - 1, -1, -every)
+    ]
+    half = (room - _LABEL_GAP) / 2
+    # The newest label may not run over the edge; it is moved left instead of being cut.
+    return [Tick(min(tick.at, _round(right - half)), tick.label) for tick in reversed(ticks)]
+
+
+def _round(value: float) -> float:
+    return round(value, 1)

@@ -1,0 +1,18 @@
+"""The `phospho` command: one module of `commands/` for each subject."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line; say which extra is missing where the server is not installed."""
+    # numpy reads it when it is first imported. The matrices are small: a second thread would wait
+    # for work most of the time, burning a core for little speed.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        from phospho_server.commands import phospho
+    except ModuleNotFoundError as exc:
+        sys.exit(f"The phospho command needs {exc.name}. Install it: pip install 'phospho[server]'")
+    phospho(prog_name="phospho")

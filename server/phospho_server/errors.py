@@ -1,0 +1,88 @@
+"""What can go wrong in the server, with the HTTP status each becomes.
+
+PhosphoError
+└── ServerError
+    ├── BadRequestError (400)       the request cannot be read
+    ├── UnauthorizedError (401)     no API key, or one that is unknown or revoked
+    ├── ForbiddenError (403)        the key belongs to another project
+    ├── NotFoundError (404)         the thing named does not exist
+    ├── ConflictError (409)         a name is taken
+    ├── TooLargeError (413)         a limit is exceeded
+    ├── InvalidError (422)          a value cannot be accepted
+    ├── BusyError (503)             the database is locked; try again
+    └── StorageFullError (507)      the disk is full; try again later
+"""
+
+from __future__ import annotations
+
+from phospho.errors import PhosphoError
+
+
+class ServerError(PhosphoError):
+    """Base of the server's errors; the message is shown to the caller."""
+
+    status = 500
+    code = "error"
+
+
+class BadRequestError(ServerError):
+    """The request cannot be read."""
+
+    status = 400
+    code = "bad_request"
+
+
+class UnauthorizedError(ServerError):
+    """No API key was sent, or one that is unknown or revoked."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class ForbiddenError(ServerError):
+    """The API key belongs to another project."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFoundError(ServerError):
+    """The thing named does not exist, or not in this project."""
+
+    status = 404
+    code = "not_found"
+
+
+class ConflictError(ServerError):
+    """The name is taken."""
+
+    status = 409
+    code = "conflict"
+
+
+class TooLargeError(ServerError):
+    """A limit is exceeded; the message names it."""
+
+    status = 413
+    code = "too_large"
+
+
+class InvalidError(ServerError):
+    """A value cannot be accepted; the message says which and why."""
+
+    status = 422
+    code = "invalid"
+
+
+class BusyError(ServerError):
+    """The database is locked by another program; the same call may succeed later."""
+
+    status = 503
+    code = "busy"
+
+
+class StorageFullError(ServerError):
+    """The disk is full; nothing of this call was stored."""
+
+    status = 507
+    code = "storage_full"

@@ -1,0 +1,218 @@
+"""Turn a stranger's log event into an interaction to keep, or say why it cannot be.
+
+The format is that of existing phospho clients (`POST /v2/log`, observed from phospho 0.3.45) with
+what our SDK adds: `client_created_at_ms`, `finish_reason`, `tool_calls`, `status`, `error`.
+Checks are written out: a pydantic model for each event costs twice as much as parsing the batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from phospho.models import Flag
+from phospho_server import limits
+from phospho_server.clock import DAY_MS, new_id
+from phospho_server.errors import InvalidError
+from phospho_server.store.rows import NewInteraction
+
+# Keys with a column of their own, or with nothing to say once stored. All others are metadata.
+_NOT_METADATA = frozenset(
+    {
+        "client_created_at",
+        "client_created_at_ms",
+        "created_at",
+        "created_at_ms",
+        "project_id",
+        "task_id",
+        "session_id",
+        "user_id",
+        "version_id",
+        "input",
+        "output",
+        "flag",
+        "metadata",
+        "notes",
+        "raw_input",
+        "raw_input_type_name",
+        "raw_output",
+        "raw_output_type_name",
+    }
+)
+
+# 9999-12-31 in seconds.
+_LATEST_S = 253_402_300_799
+
+_CUT_MARK = " …[cut]"
+
+
+def read_interaction(event: object, *, received_at_ms: int) -> NewInteraction:
+    """Return a log event as an interaction.
+
+    Args:
+        event: One entry of `batched_log_events`, as JSON gave it.
+        received_at_ms: Taken as the time where the event has none, or an impossible one.
+
+    Raises:
+        InvalidError: It is no object, has no text as `input`, or an id that is no id.
+    """
+    if not isinstance(event, dict):
+        raise InvalidError("An interaction must be a JSON object, as in {...}.")
+    metadata = _collect_metadata(event)
+    user_id = _read_id(event, "user_id") or _read_id(metadata, "user_id")
+    version_id = _read_id(event, "version_id") or _read_id(metadata, "version_id")
+    text_in = _read_text(event, "input", required=True)
+    text_out = _read_text(event, "output", required=False)
+    return NewInteraction(
+        task_id=_read_id(event, "task_id") or new_id("task_"),
+        session_id=_read_id(event, "session_id") or new_id("session_"),
+        user_id=user_id,
+        version_id=version_id,
+        created_at_ms=_read_time(event, received_at_ms),
+        input=text_in or "",
+        output=text_out,
+        flag=read_flag(event.get("flag")),
+        raw_input=_dump_raw(event, "raw_input", text_in, metadata),
+        raw_output=_dump_raw(event, "raw_output", text_out, metadata),
+        metadata=_dump_metadata(metadata),
+    )
+
+
+def read_flag(value: object) -> Flag | None:
+    """Return the flag if it is one; feedback that says neither is no feedback."""
+    if value == "success":
+        return "success"
+    return "failure" if value == "failure" else None
+
+
+def clean_text(text: str) -> str:
+    """Return text every database can hold: no NUL, no half of a surrogate pair."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    if text.isascii():
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _collect_metadata(event: Mapping[str, Any]) -> dict[str, Any]:
+    given = event.get("metadata")
+    metadata = dict(given) if isinstance(given, dict) else {}
+    if given is not None and not isinstance(given, dict):
+        metadata["metadata"] = given
+    for key, value in event.items():
+        if key not in _NOT_METADATA and value is not None:
+            metadata.setdefault(key, value)
+    return metadata
+
+
+def _read_id(event: Mapping[str, Any], name: str) -> str | None:
+    value = event.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidError(f"{name} must be text, not {_kind(value)}.")
+    text = clean_text(str(value))
+    if len(text) > limits.MAX_ID_LENGTH:
+        raise InvalidError(
+            f"{name} has {len(text)} characters; use at most {limits.MAX_ID_LENGTH}."
+        )
+    return text
+
+
+def _read_text(event: Mapping[str, Any], name: str, *, required: bool) -> str | None:
+    value = event.get(name)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str):
+        raise InvalidError(
+            f"{name} must be text, not {_kind(value)}. Send the text in {name} and anything else "
+            f"in raw_{name}."
+        )
+    text = clean_text(value)
+    if len(text) > limits.MAX_TEXT_LENGTH:
+        return text[: limits.MAX_TEXT_LENGTH - len(_CUT_MARK)] + _CUT_MARK
+    return text
+
+
+def _kind(value: object) -> str:
+    names = {"dict": "an object", "list": "a list", "NoneType": "missing", "bool": "true or false"}
+    return names.get(type(value).__name__, "a number")
+
+
+# Where an event tells its time, the app's word first; each with its unit in milliseconds.
+_TIMES = (
+    ("created_at_ms", 1),
+    ("created_at", 1000),
+    ("client_created_at_ms", 1),
+    ("client_created_at", 1000),
+)
+
+
+def _read_time(event: Mapping[str, Any], received_at_ms: int) -> int:
+    """Return the first time the event gives, in milliseconds."""
+    for name, unit_ms in _TIMES:
+        at_ms = _to_ms(event.get(name), unit_ms)
+        if at_ms is not None:
+            # As the original did: what lies before 1970 or more than a day ahead means "now".
+            return at_ms if 0 <= at_ms <= received_at_ms + DAY_MS else received_at_ms
+    return received_at_ms
+
+
+def _to_ms(value: object, unit_ms: int) -> int | None:
+    if isinstance(value, str):
+        return _parse_iso(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # Beyond these bounds a number is no time, and infinite ones have no whole number.
+    return int(value * unit_ms) if -_LATEST_S < value < _LATEST_S * 1000 else -1
+
+
+def _parse_iso(text: str) -> int | None:
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+    return int(at.timestamp() * 1000)
+
+
+def _dump_raw(
+    event: Mapping[str, Any], name: str, text: str | None, metadata: dict[str, Any]
+) -> str | None:
+    """Return a raw value as JSON, unless it says no more than the text or is too large."""
+    value = event.get(name)
+    if value is None or value == text or value in ({}, []):
+        return None
+    dumped = _dump(value)
+    if len(dumped) > limits.MAX_RAW_LENGTH:
+        metadata[f"{name}_left_out"] = f"{len(dumped)} characters"
+        return None
+    return dumped
+
+
+def _dump_metadata(metadata: dict[str, Any]) -> str | None:
+    if not metadata:
+        return None
+    dumped = _dump(metadata)
+    if len(dumped) <= limits.MAX_METADATA_LENGTH:
+        return dumped
+    kept: dict[str, Any] = {"metadata_cut": f"{len(dumped)} characters"}
+    size = 0
+    for key, value in metadata.items():
+        size += len(_dump(value)) + len(key)
+        if size < limits.MAX_METADATA_LENGTH:
+            kept[key] = value
+    return _dump(kept)
+
+
+def _dump(value: object) -> str:
+    try:
+        return clean_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    except RecursionError as exc:
+        raise InvalidError("A value is nested too deeply. Flatten it, or send it as text.") from exc

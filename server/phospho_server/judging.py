@@ -1,0 +1,127 @@
+"""Ask detectors about interactions, so that one that fails costs its own verdicts only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from phospho.detectors import Detector
+from phospho.detectors.registry import run_detector
+from phospho.errors import DetectorCrashError, DetectorError
+from phospho.models import Detection, EventDefinition, Turn
+from phospho_server.store.rows import StoredDetection
+
+Turns = Sequence[tuple[int, Turn]]
+"""Turns, each with the id of its row of `interactions`."""
+
+_Failed = dict[int, str]
+"""Row ids of interactions that could not be judged, each with the reason."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Interactions to judge, and the definitions whose verdicts are wanted.
+
+    `context` holds every enabled definition: those of one detector may compete with each other,
+    so it is shown all of them each time, and gives the same verdict each time.
+    """
+
+    turns: Turns
+    wanted: Sequence[EventDefinition]
+    context: Sequence[EventDefinition]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What judging a batch gave for one definition.
+
+    Args:
+        definition: As it was when it was judged.
+        found: One verdict for each interaction that could be judged.
+        failed_ids: Row ids of those that could not.
+        reason: Why not, of the first of them.
+    """
+
+    definition: EventDefinition
+    found: Sequence[StoredDetection] = ()
+    failed_ids: Sequence[int] = ()
+    reason: str = ""
+
+
+def judge(detectors: Mapping[str, Detector], work: Work) -> dict[str, Verdicts]:
+    """Return verdicts by definition id, asking each detector once about all that name it."""
+    wanted = {definition.id for definition in work.wanted}
+    verdicts: dict[str, Verdicts] = {}
+    for name in sorted({definition.detector for definition in work.wanted}):
+        events = [definition for definition in work.context if definition.detector == name]
+        found, failed = _ask_all(detectors.get(name), name, work.turns, events)
+        for event in events:
+            if event.id in wanted:
+                verdicts[event.id] = _sort_out(event, work.turns, found, failed[event.id])
+    return verdicts
+
+
+def _ask_all(
+    detector: Detector | None, name: str, turns: Turns, events: Sequence[EventDefinition]
+) -> tuple[list[Detection], dict[str, _Failed]]:
+    """Return verdicts, and what failed for each definition.
+
+    What fails for all definitions together is tried for each alone: one may spoil the others.
+    """
+    if detector is None:
+        reason = f"There is no detector {name!r}. Install its plugin, or choose another detector."
+        return [], {event.id: {row_id: reason for row_id, _ in turns} for event in events}
+    found, failed = _ask(detector, turns, events)
+    left = [(row_id, turn) for row_id, turn in turns if row_id in failed]
+    if not left or len(events) == 1:
+        return found, {event.id: failed for event in events}
+    failed_by_event = {}
+    for event in events:
+        more, failed_by_event[event.id] = _ask(detector, left, [event])
+        found = found + more
+    return found, failed_by_event
+
+
+def _ask(
+    detector: Detector, turns: Turns, events: Sequence[EventDefinition]
+) -> tuple[list[Detection], _Failed]:
+    """Return verdicts, and the reason for each interaction that has none.
+
+    When a detector crashes over a batch it is halved, until what it crashes over stands alone.
+    """
+    try:
+        return run_detector(detector, [turn for _, turn in turns], events), {}
+    except DetectorCrashError as exc:
+        if len(turns) == 1:
+            return [], {turns[0][0]: str(exc)}
+    except DetectorError as exc:
+        return [], {row_id: str(exc) for row_id, _ in turns}
+    middle = len(turns) // 2
+    found, failed = _ask(detector, turns[:middle], events)
+    more_found, more_failed = _ask(detector, turns[middle:], events)
+    return found + more_found, failed | more_failed
+
+
+def _sort_out(
+    event: EventDefinition, turns: Turns, found: Sequence[Detection], failed: _Failed
+) -> Verdicts:
+    """Return what was found, and what was not, for one definition."""
+    rows = {turn.interaction.task_id: (row_id, turn) for row_id, turn in turns}
+    return Verdicts(
+        definition=event,
+        found=[_to_stored(d, *rows[d.task_id]) for d in found if d.event_id == event.id],
+        failed_ids=sorted(failed),
+        reason=next(iter(failed.values()), ""),
+    )
+
+
+def _to_stored(detection: Detection, row_id: int, turn: Turn) -> StoredDetection:
+    return StoredDetection(
+        interaction_id=row_id,
+        session_id=turn.interaction.session_id,
+        created_at_ms=turn.interaction.created_at_ms,
+        detected=detection.detected,
+        score=detection.score,
+        detector=detection.detector,
+        evidence=detection.evidence.model_dump_json() if detection.evidence else None,
+    )

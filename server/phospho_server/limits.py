@@ -1,0 +1,21 @@
+"""How much the server takes, each with its reason."""
+
+from __future__ import annotations
+
+# Old clients send a whole backlog in one request.
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+# The SDK keeps to the same limits; other senders are held to them here.
+MAX_TEXT_LENGTH = 1_000_000
+
+# Ids stand in every index; those of real apps are below 100 characters.
+MAX_ID_LENGTH = 512
+
+# Facts about an interaction, not documents: beyond it only what fits is kept.
+MAX_METADATA_LENGTH = 256_000
+
+# The raw objects are shown, never searched; larger ones are left out with a note in metadata.
+MAX_RAW_LENGTH = 1_000_000
+
+# The notes of one feedback.
+MAX_NOTES_LENGTH = 10_000

@@ -1,0 +1,32 @@
+"""What a request needs of the running server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from phospho.detectors import Detector
+from phospho_server.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of the server that requests use.
+
+    Args:
+        store: Where everything is kept.
+        detectors: What may decide about events, by name.
+        on_new_work: Wakes the worker.
+    """
+
+    store: Store
+    detectors: Mapping[str, Detector]
+    on_new_work: Callable[[], None]
+
+
+def services() -> Services:
+    """Return the services of the application that handles this request."""
+    return cast("Services", current_app.extensions["phospho"])

@@ -1,0 +1,103 @@
+"""Run the server: the application under waitress, and detection, in one process."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import signal
+import socket
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import waitress
+from phospho.detectors.registry import load_detectors
+
+from phospho.errors import ConfigurationError
+from phospho.plugins import Plugins
+from phospho_server import create_app
+from phospho_server.detection import DetectionWorker
+from phospho_server.limits import MAX_BODY_BYTES
+from phospho_server.store import Store
+from phospho_server.store.sign_ins import create_link
+
+# waitress stops at 100 connections by default, which 100 half-open ones would use up.
+_SETTINGS = {
+    "threads": 16,
+    "connection_limit": 1000,
+    "channel_timeout": 30,
+    "max_request_body_size": MAX_BODY_BYTES,
+    "ident": None,
+    "clear_untrusted_proxy_headers": True,
+}
+
+
+class Server:
+    """A server that listens; `run` answers until it is told to stop.
+
+    Args:
+        store: Where everything is kept; stays open when the server ends.
+        host: A loopback address: pages are protected by a sign-in link alone so far.
+        port: 0 takes any that is free.
+
+    Raises:
+        ConfigurationError: The address is not one of this machine alone, or is in use.
+    """
+
+    def __init__(self, store: Store, *, host: str, port: int) -> None:
+        _refuse_open_address(host)
+        plugins = Plugins()
+        detectors = load_detectors(plugins)
+        self.store = store
+        self.worker = DetectionWorker(store, detectors, plugins)
+        app = create_app(store, detectors=detectors, on_new_work=self.worker.wake)
+        try:
+            self._waitress = waitress.create_server(app, host=host, port=port, **_SETTINGS)
+        except OSError as exc:
+            raise ConfigurationError(
+                f"Port {port} of {host} cannot be used: {exc.strerror}. Stop the program that "
+                "uses it, or choose another with --port."
+            ) from exc
+        self.url = f"http://{_in_url(host)}:{self._waitress.effective_port}"
+
+    def sign_in_url(self) -> str:
+        """Make a link that signs in once."""
+        return f"{self.url}/login?token={self.store.write(create_link)}"
+
+    def run(self) -> None:
+        """Answer requests and look for events until SIGTERM, SIGINT or `stop`."""
+        self.worker.start()
+        with _stopped_by_sigterm():
+            self._waitress.run()
+        self.worker.stop()
+        self._waitress.close()
+
+
+def _refuse_open_address(host: str) -> None:
+    try:
+        addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError as exc:
+        raise ConfigurationError(f"The host {host!r} cannot be resolved: {exc}.") from exc
+    if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
+        raise ConfigurationError(
+            f"phospho listens on this machine only, and {host!r} is open to others. Leave --host "
+            "out, and put a reverse proxy with its own sign-in in front to share the dashboard."
+        )
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the server as Ctrl-C does: what is under way is finished first."""
+
+    def stop(_number: int, _frame: FrameType | None) -> Any:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

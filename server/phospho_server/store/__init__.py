@@ -1,0 +1,82 @@
+"""All SQL, one module per subject, behind one small protocol.
+
+A `Store` hands out connections to read with, and carries out changes durably. The modules here
+are functions over a `Connection`; they hold the SQL, in the subset SQLite and PostgreSQL share.
+Data flows: a route reads the request, calls `store.write(lambda db: ...)` or reads within
+`with store.read() as db`, and renders the frozen rows (`rows.py`) it gets back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+Params = Mapping[str, object]
+NO_PARAMS: Params = {}
+Result = TypeVar("Result")
+
+
+class Row(Protocol):
+    """One row; `dict(row)` gives its columns by name."""
+
+    def __getitem__(self, column: str, /) -> Any:
+        """Return the value of a column."""
+        ...
+
+    def keys(self) -> Any:
+        """Return the names of the columns."""
+        ...
+
+
+class Connection(Protocol):
+    """A connection inside a transaction. Parameters are named, as in `:project_id`."""
+
+    def rows(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
+        """Return all rows of a query."""
+        ...
+
+    def row(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
+        """Return the first row of a query, or None."""
+        ...
+
+    def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
+        """Run a statement and return the number of rows it changed."""
+        ...
+
+    def execute_many(self, sql: str, params: Iterable[Params]) -> None:
+        """Run a statement once for each set of parameters."""
+        ...
+
+
+class Store(Protocol):
+    """Where everything is kept."""
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """Give a connection that sees one consistent state and cannot change it."""
+        ...
+
+    def write(self, change: Callable[[Connection], Result]) -> Result:
+        """Run `change` in a transaction and return its result once it is durable.
+
+        Raises:
+            BusyError: The database is locked by another program.
+            StorageFullError: The disk is full; nothing was changed.
+            Exception: What `change` raised; nothing was changed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish the changes under way and close every connection."""
+        ...
+
+
+def in_list(name: str, values: Sequence[object]) -> tuple[str, dict[str, object]]:
+    """Return the text and parameters of `in (...)` for a list of values.
+
+    Args:
+        name: Prefix of the parameters' names, unique in the statement.
+        values: At most some thousands; SQLite takes 32,766 parameters in a statement.
+    """
+    params = {f"{name}{i}": value for i, value in enumerate(values)}
+    return "in (" + ", ".join(f":{key}" for key in params) + ")", params

@@ -1,0 +1,214 @@
+"""Event definitions and their versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from phospho.models import EventDefinition
+from phospho_server.clock import new_id, now_ms
+from phospho_server.errors import ConflictError, NotFoundError
+from phospho_server.store import Connection, Row, jobs
+from phospho_server.store.projects import get_project
+from phospho_server.store.rows import DefinitionRow
+
+_COLUMNS = "id, name, version, description, scope, detector, settings"
+
+
+def create_definition(
+    db: Connection, project_id: str, definition: EventDefinition
+) -> EventDefinition:
+    """Keep a new definition, under a new id, and have past interactions looked at.
+
+    Raises:
+        ConflictError: The project has an event of this name.
+    """
+    get_project(db, project_id)
+    _refuse_taken_name(db, project_id, definition.name)
+    created = definition.model_copy(update={"id": new_id("event_"), "version": 1})
+    db.execute(
+        f"insert into event_definitions ({_COLUMNS}, project_id, enabled, created_at_ms, "
+        "updated_at_ms) values (:id, :name, :version, :description, :scope, :detector, :settings, "
+        ":project_id, 1, :now, :now)",
+        {**_to_columns(created), "project_id": project_id, "now": now_ms()},
+    )
+    _add_version(db, created)
+    _look_at_the_past(db, project_id, created)
+    return created
+
+
+def edit_definition(
+    db: Connection, project_id: str, definition: EventDefinition
+) -> EventDefinition:
+    """Replace a definition by its next version and have past interactions looked at again.
+
+    A change of the name alone makes no version: the verdicts stay true.
+
+    Raises:
+        NotFoundError: The project has no definition with this id.
+        ConflictError: The project has another event of this name.
+    """
+    current = get_definition(db, project_id, definition.id)
+    if definition.name != current.name:
+        _refuse_taken_name(db, project_id, definition.name)
+    same = current == definition.model_copy(
+        update={"name": current.name, "version": current.version}
+    )
+    edited = definition.model_copy(update={"version": current.version + (not same)})
+    db.execute(
+        "update event_definitions set name = :name, version = :version, "
+        "description = :description, scope = :scope, detector = :detector, settings = :settings, "
+        "updated_at_ms = :now where id = :id",
+        {**_to_columns(edited), "now": now_ms()},
+    )
+    if not same:
+        _add_version(db, edited)
+        _look_at_the_past(db, project_id, edited)
+    return edited
+
+
+def enable_definition(
+    db: Connection, project_id: str, definition_id: str, *, enabled: bool
+) -> None:
+    """Switch an event on or off; switched on, it catches up with what it missed."""
+    definition = get_definition(db, project_id, definition_id)
+    db.execute(
+        "update event_definitions set enabled = :enabled, updated_at_ms = :now where id = :id",
+        {"enabled": int(enabled), "now": now_ms(), "id": definition_id},
+    )
+    jobs.drop_for_definition(db, definition_id)
+    if enabled:
+        _look_at_the_past(db, project_id, definition)
+
+
+def delete_definition(db: Connection, project_id: str, definition_id: str) -> None:
+    """Remove a definition from sight, with its events; its name is free again."""
+    get_definition(db, project_id, definition_id)
+    db.execute(
+        "update event_definitions set deleted_at_ms = :now, enabled = 0 where id = :id",
+        {"now": now_ms(), "id": definition_id},
+    )
+    jobs.drop_for_definition(db, definition_id)
+    mine = {"project_id": project_id, "definition_id": definition_id}
+    where = "where project_id = :project_id and definition_id = :definition_id"
+    db.execute(
+        "update sessions set events = events - (select e.events from session_events e "
+        "where e.project_id = sessions.project_id and e.session_id = sessions.session_id "
+        "and e.definition_id = :definition_id) where project_id = :project_id and session_id in "
+        f"(select session_id from session_events {where})",
+        mine,
+    )
+    for table in ("session_events", "detections"):
+        db.execute(f"delete from {table} {where}", mine)
+    db.execute(
+        "delete from counters where project_id = :project_id and metric = 'events' "
+        "and key = :definition_id",
+        mine,
+    )
+
+
+def get_definition(db: Connection, project_id: str, definition_id: str) -> EventDefinition:
+    """Return a definition.
+
+    Raises:
+        NotFoundError: The project has no definition with this id.
+    """
+    row = db.row(
+        f"select {_COLUMNS} from event_definitions "
+        "where project_id = :project_id and id = :id and deleted_at_ms is null",
+        {"project_id": project_id, "id": definition_id},
+    )
+    if row is None:
+        raise NotFoundError("This event does not exist any more. Settings lists those that do.")
+    return _from_row(row)
+
+
+def list_enabled(db: Connection, project_id: str) -> Sequence[EventDefinition]:
+    """Return the definitions that new interactions are looked at for, oldest first."""
+    rows = db.rows(
+        f"select {_COLUMNS} from event_definitions where project_id = :project_id "
+        "and enabled = 1 and deleted_at_ms is null order by created_at_ms, id",
+        {"project_id": project_id},
+    )
+    return [_from_row(row) for row in rows]
+
+
+def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]:
+    """Return every definition with how often it occurred and what is still to do."""
+    get_project(db, project_id)
+    everyone = jobs.count_pending(db, project_id)
+    rows = db.rows(
+        f"select {_COLUMNS}, enabled, created_at_ms, "
+        "(select coalesce(sum(c.value), 0) from counters c where c.project_id = d.project_id "
+        " and c.metric = 'events' and c.key = d.id) as events, "
+        "(select coalesce(sum(j.size), 0) from jobs j where j.project_id = d.project_id "
+        " and j.kind in ('detect', 'backfill') and j.definition_id = d.id) as pending, "
+        "(select min(j.error) from jobs j where j.project_id = d.project_id "
+        " and j.kind in ('detect', 'backfill') and j.error is not null "
+        " and (j.definition_id = d.id or j.definition_id is null)) as problem "
+        "from event_definitions d where project_id = :project_id and deleted_at_ms is null "
+        "order by created_at_ms, id",
+        {"project_id": project_id},
+    )
+    return [
+        DefinitionRow(
+            definition=_from_row(row),
+            enabled=bool(row["enabled"]),
+            created_at_ms=row["created_at_ms"],
+            events=row["events"],
+            pending=row["pending"] + (everyone if row["enabled"] else 0),
+            problem=row["problem"],
+        )
+        for row in rows
+    ]
+
+
+def _refuse_taken_name(db: Connection, project_id: str, name: str) -> None:
+    taken = db.row(
+        "select 1 from event_definitions "
+        "where project_id = :project_id and name = :name and deleted_at_ms is null",
+        {"project_id": project_id, "name": name},
+    )
+    if taken:
+        raise ConflictError(
+            f"This project has an event called {name!r} already. Choose another name."
+        )
+
+
+def _add_version(db: Connection, definition: EventDefinition) -> None:
+    db.execute(
+        "insert into event_definition_versions values "
+        "(:id, :version, :description, :scope, :detector, :settings, :now)",
+        {**_to_columns(definition), "now": now_ms()},
+    )
+
+
+def _look_at_the_past(db: Connection, project_id: str, definition: EventDefinition) -> None:
+    """Add the job that applies a definition to what is stored, the newest first."""
+    jobs.drop_for_definition(db, definition.id)
+    row = db.row(
+        "select coalesce(max(id), 0) as newest, count(*) as n from interactions "
+        "where project_id = :project_id",
+        {"project_id": project_id},
+    )
+    if row and row["n"]:
+        jobs.add_backfill(
+            db,
+            project_id,
+            definition.id,
+            definition.version,
+            before_id=row["newest"] + 1,
+            size=row["n"],
+        )
+
+
+def _to_columns(definition: EventDefinition) -> dict[str, Any]:
+    columns = definition.model_dump(mode="json")
+    settings = {name: columns.pop(name) for name in ("keywords", "pattern", "examples", "settings")}
+    return {**columns, "settings": json.dumps(settings, separators=(",", ":"))}
+
+
+def _from_row(row: Row) -> EventDefinition:
+    columns = {name: row[name] for name in _COLUMNS.split(", ")}
+    return EventDefinition(**{**columns, **json.loads(row["settings"])})

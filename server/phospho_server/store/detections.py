@@ -1,0 +1,203 @@
+"""Verdicts of detectors, and the roll-ups of those that are events."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from phospho.models import Detection, EventDefinition, Evidence, Interaction, Turn
+from phospho_server.clock import hour_of, now_ms
+from phospho_server.errors import NotFoundError
+from phospho_server.store import Connection, counters, in_list
+from phospho_server.store.definitions import get_definition
+from phospho_server.store.rows import Event, StoredDetection
+
+# Earlier interactions of its session that a detector sees with each: what was said last matters.
+MAX_HISTORY = 20
+
+_UPSERT = """
+insert into detections (project_id, definition_id, interaction_id, definition_version, detected,
+    score, detector, evidence, created_at_ms)
+values (:project_id, :definition_id, :interaction_id, :version, :detected, :score, :detector,
+    :evidence, :now)
+on conflict (project_id, definition_id, interaction_id) do update set
+    definition_version = excluded.definition_version, detected = excluded.detected,
+    score = excluded.score, detector = excluded.detector, evidence = excluded.evidence,
+    created_at_ms = excluded.created_at_ms
+"""
+
+
+def record(
+    db: Connection,
+    project_id: str,
+    definition: EventDefinition,
+    verdicts: Sequence[StoredDetection],
+) -> list[int]:
+    """Keep verdicts, one for each interaction, and return the interactions with a new event.
+
+    A verdict takes the place of an earlier one, and the roll-ups follow the difference, so that
+    doing it twice is the same as doing it once.
+    """
+    if not verdicts:
+        return []
+    mine = {"project_id": project_id, "definition_id": definition.id}
+    before = _positives(db, mine, [v.interaction_id for v in verdicts])
+    db.execute_many(
+        _UPSERT,
+        (
+            {
+                **mine,
+                "interaction_id": v.interaction_id,
+                "version": definition.version,
+                "detected": int(v.detected),
+                "score": v.score,
+                "detector": v.detector,
+                "evidence": v.evidence,
+                "now": now_ms(),
+            }
+            for v in verdicts
+        ),
+    )
+    changed = [v for v in verdicts if v.detected != (v.interaction_id in before)]
+    _roll_up(db, mine, changed)
+    return [v.interaction_id for v in changed if v.detected]
+
+
+def _positives(db: Connection, mine: Mapping[str, str], ids: Sequence[int]) -> set[int]:
+    text, params = in_list("i", ids)
+    rows = db.rows(
+        "select interaction_id from detections where project_id = :project_id "
+        f"and definition_id = :definition_id and interaction_id {text} and detected = 1",
+        {**mine, **params},
+    )
+    return {row["interaction_id"] for row in rows}
+
+
+def _roll_up(db: Connection, mine: Mapping[str, str], changed: Sequence[StoredDetection]) -> None:
+    """Add the difference a batch makes to its sessions and to the hours of its interactions."""
+    sessions: Counter[str] = Counter()
+    hours: Counter[tuple[str, str, int]] = Counter()
+    for verdict in changed:
+        difference = 1 if verdict.detected else -1
+        sessions[verdict.session_id] += difference
+        hours["events", mine["definition_id"], hour_of(verdict.created_at_ms)] += difference
+    counters.add(db, mine["project_id"], hours)
+    params = [
+        {**mine, "session_id": session_id, "events": difference}
+        for session_id, difference in sessions.items()
+        if difference
+    ]
+    db.execute_many(
+        "insert into session_events values (:project_id, :session_id, :definition_id, :events) "
+        "on conflict (project_id, session_id, definition_id) "
+        "do update set events = session_events.events + excluded.events",
+        params,
+    )
+    db.execute_many(
+        "update sessions set events = events + :events "
+        "where project_id = :project_id and session_id = :session_id",
+        params,
+    )
+
+
+def load_turns(
+    db: Connection, project_id: str, interaction_ids: Sequence[int]
+) -> list[tuple[int, Turn]]:
+    """Return those interactions that still exist, each with its row id and session history."""
+    text, params = in_list("i", interaction_ids)
+    wanted = db.rows(
+        "select id, session_id from interactions "
+        f"where project_id = :project_id and id {text} order by id",
+        {"project_id": project_id, **params},
+    )
+    sessions = _load_sessions(db, project_id, sorted({row["session_id"] for row in wanted}))
+    turns = []
+    for row in wanted:
+        interactions = sessions[row["session_id"]]
+        at = next(n for n, (row_id, _) in enumerate(interactions) if row_id == row["id"])
+        history = tuple(i for _, i in interactions[max(0, at - MAX_HISTORY) : at])
+        turns.append((row["id"], Turn(interaction=interactions[at][1], history=history)))
+    return turns
+
+
+def _load_sessions(
+    db: Connection, project_id: str, session_ids: Sequence[str]
+) -> dict[str, list[tuple[int, Interaction]]]:
+    """Return whole sessions in the order of time, each interaction with its row id."""
+    text, params = in_list("s", session_ids)
+    rows = db.rows(
+        "select id, task_id, session_id, user_id, version_id, created_at_ms, input, output, flag, "
+        f"metadata from interactions where project_id = :project_id and session_id {text} "
+        "order by session_id, created_at_ms, id",
+        {"project_id": project_id, **params},
+    )
+    sessions: dict[str, list[tuple[int, Interaction]]] = {}
+    for row in rows:
+        columns = dict(row)
+        row_id = columns.pop("id")
+        columns["metadata"] = json.loads(columns["metadata"]) if columns["metadata"] else {}
+        sessions.setdefault(row["session_id"], []).append((row_id, Interaction(**columns)))
+    return sessions
+
+
+def list_events(
+    db: Connection, project_id: str, interaction_ids: Sequence[int]
+) -> dict[int, list[Event]]:
+    """Return the events of interactions, the surest first."""
+    text, params = in_list("i", interaction_ids)
+    rows = db.rows(
+        "select e.interaction_id, e.definition_id, d.name, d.description, e.score, e.detector, "
+        "e.evidence from detections e join event_definitions d on d.id = e.definition_id "
+        f"where e.project_id = :project_id and e.interaction_id {text} and e.detected = 1 "
+        "and d.deleted_at_ms is null order by e.score desc, d.name",
+        {"project_id": project_id, **params},
+    )
+    events: dict[int, list[Event]] = {}
+    for row in rows:
+        events.setdefault(row["interaction_id"], []).append(
+            Event(
+                definition_id=row["definition_id"],
+                name=row["name"],
+                description=row["description"],
+                score=row["score"],
+                detector=row["detector"],
+                evidence=_read_evidence(row["evidence"]),
+            )
+        )
+    return events
+
+
+def load_events(
+    db: Connection, project_id: str, definition_id: str, interaction_ids: Sequence[int]
+) -> list[tuple[int, Detection, Interaction, EventDefinition]]:
+    """Return those events of a definition that still stand, with all there is to know of them."""
+    try:
+        definition = get_definition(db, project_id, definition_id)
+    except NotFoundError:
+        return []
+    text, params = in_list("i", interaction_ids)
+    rows = db.rows(
+        "select interaction_id, score, detector, evidence from detections "
+        "where project_id = :project_id and definition_id = :definition_id "
+        f"and interaction_id {text} and detected = 1 order by interaction_id",
+        {"project_id": project_id, "definition_id": definition_id, **params},
+    )
+    turns = dict(load_turns(db, project_id, [row["interaction_id"] for row in rows]))
+    found = []
+    for row in rows:
+        interaction = turns[row["interaction_id"]].interaction
+        event = Detection(
+            event_id=definition_id,
+            task_id=interaction.task_id,
+            detected=True,
+            score=row["score"],
+            detector=row["detector"],
+            evidence=_read_evidence(row["evidence"]),
+        )
+        found.append((row["interaction_id"], event, interaction, definition))
+    return found
+
+
+def _read_evidence(text: str | None) -> Evidence | None:
+    return Evidence(**json.loads(text)) if text else None

@@ -1,0 +1,64 @@
+"""What users and reviewers say of an interaction; it may come before the interaction does."""
+
+from __future__ import annotations
+
+from phospho_server.clock import new_id, now_ms
+from phospho_server.store import Connection
+
+
+def add_feedback(
+    db: Connection,
+    project_id: str,
+    task_id: str,
+    *,
+    flag: str | None,
+    notes: str | None,
+    source: str | None,
+) -> bool:
+    """Keep feedback; return whether its interaction is here already.
+
+    Feedback that comes first waits for its interaction. Later feedback replaces the flag; notes
+    stay unless new ones are given.
+    """
+    db.execute(
+        "insert into feedback values (:id, :project_id, :task_id, :flag, :notes, :source, :now)",
+        {
+            "id": new_id("fb_"),
+            "project_id": project_id,
+            "task_id": task_id,
+            "flag": flag,
+            "notes": notes,
+            "source": source,
+            "now": now_ms(),
+        },
+    )
+    row = db.row(
+        "select id, session_id, flag from interactions "
+        "where project_id = :project_id and task_id = :task_id",
+        {"project_id": project_id, "task_id": task_id},
+    )
+    if row is None:
+        return False
+    db.execute(
+        "update interactions set flag = coalesce(:flag, flag), notes = coalesce(:notes, notes) "
+        "where id = :id",
+        {"flag": flag, "notes": notes, "id": row["id"]},
+    )
+    if flag is not None and flag != row["flag"]:
+        _move_in_session(db, project_id, row["session_id"], before=row["flag"], after=flag)
+    return True
+
+
+def _move_in_session(
+    db: Connection, project_id: str, session_id: str, *, before: str | None, after: str
+) -> None:
+    db.execute(
+        "update sessions set successes = successes + :successes, failures = failures + :failures "
+        "where project_id = :project_id and session_id = :session_id",
+        {
+            "project_id": project_id,
+            "session_id": session_id,
+            "successes": (after == "success") - (before == "success"),
+            "failures": (after == "failure") - (before == "failure"),
+        },
+    )

@@ -1,0 +1,244 @@
+"""Keeping interactions: rows, roll-ups, search and pending detection in one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from phospho_server.clock import day_of, hour_of, now_ms
+from phospho_server.store import Connection, in_list
+from phospho_server.store import counters as counter_store
+from phospho_server.store import jobs as job_store
+from phospho_server.store import search as search_store
+from phospho_server.store.rows import NewInteraction
+
+# Rows handled by one set of statements: within SQLite's limit of parameters, and a job's worth.
+CHUNK = 500
+
+_PREVIEW_LENGTH = 200
+
+_INSERT = """
+insert into interactions (project_id, task_id, session_id, user_id, version_id, created_at_ms,
+    received_at_ms, input, output, flag, notes, metadata, raw_input, raw_output)
+values (:project_id, :task_id, :session_id, :user_id, :version_id, :created_at_ms,
+    :received_at_ms, :input, :output, :flag, :notes, :metadata, :raw_input, :raw_output)
+"""
+
+
+@dataclass(frozen=True)
+class _Feedback:
+    flag: str | None
+    notes: str | None
+
+
+def add_interactions(
+    db: Connection, project_id: str, interactions: Sequence[NewInteraction]
+) -> int:
+    """Keep those interactions whose `task_id` is new to the project; return how many were.
+
+    A repeated `task_id` is ignored, so a client may send again what it has no answer for.
+    """
+    added = 0
+    for start in range(0, len(interactions), CHUNK):
+        added += _add_chunk(db, project_id, interactions[start : start + CHUNK])
+    return added
+
+
+def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewInteraction]) -> int:
+    new = _without_known(db, project_id, interactions)
+    if not new:
+        return 0
+    feedback = _pending_feedback(db, project_id, [i.task_id for i in new])
+    received_at_ms = now_ms()
+    db.execute_many(
+        _INSERT,
+        (
+            {
+                **vars(i),
+                "project_id": project_id,
+                "received_at_ms": received_at_ms,
+                "flag": feedback[i.task_id].flag if i.task_id in feedback else i.flag,
+                "notes": feedback[i.task_id].notes if i.task_id in feedback else None,
+            }
+            for i in new
+        ),
+    )
+    ids = find_ids(db, project_id, [i.task_id for i in new])
+    search_store.add_to_index(db, list(ids.values()))
+    _roll_up_sessions(db, project_id, new, feedback)
+    _roll_up_users(db, project_id, new)
+    hours = Counter(hour_of(i.created_at_ms) for i in new)
+    counter_store.add(db, project_id, {("interactions", "", h): n for h, n in hours.items()})
+    job_store.add_detect(db, project_id, sorted(ids.values()))
+    return len(new)
+
+
+def _without_known(
+    db: Connection, project_id: str, interactions: Sequence[NewInteraction]
+) -> list[NewInteraction]:
+    """Return the interactions to keep; of two with one id the first stands."""
+    by_id: dict[str, NewInteraction] = {}
+    for interaction in interactions:
+        by_id.setdefault(interaction.task_id, interaction)
+    for task_id in find_ids(db, project_id, list(by_id)):
+        del by_id[task_id]
+    return list(by_id.values())
+
+
+def find_ids(db: Connection, project_id: str, task_ids: Sequence[str]) -> dict[str, int]:
+    """Return the row ids of those tasks that are kept."""
+    text, params = in_list("t", task_ids)
+    rows = db.rows(
+        f"select task_id, id from interactions where project_id = :project_id and task_id {text}",
+        {"project_id": project_id, **params},
+    )
+    return {row["task_id"]: row["id"] for row in rows}
+
+
+def _pending_feedback(
+    db: Connection, project_id: str, task_ids: Sequence[str]
+) -> dict[str, _Feedback]:
+    """Return feedback that came before its interaction, the newest of each task."""
+    text, params = in_list("t", task_ids)
+    rows = db.rows(
+        "select task_id, flag, notes from feedback "
+        f"where project_id = :project_id and task_id {text} order by created_at_ms, id",
+        {"project_id": project_id, **params},
+    )
+    found: dict[str, _Feedback] = {}
+    for row in rows:
+        earlier = found.get(row["task_id"], _Feedback(None, None))
+        found[row["task_id"]] = _Feedback(
+            row["flag"] or earlier.flag, row["notes"] or earlier.notes
+        )
+    return found
+
+
+@dataclass
+class _Session:
+    """A row of `sessions` while a batch is added to it."""
+
+    session_id: str
+    first_at_ms: int
+    last_at_ms: int
+    interactions: int
+    successes: int
+    failures: int
+    user_id: str | None
+    version_id: str | None
+    first_input: str
+    counted_hour_ms: int | None = None
+
+    def add(self, interaction: NewInteraction, flag: str | None) -> None:
+        at_ms = interaction.created_at_ms
+        if at_ms < self.first_at_ms or not self.interactions:
+            self.first_at_ms = at_ms
+            self.first_input = interaction.input[:_PREVIEW_LENGTH]
+        self.last_at_ms = max(at_ms, self.last_at_ms)
+        self.interactions += 1
+        self.successes += flag == "success"
+        self.failures += flag == "failure"
+        self.user_id = interaction.user_id or self.user_id
+        self.version_id = interaction.version_id or self.version_id
+
+
+_UPSERT_SESSION = """
+insert into sessions (project_id, session_id, first_at_ms, last_at_ms, interactions, successes,
+    failures, user_id, version_id, first_input)
+values (:project_id, :session_id, :first_at_ms, :last_at_ms, :interactions, :successes,
+    :failures, :user_id, :version_id, :first_input)
+on conflict (project_id, session_id) do update set
+    first_at_ms = excluded.first_at_ms, last_at_ms = excluded.last_at_ms,
+    interactions = excluded.interactions, successes = excluded.successes,
+    failures = excluded.failures, user_id = excluded.user_id,
+    version_id = excluded.version_id, first_input = excluded.first_input
+"""
+
+
+def _roll_up_sessions(
+    db: Connection,
+    project_id: str,
+    new: Iterable[NewInteraction],
+    feedback: Mapping[str, _Feedback],
+) -> None:
+    """Add a batch to its sessions, and count a session in the hour it began."""
+    new = list(new)
+    sessions = _load_sessions(db, project_id, list({i.session_id for i in new}))
+    for interaction in new:
+        session = sessions.get(interaction.session_id)
+        if session is None:
+            at_ms = interaction.created_at_ms
+            session = _Session(interaction.session_id, at_ms, at_ms, 0, 0, 0, None, None, "")
+            sessions[interaction.session_id] = session
+        known = feedback.get(interaction.task_id)
+        session.add(interaction, known.flag if known else interaction.flag)
+    db.execute_many(
+        _UPSERT_SESSION, ({**vars(s), "project_id": project_id} for s in sessions.values())
+    )
+    moved: Counter[tuple[str, str, int]] = Counter()
+    for session in sessions.values():
+        hour_ms = hour_of(session.first_at_ms)
+        if session.counted_hour_ms != hour_ms:
+            moved["sessions", "", hour_ms] += 1
+            if session.counted_hour_ms is not None:
+                moved["sessions", "", session.counted_hour_ms] -= 1
+    counter_store.add(db, project_id, moved)
+
+
+def _load_sessions(
+    db: Connection, project_id: str, session_ids: Sequence[str]
+) -> dict[str, _Session]:
+    text, params = in_list("s", session_ids)
+    rows = db.rows(
+        "select session_id, first_at_ms, last_at_ms, interactions, successes, failures, user_id, "
+        "version_id, first_input from sessions "
+        f"where project_id = :project_id and session_id {text}",
+        {"project_id": project_id, **params},
+    )
+    return {
+        row["session_id"]: _Session(**dict(row), counted_hour_ms=hour_of(row["first_at_ms"]))
+        for row in rows
+    }
+
+
+_UPSERT_USER = """
+insert into users (project_id, user_id, first_at_ms, last_at_ms, interactions)
+values (:project_id, :user_id, :first_at_ms, :last_at_ms, :interactions)
+on conflict (project_id, user_id) do update set
+    first_at_ms = case when excluded.first_at_ms < users.first_at_ms
+        then excluded.first_at_ms else users.first_at_ms end,
+    last_at_ms = case when excluded.last_at_ms > users.last_at_ms
+        then excluded.last_at_ms else users.last_at_ms end,
+    interactions = users.interactions + excluded.interactions
+"""
+
+
+def _roll_up_users(db: Connection, project_id: str, new: Sequence[NewInteraction]) -> None:
+    """Add a batch to its users, and count each user once a day."""
+    times: dict[str, list[int]] = {}
+    for interaction in new:
+        if interaction.user_id:
+            times.setdefault(interaction.user_id, []).append(interaction.created_at_ms)
+    if not times:
+        return
+    db.execute_many(
+        _UPSERT_USER,
+        (
+            {
+                "project_id": project_id,
+                "user_id": user_id,
+                "first_at_ms": min(at),
+                "last_at_ms": max(at),
+                "interactions": len(at),
+            }
+            for user_id, at in times.items()
+        ),
+    )
+    active: Counter[tuple[str, str, int]] = Counter()
+    for user_id, day_ms in {(u, day_of(at)) for u, all_at in times.items() for at in all_at}:
+        active["active_users", "", day_ms] += db.execute(
+            "insert into user_days values (:project_id, :day_ms, :user_id) on conflict do nothing",
+            {"project_id": project_id, "day_ms": day_ms, "user_id": user_id},
+        )
+    counter_store.add(db, project_id, active)

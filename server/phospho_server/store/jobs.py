@@ -1,0 +1,282 @@
+"""Work that waits in the database: claimed with a lease, retried, parked when it keeps failing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from phospho_server.clock import new_id, now_ms
+from phospho_server.store import Connection, in_list
+from phospho_server.store.rows import Job
+
+# A worker that has died gives its jobs back after this; a living one is done long before.
+LEASE_MS = 120_000
+
+MAX_ATTEMPTS = 6
+_LONGEST_PAUSE_MS = 300_000
+_MAX_REASON = 1000
+
+# New interactions come before those of the past.
+KINDS = ("notify", "detect", "backfill")
+
+_INSERT = """
+insert into jobs (id, project_id, kind, definition_id, payload, before_id, size, run_at_ms,
+    created_at_ms)
+values (:id, :project_id, :kind, :definition_id, :payload, :before_id, :size, :now, :now)
+"""
+
+
+def add_detect(db: Connection, project_id: str, interaction_ids: Sequence[int]) -> None:
+    """Have new interactions looked at for every event that is defined."""
+    _insert(
+        db,
+        project_id,
+        "detect",
+        {"interaction_ids": list(interaction_ids)},
+        size=len(interaction_ids),
+    )
+
+
+def add_backfill(
+    db: Connection, project_id: str, definition_id: str, version: int, *, before_id: int, size: int
+) -> None:
+    """Have a definition applied to the `size` interactions with ids below `before_id`."""
+    _insert(
+        db,
+        project_id,
+        "backfill",
+        {"version": version},
+        size=size,
+        definition_id=definition_id,
+        before_id=before_id,
+    )
+
+
+def add_notify(
+    db: Connection,
+    project_id: str,
+    definition_id: str,
+    plugin: str,
+    interaction_ids: Sequence[int],
+) -> None:
+    """Have a plugin told that an event occurred in interactions."""
+    _insert(
+        db,
+        project_id,
+        "notify",
+        {"plugin": plugin, "interaction_ids": list(interaction_ids)},
+        size=len(interaction_ids),
+        definition_id=definition_id,
+    )
+
+
+def add_failed(
+    db: Connection,
+    project_id: str,
+    interaction_ids: Sequence[int],
+    *,
+    definition_id: str,
+    attempts: int,
+    reason: str,
+) -> None:
+    """Have interactions looked at again for one event that could not be judged.
+
+    They wait for a pause that grows with the attempts; after the last they are parked.
+    """
+    job_id = _insert(
+        db,
+        project_id,
+        "detect",
+        {"interaction_ids": list(interaction_ids)},
+        size=len(interaction_ids),
+        definition_id=definition_id,
+    )
+    _note_failure(db, job_id, attempts, reason)
+
+
+def _insert(
+    db: Connection,
+    project_id: str,
+    kind: str,
+    payload: Mapping[str, Any],
+    *,
+    size: int,
+    definition_id: str | None = None,
+    before_id: int | None = None,
+) -> str:
+    job_id = new_id("job_")
+    db.execute(
+        _INSERT,
+        {
+            "id": job_id,
+            "project_id": project_id,
+            "kind": kind,
+            "definition_id": definition_id,
+            "payload": _dump(payload),
+            "before_id": before_id,
+            "size": size,
+            "now": now_ms(),
+        },
+    )
+    return job_id
+
+
+def claim(db: Connection, *, most: int) -> list[Job]:
+    """Take jobs that can be done together, leased for two minutes.
+
+    They are of one project and kind. New interactions are looked at for the same events; backfills
+    stand at the same place of the past, the newest place first, so that definitions made one
+    after the other soon share each step.
+
+    Args:
+        db: A connection in a write transaction.
+        most: Interactions to take at the most; one job may hold more.
+    """
+    for kind in KINDS:
+        jobs = _claim_kind(db, kind, most)
+        if jobs:
+            return jobs
+    return []
+
+
+def _claim_kind(db: Connection, kind: str, most: int) -> list[Job]:
+    now = now_ms()
+    rows = db.rows(
+        "select id, project_id, kind, definition_id, payload, before_id, size, attempts from jobs "
+        "where kind = :kind and parked_at_ms is null and run_at_ms <= :now "
+        "and leased_until_ms <= :now "
+        "order by before_id desc, run_at_ms, project_id, id limit :most",
+        {"kind": kind, "now": now, "most": most},
+    )
+    taken: list[Job] = []
+    for row in rows:
+        job = Job(**{**dict(row), "payload": json.loads(row["payload"])})
+        if taken and not _belong_together(taken, job, most):
+            break
+        taken.append(job)
+    if taken:
+        text, params = in_list("j", [job.id for job in taken])
+        db.execute(
+            f"update jobs set leased_until_ms = :until where id {text}",
+            {"until": now + LEASE_MS, **params},
+        )
+    return taken
+
+
+def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
+    first = taken[0]
+    if job.project_id != first.project_id:
+        return False
+    if job.kind == "backfill":
+        return job.before_id == first.before_id
+    return (
+        job.kind == "detect"
+        and job.definition_id == first.definition_id
+        and sum(other.size for other in taken) + job.size <= most
+    )
+
+
+def list_next_ids(db: Connection, job: Job, *, limit: int) -> list[int]:
+    """Return the interactions a backfill comes to next, the newest first.
+
+    They end where another backfill of the project stands, which then goes on together with it.
+    """
+    rows = db.rows(
+        "select id from interactions where project_id = :project_id and id < :before_id "
+        "and id >= (select coalesce(max(before_id), 0) from jobs "
+        " where project_id = :project_id and kind = 'backfill' and before_id < :before_id) "
+        "order by id desc limit :limit",
+        {"project_id": job.project_id, "before_id": job.before_id, "limit": limit},
+    )
+    return [row["id"] for row in rows]
+
+
+def finish(db: Connection, job: Job) -> None:
+    """Remove a job that is done."""
+    db.execute("delete from jobs where id = :id", {"id": job.id})
+
+
+def advance(db: Connection, job: Job, *, before_id: int, done: int) -> None:
+    """Note how far a backfill has come, and give it back."""
+    db.execute(
+        "update jobs set before_id = :before_id, size = :size, attempts = 0, error = null, "
+        "leased_until_ms = 0 where id = :id",
+        {"id": job.id, "before_id": before_id, "size": max(job.size - done, 0)},
+    )
+
+
+def shrink(db: Connection, job: Job, interaction_ids: Sequence[int]) -> None:
+    """Leave in a job those interactions that are still to do."""
+    db.execute(
+        "update jobs set payload = :payload, size = :size where id = :id",
+        {
+            "id": job.id,
+            "payload": _dump({**job.payload, "interaction_ids": list(interaction_ids)}),
+            "size": len(interaction_ids),
+        },
+    )
+
+
+def fail(db: Connection, job: Job, reason: str) -> None:
+    """Have a job tried again after a growing pause, or park it when this was its last attempt."""
+    _note_failure(db, job.id, job.attempts + 1, reason)
+
+
+def _note_failure(db: Connection, job_id: str, attempts: int, reason: str) -> None:
+    now = now_ms()
+    db.execute(
+        "update jobs set attempts = :attempts, error = :reason, leased_until_ms = 0, "
+        "run_at_ms = :run_at_ms, parked_at_ms = :parked_at_ms where id = :id",
+        {
+            "id": job_id,
+            "attempts": attempts,
+            "reason": reason[:_MAX_REASON],
+            "run_at_ms": now + min(_LONGEST_PAUSE_MS, 1000 * 2**attempts),
+            "parked_at_ms": now if attempts >= MAX_ATTEMPTS else None,
+        },
+    )
+
+
+def retry_parked(db: Connection, project_id: str, definition_id: str | None = None) -> int:
+    """Let parked jobs run again; return how many there were."""
+    return db.execute(
+        "update jobs set parked_at_ms = null, attempts = 0, run_at_ms = :now "
+        "where project_id = :project_id and parked_at_ms is not null "
+        "and (definition_id = :definition_id or :definition_id is null or definition_id is null)",
+        {"project_id": project_id, "definition_id": definition_id, "now": now_ms()},
+    )
+
+
+def release_all(db: Connection) -> None:
+    """Give back what a process held that ended, when the only server of a file starts."""
+    db.execute("update jobs set leased_until_ms = 0 where leased_until_ms > 0")
+
+
+def drop_for_definition(db: Connection, definition_id: str) -> None:
+    """Remove the work that belongs to one definition alone."""
+    db.execute("delete from jobs where definition_id = :id", {"id": definition_id})
+
+
+def count_pending(db: Connection, project_id: str) -> int:
+    """Return the number of interactions still to look at for all events."""
+    row = db.row(
+        "select coalesce(sum(size), 0) as n from jobs "
+        "where project_id = :project_id and kind = 'detect' and definition_id is null",
+        {"project_id": project_id},
+    )
+    return int(row["n"]) if row else 0
+
+
+def count_all_pending(db: Connection, project_id: str) -> int:
+    """Return the interactions still to look at, counted once for each event of the past."""
+    row = db.row(
+        "select coalesce(sum(size), 0) as n from jobs "
+        "where project_id = :project_id and kind in ('detect', 'backfill')",
+        {"project_id": project_id},
+    )
+    return int(row["n"]) if row else 0
+
+
+def _dump(payload: Mapping[str, Any]) -> str:
+    return json.dumps(payload, separators=(",", ":"))

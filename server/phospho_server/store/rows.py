@@ -1,0 +1,219 @@
+"""What the store returns: frozen, named, typed. Times are UTC milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from phospho.models import EventDefinition, Evidence, Flag
+
+
+@dataclass(frozen=True)
+class Project:
+    """What an API key belongs to; holds everything else."""
+
+    id: str
+    name: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key without its secret, which only its owner has."""
+
+    id: str
+    project_id: str
+    name: str
+    prefix: str
+    created_at_ms: int
+    last_used_at_ms: int | None
+    revoked_at_ms: int | None
+
+
+@dataclass(frozen=True)
+class NewInteraction:
+    """An interaction as it arrives, checked and cut to the limits.
+
+    `metadata`, `raw_input` and `raw_output` are JSON texts; None means there is nothing to keep.
+    """
+
+    task_id: str
+    session_id: str
+    created_at_ms: int
+    input: str
+    output: str | None = None
+    user_id: str | None = None
+    version_id: str | None = None
+    flag: Flag | None = None
+    metadata: str | None = None
+    raw_input: str | None = None
+    raw_output: str | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A positive detection, as a page shows it."""
+
+    definition_id: str
+    name: str
+    description: str
+    score: float
+    detector: str
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True)
+class TranscriptLine:
+    """One interaction of a transcript with the events that occurred in it."""
+
+    id: int
+    task_id: str
+    created_at_ms: int
+    input: str
+    output: str | None
+    user_id: str | None
+    version_id: str | None
+    flag: Flag | None
+    notes: str | None
+    metadata: Mapping[str, Any]
+    raw_input: Any
+    raw_output: Any
+    events: Sequence[Event] = ()
+
+
+@dataclass(frozen=True)
+class EventCount:
+    """How often one event occurred."""
+
+    definition_id: str
+    name: str
+    description: str
+    events: int
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """One line of the sessions list."""
+
+    session_id: str
+    first_at_ms: int
+    last_at_ms: int
+    interactions: int
+    successes: int
+    failures: int
+    user_id: str | None
+    version_id: str | None
+    first_input: str
+    events: Sequence[EventCount] = ()
+
+    @property
+    def duration_ms(self) -> int:
+        """Time between the first and the last interaction."""
+        return self.last_at_ms - self.first_at_ms
+
+
+@dataclass(frozen=True)
+class SessionFilter:
+    """Which sessions a list shows. None means any.
+
+    Args:
+        event: Name of an event that occurred in the session.
+        flag: `success` or `failure`: the session has such feedback.
+        user_id: The end user.
+        version_id: The release of the app.
+        since_ms: The session's last interaction is not older.
+        until_ms: The session's last interaction is older than this.
+        text: Words that all occur in one interaction of the session.
+    """
+
+    event: str | None = None
+    flag: Flag | None = None
+    user_id: str | None = None
+    version_id: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class SessionPage:
+    """One page of sessions, newest first; `next_cursor` continues it."""
+
+    sessions: Sequence[SessionRow]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Numbers of a period. `users` are those who said something in it."""
+
+    sessions: int = 0
+    interactions: int = 0
+    users: int = 0
+    events: int = 0
+
+
+@dataclass(frozen=True)
+class Series:
+    """Counts over time: one value for each entry of `starts_ms`, `step_ms` apart."""
+
+    starts_ms: Sequence[int]
+    values: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DefinitionRow:
+    """An event definition as Settings lists it.
+
+    Args:
+        definition: What to look for.
+        enabled: Whether new interactions are looked at.
+        events: How often it has occurred.
+        pending: Interactions still to look at.
+        problem: Why detection is parked, if it is.
+    """
+
+    definition: EventDefinition
+    enabled: bool
+    created_at_ms: int
+    events: int
+    pending: int
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that waits in the database, claimed for a time.
+
+    Args:
+        before_id: How far a backfill has come: what is older is still to do.
+        size: Interactions still to do.
+    """
+
+    id: str
+    project_id: str
+    kind: str
+    definition_id: str | None
+    payload: Mapping[str, Any]
+    before_id: int | None
+    size: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class StoredDetection:
+    """A verdict ready to be kept.
+
+    Args:
+        interaction_id: The row of `interactions`.
+        evidence: JSON text of an `Evidence`, or None.
+    """
+
+    interaction_id: int
+    session_id: str
+    created_at_ms: int
+    detected: bool
+    score: float
+    detector: str
+    evidence: str | None

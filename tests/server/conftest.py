@@ -1,0 +1,47 @@
+"""A real store on a real file, and the application over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from phospho.detectors import Detector
+from phospho.detectors.registry import load_detectors
+from phospho.plugins import Plugins
+from phospho_server import create_app
+from phospho_server.store.projects import create_key, create_project
+from phospho_server.store.rows import Project
+from phospho_server.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "phospho.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def project(store: SqliteStore) -> Project:
+    return store.write(lambda db: create_project(db, "Support bot"))
+
+
+@pytest.fixture
+def api_key(store: SqliteStore, project: Project) -> str:
+    return store.write(lambda db: create_key(db, project.id, "a key"))[1]
+
+
+@pytest.fixture(scope="session")
+def detectors() -> Mapping[str, Detector]:
+    """The built-in ones; their model is loaded by the first test that detects meaning."""
+    return load_detectors(Plugins(entry_points=False))
+
+
+@pytest.fixture
+def app(store: SqliteStore, detectors: Mapping[str, Detector]) -> Flask:
+    app = create_app(store, detectors=detectors)
+    app.testing = False  # errors become answers, as they do for users
+    return app

@@ -1,0 +1,137 @@
+"""Jobs: claimed for a time, tried again with growing pauses, parked with their reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from phospho_server import clock
+from phospho_server.store import jobs
+from phospho_server.store.definitions import list_definitions
+from phospho_server.store.projects import create_project
+from phospho_server.store.rows import Job, Project
+from phospho_server.store.sqlite import SqliteStore
+from tests.server.builders import add, define, interaction
+
+
+class Time:
+    """The clock of the jobs table, moved by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ms = clock.now_ms()
+        monkeypatch.setattr(jobs, "now_ms", lambda: self.now_ms)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    return Time(monkeypatch)
+
+
+def claim(store: SqliteStore, most: int = 100) -> list[Job]:
+    return store.write(lambda db: jobs.claim(db, most=most))
+
+
+def test_small_jobs_are_claimed_together_up_to_a_size(store: SqliteStore, project: Project) -> None:
+    for n in range(5):
+        add(store, project, interaction(f"t{n}"))
+    assert [len(claim(store, most=2)) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_jobs_of_two_projects_are_not_mixed(store: SqliteStore, project: Project) -> None:
+    other = store.write(lambda db: create_project(db, "other"))
+    add(store, project, interaction("t1"))
+    add(store, other, interaction("t1"))
+    assert {len(claim(store)), len(claim(store))} == {1}
+
+
+def test_a_claimed_job_comes_back_when_its_worker_died(
+    store: SqliteStore, project: Project, time: Time
+) -> None:
+    add(store, project, interaction("t1"))
+    (first,) = claim(store)
+    assert claim(store) == []
+    time.now_ms += jobs.LEASE_MS + 1
+    (again,) = claim(store)
+    assert again.id == first.id
+
+
+def test_a_starting_server_takes_back_what_was_claimed(
+    store: SqliteStore, project: Project
+) -> None:
+    add(store, project, interaction("t1"))
+    claim(store)
+    store.write(jobs.release_all)
+    assert len(claim(store)) == 1
+
+
+def test_a_failing_job_waits_longer_each_time_and_is_parked(
+    store: SqliteStore, project: Project, time: Time
+) -> None:
+    event = define(store, project)
+    add(store, project, interaction("t1"))
+    pauses = []
+    for attempt in range(jobs.MAX_ATTEMPTS):
+        (job,) = claim(store)
+        assert job.attempts == attempt
+        store.write(lambda db, job=job: jobs.fail(db, job, "the model is away"))  # type: ignore[misc]
+        if attempt + 1 < jobs.MAX_ATTEMPTS:
+            before = time.now_ms
+            while not (found := claim(store)):
+                time.now_ms += 500
+            pauses.append(time.now_ms - before)
+            store.write(jobs.release_all)
+            assert found[0].id == job.id
+    assert pauses == sorted(pauses)
+    assert pauses[0] >= 2000
+    time.now_ms += 10**9
+    assert claim(store) == []
+    with store.read() as db:
+        (row,) = list_definitions(db, project.id)
+    assert (row.problem, row.pending) == ("the model is away", 1)
+
+    assert store.write(lambda db: jobs.retry_parked(db, project.id, event.id)) == 1
+    assert len(claim(store)) == 1
+
+
+def test_a_job_that_advances_keeps_its_place(
+    store: SqliteStore, project: Project, time: Time
+) -> None:
+    add(store, project, interaction("t1"), interaction("t2"))
+    (job,) = claim(store)
+    store.write(lambda db: jobs.finish(db, job))
+    define(store, project)
+    (backfill,) = claim(store)
+    store.write(lambda db: jobs.advance(db, backfill, before_id=2, done=1))
+    (again,) = claim(store)
+    assert (again.id, again.size, again.before_id) == (backfill.id, 1, 2)
+
+
+def test_backfills_meet_and_go_on_together(store: SqliteStore, project: Project) -> None:
+    add(store, project, *[interaction(f"t{n}") for n in range(10)])
+    for job in claim(store):
+        store.write(lambda db, job=job: jobs.finish(db, job))  # type: ignore[misc]
+    define(store, project, name="first")
+    (first,) = claim(store)
+    store.write(lambda db: jobs.advance(db, first, before_id=6, done=5))
+    define(store, project, name="second")
+
+    (second,) = claim(store)
+    assert second.id != first.id
+    with store.read() as db:
+        assert jobs.list_next_ids(db, second, limit=100) == [10, 9, 8, 7, 6]
+    store.write(lambda db: jobs.advance(db, second, before_id=6, done=5))
+
+    both = claim(store)
+    assert {job.id for job in both} == {first.id, second.id}
+    with store.read() as db:
+        assert jobs.list_next_ids(db, both[0], limit=3) == [5, 4, 3]
+
+
+def test_new_interactions_come_before_those_of_the_past(
+    store: SqliteStore, project: Project
+) -> None:
+    add(store, project, interaction("t1"))
+    (job,) = claim(store)
+    store.write(lambda db: jobs.finish(db, job))
+    define(store, project)
+    add(store, project, interaction("t2"))
+    assert [job.kind for job in claim(store)] == ["detect"]

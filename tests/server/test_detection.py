@@ -1,0 +1,415 @@
+"""The detection worker: every interaction meets every event, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+import phospho
+from phospho.detectors import Detector
+from phospho.errors import DetectorError
+from phospho.models import Detection, EventDefinition, Evidence, Interaction, Turn
+from phospho.plugins import Plugins
+from phospho_server.detection import DetectionWorker
+from phospho_server.store import detections, jobs
+from phospho_server.store.definitions import (
+    delete_definition,
+    edit_definition,
+    enable_definition,
+    list_definitions,
+)
+from phospho_server.store.rows import DefinitionRow, Project
+from phospho_server.store.sessions import list_transcript
+from phospho_server.store.sqlite import SqliteStore
+from tests.server.builders import NOON_MS, add, define, interaction
+
+
+class WordDetector:
+    """Finds its definition's description as a word of the input; counts what it was asked."""
+
+    def __init__(self, name: str = "auto") -> None:
+        self.name = name
+        self.asked: list[str] = []
+        self.before: Callable[[Sequence[Turn]], object] = lambda batch: None
+
+    def detect(self, batch: Sequence[Turn], events: Sequence[EventDefinition]) -> list[Detection]:
+        self.before(batch)
+        self.asked += [turn.interaction.task_id for turn in batch]
+        return [
+            Detection(
+                event_id=event.id,
+                task_id=turn.interaction.task_id,
+                detected=(found := event.description in turn.interaction.input),
+                score=float(found),
+                evidence=Evidence(side="input", quote=event.description) if found else None,
+            )
+            for turn in batch
+            for event in events
+        ]
+
+
+@pytest.fixture
+def detector() -> WordDetector:
+    return WordDetector()
+
+
+def worker(store: SqliteStore, *detectors: Detector, plugins: Any = ()) -> DetectionWorker:
+    by_name = {detector.name: detector for detector in detectors}
+    return DetectionWorker(store, by_name, Plugins(plugins, entry_points=False))
+
+
+def listed(store: SqliteStore, project: Project) -> dict[str, DefinitionRow]:
+    with store.read() as db:
+        return {row.definition.name: row for row in list_definitions(db, project.id)}
+
+
+def found_in(store: SqliteStore, project: Project, session_id: str = "s1") -> dict[str, list[str]]:
+    with store.read() as db:
+        lines = list_transcript(db, project.id, session_id)
+    return {line.task_id: [event.name for event in line.events] for line in lines}
+
+
+def run_parked_now(store: SqliteStore) -> None:
+    """Let what waits for another attempt run at once."""
+    store.write(lambda db: db.execute("update jobs set run_at_ms = 0"))
+
+
+def test_new_interactions_are_judged_for_every_event(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    define(store, project, name="flights", description="flight")
+    define(store, project, name="hotels", description="hotel")
+    add(
+        store,
+        project,
+        interaction("t1", input="a flight and a hotel"),
+        interaction("t2", input="a flight", created_at_ms=NOON_MS + 1),
+        interaction("t3", input="nothing", created_at_ms=NOON_MS + 2),
+    )
+    worker(store, detector).run_until_done()
+    assert found_in(store, project) == {"t1": ["flights", "hotels"], "t2": ["flights"], "t3": []}
+    assert {name: row.events for name, row in listed(store, project).items()} == {
+        "flights": 2,
+        "hotels": 1,
+    }
+    with store.read() as db:
+        assert len(db.rows("select 1 from detections")) == 6
+        assert db.rows("select 1 from jobs") == []
+
+
+def test_a_new_event_is_applied_to_the_past(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    many = [interaction(f"t{n}", input="flight" if n % 10 == 0 else "x") for n in range(450)]
+    add(store, project, *many)
+    at_work = worker(store, detector)
+    at_work.run_until_done()
+    define(store, project, name="flights", description="flight")
+    assert listed(store, project)["flights"].pending == 450
+    progress: list[int] = []
+    at_work.run_until_done(progress.append)
+    row = listed(store, project)["flights"]
+    assert (row.events, row.pending) == (45, 0)
+    assert sum(progress) >= 450
+
+
+def test_events_defined_one_after_the_other_share_the_way_through_the_past(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    add(store, project, *[interaction(f"t{n}", input="flight") for n in range(700)])
+    at_work = worker(store, detector)
+    at_work.run_until_done()
+    for name in ("one", "two"):
+        define(store, project, name=name, description="flight")
+    at_work.run_once()
+    define(store, project, name="three", description="flight")
+    at_work.run_until_done()
+    # "three" is alone on the first step, and then goes on with the others.
+    assert len(detector.asked) == 700 + 200
+    assert [row.events for row in listed(store, project).values()] == [700, 700, 700]
+
+
+def test_an_edited_event_is_applied_again_and_replaces_its_verdicts(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    event = define(store, project, name="flights", description="flight")
+    add(store, project, interaction("t1", input="flight"), interaction("t2", input="plane"))
+    at_work = worker(store, detector)
+    at_work.run_until_done()
+    changed = event.model_copy(update={"description": "plane"})
+    store.write(lambda db: edit_definition(db, project.id, changed))
+    at_work.run_until_done()
+    assert found_in(store, project) == {"t1": [], "t2": ["flights"]}
+    assert listed(store, project)["flights"].events == 1
+
+
+def test_verdicts_of_a_version_that_was_edited_meanwhile_are_dropped(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    event = define(store, project, name="flights", description="flight")
+    add(store, project, interaction("t1", input="flight"))
+
+    def edit(_: object) -> None:
+        detector.before = lambda batch: None
+        changed = event.model_copy(update={"description": "plane"})
+        store.write(lambda db: edit_definition(db, project.id, changed))
+
+    detector.before = edit
+    at_work = worker(store, detector)
+    at_work.run_once()
+    assert found_in(store, project) == {"t1": []}
+    at_work.run_until_done()
+    assert listed(store, project)["flights"].pending == 0
+    with store.read() as db:
+        (row,) = db.rows("select definition_version, detected from detections")
+    assert tuple(dict(row).values()) == (2, 0)
+
+
+def test_an_event_deleted_meanwhile_leaves_nothing(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    event = define(store, project, description="flight")
+    add(store, project, interaction("t1", input="flight"))
+
+    def delete(_: object) -> None:
+        detector.before = lambda batch: None
+        store.write(lambda db: delete_definition(db, project.id, event.id))
+
+    detector.before = delete
+    worker(store, detector).run_until_done()
+    with store.read() as db:
+        assert db.rows("select 1 from detections") == []
+        assert db.rows("select 1 from jobs") == []
+
+
+def test_an_event_switched_off_is_not_looked_for(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    event = define(store, project, description="flight")
+    store.write(lambda db: enable_definition(db, project.id, event.id, enabled=False))
+    add(store, project, interaction("t1", input="flight"))
+    worker(store, detector).run_until_done()
+    assert found_in(store, project) == {"t1": []}
+
+
+def test_one_poison_interaction_hurts_no_other(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    def choke(batch: Sequence[Turn]) -> None:
+        if any("poison" in turn.interaction.input for turn in batch):
+            raise ValueError("cannot digest this")
+
+    detector.before = choke
+    define(store, project, name="flights", description="flight")
+    many = [interaction(f"t{n}", input="flight") for n in range(100)]
+    add(store, project, *many, interaction("bad", input="poison flight"))
+    at_work = worker(store, detector)
+    for _ in range(jobs.MAX_ATTEMPTS):
+        at_work.run_until_done()
+        run_parked_now(store)
+    row = listed(store, project)["flights"]
+    assert (row.events, row.pending) == (100, 1)
+    assert "cannot digest this" in (row.problem or "")
+
+    detector.before = lambda batch: None
+    store.write(lambda db: jobs.retry_parked(db, project.id))
+    at_work.run_until_done()
+    row = listed(store, project)["flights"]
+    assert (row.events, row.pending, row.problem) == (101, 0, None)
+
+
+def test_a_detector_that_is_away_costs_only_its_own_events(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    away = WordDetector("away")
+
+    def refuse(_: object) -> None:
+        raise DetectorError("The model is not loaded. Install it.")
+
+    away.before = refuse
+    define(store, project, name="near", description="flight")
+    define(store, project, name="far", description="flight", detector="away")
+    add(store, project, *[interaction(f"t{n}", input="flight") for n in range(7)])
+    at_work = worker(store, detector, away)
+    at_work.run_until_done()
+    rows = listed(store, project)
+    assert (rows["near"].events, rows["near"].pending) == (7, 0)
+    assert (rows["far"].events, rows["far"].pending) == (0, 7)
+    assert rows["far"].problem == "The model is not loaded. Install it."
+
+    away.before = lambda batch: None
+    run_parked_now(store)
+    at_work.run_until_done()
+    assert listed(store, project)["far"].events == 7
+
+
+def test_a_detector_that_is_away_stops_catching_up_until_it_is_back(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    add(store, project, *[interaction(f"t{n}", input="flight") for n in range(300)])
+    at_work = worker(store, detector)
+    at_work.run_until_done()
+    define(store, project, name="far", description="flight", detector="missing")
+    at_work.run_until_done()
+    row = listed(store, project)["far"]
+    assert row.pending == 300
+    assert "missing" in (row.problem or "")
+    run_parked_now(store)
+    worker(store, detector, WordDetector("missing")).run_until_done()
+    row = listed(store, project)["far"]
+    assert (row.events, row.pending, row.problem) == (300, 0, None)
+
+
+def test_work_that_was_claimed_by_a_dead_process_is_done_once(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    define(store, project, name="flights", description="flight")
+    add(store, project, interaction("t1", input="flight"))
+    store.write(lambda db: jobs.claim(db, most=100))  # by a process that then dies
+    at_work = worker(store, detector)
+    assert at_work.run_once() == 0
+    store.write(jobs.release_all)
+    at_work.run_until_done()
+    assert listed(store, project)["flights"].events == 1
+
+
+def test_a_detector_sees_the_history_of_its_session(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    seen: dict[str, list[str]] = {}
+
+    def look(batch: Sequence[Turn]) -> None:
+        for turn in batch:
+            seen[turn.interaction.task_id] = [i.task_id for i in turn.history]
+
+    detector.before = look
+    define(store, project)
+    add(
+        store,
+        project,
+        interaction("late", created_at_ms=NOON_MS + 2),
+        interaction("early", created_at_ms=NOON_MS),
+        interaction("elsewhere", session_id="s2"),
+        *[
+            interaction(f"long{n:02}", session_id="s3", created_at_ms=NOON_MS + n)
+            for n in range(detections.MAX_HISTORY + 5)
+        ],
+    )
+    worker(store, detector).run_until_done()
+    assert seen["late"] == ["early"]
+    assert seen["early"] == []
+    assert seen["elsewhere"] == []
+    assert len(seen["long24"]) == detections.MAX_HISTORY
+    assert seen["long24"][-1] == "long23"
+
+
+class Listener:
+    """A plugin that takes note of events, and fails as often as it is told to."""
+
+    def __init__(self, fails: int = 0) -> None:
+        self.fails = fails
+        self.told: list[tuple[str, str, float]] = []
+
+    @phospho.hookimpl
+    def phospho_event_detected(
+        self, event: Detection, interaction: Interaction, definition: EventDefinition
+    ) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise OSError("the ticket system is away")
+        self.told.append((definition.name, interaction.input, event.score))
+
+
+def test_plugins_are_told_of_each_new_event_once(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    listener = Listener()
+    event = define(store, project, name="flights", description="flight")
+    add(store, project, interaction("t1", input="flight"), interaction("t2", input="no"))
+    at_work = worker(store, detector, plugins=[listener])
+    at_work.run_until_done()
+    assert listener.told == [("flights", "flight", 1.0)]
+    changed = event.model_copy(update={"description": "fligh"})
+    store.write(lambda db: edit_definition(db, project.id, changed))
+    at_work.run_until_done()
+    assert len(listener.told) == 1
+
+
+def test_a_failing_listener_is_told_again_and_hurts_no_other(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    good, bad = Listener(), Listener(fails=2)
+    define(store, project, name="flights", description="flight")
+    add(store, project, interaction("t1", input="flight"), interaction("t2", input="flight"))
+    at_work = worker(store, detector, plugins=[good, bad])
+    at_work.run_until_done()
+    assert (len(good.told), len(bad.told)) == (2, 0)
+    run_parked_now(store)
+    at_work.run_until_done()
+    assert (len(good.told), len(bad.told)) == (2, 2)
+    assert listed(store, project)["flights"].events == 2
+
+
+def test_an_event_that_no_longer_stands_is_not_told(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    listener = Listener()
+    event = define(store, project, description="flight")
+    add(store, project, interaction("t1", input="flight"))
+    at_work = worker(store, detector, plugins=[listener])
+    at_work.run_once()
+    store.write(lambda db: db.execute("update detections set detected = 0"))
+    at_work.run_until_done()
+    assert listener.told == []
+    store.write(lambda db: delete_definition(db, project.id, event.id))
+    at_work.run_until_done()
+
+
+def test_the_thread_detects_soon_after_it_is_woken_and_stops_when_asked(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    define(store, project, name="flights", description="flight")
+    judged = threading.Event()
+    detector.before = lambda batch: judged.set()
+    at_work = worker(store, detector)
+    at_work.start()
+    add(store, project, interaction("t1", input="flight"))
+    at_work.wake()
+    assert judged.wait(5)
+    at_work.stop()
+    assert found_in(store, project) == {"t1": ["flights"]}
+
+
+def test_the_thread_outlives_an_unexpected_error(
+    store: SqliteStore,
+    project: Project,
+    detector: WordDetector,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("phospho_server.detection._TROUBLE_S", 0.01)
+    define(store, project, name="flights", description="flight")
+    at_work = worker(store, detector)
+    done = threading.Event()
+    real = at_work.run_once
+    failed: list[int] = []
+
+    def fail_twice() -> int:
+        if len(failed) < 2:
+            failed.append(1)
+            raise RuntimeError("a bug of ours")
+        count = real()
+        if count:
+            done.set()
+        return count
+
+    monkeypatch.setattr(at_work, "run_once", fail_twice)
+    add(store, project, interaction("t1", input="flight"))
+    at_work.start()
+    assert done.wait(5)
+    at_work.stop()
+    assert "a bug of ours" in caplog.text
+    assert listed(store, project)["flights"].events == 1

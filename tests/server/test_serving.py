@@ -1,0 +1,174 @@
+"""`phospho serve` as a real process: what it prints, what it survives."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server.processes import ServerProcess, log, phospho, serving, wait_until
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "phospho.db"
+
+
+def events(database: Path, project_id: str) -> dict[str, dict[str, int]]:
+    listed = phospho("events", "list", project_id, "--json", "--database", str(database))
+    return {row["name"]: row for row in json.loads(listed.stdout)}
+
+
+def test_the_first_start_prints_what_an_app_needs_and_later_ones_hide_the_key(
+    database: Path,
+) -> None:
+    with serving(database) as server:
+        project_id, key = server.setting("PHOSPHO_PROJECT_ID"), server.setting("PHOSPHO_API_KEY")
+        answer = log(server, key, project_id, {"input": "hi"})
+        assert answer.status_code == 200
+        with httpx.Client(follow_redirects=True) as browser:
+            page = browser.get(server.sign_in_url)
+            assert page.status_code == 200
+            assert f"/projects/{project_id}/" in str(page.url)
+        assert httpx.get(server.sign_in_url).status_code == 403
+        assert server.stop() == 0
+    with serving(database) as server:
+        assert server.setting("PHOSPHO_PROJECT_ID") == project_id
+        assert "PHOSPHO_API_KEY" not in server.output
+        assert log(server, key, project_id, {"input": "again"}).status_code == 200
+
+
+def test_a_new_link_signs_in(database: Path) -> None:
+    with serving(database) as server:
+        printed = phospho("link", "--base-url", server.url, "--database", str(database))
+        with httpx.Client(follow_redirects=True) as browser:
+            assert browser.get(printed.stdout.strip()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["--host", "0.0.0.0"], "listens on this machine only", id="open"),
+        pytest.param(["--host", "no.such.host.invalid"], "cannot be resolved", id="no-host"),
+        pytest.param(["--port", "70000"], "70000", id="no-port"),
+        pytest.param(["--port", "x"], "is not a valid integer", id="word-port"),
+        pytest.param(["--database", "/nowhere/x.db"], "does not exist", id="no-folder"),
+        pytest.param(["--database", "mysql://x"], "cannot use 'mysql'", id="mysql"),
+        pytest.param(["--database", ""], "is not named", id="empty"),
+    ],
+)
+def test_a_bad_setting_ends_the_start_with_what_to_do(
+    tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    more = [] if "--database" in arguments else ["--database", str(tmp_path / "x.db")]
+    ended = phospho("serve", *arguments, *more)
+    assert ended.returncode in {1, 2}
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_port_in_use_is_named(database: Path, tmp_path: Path) -> None:
+    with serving(database) as server:
+        port = server.url.rpartition(":")[2]
+        ended = phospho("serve", "--port", port, "--database", str(tmp_path / "other.db"))
+    assert ended.returncode == 1
+    assert f"Port {port}" in ended.stderr
+
+
+class Producer(threading.Thread):
+    """Logs batches one after the other and remembers what was acknowledged."""
+
+    def __init__(self, name: str, key: str, project_id: str) -> None:
+        super().__init__(daemon=True)
+        self.prefix, self.key, self.project_id = name, key, project_id
+        self.server: ServerProcess | None = None
+        self.acknowledged: list[str] = []
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        for batch in range(100_000):
+            if self.stopping.is_set():
+                return
+            self._send([f"{self.prefix}-{batch}-{n}" for n in range(10)])
+
+    def _send(self, task_ids: list[str]) -> None:
+        """Send until it is acknowledged, as the SDK does."""
+        found = [
+            {"task_id": t, "session_id": t[:4], "input": "A refund please", "output": "Done"}
+            for t in task_ids
+        ]
+        while not self.stopping.is_set():
+            try:
+                assert self.server is not None
+                answer = log(self.server, self.key, self.project_id, *found)
+            except httpx.HTTPError:
+                self.stopping.wait(0.05)
+                continue
+            if answer.status_code == 200:
+                self.acknowledged += task_ids
+                return
+
+
+@pytest.fixture
+def producers() -> Iterator[list[Producer]]:
+    found: list[Producer] = []
+    yield found
+    for producer in found:
+        producer.stopping.set()
+    for producer in found:
+        producer.join()
+
+
+def _wait_for(producers: list[Producer], acknowledged: int) -> None:
+    wait_until(
+        lambda: sum(len(producer.acknowledged) for producer in producers) > acknowledged,
+        what=f"{acknowledged} interactions are acknowledged",
+    )
+
+
+@pytest.mark.slow
+def test_kill_9_loses_no_acknowledged_interaction_and_each_is_judged_once(
+    database: Path, producers: list[Producer]
+) -> None:
+    with serving(database) as server:
+        project_id, key = server.setting("PHOSPHO_PROJECT_ID"), server.setting("PHOSPHO_API_KEY")
+    create = ["events", "create", project_id]
+    phospho(*create, "refund", "The user said 'refund'", "--database", str(database))
+    phospho(*create, "done", "The assistant said 'done'", "--database", str(database))
+    producers += [Producer(f"p{n}", key, project_id) for n in range(4)]
+    for start in range(4):
+        server = ServerProcess("serve", "--database", str(database))
+        for producer in producers:
+            producer.server = server
+            if not start:
+                producer.start()
+        _wait_for(producers, (start + 1) * 300)
+        server.kill()
+    for producer in producers:
+        producer.stopping.set()
+        producer.join()
+    acknowledged = [task_id for p in producers for task_id in p.acknowledged]
+
+    with serving(database):
+        wait_until(
+            lambda: all(row["pending"] == 0 for row in events(database, project_id).values()),
+            what="all is judged",
+        )
+    with sqlite3.connect(database) as stored:
+        task_ids = [row[0] for row in stored.execute("select task_id from interactions")]
+        verdicts = stored.execute(
+            "select count(*), count(distinct interaction_id || definition_id), sum(detected) "
+            "from detections"
+        ).fetchone()
+        counted = stored.execute("select sum(value) from counters where metric = 'events'")
+        assert set(acknowledged) <= set(task_ids)
+        assert len(task_ids) == len(set(task_ids))
+        assert verdicts == (2 * len(task_ids),) * 3
+        assert counted.fetchone() == (2 * len(task_ids),)
+        assert stored.execute("pragma integrity_check").fetchone() == ("ok",)
+    stored.close()
