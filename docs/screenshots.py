@@ -1,0 +1,115 @@
+# ruff: noqa: INP001 - a script beside the documentation, not a package
+"""Draw every page, in both themes and at two widths, for the README.
+
+    phospho demo                                   # prints a sign-in link
+    python docs/screenshots.py SIGN_IN_LINK OUT_DIR
+
+Needs playwright (dependency group `test`) and a Chromium: `PHOSPHO_CHROMIUM`, or one on the path.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDTHS = {"": (1440, 900), "-phone": (390, 844)}
+THEMES = {"": "light", "-dark": "dark"}
+
+
+def find_chromium() -> str:
+    """Return the path of a Chromium."""
+    named = os.environ.get("PHOSPHO_CHROMIUM")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = named or next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        raise SystemExit("There is no Chromium. Install it, or name it in PHOSPHO_CHROMIUM.")
+    return found
+
+
+def sign_in(browser: Browser, link: str) -> tuple[StorageState, str]:
+    """Return the cookies of a sign-in, and the address of the dashboard."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(link)
+    if not page.url.partition("?")[0].endswith("/dashboard"):
+        raise SystemExit(f"This link did not lead to a dashboard but to {page.url}. Make another.")
+    state = context.storage_state()
+    address = page.url.partition("?")[0]
+    context.close()
+    return state, address
+
+
+def list_pages(page: Page, dashboard: str) -> Iterator[tuple[str, str]]:
+    """Return a name and an address for each page; the transcript is one with two events."""
+    project = dashboard.removesuffix("/dashboard")
+    yield "dashboard", dashboard
+    yield "sessions", f"{project}/sessions"
+    page.goto(f"{project}/sessions")
+    row = page.locator("tbody tr").filter(has=page.locator(".badge ~ .badge")).first
+    if not row.count():
+        raise SystemExit("There is no session with two events in this project. Use `phospho demo`.")
+    yield "transcript", str(row.locator("a").first.evaluate("link => link.href"))
+    yield "settings", f"{project}/settings"
+    page.goto(f"{project}/settings")
+    edit = page.get_by_role("link", name="Edit").first
+    yield "event", str(edit.evaluate("link => link.href"))
+
+
+def show_evidence(page: Page) -> None:
+    """Bring the first marked words of a transcript into sight; other pages have none."""
+    mark = page.locator("mark").first
+    if mark.count():
+        mark.evaluate("words => words.scrollIntoView({block: 'center'})")
+
+
+def draw(browser: Browser, state: StorageState, dashboard: str, folder: Path) -> None:
+    """Write one picture for each page, width and theme."""
+    context = browser.new_context(storage_state=state)
+    pages = dict(list_pages(context.new_page(), dashboard))
+    context.close()
+    for width_name, (width, height) in WIDTHS.items():
+        for theme_name, theme in THEMES.items():
+            context = browser.new_context(
+                storage_state=state,
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if theme == "dark" else "light",
+                reduced_motion="reduce",
+            )
+            page = context.new_page()
+            for name, address in pages.items():
+                page.goto(address)
+                show_evidence(page)
+                path = folder / f"{name}{width_name}{theme_name}.png"
+                page.screenshot(path=path)
+                sys.stdout.write(f"{path}\n")
+            context.close()
+
+
+def main(link: str, folder: str) -> None:
+    """Sign in and draw all pages."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(ARGUMENTS))
+        state, dashboard = sign_in(browser, link)
+        draw(browser, state, dashboard, Path(folder))
+        browser.close()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:  # noqa: PLR2004 - the two arguments
+        raise SystemExit(__doc__)
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,135 @@
+// What a page is better with: the reader's time zone, copying, live update, keys. All works without.
+"use strict";
+
+const find = (selector, root = document) => [...root.querySelectorAll(selector)];
+const status = document.getElementById("status");
+
+// Times: from UTC text to the reader's zone; the exact time is in the title.
+function localTimes() {
+  const now = new Date();
+  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+  const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  for (const element of find("time[datetime]")) {
+    const at = new Date(element.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    const date = at.toDateString() === now.toDateString() ? "Today"
+      : (at.getFullYear() === now.getFullYear() ? day : year).format(at);
+    element.title = `${exact.format(at)} (${element.textContent})`;
+    element.textContent = `${date}, ${clock.format(at)}`;
+  }
+}
+
+function copyButtons() {
+  if (!navigator.clipboard) return;
+  for (const button of find("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+        button.textContent = status.textContent = "Copied";
+      } catch {
+        button.textContent = status.textContent = "Select and copy it by hand";
+      }
+      setTimeout(() => { button.textContent = "Copy"; status.textContent = ""; }, 2000);
+    });
+  }
+}
+
+// Menus close on a click elsewhere and on Escape.
+function menus() {
+  const close = (except) => {
+    for (const menu of find("details[data-menu][open]")) {
+      if (!menu.contains(except)) menu.open = false;
+    }
+  };
+  document.addEventListener("click", (event) => close(event.target));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const menu = document.activeElement?.closest("details[data-menu][open]");
+    close(null);
+    menu?.querySelector("summary").focus();
+  });
+}
+
+// A filter takes effect when it is chosen; what is empty stays out of the address.
+function filters() {
+  for (const form of find("form[data-filters]")) {
+    form.addEventListener("change", (event) => {
+      if (event.target.matches("select")) form.requestSubmit();
+    });
+    form.addEventListener("submit", () => {
+      for (const field of find("input, select", form)) field.disabled = field.value === "";
+    });
+    addEventListener("pageshow", () => {
+      for (const field of find("input, select", form)) field.disabled = false;
+    });
+  }
+}
+
+// Keys: j and k go to the neighbouring sessions, / to the search.
+function keys() {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select")) return;
+    const target = find("[data-key]").find((element) => element.dataset.key === event.key);
+    if (!target) return;
+    event.preventDefault();
+    if (target.matches("a")) target.click();
+    else target.focus();
+  });
+}
+
+// Details that an address points to are opened.
+function openTarget() {
+  const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+  if (target && target.matches("details")) target.open = true;
+}
+
+// Live update: ask now and then while somebody looks, and offer a refresh when there is news.
+function pulse() {
+  const source = document.querySelector("[data-pulse]");
+  if (!source) return;
+  const pill = document.getElementById("news");
+  let first = null;
+  let pause = 3000;
+
+  const offer = (text) => {
+    if (pill.hidden) status.textContent = text;
+    pill.querySelector("span").textContent = `${text} – Refresh`;
+    pill.hidden = false;
+  };
+  const compare = (now) => {
+    if ("reload" in source.dataset) {
+      if (now.interactions > 0) location.reload();
+      return;
+    }
+    first ??= now;
+    if (now.interactions > first.interactions) offer("New interactions");
+    else if (now.events > first.events) offer("New events");
+    else if (first.pending > 0 && now.pending === 0) offer("Detection is up to date");
+  };
+  const ask = async () => {
+    if (!document.hidden) {
+      try {
+        const answer = await fetch(source.dataset.pulse, { redirect: "error" });
+        if (answer.ok) { compare(await answer.json()); pause = 4000; } else pause = 30000;
+      } catch {
+        pause = Math.min(pause * 2, 60000); // the server is away: ask less often
+      }
+    }
+    setTimeout(ask, pause);
+  };
+  document.addEventListener("visibilitychange", () => { pause = 3000; });
+  setTimeout(ask, 500);
+}
+
+localTimes();
+copyButtons();
+menus();
+filters();
+keys();
+openTarget();
+addEventListener("hashchange", openTarget);
+pulse();

@@ -1,0 +1,106 @@
+"""The form of an event definition: read, check, and keep what was typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from phospho.detectors.auto import explain
+from phospho.errors import PhosphoError
+from phospho.models import EventDefinition
+from phospho_server.defining import make_definition
+from phospho_server.services import services
+from phospho_server.store.projects import clean_name
+
+_BETWEEN_KEYWORDS = re.compile(r"[,\n\r]+")
+
+
+@dataclass(frozen=True)
+class EventForm:
+    """An event definition as it stands in the form, right or wrong.
+
+    Args:
+        keywords: One a line.
+        problem: What must be changed; None while nothing is known to be wrong.
+    """
+
+    name: str = ""
+    description: str = ""
+    scope: str = "auto"
+    detector: str = "auto"
+    keywords: str = ""
+    pattern: str = ""
+    problem: str | None = None
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> EventForm:
+        """Return what was typed."""
+        return cls(
+            name=fields.get("name", ""),
+            description=fields.get("description", ""),
+            scope=fields.get("scope", "auto"),
+            detector=fields.get("detector", "auto"),
+            keywords=fields.get("keywords", ""),
+            pattern=fields.get("pattern", ""),
+        )
+
+    @classmethod
+    def of(cls, definition: EventDefinition) -> EventForm:
+        """Return the form that would make a definition."""
+        return cls(
+            name=definition.name,
+            description=definition.description,
+            scope=definition.scope,
+            detector=definition.detector,
+            keywords="\n".join(definition.keywords),
+            pattern=definition.pattern or "",
+        )
+
+    @property
+    def is_advanced(self) -> bool:
+        """Tell whether anything beyond name and description is set."""
+        plain = (self.scope, self.detector, self.keywords.strip(), self.pattern.strip())
+        return plain != ("auto", "auto", "", "")
+
+    def refused(self, error: PhosphoError) -> EventForm:
+        """Return the form with the reason why it was not accepted."""
+        return replace(self, problem=str(error))
+
+    def to_definition(self, current: EventDefinition | None = None) -> EventDefinition:
+        """Return the definition this form describes.
+
+        Args:
+            current: What it replaces; the form does not show all of it.
+
+        Raises:
+            InvalidError: Something must be changed; the message says what.
+        """
+        kept = current.model_dump() if current else {"id": "new"}
+        typed = {
+            "name": clean_name(self.name, what="event's name"),
+            "description": self.description.replace("\r\n", "\n").strip(),
+            "scope": self.scope,
+            "detector": self.detector,
+            "keywords": _split_keywords(self.keywords),
+            "pattern": self.pattern.strip() or None,
+        }
+        known = detector_names(current.detector if current else "auto")
+        return make_definition({**kept, **typed}, known)
+
+
+def detector_names(current: str = "auto") -> list[str]:
+    """Return the detectors to choose from; the current one also when it is not installed."""
+    return ["auto", *sorted({*services().detectors, current} - {"auto"})]
+
+
+def understand(definition: EventDefinition) -> str:
+    """Return how a definition will be looked for, in a sentence; why not, if it cannot be."""
+    text = explain(definition)
+    return text[:1].upper() + text[1:]
+
+
+def _split_keywords(text: str) -> tuple[str, ...]:
+    """Return each keyword once, in the order they were typed."""
+    words = (word.strip() for word in _BETWEEN_KEYWORDS.split(text))
+    return tuple(dict.fromkeys(word for word in words if word))

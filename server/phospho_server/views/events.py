@@ -1,0 +1,100 @@
+"""Event definitions: make, edit, switch on and off, delete."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from phospho.models import EventDefinition
+from phospho_server.errors import ConflictError, InvalidError
+from phospho_server.services import services
+from phospho_server.store import definitions as store
+from phospho_server.store import jobs
+from phospho_server.views.event_form import EventForm, detector_names, understand
+from phospho_server.views.frame import open_project
+from phospho_server.views.settings import render_settings
+
+bp = Blueprint("events", __name__, url_prefix="/projects/<project_id>/settings/events")
+
+
+@bp.post("")
+def create(project_id: str) -> ResponseReturnValue:
+    """Define an event and have past interactions looked at."""
+    form = EventForm.read(request.form)
+    try:
+        definition = form.to_definition()
+        services().store.write(lambda db: store.create_definition(db, project_id, definition))
+    except (InvalidError, ConflictError) as error:
+        return render_settings(project_id, form=form.refused(error)), InvalidError.status
+    return _back(project_id)
+
+
+@bp.get("/<event_id>")
+def edit(project_id: str, event_id: str) -> str:
+    """Show a definition to be edited."""
+    definition = _find(project_id, event_id)
+    return _render_edit(project_id, definition, EventForm.of(definition))
+
+
+@bp.post("/<event_id>")
+def save(project_id: str, event_id: str) -> ResponseReturnValue:
+    """Keep an edited definition; if more than its name is new, look at the past again."""
+    current = _find(project_id, event_id)
+    form = EventForm.read(request.form)
+    try:
+        definition = form.to_definition(current)
+        services().store.write(lambda db: store.edit_definition(db, project_id, definition))
+    except (InvalidError, ConflictError) as error:
+        page = _render_edit(project_id, current, form.refused(error))
+        return page, InvalidError.status
+    return _back(project_id)
+
+
+@bp.post("/<event_id>/toggle")
+def toggle(project_id: str, event_id: str) -> ResponseReturnValue:
+    """Switch an event on (`enabled=1`) or off."""
+    enabled = request.form.get("enabled") == "1"
+    services().store.write(
+        lambda db: store.enable_definition(db, project_id, event_id, enabled=enabled)
+    )
+    return _back(project_id)
+
+
+@bp.post("/<event_id>/delete")
+def delete(project_id: str, event_id: str) -> ResponseReturnValue:
+    """Delete a definition and the events it found."""
+    services().store.write(lambda db: store.delete_definition(db, project_id, event_id))
+    return _back(project_id)
+
+
+@bp.post("/<event_id>/retry")
+def retry(project_id: str, event_id: str) -> ResponseReturnValue:
+    """Take up detection again after it kept failing."""
+    _find(project_id, event_id)
+    services().store.write(lambda db: jobs.retry_parked(db, project_id, event_id))
+    return _back(project_id)
+
+
+def _find(project_id: str, event_id: str) -> EventDefinition:
+    with services().store.read() as db:
+        open_project(db, project_id)
+        return store.get_definition(db, project_id, event_id)
+
+
+def _back(project_id: str) -> ResponseReturnValue:
+    """Wake the worker, and lead to the list of events."""
+    services().on_new_work()
+    return redirect(url_for("settings.show", project_id=project_id, _anchor="events"), 303)
+
+
+def _render_edit(project_id: str, definition: EventDefinition, form: EventForm) -> str:
+    with services().store.read() as db:
+        project = open_project(db, project_id)
+    return render_template(
+        "events/edit.html",
+        project=project,
+        definition=definition,
+        understood=understand(definition),
+        form=form,
+        detector_names=detector_names(definition.detector),
+    )

@@ -1,0 +1,84 @@
+"""What surrounds every page: the project drop-down, the navigation, and messages across pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, g, request, session, url_for
+
+from phospho_server.errors import ServerError
+from phospho_server.services import services
+from phospho_server.store import Connection
+from phospho_server.store.projects import get_project, list_projects
+from phospho_server.store.rows import Project
+from phospho_server.store.sign_ins import is_signed_in
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The part of a page that only those who are signed in see.
+
+    Args:
+        projects: What the drop-down offers.
+        project: The one this page belongs to, if any.
+    """
+
+    projects: Sequence[Project]
+    project: Project | None
+
+
+def register(app: Flask) -> None:
+    """Give every template its frame."""
+    app.context_processor(_frame_context)
+
+
+def open_project(db: Connection, project_id: str) -> Project:
+    """Return the project a page belongs to, and remember it as the one last used.
+
+    Raises:
+        NotFoundError: There is no such project.
+    """
+    project = get_project(db, project_id)
+    g.project = project
+    if session.get("project") != project.id:
+        session["project"] = project.id
+    return project
+
+
+def base_url() -> str:
+    """Return the address programs send to, as this browser reaches the server."""
+    return request.url_root.rstrip("/")
+
+
+def session_url(project_id: str, session_id: str, **query: Any) -> str:
+    """Return the address of a transcript.
+
+    An id that a browser would change inside a path (`..`, `a//b`, control characters) goes into
+    the query instead.
+    """
+    is_plain = session_id.isprintable() and not any(
+        part in ("", ".", "..") for part in session_id.split("/")
+    )
+    if is_plain:
+        return url_for("sessions.show", project_id=project_id, session_id=session_id, **query)
+    return url_for("sessions.show_by_id", project_id=project_id, id=session_id, **query)
+
+
+def _frame_context() -> dict[str, Any]:
+    return {"frame": _find_frame(), "session_url": session_url}
+
+
+def _find_frame() -> Frame | None:
+    """Return the frame for people who are signed in. A page about an error must never fail."""
+    token = session.get("sign_in")
+    if not isinstance(token, str):
+        return None
+    try:
+        with services().store.read() as db:
+            if not is_signed_in(db, token):
+                return None
+            return Frame(list_projects(db), g.get("project"))
+    except ServerError:
+        return None

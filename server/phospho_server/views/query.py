@@ -1,0 +1,54 @@
+"""Reading what an address asks for. A value that cannot be meant is named, then left out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from flask import request
+
+from phospho_server.views.formats import visible
+
+# Longer than any id or search; an address with more is a mistake.
+MAX_LENGTH = 300
+_MAX_DIGITS = 9
+
+
+@dataclass
+class Choices:
+    """Notes, while an address is read, what could not be used."""
+
+    notices: list[str] = field(default_factory=list)
+
+
+def read_choice(choices: Choices, name: str, allowed: Collection[str], *, default: str = "") -> str:
+    """Return one of the allowed values, or the default with a notice."""
+    value = request.args.get(name, "").strip()
+    if not value or value in allowed:
+        return value or default
+    shown = visible(value[:40])
+    choices.notices.append(
+        f"\u201c{shown}\u201d is not a choice of \u201c{name}\u201d, so it was left out. "
+        f"Choose one of: {', '.join(allowed) or 'none yet'}."
+    )
+    return default
+
+
+def read_text(choices: Choices, name: str) -> str:
+    """Return a text without surrounding space, or nothing with a notice if it is too long."""
+    value = request.args.get(name, "").strip()
+    if len(value) <= MAX_LENGTH:
+        return value
+    choices.notices.append(
+        f"The value of \u201c{name}\u201d was left out: it has {len(value):,} characters, "
+        f"and {MAX_LENGTH} are the most."
+    )
+    return ""
+
+
+def read_number(name: str, *, default: int, most: int) -> int:
+    """Return a number from 1 to `most`; the nearest one, or the default for what is none."""
+    value = request.args.get(name, "")
+    if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
+        return default
+    return min(max(1, int(value)), max(1, most))

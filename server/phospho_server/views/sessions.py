@@ -1,0 +1,186 @@
+"""Sessions: the list with its filters, and one session's transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from flask import Blueprint, render_template, request, url_for
+
+from phospho.models import Flag, Side
+from phospho_server.clock import now_ms
+from phospho_server.errors import InvalidError, NotFoundError
+from phospho_server.services import services
+from phospho_server.store import counters
+from phospho_server.store import sessions as store
+from phospho_server.store.definitions import list_definitions
+from phospho_server.store.rows import Event, SessionFilter, TranscriptLine
+from phospho_server.views import periods
+from phospho_server.views.formats import Message, hue, lay_out
+from phospho_server.views.frame import base_url, open_project
+from phospho_server.views.query import Choices, read_choice, read_number, read_text
+
+bp = Blueprint("sessions", __name__)
+
+FLAGS = {"success": "Positive", "failure": "Negative"}
+
+# A time and an id; a cursor of ours is never longer.
+_MAX_CURSOR = 300
+
+
+@dataclass(frozen=True)
+class Note:
+    """An event as it stands below the message it occurred in."""
+
+    event: Event
+    side: Side
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One interaction as the transcript shows it.
+
+    Args:
+        position: Its place in the session, from 1.
+        line: As it is stored.
+        input: The user's message.
+        output: The assistant's; None where there is no answer.
+        notes: The events of both.
+    """
+
+    position: int
+    line: TranscriptLine
+    input: Message
+    output: Message | None
+    notes: Sequence[Note]
+
+    def notes_on(self, side: Side) -> list[Note]:
+        """Return the events that occurred in one of the two messages."""
+        return [note for note in self.notes if note.side == side]
+
+
+@bp.get("/projects/<project_id>/sessions")
+def index(project_id: str) -> str:
+    """Show the sessions that match, the newest first, with the events found in each."""
+    choices = Choices()
+    with services().store.read() as db:
+        project = open_project(db, project_id)
+        names = [row.definition.name for row in list_definitions(db, project_id)]
+        versions = store.list_versions(db, project_id)
+        asked = _read_filter(choices, names)
+        cursor = _read_cursor()
+        page = store.list_sessions(db, project_id, _to_filter(asked), cursor=cursor)
+        is_empty = counters.first_hour(db, project_id) is None
+    used = {name: value for name, value in asked.items() if value}
+    return render_template(
+        "sessions/empty.html" if is_empty else "sessions/index.html",
+        project=project,
+        base_url=base_url(),
+        notices=choices.notices,
+        page=page,
+        asked=asked,
+        used=used,
+        cursor=cursor,
+        event_names=names,
+        versions=versions,
+        flags=FLAGS,
+        periods=periods.NAMES,
+        older_url=page.next_cursor and _list_url(project_id, {**used, "cursor": page.next_cursor}),
+    )
+
+
+@bp.get("/projects/<project_id>/sessions/<path:session_id>")
+def show(project_id: str, session_id: str) -> str:
+    """Show a transcript, each event at the message it occurred in."""
+    with services().store.read() as db:
+        project = open_project(db, project_id)
+        session = store.get_session(db, project_id, session_id)
+        pages = max(1, -(-session.interactions // store.TRANSCRIPT_SIZE))
+        page = read_number("page", default=1, most=pages)
+        offset = (page - 1) * store.TRANSCRIPT_SIZE
+        lines = store.list_transcript(db, project_id, session_id, offset=offset)
+        newer_id, older_id = store.find_neighbours(db, project_id, session)
+    return render_template(
+        "sessions/show.html",
+        project=project,
+        session=session,
+        exchanges=[_lay_out(line, offset + n) for n, line in enumerate(lines, start=1)],
+        page=page,
+        pages=pages,
+        newer_id=newer_id,
+        older_id=older_id,
+        flags=FLAGS,
+    )
+
+
+@bp.get("/projects/<project_id>/session")
+def show_by_id(project_id: str) -> str:
+    """Show the transcript of a session whose id cannot stand in a path."""
+    session_id = request.args.get("id", "")
+    if not session_id:
+        raise NotFoundError("This address names no session. Look in the sessions list.")
+    return show(project_id, session_id)
+
+
+def _read_filter(choices: Choices, event_names: Sequence[str]) -> dict[str, str]:
+    """Return what the address asks for, by the names the address uses; empty means any."""
+    return {
+        "q": read_text(choices, "q"),
+        "event": read_choice(choices, "event", event_names),
+        "flag": read_choice(choices, "flag", FLAGS),
+        "user": read_text(choices, "user"),
+        "version": read_text(choices, "version"),
+        "period": read_choice(choices, "period", periods.NAMES),
+    }
+
+
+def _list_url(project_id: str, query: Mapping[str, Any]) -> str:
+    return url_for(".index", project_id=project_id, **query)
+
+
+def _to_filter(asked: dict[str, str]) -> SessionFilter:
+    wanted = SessionFilter(
+        event=asked["event"] or None,
+        flag=cast("Flag", asked["flag"]) if asked["flag"] else None,
+        user_id=asked["user"] or None,
+        version_id=asked["version"] or None,
+        text=asked["q"] or None,
+    )
+    if asked["period"] in ("", "all"):
+        return wanted
+    period = periods.get_period(asked["period"], now_ms())
+    return replace(wanted, since_ms=period.since_ms, until_ms=period.until_ms)
+
+
+def _read_cursor() -> str | None:
+    cursor = request.args.get("cursor") or None
+    if cursor is not None and len(cursor) > _MAX_CURSOR:
+        raise InvalidError("This page's address is too long. Start again from the first page.")
+    return cursor
+
+
+def _lay_out(line: TranscriptLine, position: int) -> Exchange:
+    notes = [Note(event, _side_of(event, line)) for event in line.events]
+    return Exchange(
+        position=position,
+        line=line,
+        input=lay_out(line.input, _quotes(notes, "input")),
+        output=None if line.output is None else lay_out(line.output, _quotes(notes, "output")),
+        notes=notes,
+    )
+
+
+def _side_of(event: Event, line: TranscriptLine) -> Side:
+    """Return the message an event belongs to; the answer completes the interaction."""
+    if line.output is None:
+        return "input"
+    return event.evidence.side if event.evidence else "output"
+
+
+def _quotes(notes: Sequence[Note], side: Side) -> list[tuple[str, str]]:
+    return [
+        (note.event.evidence.quote, hue(note.event.definition_id))
+        for note in notes
+        if note.side == side and note.event.evidence and note.event.evidence.side == side
+    ]

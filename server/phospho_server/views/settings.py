@@ -1,0 +1,83 @@
+"""Settings: the project's name and id, its API keys, and the list of its events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from phospho_server.errors import InvalidError
+from phospho_server.services import services
+from phospho_server.store import projects as store
+from phospho_server.store.definitions import list_definitions
+from phospho_server.views.event_form import EventForm, detector_names, understand
+from phospho_server.views.frame import base_url, open_project
+
+bp = Blueprint("settings", __name__)
+
+
+@bp.get("/projects/<project_id>/settings")
+def show(project_id: str) -> str:
+    """Show what can be set."""
+    return render_settings(project_id)
+
+
+@bp.post("/projects/<project_id>/settings/name")
+def rename(project_id: str) -> ResponseReturnValue:
+    """Give the project another name."""
+    name = request.form.get("name", "")
+    try:
+        services().store.write(lambda db: store.rename_project(db, project_id, name))
+    except InvalidError as error:
+        page = render_settings(project_id, project_name=name, name_problem=str(error))
+        return page, error.status
+    return redirect(url_for(".show", project_id=project_id, _anchor="project"), 303)
+
+
+@bp.post("/projects/<project_id>/settings/keys")
+def create_key(project_id: str) -> ResponseReturnValue:
+    """Make an API key and show it, this once."""
+    name = request.form.get("name", "")
+    try:
+        key, secret = services().store.write(lambda db: store.create_key(db, project_id, name))
+    except InvalidError as error:
+        page = render_settings(project_id, key_name=name, key_problem=str(error))
+        return page, error.status
+    with services().store.read() as db:
+        project = open_project(db, project_id)
+    return render_template(
+        "settings/key.html", project=project, key=key, secret=secret, base_url=base_url()
+    )
+
+
+@bp.post("/projects/<project_id>/settings/keys/<key_id>/revoke")
+def revoke_key(project_id: str, key_id: str) -> ResponseReturnValue:
+    """Make a key useless."""
+    services().store.write(lambda db: store.revoke_key(db, key_id, project_id=project_id))
+    return redirect(url_for(".show", project_id=project_id, _anchor="keys"), 303)
+
+
+def render_settings(project_id: str, *, form: EventForm | None = None, **problems: Any) -> str:
+    """Render the page, with what was typed and what is wrong with it, if anything.
+
+    Args:
+        project_id: The project.
+        form: The new event as it was typed.
+        problems: `project_name`, `name_problem`, `key_name`, `key_problem`.
+    """
+    with services().store.read() as db:
+        project = open_project(db, project_id)
+        definitions = list_definitions(db, project_id)
+        keys = store.list_keys(db, project_id)
+    return render_template(
+        "settings/show.html",
+        project=project,
+        rows=[(row, understand(row.definition)) for row in definitions],
+        keys=[key for key in keys if key.revoked_at_ms is None],
+        revoked_keys=[key for key in keys if key.revoked_at_ms is not None],
+        form=form or EventForm(),
+        detector_names=detector_names(),
+        base_url=base_url(),
+        **{"project_name": project.name, **problems},
+    )

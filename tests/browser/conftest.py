@@ -1,0 +1,166 @@
+"""A real Chromium at a real server. Every page is watched: no errors, no request elsewhere.
+
+Chromium is found through `PHOSPHO_CHROMIUM` or on the path. Where there is none, these tests are
+left out and the summary says so; under `CI` they fail instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from waitress import create_server
+
+from phospho.detectors.registry import load_detectors
+from phospho.plugins import Plugins
+from phospho_server import create_app
+from phospho_server.store.projects import create_project
+from phospho_server.store.rows import Project
+from phospho_server.store.sign_ins import create_link
+from phospho_server.store.sqlite import SqliteStore
+from tests.browser.conversations import fill
+
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+_PATIENCE_MS = 10_000
+
+# Read now: tests of the SDK run without settings of ours in the environment.
+_CHROMIUM = os.environ.get("PHOSPHO_CHROMIUM") or next(
+    filter(None, map(shutil.which, _NAMES)), None
+)
+
+_left_out = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the browser tests out where there is no browser, except under CI."""
+    if _CHROMIUM or os.environ.get("CI"):
+        return
+    needing = [item for item in items if item.get_closest_marker("browser")]
+    items[:] = [item for item in items if item not in needing]
+    config.stash[_left_out] = len(needing)
+    config.hook.pytest_deselected(items=needing)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if count := config.stash.get(_left_out, 0):
+        terminalreporter.section("browser tests")
+        terminalreporter.line(
+            f"{count} browser tests did not run: there is no Chromium here. Install one "
+            "(Debian, Ubuntu: apt install chromium) or name it in PHOSPHO_CHROMIUM."
+        )
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server with two projects: one full of conversations, one empty."""
+
+    url: str
+    store: SqliteStore
+    full: Project
+    empty: Project
+
+    def page_of(self, project: Project, rest: str = "dashboard") -> str:
+        return f"{self.url}/projects/{project.id}/{rest}"
+
+    def make_link(self) -> str:
+        return f"{self.url}/login?token={self.store.write(create_link)}"
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder: Path = tmp_path_factory.mktemp("site")
+    store = SqliteStore(folder / "phospho.db")
+    full = store.write(lambda db: create_project(db, "Travel assistant"))
+    empty = store.write(lambda db: create_project(db, "Banking bot"))
+    fill(store, full)
+    server: Any = create_server(
+        create_app(store, detectors=load_detectors(Plugins(entry_points=False))),
+        host="127.0.0.1",
+        port=0,
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield Site(f"http://127.0.0.1:{server.effective_port}", store, full, empty)
+    server.close()
+    thread.join(5)
+    store.close()
+
+
+# Until it is stopped, Playwright's own event loop stands in the way of tests that use asyncio.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    assert _CHROMIUM, "Install Chromium, or name it in PHOSPHO_CHROMIUM."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def signed_in(browser: Browser, site: Site) -> StorageState:
+    """Return the cookies of somebody who has used a sign-in link."""
+    context = browser.new_context()
+    context.new_page().goto(site.make_link())
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: Browser, signed_in: StorageState, site: Site) -> Iterator[OpenPage]:
+    """Open pages whose every request and message is looked at when the test ends."""
+    contexts: list[BrowserContext] = []
+    troubles: list[str] = []
+
+    def open_one(*, known: bool = True, **options: Any) -> Page:
+        settings: dict[str, Any] = {"reduced_motion": "reduce", **options}
+        context = browser.new_context(storage_state=signed_in if known else None, **settings)
+        context.set_default_timeout(_PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+        page.on(
+            "console",
+            lambda message: (
+                troubles.append(f"console: {message.text}")
+                if message.type in {"error", "warning"}
+                else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                troubles.append(f"elsewhere: {request.url}")
+                if urlsplit(request.url).netloc != urlsplit(site.url).netloc
+                else None
+            ),
+        )
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert troubles == []

@@ -1,0 +1,99 @@
+"""Conversations for the browser to show: short, long, hostile, and many."""
+
+from __future__ import annotations
+
+import json
+
+from phospho_server.clock import DAY_MS, now_ms
+from phospho_server.store import Connection, detections, feedback, jobs
+from phospho_server.store.projects import create_key
+from phospho_server.store.rows import NewInteraction, Project
+from phospho_server.store.sqlite import SqliteStore
+from tests.server.builders import add, define, interaction, verdict
+
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(1)> \u202egnirts\u202c "
+    "javascript:alert(1) <a href='javascript:alert(1)'>link</a>"
+)
+
+EVENTS = {
+    "flight_booking": ("The user is trying to book a flight", "input", "book a flight"),
+    "thanks": ("The user thanked the agent for its help", "input", "Thanks a lot"),
+    "ai_language_model": (
+        "The assistant started with 'As an AI language model'",
+        "output",
+        "As an AI language model",
+    ),
+}
+
+
+def fill(store: SqliteStore, project: Project) -> None:
+    """Put sixty conversations into a project, with events in most of them."""
+    new = _conversations()
+    add(store, project, *new)
+    for name, (description, side, quote) in EVENTS.items():
+        event = define(store, project, name=name, description=description)
+        evidence = json.dumps({"side": side, "quote": quote, "reason": f'contains "{quote}"'})
+        verdicts = [
+            verdict(store, project, i, detected=True, score=0.91, evidence=evidence)
+            for i in new
+            if quote in (i.input if side == "input" else i.output or "")
+        ]
+        store.write(
+            lambda db, e=event, v=verdicts: detections.record(  # type: ignore[misc]
+                db, project.id, e, v
+            )
+        )
+    define(store, project, name="quiet", description=HOSTILE[:200])
+    store.write(lambda db: create_key(db, project.id, "laptop"))
+    store.write(
+        lambda db: feedback.add_feedback(
+            db, project.id, "t1-0", flag="failure", notes="Wrong price", source="user"
+        )
+    )
+    store.write(_finish_all_jobs)
+
+
+def _finish_all_jobs(db: Connection) -> None:
+    """Leave nothing to do, as after detection."""
+    for job in jobs.claim(db, most=10_000):
+        jobs.finish(db, job)
+
+
+def _conversations() -> list[NewInteraction]:
+    now = now_ms()
+    new: list[NewInteraction] = []
+    for n in range(60):
+        at = now - n * DAY_MS // 3
+        fields = {"session_id": f"session-{n}", "user_id": f"user_{n % 7}", "version_id": "1.4"}
+        new += [
+            interaction(
+                f"t{n}-0",
+                input=f"I want to book a flight to Oslo, number {n}",
+                output="As an AI language model, I cannot. But here is how:\n\n1. Open Trips",
+                created_at_ms=at,
+                metadata=json.dumps({"model": "gpt-x", "latency_ms": 812}),
+                raw_input=json.dumps({"messages": [{"role": "user", "content": "…"}]}),
+                **fields,
+            ),
+            interaction(
+                f"t{n}-1",
+                input="Thanks a lot!",
+                output="You are welcome.",
+                created_at_ms=at + 1000,
+                **fields,
+            ),
+        ]
+    hostile = {"session_id": f"a//b {HOSTILE}", "user_id": HOSTILE, "version_id": HOSTILE}
+    long = "An endless answer. " * 300 + "x" * 500
+    return [
+        *new,
+        interaction("hostile", input=HOSTILE, output=HOSTILE, created_at_ms=now + 1, **hostile),
+        interaction("long", session_id="long", input="y" * 3000, output=long, created_at_ms=now),
+        *(
+            interaction(
+                f"e{n}", session_id="endless", input=f"Number {n}", created_at_ms=now - DAY_MS + n
+            )
+            for n in range(205)
+        ),
+    ]

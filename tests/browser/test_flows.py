@@ -1,0 +1,181 @@
+"""What people do on the pages, in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from phospho_server.clock import now_ms
+from phospho_server.store.projects import create_project
+from tests.browser.conftest import OpenPage, Site
+from tests.server.builders import add, interaction
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_link_signs_in_and_leads_to_the_dashboard(open_page: OpenPage, site: Site) -> None:
+    page = open_page(known=False)
+    page.goto(site.make_link())
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_text("phospho link")).to_be_visible()
+    page.goto(site.page_of(site.full))
+    expect(page).to_have_url(re.compile("/login"))
+
+
+def test_a_figure_and_a_period_change_the_chart(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full))
+    page.get_by_role("link", name="Events").first.click()
+    expect(page.get_by_role("heading", name="Events by day in UTC")).to_be_visible()
+    page.get_by_role("link", name="24 hours").click()
+    expect(page.get_by_role("heading", name="Events by hour in UTC")).to_be_visible()
+    page.get_by_text("Show as table").click()
+    expect(page.get_by_role("columnheader", name="Sessions")).to_be_visible()
+
+
+def test_an_event_leads_over_its_sessions_to_the_evidence(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full))
+    page.locator(".ranking a", has_text="ai_language_model").click()
+    expect(page.get_by_label("Event")).to_have_value("ai_language_model")
+    page.locator("tbody tr").first.click()
+    expect(page.locator(".assistant mark").first).to_have_text("As an AI language model")
+    expect(page.locator(".note").first).to_contain_text("91")
+
+
+def test_filters_take_effect_when_chosen_and_stand_in_the_address(
+    open_page: OpenPage, site: Site
+) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "sessions"))
+    page.get_by_label("Feedback").select_option("failure")
+    expect(page).to_have_url(re.compile(r"/sessions\?flag=failure$"))
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_label("Search the messages").fill("no such words")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No session matches")).to_be_visible()
+    page.get_by_role("link", name="Clear all").click()
+    page.get_by_role("link", name="Older").click()
+    expect(page.get_by_role("link", name="Newest")).to_be_visible()
+
+
+def test_keys_lead_to_the_neighbouring_sessions(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "sessions/session-5"))
+    page.keyboard.press("j")
+    expect(page).to_have_url(re.compile("session-6$"))
+    page.keyboard.press("k")
+    expect(page).to_have_url(re.compile("session-5$"))
+
+
+def test_an_event_is_defined_edited_and_deleted(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "settings"))
+    page.get_by_text("Define an event").click()
+    page.get_by_label("Name", exact=True).fill("stop_request")
+    page.get_by_label("Description").fill("The user asks the assistant to stop.")
+    page.get_by_role("button", name="Define event").click()
+    expect(page.locator(".definitions")).to_contain_text("stop_request")
+    page.get_by_role("link", name="Edit stop_request").click()
+    page.get_by_text("More options").click()
+    page.get_by_label("Keywords").fill("stop, no more")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".definitions")).to_contain_text("no more")
+    page.get_by_label("Delete stop_request").click()
+    page.get_by_role("button", name="Delete the event").click()
+    expect(page.locator(".definitions")).not_to_contain_text("stop_request")
+
+
+def test_a_key_is_shown_once_and_can_be_copied(open_page: OpenPage, site: Site) -> None:
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    page.goto(site.page_of(site.empty, "settings"))
+    page.get_by_label("New key").fill("production")
+    page.get_by_role("button", name="Create key").click()
+    secret = page.locator("#secret").inner_text()
+    assert secret.startswith("ph_")
+    page.get_by_role("button", name="Copy the API key").click()
+    assert page.evaluate("navigator.clipboard.readText()") == secret
+    page.get_by_role("link", name="I have copied it").click()
+    expect(page.locator(".keys strong")).to_have_text("production")
+    assert secret not in page.content()
+    page.get_by_text("Revoke", exact=True).click()
+    page.get_by_role("button", name="Revoke the key").click()
+    expect(page.get_by_text("1 revoked key")).to_be_visible()
+
+
+def test_the_drop_down_changes_and_makes_projects(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full))
+    menu = page.locator("summary", has_text="Travel assistant")
+    box = menu.bounding_box()
+    assert box is not None
+    assert box["x"] < 30
+    assert box["y"] < 30
+    menu.click()
+    page.get_by_role("link", name="Banking bot").click()
+    expect(page.get_by_text("Waiting for the first interaction")).to_be_visible()
+    page.locator("summary", has_text="Banking bot").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("New project")).to_be_hidden()
+    page.locator("summary", has_text="Banking bot").click()
+    page.get_by_label("New project").fill("Third")
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("summary", has_text="Third")).to_be_visible()
+
+
+def test_the_empty_page_turns_into_the_dashboard_by_itself(open_page: OpenPage, site: Site) -> None:
+    project = site.store.write(lambda db: create_project(db, "Soon full"))
+    page = open_page()
+    page.goto(site.page_of(project))
+    expect(page.get_by_text("Waiting for the first interaction")).to_be_visible()
+    add(site.store, project, interaction(created_at_ms=now_ms()))
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    with page.expect_response(lambda response: response.url.endswith("/pulse")):
+        pass
+    add(site.store, project, interaction("t2", created_at_ms=now_ms()))
+    expect(page.get_by_role("link", name="New interactions")).to_be_visible()
+
+
+def walk_by_keyboard(page: Page, name: str) -> None:
+    """Press Tab until the element of this name has the focus."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent").strip().startswith(name):
+            return
+    raise AssertionError(f"Tab does not reach {name!r}")
+
+
+def test_a_keyboard_reaches_a_transcript_with_its_focus_in_sight(
+    open_page: OpenPage, site: Site
+) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "sessions"))
+    walk_by_keyboard(page, "I want to book a flight")
+    row = page.locator("tr:has(a:focus-visible)")
+    assert row.evaluate("row => getComputedStyle(row).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/sessions/session-"))
+
+
+def test_everything_works_without_javascript(open_page: OpenPage, site: Site) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(site.page_of(site.full, "sessions"))
+    page.get_by_label("Event").select_option("thanks")
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile("event=thanks"))
+    page.locator("tbody tr a").first.click()
+    page.get_by_text("Details", exact=True).first.click()
+    expect(page.get_by_text("gpt-x").first).to_be_visible()
+    page.locator("summary", has_text="Travel assistant").click()
+    page.get_by_role("link", name="Banking bot").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
+    page.get_by_label("Name", exact=True).fill("noscript")
+    page.get_by_label("Description").fill("The user has no scripts.")
+    page.get_by_role("button", name="Define event").click()
+    expect(page.locator(".definitions")).to_contain_text("noscript")
+    page.get_by_label("Delete noscript").click()
+    page.get_by_role("button", name="Delete the event").click()
+    expect(page.get_by_text("No event is defined yet")).to_be_visible()

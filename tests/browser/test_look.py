@@ -1,0 +1,85 @@
+"""Every page in both themes and at two widths: accessible, within the screen, and itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Dialog, Page
+
+import phospho_server
+from tests.browser.conftest import OpenPage, Site
+from tests.browser.conversations import HOSTILE
+
+pytestmark = pytest.mark.browser
+
+_STATIC = Path(phospho_server.__file__).parent / "static"
+
+PAGES = (
+    "dashboard",
+    "dashboard?period=24h&show=sessions",
+    "dashboard?period=never",
+    "sessions",
+    "sessions?q=nothing+like+this",
+    "sessions/session-1",
+    "sessions/long",
+    "sessions/endless?page=2",
+    "session?" + urlencode({"id": f"a//b {HOSTILE}"}),
+    "settings",
+)
+
+
+def list_addresses(site: Site, page: Page) -> list[str]:
+    """Return the address of every page, of the full project and of the empty one."""
+    page.goto(site.page_of(site.full, "settings"))
+    edit = page.get_by_role("link", name="Edit").first.get_attribute("href")
+    return [
+        f"{site.url}/login",
+        f"{site.url}{edit}",
+        *(site.page_of(site.full, rest) for rest in PAGES),
+        *(site.page_of(site.empty, rest) for rest in ("dashboard", "sessions", "settings")),
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_every_page_is_accessible_and_fits(
+    open_page: OpenPage, site: Site, theme: str, width: int
+) -> None:
+    page = open_page(color_scheme=theme, viewport={"width": width, "height": 900})
+    axe = Axe()
+    for address in list_addresses(site, page):
+        page.goto(address)
+        page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+        results = axe.run(page, options={"resultTypes": ["violations"]})
+        assert results.violations_count == 0, f"{address}: {results.generate_report()}"
+        scroll_width = page.evaluate("document.documentElement.scrollWidth")
+        assert scroll_width <= width, f"{address} is {scroll_width} wide"
+
+
+def test_nothing_that_strangers_wrote_comes_alive(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    dialogs: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
+    for address in list_addresses(site, page):
+        page.goto(address)
+        assert page.locator('main [href^="javascript:"], main script, main img').count() == 0
+    assert dialogs == []
+
+
+def test_an_error_page_leads_home(open_page: OpenPage, site: Site) -> None:
+    page = open_page(java_script_enabled=False)
+    response = page.request.get(f"{site.url}/nowhere")
+    assert response.status == 404
+    assert 'href="/"' in response.text()
+
+
+def test_style_and_script_stay_small() -> None:
+    assert sum((_STATIC / name).stat().st_size for name in ("app.css", "app.js")) < 40_000

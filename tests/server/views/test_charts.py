@@ -1,0 +1,82 @@
+"""From numbers to geometry."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phospho_server.charts import bar_chart, nice_scale, shares, short_number
+from phospho_server.clock import DAY_MS, HOUR_MS
+from phospho_server.views.periods import NAMES, get_period
+
+NOW_MS = 1_795_176_000_000 + 1234
+
+
+@pytest.mark.parametrize(
+    ("maximum", "scale"),
+    [
+        (0, [0, 1]),
+        (1, [0, 1]),
+        (4, [0, 1, 2, 3, 4]),
+        (9, [0, 5, 10]),
+        (107, [0, 50, 100, 150]),
+        (1000, [0, 500, 1000]),
+    ],
+)
+def test_a_scale_has_round_numbers(maximum: int, scale: list[int]) -> None:
+    assert nice_scale(maximum) == scale
+
+
+@given(st.integers(0, 10**15))
+def test_a_scale_reaches_its_maximum_in_few_steps(maximum: int) -> None:
+    scale = nice_scale(maximum)
+    assert scale[-1] >= maximum
+    assert 2 <= len(scale) <= 6
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=130), st.sampled_from([340, 1040]))
+def test_bars_and_labels_stay_inside_the_chart(values: list[int], width: int) -> None:
+    labels = [f"{n} Nov" for n in range(len(values))]
+    chart = bar_chart(labels, values, width=width, height=240)
+    assert [bar.value for bar in chart.bars] == values
+    for bar in chart.bars:
+        assert chart.left - 1 <= bar.left
+        assert bar.left + bar.width <= chart.right + 1
+        assert bool(bar.path) == (bar.value > 0)
+    for before, after in zip(chart.x_ticks, chart.x_ticks[1:], strict=False):
+        assert after.at - before.at > 20
+    assert all(chart.top - 1 <= tick.at <= chart.bottom for tick in chart.y_ticks)
+    if values:
+        assert chart.x_ticks[-1].label == labels[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (950, "950"), (1500, "1.5k"), (20_000_000, "20M"), (3_000_000_000, "3B")],
+)
+def test_axis_numbers_are_short(value: int, text: str) -> None:
+    assert short_number(value) == text
+
+
+def test_a_share_above_nothing_can_be_seen() -> None:
+    assert shares([1000, 500, 1, 0]) == [100.0, 50.0, 1.0, 0.0]
+    assert shares([]) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("first_ms", [None, 0, NOW_MS - 200 * DAY_MS, NOW_MS + 999 * DAY_MS])
+def test_a_period_is_whole_steps_up_to_now(name: str, first_ms: int | None) -> None:
+    period = get_period(name, NOW_MS, first_ms)
+    assert period.since_ms % HOUR_MS == 0
+    assert (period.until_ms - period.since_ms) % period.step_ms == 0
+    assert period.since_ms < NOW_MS <= period.until_ms
+    assert 7 <= (period.until_ms - period.since_ms) // period.step_ms <= 121
+    assert period.label(period.since_ms)
+    assert period.step_name
+
+
+def test_a_period_is_compared_with_the_one_before() -> None:
+    week = get_period("7d", NOW_MS)
+    assert week.before_ms == week.since_ms - 7 * DAY_MS
+    assert get_period("all", NOW_MS, 0).before_ms is None

@@ -1,0 +1,209 @@
+"""Settings: event definitions, API keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from phospho_server.services import Services
+from phospho_server.store import jobs
+from phospho_server.store.definitions import list_definitions
+from phospho_server.store.projects import find_key, list_keys
+from phospho_server.store.rows import DefinitionRow, Project
+from phospho_server.store.sqlite import SqliteStore
+from tests.server.builders import add, define, interaction
+from tests.server.views.conftest import Visitor, text_of
+
+DESCRIPTION = "The user asks the assistant to stop sending messages."
+
+
+def definitions(store: SqliteStore, project: Project) -> list[DefinitionRow]:
+    with store.read() as db:
+        return list(list_definitions(db, project.id))
+
+
+def test_an_event_is_defined_by_name_and_description(
+    visitor: Visitor, app: Flask, store: SqliteStore, project: Project, home: str
+) -> None:
+    woken: list[bool] = []
+    app.extensions["phospho"] = Services(store, {}, lambda: woken.append(True))
+    add(store, project, interaction())
+    response = visitor.post(f"{home}/settings/events", name="stop_request", description=DESCRIPTION)
+    assert response.status_code == 303
+    assert woken
+    page = text_of(visitor.get(f"{home}/settings"))
+    assert "stop_request" in page
+    assert DESCRIPTION in page
+    assert "Looking at 2 interactions" in page
+    assert "Looks for" in page
+
+
+def test_everything_that_can_be_set_is_kept(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    visitor.post(
+        f"{home}/settings/events",
+        name="refund",
+        description="The user wants money back",
+        scope="user_message",
+        detector="auto",
+        keywords="refund, money back\r\nchargeback\n\n refund ",
+        pattern=r"order\s+#?\d+",
+    )
+    (row,) = definitions(store, project)
+    assert row.definition.keywords == ("refund", "money back", "chargeback")
+    assert row.definition.pattern == r"order\s+#?\d+"
+    assert row.definition.scope == "user_message"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        pytest.param({"name": ""}, "Give it a name", id="no-name"),
+        pytest.param({"name": "n" * 101}, "at most 100", id="long-name"),
+        pytest.param({"description": "  "}, "The description is empty", id="no-description"),
+        pytest.param({"description": "d" * 2001}, "more than 2,000", id="long-description"),
+        pytest.param(
+            {"scope": "mars"}, "The scope cannot be used: Input should be 'auto'", id="scope"
+        ),
+        pytest.param({"detector": "oracle"}, "no detector 'oracle'", id="detector"),
+        pytest.param({"pattern": "(("}, "pattern", id="pattern"),
+        pytest.param({"pattern": "p" * 2001}, "more than 2,000", id="long-pattern"),
+        pytest.param({"keywords": "k" * 201}, "more than 200", id="long-keyword"),
+        pytest.param({"keywords": "\n".join(map(str, range(501)))}, "more than 500", id="keywords"),
+        pytest.param({"name": "taken"}, "already", id="taken"),
+    ],
+)
+def test_a_form_that_is_refused_says_why_and_keeps_what_was_typed(
+    visitor: Visitor,
+    store: SqliteStore,
+    project: Project,
+    home: str,
+    fields: dict[str, Any],
+    words: str,
+) -> None:
+    define(store, project, name="taken")
+    typed = {"name": "mine", "description": "The user is typing this", **fields}
+    response = visitor.post(f"{home}/settings/events", **typed)
+    assert response.status_code == 422
+    assert words in text_of(response)
+    for name in typed.keys() - {"scope", "detector"}:
+        assert typed[name].strip() in response.get_data(as_text=True)
+    assert len(definitions(store, project)) == 1
+
+
+def test_an_event_that_cannot_be_looked_for_says_so(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    define(store, project, detector="rules")
+    assert "states no wording to look for" in text_of(visitor.get(f"{home}/settings"))
+
+
+def test_an_event_can_be_edited(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    event = define(store, project, examples=({"input": "a kept example"},))
+    address = f"{home}/settings/events/{event.id}"
+    assert 'value="booking"' in visitor.get(address).get_data(as_text=True)
+    saved = visitor.post(address, name="flight", description="The user wants to fly")
+    assert saved.status_code == 303
+    (row,) = definitions(store, project)
+    assert (row.definition.name, row.definition.version) == ("flight", 2)
+    assert row.definition.examples[0].input == "a kept example"
+    refused = visitor.post(address, name="", description="The user wants to fly")
+    assert refused.status_code == 422
+    assert "The user wants to fly" in text_of(refused)
+
+
+def test_an_event_keeps_a_detector_that_is_not_installed_here(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    event = define(store, project, detector="llm")
+    address = f"{home}/settings/events/{event.id}"
+    assert '<option value="llm" selected>' in visitor.get(address).get_data(as_text=True)
+    fields = {"name": "booking", "description": "Other words", "detector": "llm"}
+    assert visitor.post(address, **fields).status_code == 303
+
+
+def test_an_event_can_be_switched_off_and_on_and_deleted(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    event = define(store, project)
+    address = f"{home}/settings/events/{event.id}"
+    visitor.post(f"{address}/toggle", enabled="0")
+    assert not definitions(store, project)[0].enabled
+    assert "Turn on" in text_of(visitor.get(f"{home}/settings"))
+    visitor.post(f"{address}/toggle", enabled="1")
+    assert definitions(store, project)[0].enabled
+    visitor.post(f"{address}/delete")
+    assert not definitions(store, project)
+    for action in ("", "/toggle", "/delete", "/retry"):
+        gone = visitor.post(f"{address}{action}", name="x", description="y")
+        assert gone.status_code == 404
+        assert "does not exist any more" in text_of(gone)
+
+
+def test_a_problem_is_shown_and_can_be_retried(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    add(store, project, interaction())
+    event = define(store, project)
+    store.write(
+        lambda db: db.execute(
+            "update jobs set parked_at_ms = 1, error = 'The model is away.' where kind = 'backfill'"
+        )
+    )
+    assert "The model is away." in text_of(visitor.get(f"{home}/settings"))
+    assert visitor.post(f"{home}/settings/events/{event.id}/retry").status_code == 303
+    claimed = store.write(lambda db: [j for _ in (1, 2) for j in jobs.claim(db, most=10)])
+    assert "backfill" in {job.kind for job in claimed}
+
+
+def test_an_event_of_another_project_is_not_found(
+    visitor: Visitor, store: SqliteStore, project: Project
+) -> None:
+    event = define(store, project)
+    visitor.post("/projects", name="Other")
+    with store.read() as db:
+        row = db.row("select id from projects where name = 'Other'")
+    assert row is not None
+    address = f"/projects/{row['id']}/settings/events/{event.id}"
+    assert visitor.get(address).status_code == 404
+    assert visitor.post(f"{address}/delete").status_code == 404
+    assert len(definitions(store, project)) == 1
+
+
+def test_a_key_is_shown_once(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    response = visitor.post(f"{home}/settings/keys", name="production")
+    page = response.get_data(as_text=True)
+    secret = page.split('id="secret">')[1].split("<")[0]
+    assert response.headers["Cache-Control"] == "no-store"
+    assert f'PHOSPHO_API_KEY="{secret}"' in page
+    with store.read() as db:
+        assert find_key(db, secret) is not None
+    listed = visitor.get(f"{home}/settings").get_data(as_text=True)
+    assert "production" in listed
+    assert secret not in listed
+    assert secret[:9] in listed
+
+
+def test_a_key_can_be_revoked(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, api_key: str
+) -> None:
+    with store.read() as db:
+        (key,) = list_keys(db, project.id)
+    assert visitor.post(f"{home}/settings/keys/{key.id}/revoke").status_code == 303
+    assert "1 revoked key" in text_of(visitor.get(f"{home}/settings"))
+    with store.read() as db:
+        assert find_key(db, api_key) is None
+    assert visitor.post(f"{home}/settings/keys/key_none/revoke").status_code == 404
+
+
+def test_a_key_without_a_name_is_refused(visitor: Visitor, home: str) -> None:
+    response = visitor.post(f"{home}/settings/keys", name=" ")
+    assert response.status_code == 422
+    assert "Give it a name" in text_of(response)
