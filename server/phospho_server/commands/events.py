@@ -1,0 +1,92 @@
+"""`phospho events`."""
+
+from __future__ import annotations
+
+import click
+
+from phospho.detectors.registry import load_detectors
+from phospho.plugins import Plugins
+from phospho_server.commands import (
+    database_option,
+    json_option,
+    opened,
+    phospho,
+    show_json,
+    show_table,
+)
+from phospho_server.defining import make_definition
+from phospho_server.store.definitions import create_definition, list_definitions
+from phospho_server.store.projects import clean_name
+
+
+@phospho.group()
+def events() -> None:
+    """Define and list the events to look for."""
+
+
+@events.command()
+@click.argument("project_id")
+@click.argument("name")
+@click.argument("description")
+@click.option("--detector", default="auto", show_default=True, help="Which detector decides.")
+@click.option("--keyword", "keywords", multiple=True, help="A word that means yes; repeatable.")
+@click.option("--pattern", help="A regular expression (RE2) that means yes.")
+@json_option
+@database_option
+def create(
+    project_id: str,
+    name: str,
+    description: str,
+    detector: str,
+    keywords: tuple[str, ...],
+    pattern: str | None,
+    database: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Look for an event: NAME, and DESCRIPTION in plain English.
+
+    Say "the user" and "the assistant", as in "The user is trying to book a flight". Past
+    interactions are looked at too, by the running server.
+    """
+    definition = make_definition(
+        {
+            "id": "new",
+            "name": clean_name(name, what="event's name"),
+            "description": description.strip(),
+            "detector": detector,
+            "keywords": keywords,
+            "pattern": pattern,
+        },
+        load_detectors(Plugins()),
+    )
+    with opened(database) as store:
+        created = store.write(lambda db: create_definition(db, project_id, definition))
+    if as_json:
+        show_json({"event_id": created.id, "name": created.name, "version": created.version})
+        return
+    click.echo(f"Looking for {created.name!r} from now on, and in what is stored.")
+
+
+@events.command("list")
+@click.argument("project_id")
+@json_option
+@database_option
+def list_(project_id: str, database: str, *, as_json: bool) -> None:
+    """List the events of PROJECT_ID, how often each occurred, and what is still to look at."""
+    with opened(database) as store, store.read() as db:
+        rows = [
+            {
+                "name": row.definition.name,
+                "description": row.definition.description,
+                "detector": row.definition.detector,
+                "events": row.events,
+                "pending": row.pending,
+            }
+            for row in list_definitions(db, project_id)
+        ]
+    if as_json:
+        show_json(rows)
+        return
+    empty = "No event is defined yet. Define one: phospho events create PROJECT_ID NAME DESCRIPTION"
+    show_table(rows, empty=empty)

@@ -1,0 +1,62 @@
+"""`phospho serve` and `phospho link`."""
+
+from __future__ import annotations
+
+import click
+
+from phospho_server import logs
+from phospho_server.commands import database_option, opened, phospho
+from phospho_server.serving import Server
+from phospho_server.store import Connection
+from phospho_server.store.projects import create_key, create_project, list_projects
+from phospho_server.store.sign_ins import create_link
+
+PORT = click.IntRange(0, 65_535)
+
+
+@phospho.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option("--port", default=8000, show_default=True, type=PORT, help="0 takes a free one.")
+@click.option("--json-logs", is_flag=True, help="Log a JSON object a line, and each request.")
+@database_option
+def serve(host: str, port: int, database: str, *, json_logs: bool) -> None:
+    """Run the server, with event detection, in one process.
+
+    The first start makes a project and an API key; the key is shown this once.
+    """
+    logs.configure(as_json=json_logs)
+    with opened(database) as store:
+        server = Server(store, host=host, port=port)
+        announce(server, store.write(_first_project))
+        server.run()
+
+
+@phospho.command()
+@click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
+@database_option
+def link(base_url: str, database: str) -> None:
+    """Print a new sign-in link for the dashboard. It works once, for 24 hours."""
+    with opened(database) as store:
+        click.echo(f"{base_url.rstrip('/')}/login?token={store.write(create_link)}")
+
+
+def announce(server: Server, environment: dict[str, str]) -> None:
+    """Print how to reach a server and what its apps need to know."""
+    click.echo("phospho is running. This link signs you in to the dashboard, once:\n")
+    click.echo(f"  {server.sign_in_url()}\n")
+    click.echo("What your app needs in its environment:\n")
+    for name, value in environment.items():
+        click.echo(f"{name}={value}")
+    click.echo(f"PHOSPHO_BASE_URL={server.url}")
+    if "PHOSPHO_API_KEY" not in environment:
+        click.echo("\nAn API key was shown at the first start; Settings makes more of them.")
+    click.echo("\nCtrl-C stops it.")
+
+
+def _first_project(db: Connection) -> dict[str, str]:
+    projects = list_projects(db)
+    if projects:
+        return {"PHOSPHO_PROJECT_ID": projects[0].id}
+    project = create_project(db, "default")
+    _, secret = create_key(db, project.id, "first key")
+    return {"PHOSPHO_PROJECT_ID": project.id, "PHOSPHO_API_KEY": secret}
