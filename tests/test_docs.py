@@ -1,0 +1,171 @@
+"""What README and docs claim: their code runs against a real server, their commands exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from phospho_server.commands import phospho as phospho_command
+from phospho_server.store.sqlite import SqliteStore
+from tests.loopback import serve_openai
+from tests.server.processes import ServerProcess, phospho, serving
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the code blocks of a page in one language."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with serving(tmp_path / "phospho.db") as running:
+        yield running
+
+
+def run(code: str, server: ServerProcess, **more: str) -> str:
+    """Run code of a page with the settings the server printed, and return what it prints."""
+    settings = {
+        name: server.setting(name)
+        for name in ("PHOSPHO_BASE_URL", "PHOSPHO_PROJECT_ID", "PHOSPHO_API_KEY")
+    }
+    code = code.replace('"phospho-key"', repr(settings["PHOSPHO_API_KEY"]))
+    code = code.replace('"phospho-project-id"', repr(settings["PHOSPHO_PROJECT_ID"]))
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **settings, **more},
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+def stored(tmp_path: Path) -> list[dict[str, Any]]:
+    store = SqliteStore(tmp_path / "phospho.db")
+    with store.read() as db:
+        rows = [dict(row) for row in db.rows("select * from interactions order by id")]
+    store.close()
+    return rows
+
+
+def test_explicit_text_is_stored_by_the_end_of_the_script(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    run(blocks("README.md", "python")[0], server)
+    (row,) = stored(tmp_path)
+    assert row["input"] == "Hello! This is what the user asked to the system :)"
+    assert row["output"] == "This is the response showed to the user by the app."
+
+
+def test_openai_values_are_read_and_print_what_the_readme_shows(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    answer = "Qubits harness quantum physics for faster, more powerful computation."
+    with serve_openai() as base_url:
+        printed = run(blocks("README.md", "python")[1], server, OPENAI_BASE_URL=base_url)
+    assert printed == blocks("README.md", "text")[0]
+    (row,) = stored(tmp_path)
+    assert (row["input"], row["output"]) == (
+        "Explain quantum computers in less than 20 words.",
+        answer,
+    )
+    assert json.loads(row["metadata"])["system_prompt"] == "You are a helpful assistant."
+
+
+def test_anything_that_is_logged_is_kept_and_shown(server: ServerProcess, tmp_path: Path) -> None:
+    run(blocks("README.md", "python")[2], server)
+    (row,) = stored(tmp_path)
+    assert json.loads(row["raw_input"]) == {"more": "details"}
+    assert json.loads(row["raw_output"]) == {"even": "more"}
+    assert json.loads(row["metadata"]) == {
+        "always": "moooore",
+        "log_anything_and_everything": "even_this",
+    }
+
+
+def test_the_plugin_page_shows_code_that_runs(server: ServerProcess, tmp_path: Path) -> None:
+    pages = blocks("docs/plugins.md", "python")
+    plugin = (ROOT / "examples" / "support_plugin" / "phospho_support.py").read_text()
+    for shown in pages[:2]:
+        for line in shown.splitlines():
+            # The page leaves out annotations and docstrings; the names are those of the example.
+            for name in re.findall(r"(?:def|class) (\w+)", line):
+                assert name in plugin
+    run(pages[2], server, PYTHONPATH=str(ROOT / "examples" / "support_plugin"))
+    (row,) = stored(tmp_path)
+    assert row["output"] == "On its way."
+    assert json.loads(row["metadata"])["queue"] == "orders"
+
+
+def test_the_query_of_the_data_page_runs(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "phospho.db").close()
+    code = blocks("docs/data.md", "python")[0]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+
+
+def test_the_data_page_names_every_table(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "phospho.db")
+    with store.read() as db:
+        tables = {
+            row["name"] for row in db.rows("select name from sqlite_master where type='table'")
+        }
+    store.close()
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    ours = {t for t in tables if not t.startswith(("_", "sqlite_", "interactions_fts_"))}
+    assert {table for table in ours if f"`{table}`" not in text} == set()
+
+
+def test_the_readme_lists_exactly_the_commands_there_are() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Commands")[2]
+    listed = set(re.findall(r"`phospho (\w+)", table.partition("## Where next")[0]))
+    assert listed == set(phospho_command.commands)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", text) + re.findall(r'src(?:set)?="([^"]+)"', text)
+    for target in links:
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_make_knows_the_two_commands_of_the_readme() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for command in ("demo", "test"):
+        assert f"make {command}" in (ROOT / "README.md").read_text(encoding="utf-8")
+        assert re.search(rf"^{command}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_demo_finds_events_of_several_kinds_and_prints_a_link() -> None:
+    demo = ServerProcess("demo")
+    try:
+        with httpx.Client(follow_redirects=True, timeout=30) as browser:
+            browser.get(demo.sign_in_url)
+            project = demo.setting("PHOSPHO_PROJECT_ID")
+            page = browser.get(f"{demo.url}/projects/{project}/sessions?event=ai_disclaimer")
+            assert "demo_s" in page.text
+            page = browser.get(f"{demo.url}/projects/{project}/sessions?event=user_thanks")
+            assert "demo_s" in page.text
+    finally:
+        assert demo.stop() == 0
+
+
+def test_the_module_is_the_command() -> None:
+    assert "phospho, version" in phospho("--version").stdout
