@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any
 
 import waitress
-from phospho.detectors.registry import load_detectors
 
+from phospho.detectors.registry import load_detectors
 from phospho.errors import ConfigurationError
 from phospho.plugins import Plugins
 from phospho_server import create_app
