@@ -186,13 +186,12 @@ def find_neighbours(
     return newer["session_id"] if newer else None, older["session_id"] if older else None
 
 
-def list_versions(db: Connection, project_id: str, *, limit: int = 50) -> Sequence[str]:
-    """Return the versions of the newest sessions, for a filter to offer."""
+def list_versions(db: Connection, project_id: str) -> Sequence[str]:
+    """Return the versions of the newest 500 sessions, for a filter to offer."""
     rows = db.rows(
         "select distinct version_id from (select version_id from sessions "
-        "where project_id = :project_id and version_id is not null "
-        "order by last_at_ms desc, session_id desc limit 2000) recent "
-        "order by version_id limit :limit",
-        {"project_id": project_id, "limit": limit},
+        "where project_id = :project_id order by last_at_ms desc, session_id desc limit 500) recent "
+        "where version_id is not null order by version_id",
+        {"project_id": project_id},
     )
     return [row["version_id"] for row in rows]
