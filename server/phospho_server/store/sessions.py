@@ -190,7 +190,8 @@ def list_versions(db: Connection, project_id: str) -> Sequence[str]:
     """Return the versions of the newest 500 sessions, for a filter to offer."""
     rows = db.rows(
         "select distinct version_id from (select version_id from sessions "
-        "where project_id = :project_id order by last_at_ms desc, session_id desc limit 500) recent "
+        "where project_id = :project_id "
+        "order by last_at_ms desc, session_id desc limit 500) newest "
         "where version_id is not null order by version_id",
         {"project_id": project_id},
     )
