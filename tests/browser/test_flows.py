@@ -67,6 +67,7 @@ def test_keys_lead_to_the_neighbouring_sessions(open_page: OpenPage, site: Site)
     page.goto(site.page_of(site.full, "sessions/session-5"))
     page.keyboard.press("j")
     expect(page).to_have_url(re.compile("session-6$"))
+    page.wait_for_load_state()  # the address changes before the script listens
     page.keyboard.press("k")
     expect(page).to_have_url(re.compile("session-5$"))
 

@@ -34,6 +34,9 @@ BUSY_TIMEOUT_MS = 10_000
 _READER_CACHE_KIB = 8_192
 _WRITER_CACHE_KIB = 65_536
 
+# The log is cut back to this after a checkpoint, whatever it had grown to.
+_WAL_BYTES = 64 * 1024 * 1024
+
 _Change = Callable[[Connection], Any]
 
 
@@ -204,6 +207,15 @@ def _open(path: Path, *, cache_kib: int, read_only: bool = False) -> SqliteConne
     raw = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
     )
+    try:
+        _configure(raw, cache_kib=cache_kib, read_only=read_only)
+    except sqlite3.Error:
+        raw.close()
+        raise
+    return SqliteConnection(raw)
+
+
+def _configure(raw: sqlite3.Connection, *, cache_kib: int, read_only: bool) -> None:
     raw.row_factory = sqlite3.Row
     raw.execute("pragma journal_mode = wal")
     # A 2xx is a promise: FULL syncs each commit to disk, so it survives a power cut.
@@ -211,10 +223,9 @@ def _open(path: Path, *, cache_kib: int, read_only: bool = False) -> SqliteConne
     raw.execute("pragma foreign_keys = on")
     raw.execute("pragma temp_store = memory")
     raw.execute(f"pragma cache_size = -{cache_kib}")
-    raw.execute("pragma journal_size_limit = 67108864")
+    raw.execute(f"pragma journal_size_limit = {_WAL_BYTES}")
     if read_only:
         raw.execute("pragma query_only = on")
-    return SqliteConnection(raw)
 
 
 def _prepare(path: Path) -> None:
