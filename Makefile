@@ -10,7 +10,7 @@ WORKERS ?= auto
 .PHONY: demo test lint setup bench serve clean
 
 demo: $(VENV)/.demo
-	$(BIN)/phospho demo --port $(PORT)
+	@$(BIN)/phospho demo --port $(PORT)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
@@ -35,10 +35,12 @@ $(VENV)/bin/python:
 	@PYTHON="$(PYTHON)" sh .ci/make-venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
+	@echo "Installing phospho and what it needs into $(VENV); this takes about 20 seconds."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' --group dev
+	@echo "Installing phospho, its tests and tools into $(VENV); this takes about 30 seconds."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' --group dev
 	@touch $@ $(VENV)/.demo

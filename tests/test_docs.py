@@ -99,14 +99,22 @@ def test_anything_that_is_logged_is_kept_and_shown(server: ServerProcess, tmp_pa
 
 
 def test_the_plugin_page_shows_code_that_runs(server: ServerProcess, tmp_path: Path) -> None:
-    pages = blocks("docs/plugins.md", "python")
-    plugin = (ROOT / "examples" / "support_plugin" / "phospho_support.py").read_text()
-    for shown in pages[:2]:
-        for line in shown.splitlines():
-            # The page leaves out annotations and docstrings; the names are those of the example.
-            for name in re.findall(r"(?:def|class) (\w+)", line):
-                assert name in plugin
-    run(pages[2], server, PYTHONPATH=str(ROOT / "examples" / "support_plugin"))
+    extractor, detector, use = blocks("docs/plugins.md", "python")
+    example = (
+        "import phospho\nfrom phospho_support import ShoutingDetector as Example, SupportReply\n"
+    )
+    judge = "ShoutingDetector._judge = Example._judge\n"
+    check = (
+        "from phospho.models import EventDefinition, Interaction, Turn\n"
+        "assert phospho_extract_output(SupportReply('hi', 'q')).text == 'hi'\n"
+        "turn = Turn(interaction=Interaction(task_id='t', session_id='s', input='WHERE IS IT'))\n"
+        "event = EventDefinition(id='e', name='angry', description='The user shouts')\n"
+        "(found,) = phospho_register_detectors()[0].detect([turn], [event])\n"
+        "assert found.detected\n"
+    )
+    path = str(ROOT / "examples" / "support_plugin")
+    run(example + extractor + detector + judge + check, server, PYTHONPATH=path)
+    run(use, server, PYTHONPATH=path)
     (row,) = stored(tmp_path)
     assert row["output"] == "On its way."
     assert json.loads(row["metadata"])["queue"] == "orders"
@@ -165,6 +173,19 @@ def test_the_demo_finds_events_of_several_kinds_and_prints_a_link() -> None:
             assert "demo_s" in page.text
     finally:
         assert demo.stop() == 0
+
+
+def test_without_the_server_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "flask.py").write_text("raise ModuleNotFoundError('no flask', name='flask')")
+    ended = phospho("serve", PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == (
+        "The phospho command needs flask. Install it: pip install 'phospho[server]'"
+    )
+
+
+def test_every_page_says_something() -> None:
+    assert min(len(page.read_text(encoding="utf-8")) for page in PAGES) > 500
 
 
 def test_the_module_is_the_command() -> None:

@@ -1,4 +1,4 @@
-"""A whole phospho plugin in one file: an extractor, a detector, and a reaction to events."""
+"""A whole phospho plugin in one file: an extractor and a detector."""
 
 from __future__ import annotations
 
@@ -41,18 +41,17 @@ class ShoutingDetector:
         return [self._judge(turn, event) for turn in batch for event in events]
 
     def _judge(self, turn: Turn, event: EventDefinition) -> Detection:
-        letters = [c for c in turn.interaction.input if c.isalpha()]
-        share = (
-            sum(c.isupper() for c in letters) / len(letters) if len(letters) >= MIN_LETTERS else 0.0
-        )
+        text = turn.interaction.input
+        letters = [c for c in text if c.isalpha()]
+        share = sum(c.isupper() for c in letters) / len(letters) if letters else 0.0
+        detected = len(letters) >= MIN_LETTERS and share >= MIN_SHARE
+        evidence = Evidence(side="input", quote=text[:200], reason=f"{share:.0%} capitals")
         return Detection(
             event_id=event.id,
             task_id=turn.interaction.task_id,
-            detected=share >= MIN_SHARE,
+            detected=detected,
             score=share,
-            evidence=Evidence(
-                side="input", quote=turn.interaction.input[:200], reason=f"{share:.0%} capitals"
-            ),
+            evidence=evidence if detected else None,
         )
 
 

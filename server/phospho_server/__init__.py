@@ -7,48 +7,18 @@ by `api/` (programs, API keys) and `views/` (people, signed in); both read and c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
-
-from flask import Flask
-
-from phospho_server import api, logs, security, views
-from phospho_server.limits import MAX_BODY_BYTES
-from phospho_server.services import Services
-from phospho_server.store.sign_ins import get_secret
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from phospho.detectors import Detector
-    from phospho_server.store import Store
+    from phospho_server.app import create_app
 
 __all__ = ["create_app"]
 
 
-def create_app(
-    store: Store,
-    *,
-    detectors: Mapping[str, Detector],
-    on_new_work: Callable[[], None] = lambda: None,
-) -> Flask:
-    """Make the application.
+def __getattr__(name: str) -> Any:
+    """Load the application when asked for: without Flask the command must start, to say so."""
+    if name != "create_app":
+        raise AttributeError(f"module 'phospho_server' has no attribute {name!r}")
+    from phospho_server.app import create_app
 
-    Args:
-        store: Where everything is kept.
-        detectors: What may decide about events, by name.
-        on_new_work: Called after interactions or definitions were stored, to wake the worker.
-    """
-    app = Flask("phospho_server")
-    app.config.update(
-        SECRET_KEY=store.write(lambda db: get_secret(db, "cookies")),
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
-        SESSION_COOKIE_NAME="phospho",
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        WTF_CSRF_TIME_LIMIT=None,
-    )
-    app.extensions["phospho"] = Services(store, detectors, on_new_work)
-    logs.log_requests(app)
-    security.protect(app)
-    api.register(app)
-    views.register(app)
-    return app
+    return create_app

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from phospho.detectors import Detector
-from phospho.detectors.registry import route, run_detector
+from phospho.detectors.registry import find_detector, route, run_detector
 from phospho.detectors.rules import check_definition
 from phospho.errors import ConfigurationError, DefinitionError
 from phospho.models import Detection, EventDefinition, Example, Interaction, Turn
+from phospho_server.store.detections import MAX_HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 # One embedding pass for this many; small enough that progress moves and memory stays flat.
 BATCH = 256
 
-# A detector may look back this far; the oldest sessions are forgotten beyond so many.
-MAX_HISTORY = 20
+# The history of the oldest sessions is forgotten beyond so many.
 MAX_SESSIONS = 10_000
 
 _DEFINITION_KEYS = frozenset(
@@ -69,7 +69,7 @@ def detect_files(
         DetectorError: When a detector is unknown or fails.
     """
     events = read_definitions(definitions, examples=examples, detector=detector)
-    groups = route(events, detectors)
+    groups = [(find_detector(name, detectors), group) for name, group in route(events).items()]
     # A program may read the predictions while we write: it finds the old ones or the new ones.
     unfinished = predictions.with_name(f".{predictions.name}.{os.getpid()}")
     done = 0
@@ -77,7 +77,7 @@ def detect_files(
         rows = read_turns(interactions)
         with _opened_for_writing(unfinished) as out:
             while batch := list(islice(rows, BATCH)):
-                out.writelines(_verdict_lines(batch, events, groups, detectors))
+                out.writelines(_verdict_lines(batch, events, groups))
                 done += len(batch)
                 if on_progress is not None:
                     on_progress(done)
@@ -140,12 +140,11 @@ def read_turns(path: Path) -> Iterator[Turn]:
 def _verdict_lines(
     batch: Sequence[Turn],
     events: Sequence[EventDefinition],
-    groups: Mapping[str, Sequence[EventDefinition]],
-    detectors: Mapping[str, Detector],
+    groups: Sequence[tuple[Detector, Sequence[EventDefinition]]],
 ) -> Iterator[str]:
     found: dict[tuple[str, str], Detection] = {}
-    for name, group in groups.items():
-        for detection in run_detector(detectors[name], batch, group):
+    for detector, group in groups:
+        for detection in run_detector(detector, batch, group):
             found[detection.task_id, detection.event_id] = detection
     for turn in batch:
         for event in events:

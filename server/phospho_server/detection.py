@@ -108,7 +108,7 @@ class DetectionWorker:
             turns = detections.load_turns(db, first.project_id, ids)
         wanted = [d for d in enabled if first.definition_id in {None, d.id}]
         verdicts = judge(self.detectors, Work(turns, wanted, enabled))
-        attempts = max(job.attempts for job in claimed) + 1
+        attempts = max(job.attempts for job in claimed)
 
         def finish(db: Connection) -> None:
             self._keep(db, first.project_id, verdicts.values(), attempts=attempts)
@@ -123,7 +123,7 @@ class DetectionWorker:
         first = claimed[0]
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
-            ids = jobs.list_next_ids(db, first, limit=BATCH)
+            ids, place = jobs.list_next_ids(db, first, limit=BATCH)
             turns = detections.load_turns(db, first.project_id, ids)
         versions = {job.definition_id: job.payload["version"] for job in claimed}
         wanted = [d for d in enabled if versions.get(d.id) == d.version]
@@ -132,13 +132,17 @@ class DetectionWorker:
         def advance(db: Connection) -> None:
             for job in claimed:
                 judged = verdicts.get(job.definition_id or "")
-                if judged is None or not ids:
+                if judged is None:
                     jobs.finish(db, job)
-                elif judged.failed_ids and not judged.found:
+                    continue
+                if judged.failed_ids and not judged.found:
                     jobs.fail(db, job, judged.reason)
+                    continue
+                self._keep(db, job.project_id, [judged], attempts=1)
+                if place:
+                    jobs.advance(db, job, before_id=place, done=len(ids))
                 else:
-                    self._keep(db, job.project_id, [judged], attempts=1)
-                    jobs.advance(db, job, before_id=ids[-1], done=len(ids))
+                    jobs.finish(db, job)
 
         self.store.write(advance)
         return max(len(ids), 1)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from phospho.extractors.messages import content_text
 from phospho_server.errors import InvalidError
 from phospho_server.incoming import read_interaction
 from phospho_server.store import Store
@@ -31,6 +32,10 @@ _ROLES = {
     "ai": "assistant",
     "bot": "assistant",
     "model": "assistant",
+    "system": "system",
+    "developer": "system",
+    "tool": "tool",
+    "function": "tool",
 }
 
 
@@ -118,7 +123,8 @@ def _read_line(number: int, line: bytes, now_ms: int) -> list[NewInteraction]:
     if turns is not None:
         events = _pair_turns(value, turns, digest)
     elif "input" in value:
-        events = [{"task_id": f"import_{digest}", "session_id": f"session_{digest}", **value}]
+        ids = {"task_id": f"import_{digest}", "session_id": f"session_{digest}"}
+        events = [{**value, **{name: value.get(name) or made for name, made in ids.items()}}]
     else:
         raise InvalidError(
             'It has neither "input" nor "turns". Write {"input": "...", "output": "..."}, or '
@@ -136,7 +142,8 @@ def _pair_turns(
 ) -> list[dict[str, Any]]:
     """Turn a conversation into interactions: what the user said, and all that was answered.
 
-    Messages of one role in a row become one text. A conversation that the assistant opens, or
+    Messages of one role in a row become one text; what tools said is left out, and instructions
+    become metadata. A conversation that the assistant opens, or
     the user closes, has an interaction with an empty input, or without an output.
     """
     if not isinstance(turns, list):
@@ -147,6 +154,10 @@ def _pair_turns(
     last_role = "assistant"
     for turn in turns:
         role, content = _read_turn(turn)
+        if role == "system":
+            shared.setdefault("system_prompt", content)
+        if role not in {"user", "assistant"}:
+            continue
         if role == "user" and last_role == "assistant":
             pairs.append({"input": content, "output": None})
         elif role == "user":
@@ -155,7 +166,7 @@ def _pair_turns(
             pairs.append({"input": "", "output": content})
         else:
             earlier = pairs[-1]["output"]
-            pairs[-1]["output"] = content if earlier is None else f"{earlier}\n{content}"
+            pairs[-1]["output"] = f"{earlier}\n{content}" if earlier else content
         last_role = role
     return [
         {**shared, **pair, "session_id": session_id, "task_id": f"import_{digest}_{place}"}
@@ -164,11 +175,15 @@ def _pair_turns(
 
 
 def _read_turn(turn: object) -> tuple[str, str]:
+    """Return a turn's role, in one of four words, and its text, which a tool call may not have."""
     role = turn.get("role") if isinstance(turn, dict) else None
     content = turn.get("content") if isinstance(turn, dict) else None
-    if not isinstance(role, str) or role.lower() not in _ROLES or not isinstance(content, str):
+    if isinstance(content, list):
+        content = content_text(content)
+    known = _ROLES.get(role.lower()) if isinstance(role, str) else None
+    if known is None or not isinstance(content, str | None):
         raise InvalidError(
             'A turn must be {"role": "user" or "assistant", "content": "text"}; this one is '
             f"{json.dumps(turn)[:100]}."
         )
-    return _ROLES[role.lower()], content
+    return known, content or ""

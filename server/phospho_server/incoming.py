@@ -203,11 +203,12 @@ def _dump_metadata(metadata: dict[str, Any]) -> str | None:
     if len(dumped) <= limits.MAX_METADATA_LENGTH:
         return dumped
     kept: dict[str, Any] = {"metadata_cut": f"{len(dumped)} characters"}
-    size = 0
+    left = limits.MAX_METADATA_LENGTH
     for key, value in metadata.items():
-        size += len(_dump(value)) + len(key)
-        if size < limits.MAX_METADATA_LENGTH:
+        size = len(_dump({key: value}))
+        if size < left:
             kept[key] = value
+            left -= size
     return _dump(kept)
 
 

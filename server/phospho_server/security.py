@@ -176,7 +176,7 @@ def _answer_server_error(error: ServerError) -> ResponseReturnValue:
 def _answer_unexpected(error: Exception) -> ResponseReturnValue:
     """Log what nobody foresaw, and tell the caller nothing internal."""
     _app().logger.error("An unexpected error", exc_info=error)
-    message = "The server made a mistake; its log says more. Nothing of this call was stored."
+    message = "The server made a mistake; its log says more. What was sent may be sent again."
     return _answer(500, "internal", message)
 
 

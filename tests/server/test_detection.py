@@ -21,6 +21,7 @@ from phospho_server.store.definitions import (
     enable_definition,
     list_definitions,
 )
+from phospho_server.store.projects import create_project
 from phospho_server.store.rows import DefinitionRow, Project
 from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
@@ -132,6 +133,24 @@ def test_events_defined_one_after_the_other_share_the_way_through_the_past(
     assert [row.events for row in listed(store, project).values()] == [700, 700, 700]
 
 
+def test_backfills_that_meet_where_another_project_has_spoken_go_on(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    other = store.write(lambda db: create_project(db, "other"))
+    add(store, project, *[interaction(f"t{n}", input="flight") for n in range(10)])
+    at_work = worker(store, detector)
+    at_work.run_until_done()
+    define(store, project, name="first", description="flight")
+    add(store, other, *[interaction(f"o{n}") for n in range(5)])
+    add(store, project, interaction("last", input="flight"))
+    define(store, project, name="second", description="flight")
+    at_work.run_until_done()
+    assert {name: (row.events, row.pending) for name, row in listed(store, project).items()} == {
+        "first": (11, 0),
+        "second": (11, 0),
+    }
+
+
 def test_an_edited_event_is_applied_again_and_replaces_its_verdicts(
     store: SqliteStore, project: Project, detector: WordDetector
 ) -> None:
@@ -207,7 +226,7 @@ def test_one_poison_interaction_hurts_no_other(
     many = [interaction(f"t{n}", input="flight") for n in range(100)]
     add(store, project, *many, interaction("bad", input="poison flight"))
     at_work = worker(store, detector)
-    for _ in range(jobs.MAX_ATTEMPTS):
+    for _ in range(jobs.MAX_ATTEMPTS["detect"]):
         at_work.run_until_done()
         run_parked_now(store)
     row = listed(store, project)["flights"]
@@ -347,6 +366,7 @@ def test_a_failing_listener_is_told_again_and_hurts_no_other(
     at_work = worker(store, detector, plugins=[good, bad])
     at_work.run_until_done()
     assert (len(good.told), len(bad.told)) == (2, 0)
+    assert "ticket system is away" in (listed(store, project)["flights"].problem or "")
     run_parked_now(store)
     at_work.run_until_done()
     assert (len(good.told), len(bad.told)) == (2, 2)

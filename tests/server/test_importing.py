@@ -63,6 +63,24 @@ def test_turns_become_interactions(
     assert pairs(store, project, "s1") == expected
 
 
+def test_conversations_of_chat_apis_are_read(
+    store: SqliteStore, project: Project, tmp_path: Path
+) -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "Look"}, {"type": "image_url"}]},
+        {"role": "assistant", "content": None, "tool_calls": [{}]},
+        {"role": "tool", "content": "42"},
+        {"role": "assistant", "content": "It is 42."},
+    ]
+    path = write(tmp_path, {"session_id": "s1", "messages": messages})
+    assert run(store, project, path).problems == []
+    with store.read() as db:
+        (line,) = list_transcript(db, project.id, "s1")
+    assert (line.input, line.output) == ("Look", "It is 42.")
+    assert line.metadata == {"system_prompt": "Be brief."}
+
+
 def test_interactions_are_read_as_log_sends_them(
     store: SqliteStore, project: Project, tmp_path: Path
 ) -> None:
@@ -81,10 +99,12 @@ def test_importing_again_adds_nothing_twice(
     store: SqliteStore, project: Project, tmp_path: Path
 ) -> None:
     same = {"input": "hello", "output": "hi"}
-    path = write(tmp_path, same, same, {"session_id": "s", "turns": turns("u1", "a1")})
-    assert run(store, project, path) == ImportReport(3, 3, [])
-    assert run(store, project, path) == ImportReport(3, 0, [])
-    assert totals(store, project).interactions == 3
+    without_ids = {"input": "hello", "task_id": None, "session_id": ""}
+    talk = {"session_id": "s", "turns": turns("u1", "a1")}
+    path = write(tmp_path, same, same, without_ids, talk)
+    assert run(store, project, path) == ImportReport(4, 4, [])
+    assert run(store, project, path) == ImportReport(4, 0, [])
+    assert totals(store, project).interactions == 4
 
 
 def test_a_bad_line_is_named_and_left_out(

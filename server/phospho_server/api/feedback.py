@@ -29,7 +29,8 @@ def give(task_id: str) -> ResponseReturnValue:
     body = read_object()
     project_id = body.get("project_id") or g.key.project_id
     require_project(str(project_id))
-    given = body.get("human_eval", body.get("flag"))
+    given = body.get("human_eval")
+    given = body.get("flag") if given is None else given
     flag = read_flag(given)
     if given is not None and flag is None:
         raise InvalidError('The feedback must be "success" or "failure".')

@@ -42,7 +42,7 @@ def demo(port: int) -> None:
 
 def _fill(db: Connection) -> tuple[dict[str, str], int]:
     """Make the demo's project and return its environment and number of interactions."""
-    project = create_project(db, "Travel and banking assistant (demo)")
+    project = create_project(db, "Demo assistant")
     _, key = create_key(db, project.id, "first key")
     for definition in sample_definitions():
         create_definition(db, project.id, definition)

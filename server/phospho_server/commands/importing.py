@@ -40,7 +40,7 @@ def import_(file: Path, project_id: str, database: str, *, as_json: bool) -> Non
     else:
         known = report.read - report.added
         click.echo(
-            f"{report.added} interactions added"
+            f"{report.added} interaction{'' if report.added == 1 else 's'} added"
             + (f", {known} were there already" if known else "")
             + "."
         )

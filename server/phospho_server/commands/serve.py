@@ -32,7 +32,14 @@ def serve(host: str, port: int, database: str, *, json_logs: bool) -> None:
 
 
 @phospho.command()
-@click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
+@click.option(
+    "--base-url",
+    default="http://127.0.0.1:8000",
+    envvar="PHOSPHO_BASE_URL",
+    show_default=True,
+    show_envvar=True,
+    help="Where the server answers.",
+)
 @database_option
 def link(base_url: str, database: str) -> None:
     """Print a new sign-in link for the dashboard. It works once, for 24 hours."""

@@ -72,11 +72,11 @@ class Store(Protocol):
 
 
 def in_list(name: str, values: Sequence[object]) -> tuple[str, dict[str, object]]:
-    """Return the text and parameters of `in (...)` for a list of values.
+    """Return the text and parameters of `in (...)` for a list of values, which may be empty.
 
     Args:
         name: Prefix of the parameters' names, unique in the statement.
         values: At most some thousands; SQLite takes 32,766 parameters in a statement.
     """
     params = {f"{name}{i}": value for i, value in enumerate(values)}
-    return "in (" + ", ".join(f":{key}" for key in params) + ")", params
+    return "in (" + (", ".join(f":{key}" for key in params) or "null") + ")", params

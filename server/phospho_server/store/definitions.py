@@ -145,7 +145,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
         "(select coalesce(sum(j.size), 0) from jobs j where j.project_id = d.project_id "
         " and j.kind in ('detect', 'backfill') and j.definition_id = d.id) as pending, "
         "(select min(j.error) from jobs j where j.project_id = d.project_id "
-        " and j.kind in ('detect', 'backfill') and j.error is not null "
+        " and j.error is not null "
         " and (j.definition_id = d.id or j.definition_id is null)) as problem "
         "from event_definitions d where project_id = :project_id and deleted_at_ms is null "
         "order by created_at_ms, id",
@@ -188,8 +188,9 @@ def _look_at_the_past(db: Connection, project_id: str, definition: EventDefiniti
     """Add the job that applies a definition to what is stored, the newest first."""
     jobs.drop_for_definition(db, definition.id)
     row = db.row(
-        "select coalesce(max(id), 0) as newest, count(*) as n from interactions "
-        "where project_id = :project_id",
+        "select (select coalesce(max(id), 0) from interactions) as newest, "
+        "coalesce(sum(value), 0) as n from counters "
+        "where project_id = :project_id and metric = 'interactions'",
         {"project_id": project_id},
     )
     if row and row["n"]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from phospho.models import Detection, EventDefinition, Evidence, Interaction, Turn
 from phospho_server.clock import hour_of, now_ms
 from phospho_server.errors import NotFoundError
-from phospho_server.store import Connection, counters, in_list
+from phospho_server.store import Connection, Row, counters, in_list
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.rows import Event, StoredDetection
 
@@ -101,44 +101,56 @@ def _roll_up(db: Connection, mine: Mapping[str, str], changed: Sequence[StoredDe
     )
 
 
+_INTERACTION = (
+    "id, task_id, session_id, user_id, version_id, created_at_ms, input, output, flag, metadata"
+)
+
+
 def load_turns(
     db: Connection, project_id: str, interaction_ids: Sequence[int]
 ) -> list[tuple[int, Turn]]:
-    """Return those interactions that still exist, each with its row id and session history."""
+    """Return those interactions that still exist, each with its row id and what was said before.
+
+    The history is read back from each interaction, so that a session that never ends costs no
+    more than a short one.
+    """
     text, params = in_list("i", interaction_ids)
-    wanted = db.rows(
-        "select id, session_id from interactions "
+    rows = db.rows(
+        f"select {_INTERACTION} from interactions "
         f"where project_id = :project_id and id {text} order by id",
         {"project_id": project_id, **params},
     )
-    sessions = _load_sessions(db, project_id, sorted({row["session_id"] for row in wanted}))
-    turns = []
-    for row in wanted:
-        interactions = sessions[row["session_id"]]
-        at = next(n for n, (row_id, _) in enumerate(interactions) if row_id == row["id"])
-        history = tuple(i for _, i in interactions[max(0, at - MAX_HISTORY) : at])
-        turns.append((row["id"], Turn(interaction=interactions[at][1], history=history)))
-    return turns
+    return [
+        (
+            row["id"],
+            Turn(interaction=_read_interaction(row), history=_load_history(db, project_id, row)),
+        )
+        for row in rows
+    ]
 
 
-def _load_sessions(
-    db: Connection, project_id: str, session_ids: Sequence[str]
-) -> dict[str, list[tuple[int, Interaction]]]:
-    """Return whole sessions in the order of time, each interaction with its row id."""
-    text, params = in_list("s", session_ids)
-    rows = db.rows(
-        "select id, task_id, session_id, user_id, version_id, created_at_ms, input, output, flag, "
-        f"metadata from interactions where project_id = :project_id and session_id {text} "
-        "order by session_id, created_at_ms, id",
-        {"project_id": project_id, **params},
+def _load_history(db: Connection, project_id: str, row: Row) -> tuple[Interaction, ...]:
+    earlier = db.rows(
+        f"select {_INTERACTION} from interactions "
+        "where project_id = :project_id and session_id = :session_id "
+        "and (created_at_ms, id) < (:created_at_ms, :id) "
+        "order by created_at_ms desc, id desc limit :limit",
+        {
+            "project_id": project_id,
+            "session_id": row["session_id"],
+            "created_at_ms": row["created_at_ms"],
+            "id": row["id"],
+            "limit": MAX_HISTORY,
+        },
     )
-    sessions: dict[str, list[tuple[int, Interaction]]] = {}
-    for row in rows:
-        columns = dict(row)
-        row_id = columns.pop("id")
-        columns["metadata"] = json.loads(columns["metadata"]) if columns["metadata"] else {}
-        sessions.setdefault(row["session_id"], []).append((row_id, Interaction(**columns)))
-    return sessions
+    return tuple(_read_interaction(each) for each in reversed(earlier))
+
+
+def _read_interaction(row: Row) -> Interaction:
+    columns = dict(row)
+    del columns["id"]
+    columns["metadata"] = json.loads(columns["metadata"]) if columns["metadata"] else {}
+    return Interaction(**columns)
 
 
 def list_events(

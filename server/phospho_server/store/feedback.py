@@ -14,8 +14,8 @@ def add_feedback(
     flag: str | None,
     notes: str | None,
     source: str | None,
-) -> bool:
-    """Keep feedback; return whether its interaction is here already.
+) -> None:
+    """Keep feedback, also on an interaction that is still on its way.
 
     Feedback that comes first waits for its interaction. Later feedback replaces the flag; notes
     stay unless new ones are given.
@@ -38,7 +38,7 @@ def add_feedback(
         {"project_id": project_id, "task_id": task_id},
     )
     if row is None:
-        return False
+        return
     db.execute(
         "update interactions set flag = coalesce(:flag, flag), notes = coalesce(:notes, notes) "
         "where id = :id",
@@ -46,7 +46,6 @@ def add_feedback(
     )
     if flag is not None and flag != row["flag"]:
         _move_in_session(db, project_id, row["session_id"], before=row["flag"], after=flag)
-    return True
 
 
 def _move_in_session(

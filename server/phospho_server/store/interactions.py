@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from phospho_server.clock import day_of, hour_of, now_ms
 from phospho_server.store import Connection, in_list
@@ -26,12 +26,6 @@ values (:project_id, :task_id, :session_id, :user_id, :version_id, :created_at_m
 """
 
 
-@dataclass(frozen=True)
-class _Feedback:
-    flag: str | None
-    notes: str | None
-
-
 def add_interactions(
     db: Connection, project_id: str, interactions: Sequence[NewInteraction]
 ) -> int:
@@ -49,24 +43,12 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
     new = _without_known(db, project_id, interactions)
     if not new:
         return 0
-    feedback = _pending_feedback(db, project_id, [i.task_id for i in new])
-    received_at_ms = now_ms()
-    db.execute_many(
-        _INSERT,
-        (
-            {
-                **vars(i),
-                "project_id": project_id,
-                "received_at_ms": received_at_ms,
-                "flag": feedback[i.task_id].flag if i.task_id in feedback else i.flag,
-                "notes": feedback[i.task_id].notes if i.task_id in feedback else None,
-            }
-            for i in new
-        ),
-    )
+    new = _with_feedback(db, project_id, new)
+    more = {"project_id": project_id, "received_at_ms": now_ms()}
+    db.execute_many(_INSERT, ({**vars(i), **more} for i in new))
     ids = find_ids(db, project_id, [i.task_id for i in new])
     search_store.add_to_index(db, list(ids.values()))
-    _roll_up_sessions(db, project_id, new, feedback)
+    _roll_up_sessions(db, project_id, new)
     _roll_up_users(db, project_id, new)
     hours = Counter(hour_of(i.created_at_ms) for i in new)
     counter_store.add(db, project_id, {("interactions", "", h): n for h, n in hours.items()})
@@ -96,23 +78,23 @@ def find_ids(db: Connection, project_id: str, task_ids: Sequence[str]) -> dict[s
     return {row["task_id"]: row["id"] for row in rows}
 
 
-def _pending_feedback(
-    db: Connection, project_id: str, task_ids: Sequence[str]
-) -> dict[str, _Feedback]:
-    """Return feedback that came before its interaction, the newest of each task."""
-    text, params = in_list("t", task_ids)
+def _with_feedback(
+    db: Connection, project_id: str, new: Sequence[NewInteraction]
+) -> list[NewInteraction]:
+    """Return the interactions with the newest flag and notes of feedback that came before them."""
+    text, params = in_list("t", [i.task_id for i in new])
     rows = db.rows(
         "select task_id, flag, notes from feedback "
         f"where project_id = :project_id and task_id {text} order by created_at_ms, id",
         {"project_id": project_id, **params},
     )
-    found: dict[str, _Feedback] = {}
+    by_id = {i.task_id: i for i in new}
     for row in rows:
-        earlier = found.get(row["task_id"], _Feedback(None, None))
-        found[row["task_id"]] = _Feedback(
-            row["flag"] or earlier.flag, row["notes"] or earlier.notes
+        known = by_id[row["task_id"]]
+        by_id[row["task_id"]] = replace(
+            known, flag=row["flag"] or known.flag, notes=row["notes"] or known.notes
         )
-    return found
+    return list(by_id.values())
 
 
 @dataclass
@@ -130,15 +112,15 @@ class _Session:
     first_input: str
     counted_hour_ms: int | None = None
 
-    def add(self, interaction: NewInteraction, flag: str | None) -> None:
+    def add(self, interaction: NewInteraction) -> None:
         at_ms = interaction.created_at_ms
         if at_ms < self.first_at_ms or not self.interactions:
             self.first_at_ms = at_ms
             self.first_input = interaction.input[:_PREVIEW_LENGTH]
         self.last_at_ms = max(at_ms, self.last_at_ms)
         self.interactions += 1
-        self.successes += flag == "success"
-        self.failures += flag == "failure"
+        self.successes += interaction.flag == "success"
+        self.failures += interaction.flag == "failure"
         self.user_id = interaction.user_id or self.user_id
         self.version_id = interaction.version_id or self.version_id
 
@@ -156,14 +138,8 @@ on conflict (project_id, session_id) do update set
 """
 
 
-def _roll_up_sessions(
-    db: Connection,
-    project_id: str,
-    new: Iterable[NewInteraction],
-    feedback: Mapping[str, _Feedback],
-) -> None:
+def _roll_up_sessions(db: Connection, project_id: str, new: Sequence[NewInteraction]) -> None:
     """Add a batch to its sessions, and count a session in the hour it began."""
-    new = list(new)
     sessions = _load_sessions(db, project_id, list({i.session_id for i in new}))
     for interaction in new:
         session = sessions.get(interaction.session_id)
@@ -171,8 +147,7 @@ def _roll_up_sessions(
             at_ms = interaction.created_at_ms
             session = _Session(interaction.session_id, at_ms, at_ms, 0, 0, 0, None, None, "")
             sessions[interaction.session_id] = session
-        known = feedback.get(interaction.task_id)
-        session.add(interaction, known.flag if known else interaction.flag)
+        session.add(interaction)
     db.execute_many(
         _UPSERT_SESSION, ({**vars(s), "project_id": project_id} for s in sessions.values())
     )

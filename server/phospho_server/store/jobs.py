@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,14 @@ from phospho_server.clock import new_id, now_ms
 from phospho_server.store import Connection, in_list
 from phospho_server.store.rows import Job
 
+logger = logging.getLogger("phospho_server")
+
 # A worker that has died gives its jobs back after this; a living one is done long before.
 LEASE_MS = 120_000
 
-MAX_ATTEMPTS = 6
+# With pauses doubled up to five minutes: half an hour for a detector, which a person has to repair
+# and then releases, and a day for whoever is told of events.
+MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "notify": 290}
 _LONGEST_PAUSE_MS = 300_000
 _MAX_REASON = 1000
 
@@ -92,7 +97,7 @@ def add_failed(
         size=len(interaction_ids),
         definition_id=definition_id,
     )
-    _note_failure(db, job_id, attempts, reason)
+    _note_failure(db, job_id, "detect", attempts, reason)
 
 
 def _insert(
@@ -142,9 +147,10 @@ def claim(db: Connection, *, most: int) -> list[Job]:
 
 def _claim_kind(db: Connection, kind: str, most: int) -> list[Job]:
     now = now_ms()
+    _park_exhausted(db, kind, now)
     rows = db.rows(
-        "select id, project_id, kind, definition_id, payload, before_id, size, attempts from jobs "
-        "where kind = :kind and parked_at_ms is null and run_at_ms <= :now "
+        "select id, project_id, kind, definition_id, payload, before_id, size, attempts + 1 as "
+        "attempts from jobs where kind = :kind and parked_at_ms is null and run_at_ms <= :now "
         "and leased_until_ms <= :now "
         "order by before_id desc, run_at_ms, project_id, id limit :most",
         {"kind": kind, "now": now, "most": most},
@@ -158,10 +164,25 @@ def _claim_kind(db: Connection, kind: str, most: int) -> list[Job]:
     if taken:
         text, params = in_list("j", [job.id for job in taken])
         db.execute(
-            f"update jobs set leased_until_ms = :until where id {text}",
+            f"update jobs set leased_until_ms = :until, attempts = attempts + 1 where id {text}",
             {"until": now + LEASE_MS, **params},
         )
     return taken
+
+
+def _park_exhausted(db: Connection, kind: str, now: int) -> None:
+    """Park what was claimed too often without an end: it may have taken the process down."""
+    db.execute(
+        "update jobs set parked_at_ms = :now, error = coalesce(error, :reason) "
+        "where kind = :kind and parked_at_ms is null and leased_until_ms <= :now "
+        "and attempts >= :limit",
+        {
+            "kind": kind,
+            "now": now,
+            "limit": MAX_ATTEMPTS[kind],
+            "reason": "The server ended each time it worked on this. Its log may say why.",
+        },
+    )
 
 
 def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
@@ -173,23 +194,32 @@ def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
     return (
         job.kind == "detect"
         and job.definition_id == first.definition_id
+        # What has failed before is done alone: it may be what takes the others down.
+        and job.attempts == first.attempts == 1
         and sum(other.size for other in taken) + job.size <= most
     )
 
 
-def list_next_ids(db: Connection, job: Job, *, limit: int) -> list[int]:
-    """Return the interactions a backfill comes to next, the newest first.
+def list_next_ids(db: Connection, job: Job, *, limit: int) -> tuple[list[int], int]:
+    """Return the interactions a backfill comes to next, the newest first, and where it then is.
 
-    They end where another backfill of the project stands, which then goes on together with it.
+    It stops where another backfill of the project stands, which then goes on together with it.
+    At place 0 it has reached the end of the past.
     """
+    here = {"project_id": job.project_id, "before_id": job.before_id}
+    row = db.row(
+        "select coalesce(max(before_id), 0) as place from jobs "
+        "where project_id = :project_id and kind = 'backfill' and before_id < :before_id",
+        here,
+    )
+    place = int(row["place"]) if row else 0
     rows = db.rows(
         "select id from interactions where project_id = :project_id and id < :before_id "
-        "and id >= (select coalesce(max(before_id), 0) from jobs "
-        " where project_id = :project_id and kind = 'backfill' and before_id < :before_id) "
-        "order by id desc limit :limit",
-        {"project_id": job.project_id, "before_id": job.before_id, "limit": limit},
+        "and id >= :place order by id desc limit :limit",
+        {**here, "place": place, "limit": limit},
     )
-    return [row["id"] for row in rows]
+    ids = [row["id"] for row in rows]
+    return ids, ids[-1] if len(ids) == limit else place
 
 
 def finish(db: Connection, job: Job) -> None:
@@ -220,11 +250,14 @@ def shrink(db: Connection, job: Job, interaction_ids: Sequence[int]) -> None:
 
 def fail(db: Connection, job: Job, reason: str) -> None:
     """Have a job tried again after a growing pause, or park it when this was its last attempt."""
-    _note_failure(db, job.id, job.attempts + 1, reason)
+    _note_failure(db, job.id, job.kind, job.attempts, reason)
 
 
-def _note_failure(db: Connection, job_id: str, attempts: int, reason: str) -> None:
+def _note_failure(db: Connection, job_id: str, kind: str, attempts: int, reason: str) -> None:
     now = now_ms()
+    is_last = attempts >= MAX_ATTEMPTS[kind]
+    if is_last:
+        logger.warning("A %s job is parked after %d attempts: %s", kind, attempts, reason)
     db.execute(
         "update jobs set attempts = :attempts, error = :reason, leased_until_ms = 0, "
         "run_at_ms = :run_at_ms, parked_at_ms = :parked_at_ms where id = :id",
@@ -232,8 +265,8 @@ def _note_failure(db: Connection, job_id: str, attempts: int, reason: str) -> No
             "id": job_id,
             "attempts": attempts,
             "reason": reason[:_MAX_REASON],
-            "run_at_ms": now + min(_LONGEST_PAUSE_MS, 1000 * 2**attempts),
-            "parked_at_ms": now if attempts >= MAX_ATTEMPTS else None,
+            "run_at_ms": now + min(_LONGEST_PAUSE_MS, 1000 * 2 ** min(attempts, 20)),
+            "parked_at_ms": now if is_last else None,
         },
     )
 

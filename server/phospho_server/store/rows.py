@@ -36,6 +36,7 @@ class NewInteraction:
     """An interaction as it arrives, checked and cut to the limits.
 
     `metadata`, `raw_input` and `raw_output` are JSON texts; None means there is nothing to keep.
+    `notes` come from feedback that was here first.
     """
 
     task_id: str
@@ -46,6 +47,7 @@ class NewInteraction:
     user_id: str | None = None
     version_id: str | None = None
     flag: Flag | None = None
+    notes: str | None = None
     metadata: str | None = None
     raw_input: str | None = None
     raw_output: str | None = None
@@ -171,7 +173,7 @@ class DefinitionRow:
         enabled: Whether new interactions are looked at.
         events: How often it has occurred.
         pending: Interactions still to look at.
-        problem: Why detection is parked, if it is.
+        problem: Why something of it failed, while that waits to be tried again or is parked.
     """
 
     definition: EventDefinition
@@ -189,6 +191,7 @@ class Job:
     Args:
         before_id: How far a backfill has come: what is older is still to do.
         size: Interactions still to do.
+        attempts: How often it was claimed, this time included.
     """
 
     id: str

@@ -80,7 +80,14 @@ class SqliteStore:
         self._readers: queue.LifoQueue[SqliteConnection] = queue.LifoQueue()
         self._changes: queue.SimpleQueue[tuple[_Change, Future[Any]] | None] = queue.SimpleQueue()
         self._closed = threading.Event()
-        self._writer = threading.Thread(target=self._run_writer, name="phospho-writer", daemon=True)
+        # Nothing may be put behind the end of the changes: nobody would answer it.
+        self._put_lock = threading.Lock()
+        self._writer = threading.Thread(
+            target=self._run_writer,
+            args=(_open(path, cache_kib=_WRITER_CACHE_KIB),),
+            name="phospho-writer",
+            daemon=True,
+        )
         self._writer.start()
 
     @contextlib.contextmanager
@@ -103,24 +110,25 @@ class SqliteStore:
 
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in a transaction and return its result once it is durable."""
-        if self._closed.is_set():
-            raise BusyError("The server is stopping. Send this again in a moment.")
         answer: Future[Result] = Future()
-        self._changes.put((change, answer))
+        with self._put_lock:
+            if self._closed.is_set():
+                raise BusyError("The server is stopping. Send this again in a moment.")
+            self._changes.put((change, answer))
         return answer.result()
 
     def close(self) -> None:
         """Finish the changes under way and close every connection."""
-        if self._closed.is_set():
-            return
-        self._closed.set()
-        self._changes.put(None)
+        with self._put_lock:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            self._changes.put(None)
         self._writer.join()
         while not self._readers.empty():
             self._readers.get_nowait().raw.close()
 
-    def _run_writer(self) -> None:
-        connection = _open(self.path, cache_kib=_WRITER_CACHE_KIB)
+    def _run_writer(self, connection: SqliteConnection) -> None:
         stopping = False
         while not stopping:
             group, stopping = self._next_group()
@@ -193,8 +201,8 @@ def translated_errors() -> Iterator[None]:
         text = str(exc)
         if "disk is full" in text or "disk I/O error" in text:
             raise StorageFullError(
-                "The disk that holds the database is full. Free some space; nothing of this call "
-                "was stored, so send it again."
+                f"The disk that holds the database takes no more: {text}. Free some space, or "
+                "check the disk; nothing of this call was stored, so send it again."
             ) from exc
         if "locked" in text or "busy" in text:
             raise BusyError(

@@ -10,7 +10,7 @@ from flask import Blueprint, render_template, request, url_for
 
 from phospho.models import Flag, Side
 from phospho_server.clock import now_ms
-from phospho_server.errors import InvalidError, NotFoundError
+from phospho_server.errors import NotFoundError
 from phospho_server.services import services
 from phospho_server.store import counters
 from phospho_server.store import sessions as store
@@ -24,9 +24,6 @@ from phospho_server.views.query import Choices, read_choice, read_number, read_t
 bp = Blueprint("sessions", __name__)
 
 FLAGS = {"success": "Positive", "failure": "Negative"}
-
-# A time and an id; a cursor of ours is never longer.
-_MAX_CURSOR = 300
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def index(project_id: str) -> str:
         names = [row.definition.name for row in list_definitions(db, project_id)]
         versions = store.list_versions(db, project_id)
         asked = _read_filter(choices, names)
-        cursor = _read_cursor()
+        cursor = request.args.get("cursor") or None
         page = store.list_sessions(db, project_id, _to_filter(asked), cursor=cursor)
         is_empty = counters.first_hour(db, project_id) is None
     used = {name: value for name, value in asked.items() if value}
@@ -151,13 +148,6 @@ def _to_filter(asked: dict[str, str]) -> SessionFilter:
         return wanted
     period = periods.get_period(asked["period"], now_ms())
     return replace(wanted, since_ms=period.since_ms, until_ms=period.until_ms)
-
-
-def _read_cursor() -> str | None:
-    cursor = request.args.get("cursor") or None
-    if cursor is not None and len(cursor) > _MAX_CURSOR:
-        raise InvalidError("This page's address is too long. Start again from the first page.")
-    return cursor
 
 
 def _lay_out(line: TranscriptLine, position: int) -> Exchange:

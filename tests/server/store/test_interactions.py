@@ -61,13 +61,13 @@ def test_a_session_begins_with_its_earliest_interaction(
 def test_feedback_may_come_first_and_the_newest_counts(
     store: SqliteStore, project: Project
 ) -> None:
-    def say(flag: str | None, notes: str | None) -> bool:
-        return store.write(
+    def say(flag: str | None, notes: str | None) -> None:
+        store.write(
             lambda db: add_feedback(db, project.id, "t1", flag=flag, notes=notes, source="user")
         )
 
-    assert not say("failure", "wrong city")
-    assert not say(None, None)
+    say("failure", "wrong city")
+    say(None, None)
     add(store, project, interaction("t1", flag="success"))
     with store.read() as db:
         line = list_transcript(db, project.id, "s1")[0]
@@ -75,12 +75,25 @@ def test_feedback_may_come_first_and_the_newest_counts(
     assert (line.flag, line.notes) == ("failure", "wrong city")
     assert (session.successes, session.failures) == (0, 1)
 
-    assert say("success", None)
+    say("success", None)
     with store.read() as db:
         line = list_transcript(db, project.id, "s1")[0]
         session = get_session(db, project.id, "s1")
     assert (line.flag, line.notes) == ("success", "wrong city")
     assert (session.successes, session.failures) == (1, 0)
+
+
+def test_notes_that_come_first_leave_the_flag_of_the_interaction(
+    store: SqliteStore, project: Project
+) -> None:
+    store.write(
+        lambda db: add_feedback(db, project.id, "t1", flag=None, notes="nice", source="user")
+    )
+    add(store, project, interaction("t1", flag="success"))
+    with store.read() as db:
+        line = list_transcript(db, project.id, "s1")[0]
+        session = get_session(db, project.id, "s1")
+    assert (line.flag, line.notes, session.successes) == ("success", "nice", 1)
 
 
 arrivals = st.lists(

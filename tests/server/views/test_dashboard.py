@@ -47,7 +47,7 @@ def test_the_numbers_of_a_period_stand_beside_those_of_the_one_before(
 ) -> None:
     page = text_of(visitor.get(f"{home}/dashboard?period=30d"))
     assert "Interactions 3 ↑ 200 %" in page
-    assert "Events 1 none before" in page
+    assert "Events 1 in this period" in page
     assert "Interactions by day in UTC" in page
 
 
