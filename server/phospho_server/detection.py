@@ -22,9 +22,12 @@ from phospho_server.store.rows import Job
 
 logger = logging.getLogger("phospho_server")
 
-# Interactions judged at once: enough for one embedding pass to pay, few enough that new
-# interactions do not wait long behind those of the past.
+# Interactions claimed at once, few enough that new ones do not wait long behind the past.
 BATCH = 200
+
+# Interactions loaded and judged at once: enough for one embedding pass to pay, few enough that
+# texts of the greatest length fit in memory.
+_SLICE = 50
 
 # How long the worker sleeps when nothing waits; other processes may add work without waking it.
 _IDLE_S = 1.0
@@ -51,6 +54,8 @@ class DetectionWorker:
     _wake: threading.Event = field(default_factory=threading.Event)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    # What was claimed and could not be finished, for example on a full disk.
+    _held: Sequence[Job] = ()
 
     def start(self) -> None:
         """Take back what an earlier process left unfinished, and start the thread."""
@@ -80,11 +85,14 @@ class DetectionWorker:
 
     def run_once(self) -> int:
         """Do one batch of work; return how many interactions it had, 0 if nothing waits."""
-        claimed = self.store.write(lambda db: jobs.claim(db, most=BATCH))
+        claimed = self._held or self.store.write(lambda db: jobs.claim(db, most=BATCH))
         if not claimed:
             return 0
+        self._held = claimed
         work = {"notify": self._notify, "detect": self._detect, "backfill": self._backfill}
-        return work[claimed[0].kind](claimed)
+        done = work[claimed[0].kind](claimed)
+        self._held = ()
+        return done
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -96,6 +104,8 @@ class DetectionWorker:
                 logger.warning("Detection waits: %s", exc)
                 self._stopping.wait(_TROUBLE_S)
             except Exception:
+                # Their lease runs out, and their attempts are counted.
+                self._held = ()
                 logger.exception("Detection met an unexpected error; it goes on")
                 self._stopping.wait(_TROUBLE_S)
 
@@ -105,9 +115,8 @@ class DetectionWorker:
         ids = [n for job in claimed for n in job.payload["interaction_ids"]]
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
-            turns = detections.load_turns(db, first.project_id, ids)
         wanted = [d for d in enabled if first.definition_id in {None, d.id}]
-        verdicts = judge(self.detectors, Work(turns, wanted, enabled))
+        verdicts = self._judge(first.project_id, ids, wanted, enabled)
         attempts = max(job.attempts for job in claimed)
 
         def finish(db: Connection) -> None:
@@ -124,10 +133,9 @@ class DetectionWorker:
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
             ids, place = jobs.list_next_ids(db, first, limit=BATCH)
-            turns = detections.load_turns(db, first.project_id, ids)
         versions = {job.definition_id: job.payload["version"] for job in claimed}
         wanted = [d for d in enabled if versions.get(d.id) == d.version]
-        verdicts = judge(self.detectors, Work(turns, wanted, enabled))
+        verdicts = self._judge(first.project_id, ids, wanted, enabled)
 
         def advance(db: Connection) -> None:
             for job in claimed:
@@ -146,6 +154,22 @@ class DetectionWorker:
 
         self.store.write(advance)
         return max(len(ids), 1)
+
+    def _judge(
+        self,
+        project_id: str,
+        ids: Sequence[int],
+        wanted: Sequence[EventDefinition],
+        context: Sequence[EventDefinition],
+    ) -> dict[str, Verdicts]:
+        """Return the verdicts on interactions by definition id, for every one that is wanted."""
+        verdicts = {definition.id: Verdicts(definition) for definition in wanted}
+        for start in range(0, len(ids), _SLICE):
+            with self.store.read() as db:
+                turns = detections.load_turns(db, project_id, ids[start : start + _SLICE])
+            for event_id, more in judge(self.detectors, Work(turns, wanted, context)).items():
+                verdicts[event_id] = verdicts[event_id].joined(more)
+        return verdicts
 
     def _keep(
         self, db: Connection, project_id: str, all_verdicts: Iterable[Verdicts], *, attempts: int

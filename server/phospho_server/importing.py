@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from phospho.extractors.messages import content_text
 from phospho_server.errors import InvalidError
-from phospho_server.incoming import read_interaction
+from phospho_server.incoming import parse_json, read_interaction
 from phospho_server.store import Store
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.rows import NewInteraction
@@ -113,7 +113,7 @@ def _read_lines(path: Path, on_progress: Callable[[int], None]) -> Iterator[tupl
 
 def _read_line(number: int, line: bytes, now_ms: int) -> list[NewInteraction]:
     try:
-        value = json.loads(line, parse_constant=lambda _: None)
+        value = parse_json(line)
     except (ValueError, RecursionError) as exc:
         raise InvalidError(f"It is not JSON: {exc}") from exc
     if not isinstance(value, dict):

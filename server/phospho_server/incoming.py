@@ -8,6 +8,7 @@ Checks are written out: a pydantic model for each event costs twice as much as p
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -46,6 +47,21 @@ _NOT_METADATA = frozenset(
 _LATEST_S = 253_402_300_799
 
 _CUT_MARK = " …[cut]"
+
+
+def parse_json(text: bytes) -> Any:
+    """Return a JSON value; numbers JSON does not have, such as NaN and 1e999, become None.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def read_interaction(event: object, *, received_at_ms: int) -> NewInteraction:
@@ -213,7 +229,25 @@ def _dump_metadata(metadata: dict[str, Any]) -> str | None:
 
 
 def _dump(value: object) -> str:
-    try:
-        return clean_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-    except RecursionError as exc:
-        raise InvalidError("A value is nested too deeply. Flatten it, or send it as text.") from exc
+    if _is_deep(value):
+        raise InvalidError(
+            f"A value is nested more than {limits.MAX_DEPTH} levels deep. Flatten it, or send it "
+            "as text."
+        )
+    return clean_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def _is_deep(value: object) -> bool:
+    """Tell whether a value is nested too deeply, without recursion of our own."""
+    level = [value]
+    for _ in range(limits.MAX_DEPTH):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True

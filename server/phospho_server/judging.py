@@ -47,6 +47,15 @@ class Verdicts:
     failed_ids: Sequence[int] = ()
     reason: str = ""
 
+    def joined(self, more: Verdicts) -> Verdicts:
+        """Return these verdicts and those on further interactions."""
+        return Verdicts(
+            self.definition,
+            [*self.found, *more.found],
+            [*self.failed_ids, *more.failed_ids],
+            self.reason or more.reason,
+        )
+
 
 def judge(detectors: Mapping[str, Detector], work: Work) -> dict[str, Verdicts]:
     """Return verdicts by definition id, asking each detector once about all that name it."""

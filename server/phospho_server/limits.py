@@ -5,6 +5,12 @@ from __future__ import annotations
 # Old clients send a whole backlog in one request.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
+# A backlog of half an hour at 25 a second; each is answered, so their number bounds the answer.
+MAX_EVENTS = 50_000
+
+# Values people look at are not nested deeper; far deeper ones would exhaust Python's stack.
+MAX_DEPTH = 100
+
 # The SDK keeps to the same limits; other senders are held to them here.
 MAX_TEXT_LENGTH = 1_000_000
 

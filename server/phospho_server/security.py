@@ -69,12 +69,37 @@ def access_of(app: Flask, endpoint: str | None) -> str:
 def protect(app: Flask) -> None:
     """Put the checks before every request and the headers on every response."""
     csrf.init_app(app)
+    app.before_request(_refuse_other_sites)
     app.before_request(_check_access)
     app.after_request(_add_headers)
     app.register_error_handler(CSRFError, _answer_csrf)
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(ServerError, _answer_server_error)
     app.register_error_handler(Exception, _answer_unexpected)
+
+
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def _refuse_other_sites() -> None:
+    """Refuse a change of a page that another site sends, even one that has a token.
+
+    Raises:
+        ForbiddenError: The browser says that the request comes from elsewhere.
+    """
+    if request.method not in _CHANGING or access_of(_app(), request.endpoint) == API_KEY:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    is_foreign = (
+        site not in {"same-origin", "none"}
+        if site
+        else origin is not None and origin.partition("://")[2] != request.host
+    )
+    if is_foreign:
+        raise ForbiddenError(
+            "This form was sent from another site. Open the page and use it there."
+        )
 
 
 def _check_access() -> ResponseReturnValue | None:

@@ -26,7 +26,8 @@ _SETTINGS = {
     "threads": 16,
     "connection_limit": 1000,
     "channel_timeout": 30,
-    "max_request_body_size": MAX_BODY_BYTES,
+    # What the application refuses has to reach it: waitress closes the connection unread.
+    "max_request_body_size": 2 * MAX_BODY_BYTES,
     "ident": None,
     "clear_untrusted_proxy_headers": True,
 }

@@ -14,6 +14,7 @@ from phospho.errors import DetectorError
 from phospho.models import Detection, EventDefinition, Evidence, Interaction, Turn
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
+from phospho_server.errors import StorageFullError
 from phospho_server.store import detections, jobs
 from phospho_server.store.definitions import (
     delete_definition,
@@ -293,6 +294,48 @@ def test_work_that_was_claimed_by_a_dead_process_is_done_once(
     store.write(jobs.release_all)
     at_work.run_until_done()
     assert listed(store, project)["flights"].events == 1
+
+
+def test_what_a_full_disk_kept_from_being_stored_is_done_as_soon_as_it_can_be(
+    store: SqliteStore,
+    project: Project,
+    detector: WordDetector,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    define(store, project, name="flights", description="flight")
+    add(store, project, interaction("t1", input="flight"))
+    at_work = worker(store, detector)
+    write, is_full = store.write, True
+
+    def claim_but_store_nothing(change: Callable[..., Any]) -> Any:
+        if is_full and change.__name__ == "finish":
+            raise StorageFullError("full")
+        return write(change)
+
+    monkeypatch.setattr(store, "write", claim_but_store_nothing)
+    with pytest.raises(StorageFullError):
+        at_work.run_once()
+    is_full = False
+    at_work.run_until_done()
+    assert listed(store, project)["flights"].events == 1
+
+
+def test_a_session_without_end_is_loaded_in_parts(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def look(batch: Sequence[Turn]) -> None:
+        seen.extend(
+            (len(turn.interaction.input), sum(len(i.input) for i in turn.history)) for turn in batch
+        )
+
+    detector.before = look
+    define(store, project)
+    add(store, project, *[interaction(f"t{n:03}", input="x" * 50_000) for n in range(120)])
+    worker(store, detector).run_until_done()
+    assert {length for length, _ in seen} == {50_000}
+    assert max(history for _, history in seen) == detections.MAX_HISTORY * 4_000
 
 
 def test_a_detector_sees_the_history_of_its_session(

@@ -38,6 +38,18 @@ def test_what_cannot_be_kept_is_refused_with_a_reason(event: object, problem: st
         read_interaction(event, received_at_ms=NOON_MS)
 
 
+@pytest.mark.parametrize("name", ["metadata", "raw_input", "raw_output", "other"])
+def test_values_nested_too_deeply_are_refused(name: str) -> None:
+    value: Any = {}
+    for _ in range(limits.MAX_DEPTH - 2):
+        value = {"a": value}
+    assert read(**{name: value}).input == "hi"
+    for _ in range(2):
+        value = {"a": value}
+    with pytest.raises(InvalidError, match="more than 100 levels"):
+        read(**{name: [value]})
+
+
 @pytest.mark.parametrize(
     ("times", "expected_ms"),
     [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from typing import Any
 
 from flask import request
 
 from phospho_server.errors import BadRequestError, TooLargeError
+from phospho_server.incoming import parse_json
 from phospho_server.limits import MAX_BODY_BYTES
 
 
@@ -20,7 +20,7 @@ def read_object() -> dict[str, Any]:
         TooLargeError: It is larger than 32 MiB, also after decompression.
     """
     try:
-        value = json.loads(_read_bytes(), parse_constant=lambda _: None)
+        value = parse_json(_read_bytes())
     except (ValueError, RecursionError) as exc:
         reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
         raise BadRequestError(f"The body cannot be read as JSON: {reason}.") from exc

@@ -9,8 +9,9 @@ from flask.typing import ResponseReturnValue
 
 from phospho_server.api.body import read_object
 from phospho_server.clock import now_ms
-from phospho_server.errors import BadRequestError, InvalidError
+from phospho_server.errors import BadRequestError, InvalidError, TooLargeError
 from phospho_server.incoming import read_interaction
+from phospho_server.limits import MAX_EVENTS
 from phospho_server.security import API_KEY, access, require_project
 from phospho_server.services import services
 from phospho_server.store.interactions import add_interactions
@@ -32,6 +33,10 @@ def log(project_id: str) -> ResponseReturnValue:
     events = read_object().get("batched_log_events")
     if not isinstance(events, list):
         raise BadRequestError('The body needs a list: {"batched_log_events": [{"input": "..."}]}.')
+    if len(events) > MAX_EVENTS:
+        raise TooLargeError(
+            f"The batch has {len(events):,} interactions; send at most {MAX_EVENTS:,} at a time."
+        )
     received_at_ms = now_ms()
     interactions: list[NewInteraction] = []
     answers: list[dict[str, Any]] = []

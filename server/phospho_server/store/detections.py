@@ -101,9 +101,10 @@ def _roll_up(db: Connection, mine: Mapping[str, str], changed: Sequence[StoredDe
     )
 
 
-_INTERACTION = (
-    "id, task_id, session_id, user_id, version_id, created_at_ms, input, output, flag, metadata"
-)
+# Of what was said before, detectors see the beginning of each text: enough for its gist.
+_HISTORY_LENGTH = 4_000
+
+_FACTS = "id, task_id, session_id, user_id, version_id, created_at_ms, flag, metadata"
 
 
 def load_turns(
@@ -116,7 +117,7 @@ def load_turns(
     """
     text, params = in_list("i", interaction_ids)
     rows = db.rows(
-        f"select {_INTERACTION} from interactions "
+        f"select {_FACTS}, input, output from interactions "
         f"where project_id = :project_id and id {text} order by id",
         {"project_id": project_id, **params},
     )
@@ -131,7 +132,8 @@ def load_turns(
 
 def _load_history(db: Connection, project_id: str, row: Row) -> tuple[Interaction, ...]:
     earlier = db.rows(
-        f"select {_INTERACTION} from interactions "
+        f"select {_FACTS}, substr(input, 1, :length) as input, "
+        "substr(output, 1, :length) as output from interactions "
         "where project_id = :project_id and session_id = :session_id "
         "and (created_at_ms, id) < (:created_at_ms, :id) "
         "order by created_at_ms desc, id desc limit :limit",
@@ -141,6 +143,7 @@ def _load_history(db: Connection, project_id: str, row: Row) -> tuple[Interactio
             "created_at_ms": row["created_at_ms"],
             "id": row["id"],
             "limit": MAX_HISTORY,
+            "length": _HISTORY_LENGTH,
         },
     )
     return tuple(_read_interaction(each) for each in reversed(earlier))

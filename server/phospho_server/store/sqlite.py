@@ -12,6 +12,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -134,7 +135,9 @@ class SqliteStore:
             group, stopping = self._next_group()
             if group:
                 _commit_group(connection, group)
-        connection.raw.execute("pragma optimize")
+        # Only advice to the planner: another program that holds the file may keep us from it.
+        with contextlib.suppress(sqlite3.Error):
+            connection.raw.execute("pragma optimize")
         connection.raw.close()
 
     def _next_group(self) -> tuple[list[tuple[_Change, Future[Any]]], bool]:
@@ -245,15 +248,33 @@ def _prepare(path: Path) -> None:
         )
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = _open(path, cache_kib=_WRITER_CACHE_KIB)
+        connection = _open_when_free(path)
     except (OSError, sqlite3.Error) as exc:
         raise ConfigurationError(
             f"The database {path} cannot be opened: {exc}. Name another file with --database."
         ) from exc
     try:
+        # Two that start at once must not both make the schema.
+        connection.raw.execute("begin immediate")
         _migrate(connection, path)
+        connection.raw.execute("commit")
     finally:
         connection.raw.close()
+
+
+def _open_when_free(path: Path) -> SqliteConnection:
+    """Open a file that another process may be making into a database at this moment.
+
+    SQLite refuses to switch to WAL then, without waiting as it does for everything else.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            return _open(path, cache_kib=_WRITER_CACHE_KIB)
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def _migrate(connection: SqliteConnection, path: Path) -> None:

@@ -23,7 +23,7 @@ LONG_TEXT = 2_400
 _SHORT_TEXT = 1_600
 
 # More would make a browser slow; the whole text is in the database.
-_MOST_TEXT = 100_000
+_MOST_TEXT = 20_000
 
 # What is longer reads better on several lines.
 _SHORT_JSON = 60

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from phospho_server.limits import MAX_BODY_BYTES
+from phospho_server.limits import MAX_BODY_BYTES, MAX_EVENTS
 from phospho_server.store.projects import create_project, list_keys, revoke_key
 from phospho_server.store.rows import Project
 from phospho_server.store.sessions import list_transcript
@@ -120,6 +120,26 @@ def test_a_body_over_the_limit_is_refused(
     answer = post(client, project, api_key, b"x" * (MAX_BODY_BYTES + 1))
     assert answer.status_code == 413
     assert answer.get_json()["error"]["code"]
+
+
+def test_a_batch_of_too_many_is_refused_before_it_is_worked_on(
+    client: FlaskClient, project: Project, api_key: str
+) -> None:
+    body = gzip.compress(b'{"batched_log_events": [' + b"1," * MAX_EVENTS + b"1]}")
+    answer = post(client, project, api_key, body, **{"Content-Encoding": "gzip"})
+    assert answer.status_code == 413
+    assert "at most 50,000" in answer.get_json()["error"]["message"]
+
+
+def test_numbers_that_json_does_not_have_become_null(
+    client: FlaskClient, store: SqliteStore, project: Project, api_key: str
+) -> None:
+    body = b'{"batched_log_events": [{"input": "x", "session_id": "s1", '
+    body += b'"metadata": {"a": NaN, "b": -Infinity, "c": 1e999, "d": 1.5}}]}'
+    assert post(client, project, api_key, body).status_code == 200
+    with store.read() as db:
+        (line,) = list_transcript(db, project.id, "s1")
+    assert line.metadata == {"a": None, "b": None, "c": None, "d": 1.5}
 
 
 def test_keys_open_their_own_project_alone(

@@ -96,6 +96,17 @@ def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
     store.close()
 
 
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    for attempt in range(5):
+        path = tmp_path / f"{attempt}.db"
+        with ThreadPoolExecutor(8) as pool:
+            stores = list(pool.map(lambda _, path=path: SqliteStore(path), range(8)))
+        stores[0].write(lambda db: create_project(db, "one"))
+        for store in stores:
+            assert names(store) == ["one"]
+            store.close()
+
+
 def test_a_folder_that_is_absent_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nowhere does not exist"):
         SqliteStore(tmp_path / "nowhere" / "phospho.db")

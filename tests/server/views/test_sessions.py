@@ -211,7 +211,7 @@ def test_a_long_transcript_comes_in_parts(
 def test_a_long_message_is_cut_and_can_be_shown_whole(
     visitor: Visitor, store: SqliteStore, project: Project, home: str
 ) -> None:
-    add(store, project, interaction("t1", input="word " * 1000 + "END", output="x" * 150_000))
+    add(store, project, interaction("t1", input="word " * 1000 + "END", output="x" * 70_000))
     page = visitor.get(f"{home}/sessions/s1")
     assert "Show all: 3,40" in text_of(page)
     assert "END" in text_of(page)

@@ -112,3 +112,25 @@ def test_every_page_has_the_strict_policy_and_nothing_inline(visitor: Visitor, h
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
         assert " style=" not in response.get_data(as_text=True)
         assert "<style" not in response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param({}, 303, id="not-told"),
+        pytest.param({"Sec-Fetch-Site": "same-origin"}, 303, id="same-origin"),
+        pytest.param({"Origin": "http://localhost"}, 303, id="own-origin"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, 403, id="cross-site"),
+        pytest.param({"Sec-Fetch-Site": "same-site"}, 403, id="neighbour"),
+        pytest.param({"Origin": "https://evil.example"}, 403, id="foreign-origin"),
+        pytest.param({"Origin": "null"}, 403, id="hidden-origin"),
+        pytest.param({"Origin": "http://[bad"}, 403, id="no-origin-at-all"),
+    ],
+)
+def test_a_form_of_another_site_is_refused_even_with_a_token(
+    visitor: Visitor, headers: dict[str, str], status: int
+) -> None:
+    answer = visitor.client.post(
+        "/projects", data={"csrf_token": visitor.token(), "name": "New"}, headers=headers
+    )
+    assert answer.status_code == status
