@@ -41,8 +41,9 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Stats:
-    """What became of everything logged, since `init`, in this process.
+    """What became of what one client was given, in this process.
 
+    A second `init` makes another client, which counts from zero; so does a forked child.
     `logged` is the sum of `sent`, `queued`, `spooled`, `not_sampled` and the values of `dropped`,
     except for reasons that start with `feedback`.
 
@@ -65,7 +66,7 @@ class Stats:
     last_error: str | None = None
 
 
-class _Flush:
+class Flush:
     """Somebody waits until everything up to a number is settled."""
 
     __slots__ = ("is_lost", "target")
@@ -94,7 +95,7 @@ class Backlog:
         # The number of the oldest item under way; items are numbered from 1 as they are put.
         self._first_taken = 1
         self._feedback = 0
-        self._flushes: list[_Flush] = []
+        self._flushes: list[Flush] = []
         self._is_hurried = False
         self._is_closing = False
         self._logged = 0
@@ -228,30 +229,37 @@ class Backlog:
         self._bytes -= item.size
         self._feedback -= item.task_id is not None
 
-    def begin_flush(self) -> _Flush:
+    def begin_flush(self) -> Flush:
         """Ask the sender to hurry until everything put so far is settled."""
         with self._lock:
-            flush = _Flush(self._put)
+            flush = Flush(self._put)
             self._flushes.append(flush)
             self._is_hurried = True
             self._work.notify()
             return flush
 
-    def await_flush(self, flush: _Flush, timeout_s: float) -> None:
-        """Block until that flush is reached, or for `timeout_s`."""
+    def await_flush(self, flush: Flush, timeout_s: float, *, by_sender: bool) -> None:
+        """Block until that flush is reached, or for `timeout_s`.
+
+        Where it is up to the sender, it is over as well when that one is told to return.
+        """
         deadline = time.monotonic() + timeout_s
         with self._lock:
-            while not self.is_reached(flush) and (left_s := deadline - time.monotonic()) > 0:
+            while not self.is_reached(flush) and not (by_sender and self._is_closing):
+                if (left_s := deadline - time.monotonic()) <= 0:
+                    break
                 self._progress.wait(left_s)
 
-    def is_reached(self, flush: _Flush) -> bool:
+    def is_reached(self, flush: Flush) -> bool:
         """Tell whether everything the flush asked for is settled."""
         return self.settled >= flush.target
 
-    def end_flush(self, flush: _Flush) -> bool:
+    def end_flush(self, flush: Flush) -> bool:
         """Stop hurrying; return whether all was settled and nothing of it lost."""
         with self._lock:
             self._flushes.remove(flush)
+            # One that met no pause must not cut short the first pause of a later outage.
+            self._is_hurried = self._is_hurried and bool(self._flushes)
             return self.is_reached(flush) and not flush.is_lost
 
     def close(self) -> None:
@@ -259,6 +267,7 @@ class Backlog:
         with self._lock:
             self._is_closing = True
             self._work.notify()
+            self._progress.notify_all()
 
     def open(self) -> None:
         """Let a sender work again."""

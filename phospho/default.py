@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from typing import Any
 
-from phospho import guard
+from phospho import guard, lifecycle
 from phospho.backlog import Stats
 from phospho.client import Client
 from phospho.config import refuse_what_is_not_there_yet
-from phospho.errors import ConfigurationError, PluginError
+from phospho.errors import ConfigurationError
 from phospho.ids import new_id
 
-_lock = threading.RLock()
+# Both are changed while `lifecycle.loading` is held: making a client loads plugins, and a fork
+# waits until that is done.
 _client: Client | None = None
 # Stands in while there are no settings: it makes records and counts them as dropped.
 _stand_in: Client | None = None
@@ -62,7 +62,7 @@ def init(
         sample_rate=sample_rate,
         plugins=plugins,
     )
-    with _lock:
+    with lifecycle.loading:
         former, _client = _client, client
     if former is not None and not former.close():
         guard.logger.warning(
@@ -79,18 +79,33 @@ def get_client() -> Client:
 
 def _find_client() -> Client:
     global _client, _stand_in  # noqa: PLW0603 - the one client of the process
-    with _lock:
+    with lifecycle.loading:
         if _client is not None:
             return _client
         try:
             _client = Client()
-        except (ConfigurationError, PluginError) as exc:
+        except ConfigurationError as exc:
+            # Settings may come later, as from a file that the app loads: each call looks again.
             guard.report_once("not_initialised", "Nothing is sent to phospho yet. %s", exc)
-        if _client is None and _stand_in is None:
-            _stand_in = Client.without_settings()
-        client = _client or _stand_in
-        assert client is not None  # noqa: S101 - for the type checker
-        return client
+        except Exception as exc:  # noqa: BLE001 - a broken installation must not hurt the app
+            _report_broken(exc)
+            _client = Client.without_settings()
+        if _client is not None:
+            return _client
+        _stand_in = _stand_in or Client.without_settings()
+        return _stand_in
+
+
+def _report_broken(exc: Exception) -> None:
+    guard.report_once(
+        "broken",
+        "Nothing is sent to phospho: it could not start: %s (%s). Repair the installation of "
+        "phospho and its plugins, or leave these out with PHOSPHO_DISABLE_PLUGINS=all; then start "
+        "the app again.",
+        guard.words_of(exc),
+        type(exc).__name__,
+        exc=exc,
+    )
 
 
 def log(
@@ -167,7 +182,11 @@ def shutdown(timeout_s: float = 2.0) -> bool:
 
 
 def stats() -> Stats:
-    """Return what became of everything logged in this process."""
+    """Return what became of what was logged since the latest `init`.
+
+    Without `init`, that is since the first `log`. Where settings are found later, what was logged
+    before them, and dropped, is no longer in it.
+    """
     client = _client or _stand_in
     return Stats() if client is None else client.stats()
 

@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from phospho import snapshot
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -13,6 +15,9 @@ logger = logging.getLogger("phospho")
 
 # Distinct problems remembered as reported; memory must not grow with the host's bugs.
 _MAX_REMEMBERED = 1000
+
+# A line in the host's log is read by people.
+MAX_WORDS_CHARS = 2_000
 
 _reported: set[str] = set()
 # Reentrant: a signal handler may report while this thread does.
@@ -66,16 +71,16 @@ def report_failure(step: str, exc: Exception) -> None:
         f"{step}:{type(exc).__name__}",
         "phospho could not %s: %s (%s). Your app is not affected.",
         step,
-        _words(exc),
+        words_of(exc),
         type(exc).__name__,
         exc=exc,
     )
 
 
-def _words(exc: BaseException) -> str:
+def words_of(exc: BaseException, max_chars: int = MAX_WORDS_CHARS) -> str:
     """Return an exception's message; a host's exception may be unable to say it."""
     try:
-        return str(exc)
+        return snapshot.clean_text(str(exc), max_chars)
     except Exception:  # noqa: BLE001 - see above
         return "no message"
 

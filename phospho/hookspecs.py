@@ -4,10 +4,13 @@ A plugin is a module, or an object, with functions named as below and marked wit
 `phospho.hookimpl`. Hand it to `phospho.init(plugins=[...])`, or let a package declare it under
 the entry-point group `phospho`; the server finds it there too.
 
-An implementation that raises, answers with something unusable, or takes longer than a second
-costs its own answer only: it is counted, reported once on the `phospho` logger, and switched off
-after five failures in a row. Implementations name only the arguments they use. Later registered
-plugins are asked first, the built-in ones last; `wrapper=True` is not supported.
+An implementation that raises or answers with something unusable costs its own answer only: it is
+reported once on the `phospho` logger, and not asked again after five failures in a row. On your
+app's thread, in `phospho_extract_input` and `phospho_extract_output`, an answer that took longer
+than a second is used and counts as a failure. `phospho_before_send` is the exception: it may be
+there to remove a secret, so what it fails on is not sent, and it is asked for each record however
+often it fails. Implementations name only the arguments they use. Later registered plugins are
+asked first, the built-in ones last; `wrapper=True` is not supported.
 """
 
 from __future__ import annotations
@@ -57,7 +60,9 @@ def phospho_before_send(interaction: dict[str, Any]) -> dict[str, Any] | None:
     """Return the interaction to send, changed or not, or None to drop it.
 
     Called for each record before it is queued, on the caller's thread: do no I/O here.
-    Implementations form a chain, each receives what the one before it returned.
+    Implementations form a chain, each receives what the one before it returned. Where one raises
+    or returns something else, the record is dropped and counted as `before_send_failed` in
+    `phospho.stats().dropped`: it is never sent unchanged.
 
     Args:
         interaction: The record as it will be sent, a JSON-safe dict of your own: `input`,

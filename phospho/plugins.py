@@ -27,11 +27,17 @@ EXTRACTORS = (
 # An app that logs needs no detectors, and does not pay for loading them.
 BUILT_IN = (*EXTRACTORS, "phospho.detectors.builtin")
 
-# A plugin that fails this often in a row is not asked again by this process.
+# A plugin that fails, or is slow, this often in a row is not asked again by this process.
 MAX_FAILURES_IN_A_ROW = 5
 
-# A hook runs on the app's own thread: an answer that took longer counts as a failure.
+# These run on the app's own thread; all others may take their time.
+_ON_THE_APPS_THREAD = frozenset(
+    {"phospho_extract_input", "phospho_extract_output", "phospho_before_send"}
+)
 MAX_CALL_S = 1.0
+
+# It decides what may leave the process, so it has to answer: it is asked for each record.
+_NEVER_SWITCHED_OFF = frozenset({"phospho_before_send"})
 
 
 @dataclass
@@ -42,38 +48,77 @@ class _Implementation:
     hook: str
     call: Callable[..., Any]
     argument_names: tuple[str, ...]
-    failures: int = 0
+    advice: str
     failures_in_a_row: int = 0
 
     @property
     def is_switched_off(self) -> bool:
-        return self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW
+        return (
+            self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW and self.hook not in _NEVER_SWITCHED_OFF
+        )
 
-    def count_failure(self, what: str, exc: BaseException | None = None) -> None:
-        self.failures += 1
+    def ask(self, accept: Callable[[Any], Any], arguments: dict[str, Any]) -> Any:
+        """Return the answer as `accept` returns it, None where there is none, or `_FAILED`."""
+        if self.is_switched_off:
+            return None
+        started = time.monotonic()
+        try:
+            answer = self.call(*(arguments[name] for name in self.argument_names))
+            accepted = None if answer is None else accept(answer)
+        except Exception as exc:  # noqa: BLE001 - a stranger's plugin may raise anything
+            self._count_failure(exc)
+            return _FAILED
+        elapsed_s = time.monotonic() - started
+        if elapsed_s > MAX_CALL_S and self.hook in _ON_THE_APPS_THREAD:
+            self._count_slowness(elapsed_s)
+        else:
+            self.failures_in_a_row = 0
+        return accepted
+
+    def _count_failure(self, exc: Exception) -> None:
         self.failures_in_a_row += 1
         guard.report_once(
             f"plugin:{self.plugin}:{self.hook}",
-            "The phospho plugin %r failed in %s: %s. Its answer is ignored; after %d failures in "
-            "a row it is not asked again. Fix it, or leave it out with PHOSPHO_DISABLE_PLUGINS=%s.",
+            "The phospho plugin %r failed in %s: %s (%s). %s. Fix it, or %s.",
             self.plugin,
             self.hook,
-            what,
-            MAX_FAILURES_IN_A_ROW,
-            self.plugin,
+            guard.words_of(exc),
+            type(exc).__name__,
+            "What it fails on is not sent"
+            if self.hook in _NEVER_SWITCHED_OFF
+            else f"Its answer is ignored; after {MAX_FAILURES_IN_A_ROW} failures in a row it is "
+            "not asked again",
+            self.advice,
             exc=exc,
         )
+
+    def _count_slowness(self, elapsed_s: float) -> None:
+        self.failures_in_a_row += 1
+        guard.report_once(
+            f"slow_plugin:{self.plugin}:{self.hook}",
+            "The phospho plugin %r took %.1f s in %s, on your app's own thread. Its answer is "
+            "used%s. Make it faster, or %s.",
+            self.plugin,
+            elapsed_s,
+            self.hook,
+            ""
+            if self.hook in _NEVER_SWITCHED_OFF
+            else f"; after {MAX_FAILURES_IN_A_ROW} such calls in a row it is not asked again",
+            self.advice,
+        )
+
+
+# The answer of an implementation that raised, or answered with something unusable.
+_FAILED = object()
 
 
 @dataclass(frozen=True)
 class PluginReport:
-    """A plugin as `phospho plugins` shows it; `failures` counts calls in this process."""
+    """A plugin as `phospho plugins` shows it; only an installed package has a version."""
 
     name: str
     version: str | None
     hooks: tuple[str, ...]
-    failures: int
-    switched_off: tuple[str, ...]
 
 
 @dataclass
@@ -95,7 +140,8 @@ class Plugins:
     built_in: Sequence[str] = BUILT_IN
     _manager: pluggy.PluginManager = field(init=False)
     _by_hook: dict[str, list[_Implementation]] = field(init=False, default_factory=dict)
-    _versions: dict[str, str] = field(init=False, default_factory=dict)
+    # Of those that installed packages declare.
+    _versions: dict[str, str | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -106,7 +152,9 @@ class Plugins:
         if self.entry_points and "all" not in disabled:
             self._register_entry_points(disabled)
         for plugin in self.plugins:
-            self._register(plugin, _name_of(plugin))
+            # Its package may be installed as well: then it is there already.
+            if self._manager.get_name(plugin) not in self._versions:
+                self._register(plugin, self._name_of(plugin))
         self._index()
 
     def _register_entry_points(self, disabled: frozenset[str]) -> None:
@@ -122,15 +170,38 @@ class Plugins:
                     "The installed phospho plugin %r could not be loaded: %s (%s). It is left out; "
                     "upgrade or uninstall its package.",
                     entry_point.name,
-                    exc,
+                    guard.words_of(exc),
                     type(exc).__name__,
                     exc=exc,
                 )
                 continue
-            if entry_point.dist is not None:
-                self._versions[entry_point.name] = entry_point.dist.version
+            dist = entry_point.dist
+            self._versions[entry_point.name] = None if dist is None else dist.version
+
+    def _name_of(self, plugin: object) -> str:
+        """Return a module's name, or the class of an object, with a number where it is taken."""
+        own = getattr(plugin, "__name__", None)
+        if isinstance(own, str):
+            return own
+        name = kind = type(plugin).__qualname__
+        number = 1
+        while self._manager.has_plugin(name):
+            number += 1
+            name = f"{kind}-{number}"
+        return name
+
+    def _advice(self, name: str) -> str:
+        """Return how to do without a plugin, as the words after "or"."""
+        if name in self.built_in:
+            return "report it: it is one of phospho's own"
+        if name in self._versions:
+            return f"leave it out with PHOSPHO_DISABLE_PLUGINS={name}"
+        return "leave it out of plugins=[...]"
 
     def _register(self, plugin: object, name: str) -> None:
+        if self._manager.is_registered(plugin):
+            name = self._manager.get_name(plugin) or name
+            raise PluginError(f"The phospho plugin {name!r} is given twice. Leave one out.")
         if self._manager.has_plugin(name):
             raise PluginError(f"Two phospho plugins are called {name!r}. Rename one of them.")
         try:
@@ -166,6 +237,7 @@ class Plugins:
                         hook,
                         implementation.function,
                         tuple(implementation.argnames),
+                        self._advice(implementation.plugin_name),
                     )
                     for implementation in reversed(caller.get_hookimpls())
                 ]
@@ -183,8 +255,8 @@ class Plugins:
             **arguments: The hook's arguments.
         """
         for implementation in self._by_hook[hook]:
-            answer = _call(implementation, accept, arguments)
-            if answer is not None:
+            answer = implementation.ask(accept, arguments)
+            if answer is not None and answer is not _FAILED:
                 return answer
         return None
 
@@ -197,22 +269,29 @@ class Plugins:
         """
         answers = []
         for implementation in reversed(self._by_hook[hook]):
-            answer = _call(implementation, accept, arguments)
-            if answer is not None:
+            answer = implementation.ask(accept, arguments)
+            if answer is not None and answer is not _FAILED:
                 answers.append((implementation.plugin, answer))
         return answers
 
-    def before_send(self, interaction: dict[str, Any]) -> dict[str, Any] | None:
-        """Hand the record through every `phospho_before_send`; None means it is dropped."""
+    def before_send(
+        self, interaction: dict[str, Any]
+    ) -> tuple[dict[str, Any], None] | tuple[None, str]:
+        """Hand the record through every `phospho_before_send`.
+
+        Returns:
+            The record to send; or None and why it is dropped: `before_send` where a plugin said
+            so, `before_send_failed` where one failed, for it may be there to remove a secret.
+        """
         current = interaction
         for implementation in self._by_hook["phospho_before_send"]:
-            answer = _call(
-                implementation, _accept_record, {"interaction": dict(current)}, default=current
-            )
-            if answer is _DROP:
-                return None
+            answer = implementation.ask(_accept_record, {"interaction": dict(current)})
+            if answer is None:
+                return None, "before_send"
+            if answer is _FAILED:
+                return None, "before_send_failed"
             current = answer
-        return current
+        return current, None
 
     def implementers(self, hook: str) -> list[str]:
         """Return the names of the plugins that implement `hook`."""
@@ -245,44 +324,12 @@ class Plugins:
                 name=name,
                 version=self._versions.get(name),
                 hooks=tuple(i.hook for i in implementations),
-                failures=sum(i.failures for i in implementations),
-                switched_off=tuple(i.hook for i in implementations if i.is_switched_off),
             )
             for name, implementations in found.items()
         ]
 
 
-_DROP = object()
-
-
-def _call(
-    implementation: _Implementation,
-    accept: Callable[[Any], Any],
-    arguments: dict[str, Any],
-    *,
-    default: Any = None,
-) -> Any:
-    """Return the accepted answer of one implementation, or `default` if it failed."""
-    if implementation.is_switched_off:
-        return default
-    started = time.monotonic()
-    try:
-        answer = implementation.call(*(arguments[n] for n in implementation.argument_names))
-        answer = accept(answer) if answer is not None or accept is _accept_record else None
-    except Exception as exc:  # noqa: BLE001 - a stranger's plugin may raise anything
-        implementation.count_failure(f"{exc} ({type(exc).__name__})", exc)
-        return default
-    elapsed_s = time.monotonic() - started
-    if elapsed_s > MAX_CALL_S:
-        implementation.count_failure(f"it took {elapsed_s:.1f} s")
-    else:
-        implementation.failures_in_a_row = 0
-    return answer
-
-
-def _accept_record(answer: Any) -> Any:
-    if answer is None:
-        return _DROP
+def _accept_record(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise TypeError(f"returned {type(answer).__name__}, not the interaction or None")
     return answer
@@ -292,11 +339,6 @@ def _disabled_names() -> frozenset[str]:
     """Read `PHOSPHO_DISABLE_PLUGINS`: names of entry points, or `all`, separated by commas."""
     names = os.environ.get("PHOSPHO_DISABLE_PLUGINS", "").split(",")
     return frozenset("all" if n.strip() in {"1", "true"} else n.strip() for n in names)
-
-
-def _name_of(plugin: object) -> str:
-    name = getattr(plugin, "__name__", None)
-    return name if isinstance(name, str) else f"{type(plugin).__qualname__}-{id(plugin):x}"
 
 
 def accept_sequence_of(kind: type, *, unique: str) -> Callable[[Any], Sequence[Any]]:

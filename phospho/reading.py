@@ -33,6 +33,9 @@ class Reading(NamedTuple):
     cut: tuple[str, ...] = ()
 
 
+NO_ANSWER = Reading(None, type_name="NoneType")
+
+
 def read(
     value: Any,
     side: Side,

@@ -1,7 +1,9 @@
 """Copies what the host logs into plain JSON values, whatever it is, within fixed limits.
 
-A snapshot shares nothing mutable with what it was taken from, never calls back into an object
-except to convert well-known scalars, and can always be encoded as JSON.
+A snapshot shares nothing mutable with what it was taken from and can always be encoded as JSON.
+Fields and items are read without running the object's own code. What is run, guarded, is what
+gives a text or a scalar: `str` of an object or key that says how, and the conversions of enums
+and well-known types.
 """
 
 from __future__ import annotations
@@ -41,7 +43,6 @@ _MAX_INT = 2**63
 # What an item costs in JSON besides its text: quotes, comma, braces.
 _ITEM_COST = 8
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 _BASE64_KEYS = frozenset({"data", "b64_json", "file_data"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_\-\s]{512}")
@@ -76,11 +77,12 @@ def take_flat(values: dict[str, Any]) -> tuple[dict[str, Any], int] | None:
     copied = values.copy()
     size = 0
     for key, value in copied.items():
-        if type(key) is not str or not key.isascii():
+        if type(key) is not str or not key.isascii() or "\0" in key:
             return None
         kind = type(value)
         if kind is str:
-            if not value.isascii() or len(value) > 4096:  # noqa: PLR2004 - `take` checks limits
+            # `take` cleans texts, and checks limits.
+            if not value.isascii() or len(value) > 4096 or "\0" in value:  # noqa: PLR2004
                 return None
             size += len(value)
         elif kind is int:
@@ -102,19 +104,24 @@ def copy_again(value: Any) -> Any:
 
 
 def clean_text(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
-    """Return a true `str` that UTF-8 can encode, cut with a visible mark where too long."""
+    """Return a true `str` that every database can hold, cut with a visible mark where too long.
+
+    Two halves of a surrogate pair become their character; NUL and a lone half become U+FFFD.
+    """
     length = str.__len__(text)
     if length > max_chars:
         mark = f"… {CUT_MARK[:-1]}, {length} characters]"
         text = str.__getitem__(text, slice(0, max(0, max_chars - len(mark)))) + mark
     elif type(text) is not str:
         text = str.__str__(text)
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
     if text.isascii():
         return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        return _SURROGATES.sub("\ufffd", text)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
 
 
@@ -133,7 +140,11 @@ def own_text(value: object) -> str | None:
     if type(value).__str__ is object.__str__:
         return None
     text = str(value)
-    return None if _ADDRESS.search(text, 0, 10_000) else text
+    return None if _has_address(text) else text
+
+
+def _has_address(text: str) -> bool:
+    return _ADDRESS.search(text, 0, 10_000) is not None
 
 
 def is_unfinished(value: object) -> bool:
@@ -195,6 +206,8 @@ class _Copier:
         if value is None or kind is bool:
             return value
         try:
+            if issubclass(kind, enum.Enum):
+                return self.copy(value.value, depth)
             return self._copy_scalar(value, kind) if _is_scalar(kind) else self._enter(value, depth)
         except Exception:  # noqa: BLE001 - a host's object may raise anything
             return f"({kind.__name__} that could not be read)"
@@ -213,8 +226,6 @@ class _Copier:
         return clean_text(text, length)
 
     def _copy_scalar(self, value: Any, kind: type) -> Any:
-        if issubclass(kind, enum.Enum):
-            return self.copy(value.value, MAX_DEPTH)
         if issubclass(kind, str):
             return self._text(value)
         if issubclass(kind, int):
@@ -254,6 +265,7 @@ class _Copier:
 
     def _items(self, pairs: Iterable[tuple[Any, Any]], length: int, depth: int) -> dict[str, Any]:
         copied: dict[str, Any] = {}
+        namesakes: dict[str, int] = {}
         # Listed first, in one step: another thread may change the dict meanwhile.
         for key, item in list(pairs):
             if self.left <= 0:
@@ -262,7 +274,7 @@ class _Copier:
                 return copied
             name = self._key(key)
             if name in copied:
-                name = f"{name} ({type(key).__name__})"
+                name = _number(name, copied, namesakes)
             copied[name] = self._item(name, item, depth)
         if length > MAX_ITEMS:
             self.is_cut = True
@@ -276,8 +288,19 @@ class _Copier:
         return self.copy(item, depth)
 
     def _key(self, key: Any) -> str:
-        copied = self.copy(key, MAX_DEPTH) if not isinstance(key, str) else self._text(key)
-        return copied if isinstance(copied, str) else str(copied)
+        kind = type(key)
+        if issubclass(kind, enum.Enum):
+            key = _own(key, "_value_")
+            kind = type(key)
+        if issubclass(kind, str):
+            return self._text(key)
+        if key is None or _is_scalar(kind) or _converter_of(kind):
+            return str(self.copy(key, MAX_DEPTH))
+        try:
+            text = str(key)
+        except Exception:  # noqa: BLE001 - a host's object may raise anything
+            text = ""
+        return self._text(describe(key) if not text or _has_address(text) else text)
 
     def _list(self, items: list[Any], length: int, depth: int) -> list[Any]:
         copied: list[Any] = []
@@ -307,8 +330,17 @@ class _Copier:
             self._is_in_object = was_in_object
 
 
+def _number(name: str, taken: dict[str, Any], namesakes: dict[str, int]) -> str:
+    """Return a name that is not taken yet: the name with a number, counted in `namesakes`."""
+    number = namesakes.get(name, 1) + 1
+    while f"{name} ({number})" in taken:
+        number += 1
+    namesakes[name] = number
+    return f"{name} ({number})"
+
+
 def _is_scalar(kind: type) -> bool:
-    return issubclass(kind, (str, int, float, bytes, bytearray, memoryview, enum.Enum))
+    return issubclass(kind, (str, int, float, bytes, bytearray, memoryview))
 
 
 def _bytes_text(value: bytes | bytearray | memoryview) -> str:

@@ -37,7 +37,6 @@ MAX_RETRY_AFTER_S = 300.0
 # An answer to 100 interactions is far smaller; what is larger is not from a phospho server.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
-_NOT_FOUND = 404
 _LATER = frozenset({408, 425, 429})
 
 # ASCII only and no NaN: any JSON parser reads it. Snapshots hold no cycles.
@@ -54,7 +53,6 @@ class Verdict(Enum):
     REFUSED = "keep it, and try again slowly: somebody has to repair a setting"
     REJECTED = "something in it cannot be accepted: find it by halving"
     TOO_LARGE = "halve it"
-    UNKNOWN_TASK = "the interaction of this feedback is not there (yet)"
 
 
 _VERDICTS = {400: Verdict.REJECTED, 422: Verdict.REJECTED, 413: Verdict.TOO_LARGE}
@@ -112,7 +110,7 @@ class Transport:
             status, headers, content = self._post(url, body.encode("ascii"), timeout_s)
         except (httpx.HTTPError, httpcore.TimeoutException, OSError) as exc:
             return Answer(Verdict.LATER, f"{type(exc).__name__}: {exc}".rstrip(": "))
-        return _read_answer(status, headers, content, is_feedback=first.task_id is not None)
+        return _read_answer(status, headers, content)
 
     def _post(self, url: str, body: bytes, timeout_s: float) -> tuple[int, httpx.Headers, bytes]:
         self._deadline.at = time.monotonic() + timeout_s
@@ -130,9 +128,7 @@ class Transport:
         self._http.close()
 
 
-def _read_answer(
-    status: int, headers: httpx.Headers, content: bytes, *, is_feedback: bool
-) -> Answer:
+def _read_answer(status: int, headers: httpx.Headers, content: bytes) -> Answer:
     reason = f"HTTP {status}"
     if 200 <= status < 300:  # noqa: PLR2004 - the class of answers that mean success
         if "html" in headers.get("content-type", "") and content.lstrip()[:1] == b"<":
@@ -140,8 +136,6 @@ def _read_answer(
         return Answer(Verdict.SENT, errors=_read_errors(content))
     if status >= 500 or status in _LATER:  # noqa: PLR2004 - the server's own failures
         return Answer(Verdict.LATER, reason, read_retry_after(headers.get("retry-after")))
-    if status == _NOT_FOUND and is_feedback:
-        return Answer(Verdict.UNKNOWN_TASK, reason)
     verdict = _VERDICTS.get(status, Verdict.REFUSED)
     return Answer(verdict, reason, read_retry_after(headers.get("retry-after")))
 

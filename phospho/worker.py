@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from phospho import guard, lifecycle
-from phospho.backlog import Backlog, Item, Stats
+from phospho.backlog import Backlog, Flush, Item, Stats
 
 if TYPE_CHECKING:
     from phospho.config import Settings
@@ -23,12 +23,11 @@ MAX_PAUSE_S = 30.0
 FIRST_REFUSED_PAUSE_S = 1.0
 MAX_REFUSED_PAUSE_S = 60.0
 
-# A feedback can overtake its interaction when that comes from another process. It holds up what
-# follows, so it may not try for long: about 4 seconds.
-MAX_FEEDBACK_TRIES = 4
-
 # One line a minute tells of a full queue without filling the host's log.
 DROP_WARNING_INTERVAL_S = 60.0
+
+# What a lock's `acquire` takes for: as long as it needs.
+_NO_LIMIT = -1.0
 
 
 class Worker:
@@ -41,7 +40,15 @@ class Worker:
 
     def __init__(self, settings: Settings, backlog: Backlog | None = None) -> None:
         self._settings = settings
-        self._backlog = backlog or Backlog()
+        # Transports of parent processes. Kept, not closed: closing could say goodbye on a
+        # connection that is the parent's.
+        self._inherited: list[Transport] = []
+        self._begin(backlog or Backlog())
+        lifecycle.watch(self)
+
+    def _begin(self, backlog: Backlog) -> None:
+        """Take on a backlog, with no thread, no connection and nothing under way."""
+        self._backlog = backlog
         self._start_lock = threading.RLock()
         # Held during an attempt: a thread that ends and its successor may meet.
         self._turn_lock = threading.RLock()
@@ -50,10 +57,8 @@ class Worker:
         # The batch under way, in the pieces that rejections have cut it into.
         self._pieces: deque[list[Item]] = deque()
         self._failures = 0
-        self._feedback_tries = 0
         self._next_drop_warning = 0.0
         self.sending_thread: int | None = None
-        lifecycle.watch(self)
 
     @property
     def base_url(self) -> str:
@@ -82,12 +87,12 @@ class Worker:
             return False
         if self._backlog.is_empty:
             return True
+        deadline = time.monotonic() + timeout_s
         flush = self._backlog.begin_flush()
         try:
             if self._is_running():
-                self._backlog.await_flush(flush, timeout_s)
-            else:
-                self._deliver_here(time.monotonic() + timeout_s, until=flush.target)
+                self._backlog.await_flush(flush, timeout_s, by_sender=True)
+            self._deliver_here(flush, deadline)
         finally:
             is_all_sent = self._backlog.end_flush(flush)
         return is_all_sent
@@ -100,7 +105,7 @@ class Worker:
             thread, self._thread = self._thread, None
             self._backlog.close()
         if thread is None:
-            self._close_transport()
+            self._close_transport(max(0.0, deadline - time.monotonic()))
         elif thread is not threading.current_thread():
             # A request under way ends within its own limit; nobody has to wait for that.
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -108,10 +113,9 @@ class Worker:
 
     def start_afresh(self) -> None:
         """Become new in a forked child: what waits is the parent's to send."""
-        inherited = self._transport
-        self.__init__(self._settings)  # type: ignore[misc]
-        # Kept, not closed: closing could say goodbye on the parent's connection.
-        self._inherited = inherited
+        if self._transport is not None:
+            self._inherited.append(self._transport)
+        self._begin(Backlog())
 
     def _is_running(self) -> bool:
         thread = self._thread
@@ -150,42 +154,51 @@ class Worker:
                 break
         self._close_transport()
 
-    def _close_transport(self) -> None:
-        with self._turn_lock:
+    def _close_transport(self, timeout_s: float = _NO_LIMIT) -> None:
+        # A thread that is still in an attempt, and ends after it, closes the transport itself.
+        if not self._turn_lock.acquire(timeout=timeout_s):
+            return
+        try:
             transport, self._transport = self._transport, None
             if transport is not None:
                 transport.close()
+        finally:
+            self._turn_lock.release()
 
-    def _deliver_here(self, deadline: float, until: int) -> None:
-        """Deliver from the caller's thread, where there is no other."""
-        while self._backlog.settled < until and (left_s := deadline - time.monotonic()) > 0:
+    def _deliver_here(self, flush: Flush, deadline: float) -> None:
+        """Deliver from the caller's thread, where there is no other; keeps each pause in full."""
+        while not self._backlog.is_reached(flush) and (left_s := deadline - time.monotonic()) > 0:
             pause_s, _ = self._turn(left_s)
-            self._backlog.pause(min(pause_s, deadline - time.monotonic()), may_hurry=True)
+            pause_s = min(pause_s, deadline - time.monotonic())
+            self._backlog.await_flush(flush, pause_s, by_sender=False)
 
-    def _turn(self, timeout_s: float | None = None) -> tuple[float, bool]:
+    def _turn(self, timeout_s: float = _NO_LIMIT) -> tuple[float, bool]:
         """Make one attempt; return how long to pause, and whether a flush may cut that short."""
-        with self._turn_lock:
+        if not self._turn_lock.acquire(timeout=timeout_s):
+            return 0.0, True
+        try:
             self.sending_thread = threading.get_ident()
-            try:
-                if not self._pieces and (batch := self._backlog.take()):
-                    self._pieces.append(batch)
-                if not self._pieces:
-                    return 0.0, True
-                batch = self._pieces[0]
-                return self._conclude(batch, self._send(batch, timeout_s))
-            finally:
-                self.sending_thread = None
+            if not self._pieces and (batch := self._backlog.take()):
+                self._pieces.append(batch)
+            if not self._pieces:
+                return 0.0, True
+            batch = self._pieces[0]
+            return self._conclude(batch, self._send(batch, timeout_s))
+        finally:
+            self.sending_thread = None
+            self._turn_lock.release()
 
-    def _send(self, batch: list[Item], timeout_s: float | None) -> Answer:
-        with lifecycle.loading:
-            from phospho import transport
+    def _send(self, batch: list[Item], timeout_s: float) -> Answer:
+        if self._transport is None:
+            with lifecycle.loading:
+                from phospho.transport import Transport
 
-            if self._transport is None:
-                self._transport = transport.Transport(self._settings)
-        limit_s = transport.REQUEST_TIMEOUT_S
-        return self._transport.send(
-            batch, limit_s if timeout_s is None else min(limit_s, timeout_s)
-        )
+                self._transport = Transport(self._settings)
+        from phospho.transport import REQUEST_TIMEOUT_S
+
+        if timeout_s == _NO_LIMIT:
+            timeout_s = REQUEST_TIMEOUT_S
+        return self._transport.send(batch, min(timeout_s, REQUEST_TIMEOUT_S))
 
     def _conclude(self, batch: list[Item], answer: Answer) -> tuple[float, bool]:
         from phospho.transport import Verdict
@@ -199,11 +212,6 @@ class Worker:
         if answer.verdict in {Verdict.REJECTED, Verdict.TOO_LARGE}:
             self._halve(batch, answer)
             return 0.0, True
-        if answer.verdict is Verdict.UNKNOWN_TASK:
-            self._feedback_tries += 1
-            if self._feedback_tries >= MAX_FEEDBACK_TRIES:
-                self._give_up("unknown_task", answer)
-                return 0.0, True
         return self._keep(answer, is_refused=answer.verdict is Verdict.REFUSED)
 
     def _keep(self, answer: Answer, *, is_refused: bool) -> tuple[float, bool]:
@@ -231,18 +239,20 @@ class Worker:
         self._pieces.appendleft(batch[:middle])
 
     def _give_up(self, reason: str, answer: Answer) -> None:
-        task_id = self._pieces[0][0].task_id or self._pieces[0][0].body.get("task_id")
+        item = self._pieces[0][0]
+        about = (
+            item.body.get("task_id") if item.task_id is None else f"the feedback on {item.task_id}"
+        )
         guard.report_once(
-            f"give_up:{reason}",
+            f"give_up:{reason}:{item.task_id is None}",
             "phospho gave up %s: the server answered %s. Others like it are only counted: see "
             "phospho.stats().dropped.",
-            task_id,
+            about,
             answer.reason,
         )
         self._settle({0: reason})
 
     def _settle(self, lost: dict[int, str]) -> None:
-        self._feedback_tries = 0
         self._backlog.settle(len(self._pieces.popleft()), lost)
 
     def _report_errors(self, errors: dict[int, str] | None) -> None:
@@ -257,7 +267,7 @@ class Worker:
     def _report_refusal(self, reason: str) -> None:
         guard.report_once(
             f"refused:{self.base_url}:{reason}",
-            "The phospho server at %s refuses what is logged: %s. It is kept, and sent once this "
+            "The phospho server at %s refuses what is sent: %s. It is kept, and sent once this "
             "is repaired. Check PHOSPHO_API_KEY (401), PHOSPHO_PROJECT_ID (403, 404) and "
             "PHOSPHO_BASE_URL.",
             self.base_url,

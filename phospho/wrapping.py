@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from phospho import guard, snapshot
 from phospho.default import get_client
+from phospho.reading import NO_ANSWER
+from phospho.record import as_mapping
 
 if TYPE_CHECKING:
     from phospho.client import Client
@@ -54,7 +56,9 @@ def wrap(
         fn: The function; None when used with arguments.
         stream: Accepted for later; a stream that is returned is passed on and not logged.
         stop: Reserved for streams; not available in this version.
-        **fields: What else `phospho.log` takes, for each call: `session_id`, `metadata`, ...
+        **fields: What else `phospho.log` takes, for each call: `session_id`, `metadata`,
+            `output_to_str_function`, any keyword of yours. The call itself gives `input`,
+            `output` and what they were read from.
     """
     if stop is not None:
         guard.report_once(
@@ -132,10 +136,11 @@ class _Call:
             passed = _passed(fn, args, kwargs)
             spoken = [value for value in passed.values() if _is_spoken(value)]
             if len(spoken) == 1:
-                raw = passed if len(passed) > 1 else None
-                self._heard = self._client.read("input", spoken[0], raw=raw)
+                value, raw = spoken[0], passed if len(passed) > 1 else None
             else:
-                self._heard = self._client.read("input", passed)
+                value, raw = passed, None
+            to_text = fields.get("input_to_str_function")
+            self._heard = self._client.read("input", value, raw=raw, to_text=to_text)
         self._started = time.perf_counter()
 
     def returned(self, value: Any) -> None:
@@ -151,17 +156,19 @@ class _Call:
                     snapshot.describe(value),
                 )
                 return
-            self._log(value, {})
+            if self._client is not None:
+                to_text = self._fields.get("output_to_str_function")
+                self._log(self._client.read("output", value, to_text=to_text), {})
 
     def failed(self, exc: BaseException) -> None:
         """Log the call with what it raised."""
         with guard.guarded("log a failed call"):
             status = "error" if isinstance(exc, Exception) else "cancelled"
-            message = snapshot.take(exc, snapshot.MAX_RAW_CHARS).value
-            error = {"type": type(exc).__name__, "message": message.partition(": ")[2]}
-            self._log(None, {"status": status, "error": error})
+            message = guard.words_of(exc, snapshot.MAX_RAW_CHARS)
+            error = {"type": type(exc).__name__, "message": message}
+            self._log(NO_ANSWER, {"status": status, "error": error})
 
-    def _log(self, output: Any, outcome: dict[str, Any]) -> None:
+    def _log(self, said: Reading, outcome: dict[str, Any]) -> None:
         latency_ms = round((time.perf_counter() - self._started) * 1000, 1)
         if self._client is None or self._heard is None:
             return
@@ -170,9 +177,9 @@ class _Call:
         given = known.pop("metadata")
         self._client.log_readings(
             self._heard,
-            self._client.read("output", output),
+            said,
             self._at_ms,
-            metadata={**(given if isinstance(given, Mapping) else {}), "latency_ms": latency_ms},
+            metadata={**(as_mapping(given) if given else {}), "latency_ms": latency_ms},
             **known,
             anything={name: fields[name] for name in fields if name not in _SIDES},
         )
@@ -187,7 +194,14 @@ _KNOWN_FIELDS = (
     "flag",
     "created_at",
 )
-_SIDES = frozenset({"input", "output", "raw_input", "raw_output"})
+
+# What the call itself gives, and how to read it.
+_SIDES = frozenset(
+    {
+        *("input", "raw_input", "input_to_str_function"),
+        *("output", "raw_output", "output_to_str_function"),
+    }
+)
 
 
 def _passed(

@@ -473,6 +473,37 @@ class TestTheDefaultClient:
         assert phospho.flush()
         assert phospho.shutdown()
 
+    @pytest.mark.parametrize(
+        ("broken", "reports", "output"),
+        [
+            ("importlib.metadata.entry_points", 1, "o"),
+            ("pluggy.PluginManager", 2, "(dict)"),
+        ],
+    )
+    def test_whatever_keeps_it_from_starting_log_does_not_raise(
+        self,
+        broken: str,
+        reports: int,
+        output: str,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        attempts = []
+
+        def fail(*args: object, **kwargs: object) -> None:
+            attempts.append(1)
+            raise ValueError("corrupt metadata")
+
+        monkeypatch.setattr(broken, fail)
+        monkeypatch.setenv("PHOSPHO_API_KEY", "key")
+        monkeypatch.setenv("PHOSPHO_PROJECT_ID", "proj")
+        records = [phospho.log("i", {"answer": "o"}) for _ in range(3)]
+        assert [record["output"] for record in records] == [output] * 3
+        assert len(caplog.records) == reports
+        assert "corrupt metadata" in caplog.text
+        assert phospho.stats().dropped == {"not_initialised": 3}
+        assert len(attempts) <= 2
+
     def test_disabled_it_returns_records_and_sends_nothing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -556,11 +587,50 @@ def test_a_project_id_is_quoted_in_the_url(make_client: ClientFactory, loopback:
 def test_a_mistake_of_ours_still_returns_a_record(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("phospho.client._read_plain", lambda text: 1 / 0)
+    monkeypatch.setattr("phospho.client.read_plain", lambda text: 1 / 0)
     record = client.log("i", "o")
     assert (record["input"], record["output"]) == ("i", "o")
     assert record["task_id"]
     assert "could not log an interaction" in caplog.text
+
+
+def test_what_cannot_be_read_does_not_cost_the_ids(client: Client, loopback: Loopback) -> None:
+    record = client.log(
+        "i",
+        "o",
+        task_id="mine",
+        session_id="s",
+        user_id="u",
+        version_id="v",
+        metadata=NoTruth(),  # type: ignore[arg-type]
+    )
+    assert (record["task_id"], record["session_id"]) == ("mine", "s")
+    assert (record["user_id"], record["version_id"]) == ("u", "v")
+    client.user_feedback("mine", "success")
+    assert client.flush()
+    assert loopback.events == [record]
+
+
+def test_where_nothing_can_be_logged_the_ids_are_still_returned(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "log_readings", lambda *args, **kwargs: 1 / 0)
+    record = client.log("i", "o", task_id="mine", session_id="s")
+    assert (record["input"], record["task_id"], record["session_id"]) == ("i", "mine", "s")
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        pytest.param("a\0b", "a\ufffdb", id="nul"),
+        pytest.param("\ud83d\ude00", "\U0001f600", id="surrogate-pair"),
+        pytest.param("a\ud800", "a\ufffd", id="lone-surrogate"),
+    ],
+)
+def test_text_arrives_as_every_database_can_hold_it(client: Client, text: str, sent: str) -> None:
+    record = client.log(text, text, session_id=text, metadata={text: text})
+    assert [record[name] for name in ("input", "output", "session_id")] == [sent] * 3
+    assert record["metadata"] == {sent: sent}
 
 
 def test_flush_with_nonsense_does_not_raise(client: Client) -> None:

@@ -53,6 +53,19 @@ def test_an_exception_without_words_is_still_reported(caplog: pytest.LogCaptureF
     assert "no message (MuteError)" in caplog.text
 
 
+def test_the_words_of_an_exception_are_text_that_can_be_sent() -> None:
+    class OddError(Exception):
+        def __str__(self) -> str:
+            return Odd("a\0b")
+
+    class Odd(str):
+        __slots__ = ()
+
+    words = guard.words_of(OddError())
+    assert (words, type(words)) == ("a\ufffdb", str)
+    assert len(guard.words_of(ValueError("x" * 100_000))) < 10_000
+
+
 def test_a_log_handler_of_the_host_that_raises_hurts_nobody() -> None:
     class Raising(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

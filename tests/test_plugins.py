@@ -71,20 +71,74 @@ def test_a_bad_plugin_costs_its_own_answer_only(
     for _ in range(7):
         assert client.log("i", Reply("fine"))["output"] == "fine"
     assert len(caplog.records) == 1
-    assert "PHOSPHO_DISABLE_PLUGINS=bad" in caplog.text
-    report = {report.name: report for report in client._plugins.reports()}
-    assert report["bad"].failures == 5
-    assert report["bad"].switched_off == ("phospho_extract_output",)
-    assert report["good"].failures == 0
+    assert "plugins=[...]" in caplog.text
+    assert "PHOSPHO_DISABLE_PLUGINS" not in caplog.text
 
 
-def test_a_slow_plugin_is_switched_off(
-    make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
+def test_a_plugin_that_keeps_failing_is_not_asked_again(make_client: ClientFactory) -> None:
+    asked: list[Any] = []
+
+    def count(value: Any) -> int:
+        asked.append(value)
+        return 7
+
+    client = make_client(plugins=[plugin("bad", phospho_extract_output=count)])
+    for _ in range(9):
+        client.log("i", Reply("text"))
+    assert len(asked) == plugins.MAX_FAILURES_IN_A_ROW
+
+
+def test_a_slow_answer_is_used_and_a_plugin_that_stays_slow_is_not_asked_again(
+    make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(plugins, "MAX_CALL_S", -1.0)
     client = make_client(plugins=[plugin("slow", phospho_extract_output=read_reply)])
-    assert client.log("i", Reply("once"))["output"] == "once"
-    assert client._plugins.reports()[-1].failures == 1
+    outputs = [client.log("i", Reply("text"))["output"] for _ in range(7)]
+    assert outputs[:5] == ["text"] * 5
+    assert outputs[5:] != ["text"] * 2
+    slow = [r.getMessage() for r in caplog.records if "'slow'" in r.getMessage()]
+    assert len(slow) == 1
+    assert "is used" in slow[0]
+    assert "ignored" not in slow[0]
+
+
+def test_hooks_of_the_server_may_take_their_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(plugins, "MAX_CALL_S", -1.0)
+    loaded = Plugins([plugin(phospho_register_detectors=lambda: ["d"])], built_in=EXTRACTORS)
+    for _ in range(7):
+        assert loaded.each("phospho_register_detectors", list) == [("mine", ["d"])]
+    assert caplog.records == []
+
+
+class Redact:
+    """A plugin that is an object; it fails where it meets `poison`."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error or ValueError("cannot redact")
+
+    @phospho.hookimpl
+    def phospho_before_send(self, interaction: dict[str, Any]) -> dict[str, Any]:
+        if "poison" in interaction["input"]:
+            raise self.error
+        return interaction
+
+
+def test_an_object_is_named_by_its_class(
+    make_client: ClientFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(plugins=[Redact(), Redact()])
+    assert [r.name for r in client._plugins.reports()][-2:] == ["Redact", "Redact-2"]
+    client.log("poison")
+    assert "'Redact-2'" in caplog.text
+    assert "plugins=[...]" in caplog.text
+
+
+def test_an_object_given_twice_is_refused() -> None:
+    twice = Redact()
+    with pytest.raises(PluginError, match="twice"):
+        Plugins([twice, twice], built_in=EXTRACTORS)
 
 
 def test_before_send_forms_a_chain(make_client: ClientFactory, loopback: Loopback) -> None:
@@ -116,14 +170,58 @@ def test_before_send_may_drop(make_client: ClientFactory, loopback: Loopback) ->
     assert loopback.events == []
 
 
-def test_a_before_send_that_fails_changes_nothing(make_client: ClientFactory) -> None:
-    client = make_client(
-        plugins=[
-            plugin("raises", phospho_before_send=lambda interaction: interaction["nothing"]),
-            plugin("junk", phospho_before_send=lambda interaction: "text"),
-        ]
-    )
-    assert client.log("i", "o")["output"] == "o"
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(Redact(), id="raises"),
+        pytest.param(Redact(MuteError()), id="raises-without-words"),
+        pytest.param(
+            plugin(
+                phospho_before_send=lambda interaction: (
+                    "text" if interaction["input"] == "poison" else interaction
+                )
+            ),
+            id="junk",
+        ),
+    ],
+)
+def test_what_before_send_fails_on_is_never_sent(
+    bad: object,
+    make_client: ClientFactory,
+    loopback: Loopback,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = make_client(plugins=[bad])
+    for _ in range(7):
+        assert client.log("poison", "o")["output"] == "o"
+    client.log("fine")
+    assert client.flush()
+    assert [event["input"] for event in loopback.events] == ["fine"]
+    assert client.stats().dropped == {"before_send_failed": 7}
+    assert client.stats().logged == 8
+    assert len(caplog.records) == 1
+    assert "not sent" in caplog.text
+
+
+def test_a_slow_before_send_is_told_so_and_goes_on_being_asked(
+    make_client: ClientFactory,
+    loopback: Loopback,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(plugins, "MAX_CALL_S", -1.0)
+    redact = plugin(phospho_before_send=lambda interaction: {**interaction, "input": "***"})
+    client = make_client(plugins=[redact])
+    for _ in range(7):
+        client.log("4111")
+    assert client.flush()
+    assert [event["input"] for event in loopback.events] == ["***"] * 7
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(
@@ -175,6 +273,25 @@ def test_installed_packages_bring_plugins(
     assert reports["theirs"].hooks == ("phospho_extract_output",)
     assert "broken" not in reports
     assert "half installed" in caplog.text
+
+
+def test_a_plugin_may_be_both_installed_and_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = plugin(phospho_extract_output=read_reply)
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [EntryPoint(lambda: module)]
+    )
+    reports = Plugins([module], built_in=EXTRACTORS).reports()
+    assert [report.name for report in reports] == [*EXTRACTORS, "theirs"]
+
+
+def test_a_failing_plugin_of_a_package_can_be_left_out_by_a_variable(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, make_client: ClientFactory
+) -> None:
+    bad = EntryPoint(lambda: plugin(phospho_extract_output=lambda value: 7))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [bad])
+    make_client().log("i", Reply("text"))
+    assert "PHOSPHO_DISABLE_PLUGINS=theirs" in caplog.text
+    assert "plugins=[...]" not in caplog.text
 
 
 @pytest.mark.parametrize("names", ["theirs", "other, theirs", "all", "1"])

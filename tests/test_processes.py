@@ -170,6 +170,46 @@ def test_a_fork_while_threads_log_does_not_block_the_child(loopback: Loopback) -
     assert inputs(loopback) == [f"child {n}" for n in range(5)] + ["parent"] * 12_000
 
 
+@pytest.mark.parametrize("timeout_s", [5.0, 0.05])
+def test_a_fork_while_another_thread_finds_the_client_does_not_block_the_child(
+    timeout_s: float, loopback: Loopback
+) -> None:
+    done = run_script(
+        f"""
+        import os, threading, time
+        import phospho, phospho.plugins
+        from phospho import lifecycle
+        lifecycle.LOADING_TIMEOUT_S = {timeout_s}
+        entry_points = phospho.plugins.metadata.entry_points
+        def slow(**kwargs):
+            time.sleep(0.5)
+            return entry_points(**kwargs)
+        phospho.plugins.metadata.entry_points = slow
+        thread = threading.Thread(target=phospho.log, args=("parent",))
+        thread.start()
+        time.sleep(0.2)
+        pid = os.fork()
+        if pid == 0:
+            phospho.log("child")
+            os._exit(0 if phospho.flush() else 1)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(0.02)
+        else:
+            os.kill(pid, 9)
+            raise SystemExit("the child hangs")
+        assert status == 0
+        thread.join()
+        """,
+        loopback.url,
+    )
+    assert done.returncode == 0, done.stderr
+    assert inputs(loopback) == ["child", "parent"]
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing_children_send_their_own(
     method: str, loopback: Loopback, tmp_path: Path

@@ -142,25 +142,29 @@ def test_an_answer_in_another_form_is_an_acknowledgement(
     assert client.flush()
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
 @pytest.mark.usefixtures("quick")
-def test_feedback_on_an_unknown_interaction_is_given_up_after_a_few_tries(
-    client: Client, loopback: Loopback
+def test_feedback_that_is_refused_is_kept_like_an_interaction(
+    status: int, client: Client, loopback: Loopback, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loopback.decide = lambda request: Reply(404) if "human-eval" in request.path else None
+    loopback.replies.extend([Reply(status)] * 8)
     client.user_feedback("t", "success")
     client.log("after")
-    assert client.flush() is False
-    assert len(loopback.requests) == worker.MAX_FEEDBACK_TRIES + 1
-    assert client.stats().dropped == {"feedback_unknown_task": 1}
-    assert client.stats().sent == 1
-
-
-@pytest.mark.usefixtures("quick")
-def test_feedback_can_come_before_its_interaction(client: Client, loopback: Loopback) -> None:
-    loopback.replies.extend([Reply(404), Reply(404)])
-    client.user_feedback("t", "success")
     assert client.flush()
     assert len(loopback.feedback) == 1
+    assert client.stats().dropped == {}
+    assert len(caplog.records) == 1
+    assert "PHOSPHO_PROJECT_ID" in caplog.text
+
+
+def test_feedback_that_is_given_up_is_not_taken_for_its_interaction(
+    client: Client, loopback: Loopback, caplog: pytest.LogCaptureFixture
+) -> None:
+    loopback.replies.append(Reply(422))
+    client.user_feedback("t", "success")
+    assert client.flush() is False
+    assert client.stats().dropped == {"feedback_rejected": 1}
+    assert "gave up the feedback on t: the server answered HTTP 422" in caplog.text
 
 
 def test_batches_are_bounded_in_number_and_size(make_client: ClientFactory) -> None:
@@ -282,6 +286,86 @@ def test_without_threads_flush_keeps_to_its_time(
     started = time.monotonic()
     assert client.flush(0.3) is False
     assert time.monotonic() - started < 1
+
+
+def count_attempts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Note when each attempt is made."""
+    attempts: list[float] = []
+    send = transport.Transport.send
+
+    def note(self: Any, *args: Any) -> Any:
+        attempts.append(time.monotonic())
+        return send(self, *args)
+
+    monkeypatch.setattr(transport.Transport, "send", note)
+    return attempts
+
+
+def test_a_flush_after_close_pauses_between_its_attempts(
+    make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_chance", lambda: 1.0)
+    client = make_client(base_url=f"http://127.0.0.1:{free_port()}")
+    client.log("i")
+    client.close(0.1)
+    attempts = count_attempts(monkeypatch)
+    started = time.monotonic()
+    assert client.flush(0.8) is False
+    assert 0.7 < time.monotonic() - started < 2
+    assert 1 <= len(attempts) <= 2
+
+
+def test_retry_after_is_kept_where_there_is_no_sender(
+    client: Client, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.Worker, "_start", lambda self: None)
+    loopback.replies.append(Reply(503, {"Retry-After": "0.4"}))
+    attempts = count_attempts(monkeypatch)
+    client.log("i")
+    assert client.flush(5)
+    assert len(attempts) == 2
+    assert attempts[1] - attempts[0] > 0.35
+
+
+def test_a_second_close_does_not_wait_for_a_request_the_first_one_left(
+    client: Client, loopback: Loopback
+) -> None:
+    loopback.decide = lambda request: Reply(misbehaviour="hang")
+    client.log("i")
+    loopback.wait_for(lambda: len(loopback.requests) == 1)
+    client.close(0.05)
+    started = time.monotonic()
+    assert client.close(0.3) is False
+    assert time.monotonic() - started < 1.5
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_flush_goes_on_when_another_thread_closes_the_client(
+    client: Client, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MAX_PAUSE_S", 0.05)
+    loopback.decide = lambda request: Reply(500)
+    client.log("i")
+    loopback.wait_for(lambda: len(loopback.requests) > 0)
+    flushed: list[bool] = []
+    thread = threading.Thread(target=lambda: flushed.append(client.flush(5)))
+    thread.start()
+    client.close(0.1)
+    loopback.decide = lambda request: None
+    thread.join(3)
+    assert flushed == [True]
+
+
+def test_an_outage_after_a_flush_has_its_first_pause() -> None:
+    queue = Backlog()
+    queue.put(Item(1, {}))
+    flush = queue.begin_flush()
+    queue.take()
+    queue.settle(1)
+    assert queue.end_flush(flush)
+    started = time.monotonic()
+    queue.pause(0.1, may_hurry=True)
+    assert time.monotonic() - started > 0.08
 
 
 def test_a_full_queue_drops_the_oldest_and_says_so_once_a_minute(

@@ -128,6 +128,51 @@ def test_an_exception_is_logged_and_raised_untouched(loopback: Loopback) -> None
     assert event["error"] == {"type": "ValueError", "message": "no: seats"}
 
 
+def test_an_exception_without_words_is_logged_too(loopback: Loopback) -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    @phospho.wrap
+    def book(city: str) -> str:
+        raise MuteError
+
+    with pytest.raises(MuteError):
+        book("Paris")
+    assert logged(loopback)["error"] == {"type": "MuteError", "message": "no message"}
+
+
+def test_fields_are_read_as_log_reads_them(loopback: Loopback) -> None:
+    @phospho.wrap(
+        input_to_str_function=lambda value: value["city"],
+        output_to_str_function=lambda value: f"Seat {value['seat']}",
+        metadata="plain",
+    )
+    def book(city: str, day: str) -> dict[str, int]:
+        return {"seat": 7}
+
+    book("Paris", "today")
+    event = logged(loopback)
+    assert (event["input"], event["output"]) == ("Paris", "Seat 7")
+    assert event["metadata"]["metadata"] == "plain"
+    assert "latency_ms" in event["metadata"]
+    assert "output_to_str_function" not in event
+    assert "input_to_str_function" not in event
+
+
+def test_a_failed_call_has_no_output_to_read(
+    loopback: Loopback, caplog: pytest.LogCaptureFixture
+) -> None:
+    @phospho.wrap(output_to_str_function=lambda value: str(value["seat"]))
+    def book(city: str) -> dict[str, int]:
+        raise ValueError("full")
+
+    with pytest.raises(ValueError, match="full"):
+        book("Paris")
+    assert logged(loopback)["output"] is None
+    assert caplog.records == []
+
+
 def test_a_cancelled_call_is_not_a_failure(loopback: Loopback) -> None:
     @phospho.wrap
     async def answer(question: str) -> str:

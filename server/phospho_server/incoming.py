@@ -14,9 +14,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from phospho.models import Flag
-from phospho_server import limits
+from phospho.snapshot import MAX_ID_CHARS, MAX_METADATA_CHARS, MAX_RAW_CHARS, clean_text
 from phospho_server.clock import DAY_MS, new_id
 from phospho_server.errors import InvalidError
+from phospho_server.limits import MAX_DEPTH
 from phospho_server.store.rows import NewInteraction
 
 # Keys with a column of their own, or with nothing to say once stored. All others are metadata.
@@ -45,8 +46,6 @@ _NOT_METADATA = frozenset(
 
 # 9999-12-31 in seconds.
 _LATEST_S = 253_402_300_799
-
-_CUT_MARK = " …[cut]"
 
 
 def parse_json(text: bytes) -> Any:
@@ -103,19 +102,6 @@ def read_flag(value: object) -> Flag | None:
     return "failure" if value == "failure" else None
 
 
-def clean_text(text: str) -> str:
-    """Return text every database can hold: no NUL, no half of a surrogate pair."""
-    if "\x00" in text:
-        text = text.replace("\x00", "\ufffd")
-    if text.isascii():
-        return text
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def _collect_metadata(event: Mapping[str, Any]) -> dict[str, Any]:
     given = event.get("metadata")
     metadata = dict(given) if isinstance(given, dict) else {}
@@ -134,10 +120,8 @@ def _read_id(event: Mapping[str, Any], name: str) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidError(f"{name} must be text, not {_kind(value)}.")
     text = clean_text(str(value))
-    if len(text) > limits.MAX_ID_LENGTH:
-        raise InvalidError(
-            f"{name} has {len(text)} characters; use at most {limits.MAX_ID_LENGTH}."
-        )
+    if len(text) > MAX_ID_CHARS:
+        raise InvalidError(f"{name} has {len(text)} characters; use at most {MAX_ID_CHARS}.")
     return text
 
 
@@ -150,10 +134,7 @@ def _read_text(event: Mapping[str, Any], name: str, *, required: bool) -> str | 
             f"{name} must be text, not {_kind(value)}. Send the text in {name} and anything else "
             f"in raw_{name}."
         )
-    text = clean_text(value)
-    if len(text) > limits.MAX_TEXT_LENGTH:
-        return text[: limits.MAX_TEXT_LENGTH - len(_CUT_MARK)] + _CUT_MARK
-    return text
+    return clean_text(value)
 
 
 def _kind(value: object) -> str:
@@ -206,7 +187,7 @@ def _dump_raw(
     if value is None or value == text or value in ({}, []):
         return None
     dumped = _dump(value)
-    if len(dumped) > limits.MAX_RAW_LENGTH:
+    if len(dumped) > MAX_RAW_CHARS:
         metadata[f"{name}_left_out"] = f"{len(dumped)} characters"
         return None
     return dumped
@@ -216,10 +197,10 @@ def _dump_metadata(metadata: dict[str, Any]) -> str | None:
     if not metadata:
         return None
     dumped = _dump(metadata)
-    if len(dumped) <= limits.MAX_METADATA_LENGTH:
+    if len(dumped) <= MAX_METADATA_CHARS:
         return dumped
     kept: dict[str, Any] = {"metadata_cut": f"{len(dumped)} characters"}
-    left = limits.MAX_METADATA_LENGTH
+    left = MAX_METADATA_CHARS
     for key, value in metadata.items():
         size = len(_dump({key: value}))
         if size < left:
@@ -231,16 +212,16 @@ def _dump_metadata(metadata: dict[str, Any]) -> str | None:
 def _dump(value: object) -> str:
     if _is_deep(value):
         raise InvalidError(
-            f"A value is nested more than {limits.MAX_DEPTH} levels deep. Flatten it, or send it "
-            "as text."
+            f"A value is nested more than {MAX_DEPTH} levels deep. Flatten it, or send it as text."
         )
-    return clean_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    dumped = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return clean_text(dumped, max_chars=len(dumped))
 
 
 def _is_deep(value: object) -> bool:
     """Tell whether a value is nested too deeply, without recursion of our own."""
     level = [value]
-    for _ in range(limits.MAX_DEPTH):
+    for _ in range(MAX_DEPTH):
         level = [
             child
             for each in level

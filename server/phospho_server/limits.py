@@ -1,4 +1,4 @@
-"""How much the server takes, each with its reason."""
+"""How much the server takes, each with its reason; texts and values as `phospho.snapshot` says."""
 
 from __future__ import annotations
 
@@ -10,18 +10,6 @@ MAX_EVENTS = 50_000
 
 # Values people look at are not nested deeper; far deeper ones would exhaust Python's stack.
 MAX_DEPTH = 100
-
-# The SDK keeps to the same limits; other senders are held to them here.
-MAX_TEXT_LENGTH = 1_000_000
-
-# Ids stand in every index; those of real apps are below 100 characters.
-MAX_ID_LENGTH = 512
-
-# Facts about an interaction, not documents: beyond it only what fits is kept.
-MAX_METADATA_LENGTH = 256_000
-
-# The raw objects are shown, never searched; larger ones are left out with a note in metadata.
-MAX_RAW_LENGTH = 1_000_000
 
 # The notes of one feedback.
 MAX_NOTES_LENGTH = 10_000

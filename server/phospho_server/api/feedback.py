@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
+from phospho.snapshot import MAX_ID_CHARS, clean_text
 from phospho_server.api.body import read_object
 from phospho_server.clock import now_ms
 from phospho_server.errors import InvalidError
-from phospho_server.incoming import clean_text, read_flag
-from phospho_server.limits import MAX_ID_LENGTH, MAX_NOTES_LENGTH
+from phospho_server.incoming import read_flag
+from phospho_server.limits import MAX_NOTES_LENGTH
 from phospho_server.security import API_KEY, access, require_project
 from phospho_server.services import services
 from phospho_server.store.feedback import add_feedback
@@ -35,8 +36,8 @@ def give(task_id: str) -> ResponseReturnValue:
     if given is not None and flag is None:
         raise InvalidError('The feedback must be "success" or "failure".')
     notes, source = (_text(body.get(name), name) for name in ("notes", "source"))
-    if len(task_id) > MAX_ID_LENGTH:
-        raise InvalidError(f"The task id has more than {MAX_ID_LENGTH} characters.")
+    if len(task_id) > MAX_ID_CHARS:
+        raise InvalidError(f"The task id has more than {MAX_ID_CHARS} characters.")
     services().store.write(
         lambda db: add_feedback(
             db, str(project_id), clean_text(task_id), flag=flag, notes=notes, source=source
@@ -58,4 +59,4 @@ def _text(value: object, name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise InvalidError(f"{name} must be text.")
-    return clean_text(value)[:MAX_NOTES_LENGTH]
+    return clean_text(value, MAX_NOTES_LENGTH)
