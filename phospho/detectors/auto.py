@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phospho.detectors.description import read, sides_of
+from phospho.detectors.description import read, sides_of, where
 from phospho.detectors.rules import explain_rules, has_rules
 
 if TYPE_CHECKING:
@@ -12,12 +12,6 @@ if TYPE_CHECKING:
 
     from phospho.detectors import Detector
     from phospho.models import Detection, EventDefinition, Turn
-
-_SIDE_WORDS = {
-    ("input",): "messages of the user",
-    ("output",): "messages of the assistant",
-    ("input", "output"): "messages of either side",
-}
 
 
 class AutoDetector:
@@ -55,5 +49,5 @@ def explain(definition: EventDefinition) -> str:
     sides = sides_of(definition)
     goal = read(definition.description, side=sides[0]).goal
     shown = len(definition.examples)
-    like = f" and are like your {shown} example{'s' if shown != 1 else ''}" if shown else ""
-    return f'looks for {_SIDE_WORDS[sides]} that mean "{goal}"{like}'
+    helped = f", helped by your {shown} example{'s' if shown != 1 else ''}" if shown else ""
+    return f'looks for the meaning "{goal}" in {where(sides)}{helped}'

@@ -119,28 +119,26 @@ def measure(messages: Messages, yardstick: Yardstick, probes: Sequence[Probe]) -
     """Return for each probe the measures of each message, shape `(messages.count, 4)`.
 
     A blank message has zeros. The columns are those that `calibrator` expects: nearness to the
-    description or to the examples, the same less nearness to everyday messages, lead over rival
-    meanings, and words met.
+    description or to the examples, the same less nearness to everyday messages, lead over rivals
+    (each as near as its description or its examples, whichever is nearer), and words met.
     """
     everyday = messages.vectors @ yardstick.messages.T
-    meanings = messages.vectors @ yardstick.descriptions.T
+    meanings = _best(messages, messages.vectors @ yardstick.descriptions.T)
     described = np.stack([probe.vector for probe in probes])
-    to_events = messages.vectors @ described.T
-    alike = described @ described.T
+    near = _best(messages, messages.vectors @ described.T)
+    shown = np.stack([_nearness_to_phrases(messages, probe) for probe in probes], axis=1)
+    nearest = np.maximum(near, shown)
+    is_other = described @ described.T < _SAME_EVENT
     rows: list[Floats] = []
     for i, probe in enumerate(probes):
-        near = _best(messages, to_events[:, i])
-        rivals = np.concatenate(
-            [to_events[:, alike[i] < _SAME_EVENT], meanings[:, probe.is_rival]], axis=1
-        )
-        lead = near - _best(messages, rivals.max(axis=1, initial=0.0))
+        rivals = np.concatenate([nearest[:, is_other[i]], meanings[:, probe.is_rival]], axis=1)
+        lead = nearest[:, i] - rivals.max(axis=1, initial=0.0)
         commonness = _best(messages, _mean_of_top(everyday[:, probe.is_contrast]))
         met = _words_met(messages, probe)
         if len(probe.phrases):
-            shown = _nearness_to_phrases(messages, probe)
-            columns = (shown / probe.spread, shown - commonness, lead, met)
+            columns = (shown[:, i] / probe.spread, shown[:, i] - commonness, lead, met)
         else:
-            columns = (near, near - commonness, lead, met)
+            columns = (near[:, i], near[:, i] - commonness, lead, met)
         rows.append(np.stack(columns, axis=1).astype(np.float64))
     return rows
 
@@ -188,6 +186,9 @@ def _mean_of_top(nearness: Floats) -> Floats:
 
 
 def _nearness_to_phrases(messages: Messages, probe: Probe) -> Floats:
+    """Return the mean nearness to the nearest examples; 0 where there are none."""
+    if not len(probe.phrases):
+        return np.zeros(messages.count)
     by_phrase = np.sort(_best(messages, messages.vectors @ probe.phrases.T), axis=1)
     mean: Floats = by_phrase[:, -_NEAREST_PHRASES:].mean(axis=1)
     return mean

@@ -17,8 +17,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from phospho.models import EventDefinition, Side
 
-_USER = r"users?|customers?|clients?|humans?|persons?|people|visitors?|callers?|guests?|patients?"
-_ASSISTANT = r"assistants?|agents?|chat ?bots?|bots?|ai|llm|model|system|app"
+BOTH_SIDES: tuple[Side, ...] = ("input", "output")
+
+# What people call the two sides, as alternatives of a regular expression.
+USER = r"users?|customers?|clients?|humans?|persons?|people|visitors?|callers?|guests?|patients?"
+ASSISTANT = r"assistants?|agents?|chat ?bots?|bots?|ai|llm|model|system|app"
+
+_WHERE: dict[tuple[Side, ...], str] = {
+    ("input",): "the user's message",
+    ("output",): "the assistant's message",
+    BOTH_SIDES: "either message",
+}
+
 _ARTICLE = r"(?:an?|the|our|my|this|some)\s+"
 
 _LEAD_IN = re.compile(
@@ -28,14 +38,14 @@ _LEAD_IN = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    rf"^(?:{_ARTICLE})?(?:(?P<user>{_USER})|(?P<assistant>{_ASSISTANT}))\b(?:['’]s)?\s*",
+    rf"^(?:{_ARTICLE})?(?:(?P<user>{USER})|(?P<assistant>{ASSISTANT}))\b(?:['’]s)?\s*",
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
-    rf"^(?:{_ARTICLE})?(?:(?:{_ASSISTANT})['’]s\s+)?(?:answer|reply|response|output|completion)s?\b",
+    rf"^(?:{_ARTICLE})?(?:(?:{ASSISTANT})['’]s\s+)?(?:answer|reply|response|output|completion)s?\b",
     re.IGNORECASE,
 )
-_BY_ASSISTANT = re.compile(rf"\b(?:by|from|of)\s+(?:{_ARTICLE})?(?:{_ASSISTANT})\b", re.IGNORECASE)
+_BY_ASSISTANT = re.compile(rf"\b(?:by|from|of)\s+(?:{_ARTICLE})?(?:{ASSISTANT})\b", re.IGNORECASE)
 
 # What stands between "The user" and what the user is after.
 _INTENT = re.compile(
@@ -43,7 +53,7 @@ _INTENT = re.compile(
     r"(?:trying|try|tries|tried|wants?|wanted|wanting|would like|wishes|needs?|needed"
     r"|attempt(?:s|ed|ing)?|looking|intends?|hop(?:es|ing)|plans?|planning)\s+"
     r"(?:to\s+(?:know|find out|see|be told)\s+|to\s+)?"
-    rf"|ask(?:s|ed|ing)?\s+(?:the\s+(?:{_ASSISTANT})\s+)?(?:(?:to|for|about|whether|if)\s+)?"
+    rf"|ask(?:s|ed|ing)?\s+(?:the\s+(?:{ASSISTANT})\s+)?(?:(?:to|for|about|whether|if)\s+)?"
     r"|(?:says?|said|states?)\s+that\s+|says?\s+"
     r"|reports?\s+(?:that\s+)?|complain(?:s|ed)?\s+(?:that|about)\s+|mention(?:s|ed)?\s+(?:that\s+)?"
     r"|for\s+)",
@@ -113,15 +123,28 @@ def without_lead_in(description: str) -> str:
     return _LEAD_IN.sub("", description) or description
 
 
-def sides_of(definition: EventDefinition) -> tuple[Side, ...]:
-    """Return the messages a definition looks at: its scope, else what the description says."""
+def sides_of(
+    definition: EventDefinition, *, unnamed: tuple[Side, ...] = ("input",)
+) -> tuple[Side, ...]:
+    """Return the messages a definition looks at: its scope, else what the description says.
+
+    Args:
+        definition: The definition.
+        unnamed: What to look at where neither names a side.
+    """
     if definition.scope == "interaction":
-        return ("input", "output")
+        return BOTH_SIDES
     if definition.scope == "user_message":
         return ("input",)
     if definition.scope == "assistant_message":
         return ("output",)
-    return (side_of(definition.description),)
+    side = named_side(definition.description)
+    return (side,) if side else unnamed
+
+
+def where(sides: tuple[Side, ...]) -> str:
+    """Return what people call the messages of `sides`."""
+    return _WHERE[sides]
 
 
 def _sentence(core: str, side: Side, subject: re.Match[str] | None) -> str:
@@ -145,7 +168,7 @@ def _base_form(verb: str) -> str:
 
 def _as_spoken(text: str, side: Side) -> str:
     """Turn the third person into "I" and "you"."""
-    me, you = (_USER, _ASSISTANT) if side == "input" else (_ASSISTANT, _USER)
+    me, you = (USER, ASSISTANT) if side == "input" else (ASSISTANT, USER)
     if side == "input":
         text = re.sub(r"[A-Za-z]+", lambda m: _FIRST_PERSON.get(m[0].lower(), m[0]), text)
     text = _swap(text, you, "you", "your")

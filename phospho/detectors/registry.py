@@ -8,6 +8,7 @@ from phospho import guard
 from phospho.detectors import Detector, Embedder
 from phospho.detectors.auto import AutoDetector, chosen
 from phospho.detectors.semantic import SemanticDetector
+from phospho.detectors.texts import text_of
 from phospho.errors import DetectorCrashError, DetectorError, PhosphoError
 from phospho.models import Detection, EventDefinition, Evidence, Turn
 from phospho.plugins import Plugins, accept_sequence_of
@@ -36,28 +37,30 @@ def load_detectors(plugins: Plugins) -> dict[str, Detector]:
     return detectors
 
 
-def route(
-    events: Sequence[EventDefinition], detectors: Mapping[str, Detector]
-) -> dict[str, list[EventDefinition]]:
-    """Group definitions by the name of the detector they ask for.
+def route(events: Iterable[EventDefinition]) -> dict[str, list[EventDefinition]]:
+    """Group definitions by the name of the detector that decides, which may not be installed.
 
-    What `auto` would give to `rules` goes there at once, so that wording is found even where the
-    model for meaning is missing.
-
-    Raises:
-        DetectorError: When a definition asks for a detector that is not installed.
+    `auto` is resolved to what it chooses: wording is found even where the model for meaning is
+    missing, and definitions of meaning compete with each other however they were routed.
     """
     groups: dict[str, list[EventDefinition]] = {}
     for event in events:
-        if event.detector not in detectors:
-            known = ", ".join(detectors)
-            raise DetectorError(
-                f"There is no detector {event.detector!r}, which {event.name!r} asks for. "
-                f"Install the plugin that brings it, or choose one of: {known}."
-            )
-        name = "rules" if chosen(event) == "rules" else event.detector
-        groups.setdefault(name, []).append(event)
+        groups.setdefault(chosen(event), []).append(event)
     return groups
+
+
+def find_detector(name: str, detectors: Mapping[str, Detector]) -> Detector:
+    """Return the detector of that name.
+
+    Raises:
+        DetectorError: When it is not installed; names those that are.
+    """
+    if name not in detectors:
+        raise DetectorError(
+            f"There is no detector {name!r}. Install the plugin that brings it, or choose one of: "
+            f"{', '.join(detectors)}."
+        )
+    return detectors[name]
 
 
 def run_detector(
@@ -129,9 +132,7 @@ def _tidied(detection: Detection, detector: Detector, turn: Turn) -> Detection:
 
 
 def _occurs(evidence: Evidence, turn: Turn) -> bool:
-    interaction = turn.interaction
-    text = interaction.input if evidence.side == "input" else interaction.output
-    return evidence.quote in (text or "")
+    return evidence.quote in text_of(turn, evidence.side)
 
 
 def _unique(answers: Sequence[tuple[str, Sequence[Any]]], attribute: str) -> dict[str, Any]:

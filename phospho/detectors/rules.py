@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from phospho.detectors.conditions import MAX_CHARS, Condition, find
-from phospho.detectors.description import named_side
-from phospho.detectors.wording import BOTH_SIDES, parse_wording
+from phospho.detectors.description import BOTH_SIDES, sides_of, where
+from phospho.detectors.texts import encodable, evidence, text_of
+from phospho.detectors.wording import parse_wording
 from phospho.errors import DefinitionError, DetectorError, MissingDependencyError
 from phospho.models import Detection, EventDefinition, Evidence, Side, Turn
 
@@ -24,13 +25,6 @@ MAX_PATTERN_CHARS = 2_000
 
 # RE2 compiles a pattern into at most this much memory, then refuses it.
 _MAX_PATTERN_MEMORY = 8 << 20
-
-_MAX_QUOTE_CHARS = 300
-_SIDE_WORDS: dict[tuple[Side, ...], str] = {
-    ("input",): "the user's message",
-    ("output",): "the assistant's message",
-    BOTH_SIDES: "either message",
-}
 
 
 class RulesDetector:
@@ -52,14 +46,14 @@ class RulesDetector:
             Detection(
                 event_id=event.id,
                 task_id=turn.interaction.task_id,
-                detected=evidence is not None,
-                score=0.0 if evidence is None else 1.0,
-                evidence=evidence,
+                detected=why is not None,
+                score=0.0 if why is None else 1.0,
+                evidence=why,
                 detector=self.name,
             )
             for turn in batch
             for event in events
-            for evidence in (_evidence(turn, event),)
+            for why in (_evidence(turn, event),)
         ]
 
 
@@ -94,13 +88,13 @@ def check_definition(definition: EventDefinition) -> None:
 
 def explain_rules(definition: EventDefinition) -> str:
     """Say in plain English what `rules` looks for."""
-    where = _SIDE_WORDS[_rule_sides(definition)]
+    place = where(_rule_sides(definition))
     parts = []
     if definition.keywords:
         several = "the keyword" if len(definition.keywords) == 1 else "any of the keywords"
-        parts.append(f"{several} {_listed(definition.keywords, 'or')} in {where}")
+        parts.append(f"{several} {_listed(definition.keywords, 'or')} in {place}")
     if definition.pattern:
-        parts.append(f"the pattern {definition.pattern} in {where} (upper and lower case differ)")
+        parts.append(f"the pattern {definition.pattern} in {place} (upper and lower case differ)")
     if parts:
         return f"looks for {', or '.join(parts)}"
     condition = _scoped(definition)
@@ -123,7 +117,7 @@ def compile_pattern(pattern: str) -> Any:
     options.log_errors = False
     options.max_mem = _MAX_PATTERN_MEMORY
     try:
-        return re2.compile(_encodable(pattern), options=options)
+        return re2.compile(encodable(pattern), options=options)
     except re2.error as exc:
         reason = exc.args[0] if exc.args else exc
         if isinstance(reason, bytes):
@@ -141,46 +135,33 @@ def _evidence(turn: Turn, event: EventDefinition) -> Evidence | None:
         condition = _scoped(event)
         return _evidence_of_condition(turn, condition) if condition else None
     for side in _rule_sides(event):
-        text = _text(turn, side)
+        text = text_of(turn, side)
         if not text:
             continue
         for keyword in event.keywords:
             quote = find(Condition("contains", (side,), (keyword,)), text)
             if quote is not None:
-                return _because(side, quote, f'contains "{keyword}"')
+                return evidence(side, quote, f'contains "{keyword}"')
         if event.pattern:
-            found = compile_pattern(event.pattern).search(_encodable(text[:MAX_CHARS]))
+            found = compile_pattern(event.pattern).search(encodable(text[:MAX_CHARS]))
             if found:
-                return _because(side, found[0], "matches the pattern")
+                return evidence(side, found[0], "matches the pattern")
     return None
 
 
 def _evidence_of_condition(turn: Turn, condition: Condition) -> Evidence | None:
-    texts = [(side, _text(turn, side)) for side in condition.sides]
+    texts = [(side, text_of(turn, side)) for side in condition.sides]
     said = [(side, text) for side, text in texts if text]
     found = [(side, quote) for side, text in said if (quote := find(condition, text)) is not None]
     if condition.is_negated:
         # A message that was never written is no example of wording left out.
-        return _because(said[0][0], "", _reason(condition)) if said and not found else None
-    return _because(*found[0], _reason(condition)) if found else None
-
-
-def _because(side: Side, quote: str, reason: str) -> Evidence:
-    return Evidence(side=side, quote=quote[:_MAX_QUOTE_CHARS], reason=reason)
-
-
-def _text(turn: Turn, side: Side) -> str:
-    return (turn.interaction.input if side == "input" else turn.interaction.output) or ""
+        return evidence(said[0][0], "", _reason(condition)) if said and not found else None
+    return evidence(*found[0], _reason(condition)) if found else None
 
 
 def _rule_sides(definition: EventDefinition) -> tuple[Side, ...]:
-    """Return where to look: the scope, else the side the description names, else both."""
-    if definition.scope == "interaction":
-        return BOTH_SIDES
-    if definition.scope != "auto":
-        return ("input",) if definition.scope == "user_message" else ("output",)
-    side = named_side(definition.description)
-    return (side,) if side else BOTH_SIDES
+    """Return where to look; certain wording may be looked for on both sides."""
+    return sides_of(definition, unnamed=BOTH_SIDES)
 
 
 def _scoped(definition: EventDefinition) -> Condition | None:
@@ -211,19 +192,19 @@ _SHAPE_WORDS = {
 
 
 def _explain_condition(condition: Condition) -> str:
-    where = _SIDE_WORDS[condition.sides]
+    message = where(condition.sides)
     if condition.kind in {"longer", "shorter"}:
         negation = "not " if condition.is_negated else ""
-        return f"checks that {where} is {negation}{_length(condition)}"
+        return f"checks that {message} is {negation}{_length(condition)}"
     if condition.kind in _SHAPE_WORDS:
-        what, place = _SHAPE_WORDS[condition.kind], f"in {where}"
+        what, place = _SHAPE_WORDS[condition.kind], f"in {message}"
     else:
         what = f"the wording {_listed(condition.phrases, 'and' if condition.needs_all else 'or')}"
         place = {
-            "starts": f"at the start of {where}",
-            "ends": f"at the end of {where}",
-            "exact": f"as the whole of {where}",
-        }.get(condition.kind, f"in {where}")
+            "starts": f"at the start of {message}",
+            "ends": f"at the end of {message}",
+            "exact": f"as the whole of {message}",
+        }.get(condition.kind, f"in {message}")
     return f"{'checks for the absence of' if condition.is_negated else 'looks for'} {what} {place}"
 
 
@@ -263,8 +244,3 @@ def _no_wording(definition: EventDefinition) -> str:
         "in quotes, as in: The user says 'refund'; or add keywords or a pattern; or choose the "
         "detector auto."
     )
-
-
-def _encodable(text: str) -> str:
-    """Replace lone surrogates, which RE2 cannot read."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -11,7 +11,8 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from phospho.detectors.description import sides_of
+from phospho.detectors.description import BOTH_SIDES, sides_of
+from phospho.detectors.texts import evidence, text_of
 from phospho.errors import MissingDependencyError
 from phospho.models import Detection, EventDefinition, Evidence, Side, Turn
 
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
 # The calibrator's probabilities assume that an event occurs in one of ten messages.
 THRESHOLD = 0.5
 
-# Beyond the thousandth decimal a probability is noise of the arithmetic.
+# Beyond the fourth decimal a probability is noise of the arithmetic.
 _DECIMALS = 4
 
 _MAX_PROBES = 1_000
-_MAX_QUOTE_CHARS = 300
 _MAX_REASON_CHARS = 80
 
 
@@ -55,7 +55,7 @@ class SemanticDetector:
             MissingDependencyError: When there is no embedder.
         """
         best: dict[tuple[int, int], Detection] = {}
-        for side in ("input", "output"):
+        for side in BOTH_SIDES:
             judged = [i for i, event in enumerate(events) if side in sides_of(event)]
             if batch and judged:
                 found = self._judge(batch, [events[i] for i in judged], side)
@@ -75,7 +75,7 @@ class SemanticDetector:
 
         yardstick = self._yardstick(side)
         probes = [self._probe(event, side) for event in events]
-        messages = closeness.embed_messages(embedder, [_text(turn, side) for turn in batch])
+        messages = closeness.embed_messages(embedder, [text_of(turn, side) for turn in batch])
         scores = closeness.probabilities(messages, yardstick, probes).round(_DECIMALS)
         return [
             [
@@ -134,18 +134,12 @@ class SemanticDetector:
         return probe
 
 
-def _text(turn: Turn, side: Side) -> str:
-    return (turn.interaction.input if side == "input" else turn.interaction.output) or ""
-
-
 def _evidence(messages: Messages, row: int, probe: Probe) -> Evidence:
     from phospho.detectors.closeness import nearest_piece
 
     piece, near_to = nearest_piece(messages, row, probe)
-    quote = messages.texts[row][piece.start : piece.end][:_MAX_QUOTE_CHARS]
-    return Evidence(
-        side=probe.side, quote=quote, reason=f'close to "{_shortened(near_to, _MAX_REASON_CHARS)}"'
-    )
+    quote = messages.texts[row][piece.start : piece.end]
+    return evidence(probe.side, quote, f'close to "{_shortened(near_to, _MAX_REASON_CHARS)}"')
 
 
 def _shortened(text: str, limit: int) -> str:

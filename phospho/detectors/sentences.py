@@ -26,7 +26,7 @@ MAX_SENTENCE_CHARS = 400
 MAX_PIECES = 16
 _ALONE = 4
 
-# "Sure." says too little by itself and joins the sentence before it.
+# "Sure." says too little by itself and joins the sentence after it.
 _MIN_WORDS = 3
 
 _BOUNDARY = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+|(?<=[。！？])")

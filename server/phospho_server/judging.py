@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phospho.detectors import Detector
-from phospho.detectors.registry import run_detector
+from phospho.detectors.registry import find_detector, route, run_detector
 from phospho.errors import DetectorCrashError, DetectorError
 from phospho.models import Detection, EventDefinition, Turn
 from phospho_server.store.rows import StoredDetection
@@ -61,9 +61,10 @@ def judge(detectors: Mapping[str, Detector], work: Work) -> dict[str, Verdicts]:
     """Return verdicts by definition id, asking each detector once about all that name it."""
     wanted = {definition.id for definition in work.wanted}
     verdicts: dict[str, Verdicts] = {}
-    for name in sorted({definition.detector for definition in work.wanted}):
-        events = [definition for definition in work.context if definition.detector == name]
-        found, failed = _ask_all(detectors.get(name), name, work.turns, events)
+    for name, events in route(work.context).items():
+        if wanted.isdisjoint(event.id for event in events):
+            continue
+        found, failed = _ask_all(detectors, name, work.turns, events)
         for event in events:
             if event.id in wanted:
                 verdicts[event.id] = _sort_out(event, work.turns, found, failed[event.id])
@@ -71,15 +72,16 @@ def judge(detectors: Mapping[str, Detector], work: Work) -> dict[str, Verdicts]:
 
 
 def _ask_all(
-    detector: Detector | None, name: str, turns: Turns, events: Sequence[EventDefinition]
+    detectors: Mapping[str, Detector], name: str, turns: Turns, events: Sequence[EventDefinition]
 ) -> tuple[list[Detection], dict[str, _Failed]]:
     """Return verdicts, and what failed for each definition.
 
     What fails for all definitions together is tried for each alone: one may spoil the others.
     """
-    if detector is None:
-        reason = f"There is no detector {name!r}. Install its plugin, or choose another detector."
-        return [], {event.id: {row_id: reason for row_id, _ in turns} for event in events}
+    try:
+        detector = find_detector(name, detectors)
+    except DetectorError as exc:
+        return [], {event.id: {row_id: str(exc) for row_id, _ in turns} for event in events}
     found, failed = _ask(detector, turns, events)
     left = [(row_id, turn) for row_id, turn in turns if row_id in failed]
     if not left or len(events) == 1:

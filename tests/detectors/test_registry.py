@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import phospho
-from phospho.detectors.registry import load_detectors, route, run_detector
+from phospho.detectors.registry import find_detector, load_detectors, route, run_detector
 from phospho.detectors.semantic import SemanticDetector
 from phospho.errors import DetectorError
 from phospho.models import Detection, EventDefinition, Evidence, Turn
@@ -88,14 +88,18 @@ def test_the_embedder_registered_last_is_used() -> None:
 
 
 def test_definitions_are_grouped_by_their_detector() -> None:
-    a, b, c = event("a"), event("b", detector="rules"), event("c")
-    wording = event("The user says 'd'")
-    assert route([a, b, c, wording], load()) == {"auto": [a, c], "rules": [b, wording]}
+    a, b, c = event("a"), event("b", detector="rules"), event("c", detector="semantic")
+    wording, plugin = event("The user says 'd'"), event("e", detector="acme")
+    assert route([a, b, c, wording, plugin]) == {
+        "semantic": [a, c],
+        "rules": [b, wording],
+        "acme": [plugin],
+    }
 
 
 def test_an_unknown_detector_is_named_with_the_known_ones() -> None:
     with pytest.raises(DetectorError, match=r"'acme'.*Install the plugin.*rules, semantic, auto"):
-        route([event("a", detector="acme")], load())
+        find_detector("acme", load())
 
 
 def run(answer: Callable[[], Any]) -> list[Detection]:

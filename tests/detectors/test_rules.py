@@ -133,7 +133,7 @@ def test_a_scope_overrules_the_description() -> None:
         ),
         pytest.param(
             "The user is trying to book a flight", {},
-            'looks for messages of the user that mean "book a flight"', id="meaning",
+            "looks for the meaning \"book a flight\" in the user's message", id="meaning",
         ),
         pytest.param("x", {"detector": "acme"}, "is decided by the detector 'acme'", id="plugin"),
     ],

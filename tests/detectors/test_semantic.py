@@ -9,13 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phospho.detectors.auto import AutoDetector
-from phospho.detectors.description import read, side_of
+from phospho.detectors.description import BOTH_SIDES, read, side_of
 from phospho.detectors.everyday import everyday
 from phospho.detectors.rules import RulesDetector
 from phospho.detectors.semantic import SemanticDetector
 from phospho.detectors.sentences import MAX_PIECES, pieces
 from phospho.detectors.use_encoder import UseEncoder
-from phospho.detectors.wording import BOTH_SIDES
 from phospho.errors import MissingDependencyError
 from phospho.models import Example
 from tests.detectors.builders import event, turn

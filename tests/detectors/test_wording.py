@@ -184,6 +184,13 @@ def test_a_quoted_phrase_is_found_in_a_text_that_is_only_it(phrase: str, rest: s
         assert verdict(f"The user says “{phrase}”", f"{phrase}", rest).detected
 
 
+def test_many_alternatives_are_read_in_the_time_of_few() -> None:
+    # One way too many to match the blank before each "or" doubles the time with every word.
+    wording = " or ".join(f'"word{n}"' for n in range(150))
+    assert parse_wording(f"The user mentions {wording}") is not None
+    assert parse_wording(f"The user mentions {wording} cheese") is None
+
+
 def test_a_huge_text_takes_no_time() -> None:
     text = "a " * 150_000
     for description in (

@@ -32,7 +32,7 @@ from tests.server.builders import NOON_MS, add, define, interaction
 class WordDetector:
     """Finds its definition's description as a word of the input; counts what it was asked."""
 
-    def __init__(self, name: str = "auto") -> None:
+    def __init__(self, name: str = "semantic") -> None:
         self.name = name
         self.asked: list[str] = []
         self.before: Callable[[Sequence[Turn]], object] = lambda batch: None

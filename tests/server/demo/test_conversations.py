@@ -158,6 +158,7 @@ def test_some_interactions_carry_feedback_of_both_kinds(rows: list[dict[str, Any
         ("refund_request", 15),
         ("lost_card", 10),
         ("card_number", 3),
+        ("change_or_cancel", 10),
     ],
 )
 def test_each_event_really_occurs(event: str, at_least: int) -> None:
@@ -226,12 +227,21 @@ def test_definitions_are_well_formed() -> None:
     definitions = sample_definitions()
     names = [definition.name for definition in definitions]
     assert len(set(names)) == len(names)
-    assert 9 <= len(names) <= 10
+    assert 10 <= len(names) <= 12
     for definition in definitions:
         assert definition.id == f"demo_{definition.name}"
         assert re.fullmatch(r"[a-z_]+", definition.name)
         assert re.match(r"The (user|assistant) ", definition.description)
         assert definition.pattern is None or re.compile(definition.pattern)
+        assert len(definition.examples) <= 6
+
+
+def test_examples_are_not_copied_from_the_conversations(rows: list[dict[str, Any]]) -> None:
+    said = {text.lower() for row in rows for text in (row["input"], row["output"] or "")}
+    examples = [example for each in sample_definitions() for example in each.examples]
+    assert examples
+    for example in examples:
+        assert not said & {example.input.lower(), example.output.lower()} - {""}
 
 
 def test_the_card_number_pattern_finds_exactly_the_pasted_cards(
