@@ -129,6 +129,7 @@ create table event_definitions (
     scope text not null,
     detector text not null,
     settings text not null,             -- JSON: keywords, pattern, examples and others
+    color integer not null,             -- place in the project, for a colour of its own
     enabled integer not null default 1,
     created_at_ms integer not null,
     updated_at_ms integer not null,

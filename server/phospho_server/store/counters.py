@@ -89,11 +89,12 @@ def count_events(
     Every definition that is not deleted is listed, also with 0.
     """
     rows = db.rows(
-        "select d.id as definition_id, d.name, d.description, coalesce(sum(c.value), 0) as events "
+        "select d.id as definition_id, d.name, d.description, d.color, "
+        "coalesce(sum(c.value), 0) as events "
         "from event_definitions d left join counters c on c.project_id = d.project_id "
         "and c.metric = 'events' and c.key = d.id and c.hour_ms >= :since and c.hour_ms < :until "
         "where d.project_id = :project_id and d.deleted_at_ms is null "
-        "group by d.id, d.name, d.description order by events desc, d.name",
+        "group by d.id, d.name, d.description, d.color order by events desc, d.name",
         {"project_id": project_id, "since": since_ms, "until": until_ms},
     )
     return [EventCount(**dict(row)) for row in rows]

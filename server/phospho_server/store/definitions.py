@@ -28,9 +28,10 @@ def create_definition(
     _refuse_taken_name(db, project_id, definition.name)
     created = definition.model_copy(update={"id": new_id("event_"), "version": 1})
     db.execute(
-        f"insert into event_definitions ({_COLUMNS}, project_id, enabled, created_at_ms, "
+        f"insert into event_definitions ({_COLUMNS}, project_id, color, enabled, created_at_ms, "
         "updated_at_ms) values (:id, :name, :version, :description, :scope, :detector, :settings, "
-        ":project_id, 1, :now, :now)",
+        ":project_id, (select count(*) from event_definitions where project_id = :project_id), "
+        "1, :now, :now)",
         {**_to_columns(created), "project_id": project_id, "now": now_ms()},
     )
     _add_version(db, created)
@@ -139,7 +140,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
     get_project(db, project_id)
     everyone = jobs.count_pending(db, project_id)
     rows = db.rows(
-        f"select {_COLUMNS}, enabled, created_at_ms, "
+        f"select {_COLUMNS}, color, enabled, created_at_ms, "
         "(select coalesce(sum(c.value), 0) from counters c where c.project_id = d.project_id "
         " and c.metric = 'events' and c.key = d.id) as events, "
         "(select coalesce(sum(j.size), 0) from jobs j where j.project_id = d.project_id "
@@ -154,6 +155,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
     return [
         DefinitionRow(
             definition=_from_row(row),
+            color=row["color"],
             enabled=bool(row["enabled"]),
             created_at_ms=row["created_at_ms"],
             events=row["events"],

@@ -162,8 +162,9 @@ def list_events(
     """Return the events of interactions, the surest first."""
     text, params = in_list("i", interaction_ids)
     rows = db.rows(
-        "select e.interaction_id, e.definition_id, d.name, d.description, e.score, e.detector, "
-        "e.evidence from detections e join event_definitions d on d.id = e.definition_id "
+        "select e.interaction_id, e.definition_id, d.name, d.description, d.color, e.score, "
+        "e.detector, e.evidence from detections e "
+        "join event_definitions d on d.id = e.definition_id "
         f"where e.project_id = :project_id and e.interaction_id {text} and e.detected = 1 "
         "and d.deleted_at_ms is null order by e.score desc, d.name",
         {"project_id": project_id, **params},
@@ -175,6 +176,7 @@ def list_events(
                 definition_id=row["definition_id"],
                 name=row["name"],
                 description=row["description"],
+                color=row["color"],
                 score=row["score"],
                 detector=row["detector"],
                 evidence=_read_evidence(row["evidence"]),

@@ -60,6 +60,7 @@ class Event:
     definition_id: str
     name: str
     description: str
+    color: int
     score: float
     detector: str
     evidence: Evidence | None
@@ -91,6 +92,7 @@ class EventCount:
     definition_id: str
     name: str
     description: str
+    color: int
     events: int
 
 
@@ -170,6 +172,7 @@ class DefinitionRow:
 
     Args:
         definition: What to look for.
+        color: Its place in the project, for a colour of its own.
         enabled: Whether new interactions are looked at.
         events: How often it has occurred.
         pending: Interactions still to look at.
@@ -177,6 +180,7 @@ class DefinitionRow:
     """
 
     definition: EventDefinition
+    color: int
     enabled: bool
     created_at_ms: int
     events: int

@@ -110,7 +110,7 @@ def _list_event_counts(
 ) -> dict[str, list[EventCount]]:
     text, params = in_list("s", session_ids)
     rows = db.rows(
-        "select e.session_id, e.definition_id, d.name, d.description, e.events "
+        "select e.session_id, e.definition_id, d.name, d.description, d.color, e.events "
         "from session_events e join event_definitions d on d.id = e.definition_id "
         f"where e.project_id = :project_id and e.session_id {text} and e.events > 0 "
         "and d.deleted_at_ms is null order by e.events desc, d.name",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -98,9 +97,9 @@ def duration(length_ms: int) -> str:
     return " ".join(part for part in parts[:2] if part)
 
 
-def hue(definition_id: str) -> str:
+def hue(color: int) -> str:
     """Return the class that gives an event its colour, the same on every page."""
-    return f"hue-{zlib.crc32(definition_id.encode()) % HUES}"
+    return f"hue-{color % HUES}"
 
 
 def pretty_json(value: Any) -> str:

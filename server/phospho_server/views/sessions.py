@@ -170,7 +170,7 @@ def _side_of(event: Event, line: TranscriptLine) -> Side:
 
 def _quotes(notes: Sequence[Note], side: Side) -> list[tuple[str, str]]:
     return [
-        (note.event.evidence.quote, hue(note.event.definition_id))
+        (note.event.evidence.quote, hue(note.event.color))
         for note in notes
         if note.side == side and note.event.evidence and note.event.evidence.side == side
     ]

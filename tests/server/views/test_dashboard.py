@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from phospho_server.clock import DAY_MS, HOUR_MS, now_ms
@@ -107,3 +109,13 @@ def test_a_dashboard_without_events_offers_to_define_one(
 ) -> None:
     add(store, project, interaction(created_at_ms=now_ms() - HOUR_MS))
     assert "No event is defined yet" in text_of(visitor.get(f"{home}/dashboard"))
+
+
+def test_the_events_of_a_project_have_colours_of_their_own(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    add(store, project, interaction("t1"))
+    for n in range(12):
+        define(store, project, name=f"event {n}")
+    page = visitor.get(f"{home}/dashboard").get_data(as_text=True)
+    assert len(set(re.findall(r'<li class="(hue-[0-9]+)">', page))) == 12
