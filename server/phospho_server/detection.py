@@ -27,7 +27,7 @@ BATCH = 200
 
 # Interactions loaded and judged at once: enough for one embedding pass to pay, few enough that
 # texts of the greatest length fit in memory.
-_SLICE = 50
+_SLICE = 100
 
 # How long the worker sleeps when nothing waits; other processes may add work without waking it.
 _IDLE_S = 1.0

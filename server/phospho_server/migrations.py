@@ -159,10 +159,10 @@ create table detections (
     detector text not null,
     evidence text,                      -- JSON object: side, quote, reason
     created_at_ms integer not null,
-    primary key (project_id, definition_id, interaction_id)
+    primary key (project_id, interaction_id, definition_id)
 ) strict, without rowid;
-create index events_by_interaction
-    on detections (project_id, interaction_id, definition_id) where detected = 1;
+create index events_by_definition
+    on detections (project_id, definition_id, interaction_id) where detected = 1;
 
 create table jobs (
     id text primary key,

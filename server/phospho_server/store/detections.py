@@ -21,7 +21,7 @@ insert into detections (project_id, definition_id, interaction_id, definition_ve
     score, detector, evidence, created_at_ms)
 values (:project_id, :definition_id, :interaction_id, :version, :detected, :score, :detector,
     :evidence, :now)
-on conflict (project_id, definition_id, interaction_id) do update set
+on conflict (project_id, interaction_id, definition_id) do update set
     definition_version = excluded.definition_version, detected = excluded.detected,
     score = excluded.score, detector = excluded.detector, evidence = excluded.evidence,
     created_at_ms = excluded.created_at_ms

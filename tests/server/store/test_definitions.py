@@ -176,3 +176,15 @@ def test_events_are_counted_by_definition(store: SqliteStore, project: Project) 
         assert counters.first_hour(db, project.id) == NOON_MS
     assert [(c.name, c.events) for c in counts] == [("booking", 1), ("never", 0)]
     assert counters.whole_hours(NOON_MS) == NOON_MS + 3_600_000
+
+
+def test_a_transcript_looks_at_its_own_verdicts_alone(store: SqliteStore) -> None:
+    # Without statistics SQLite guesses: here it once read all verdicts of a project.
+    with store.read() as db:
+        plan = db.rows(
+            "explain query plan select e.score from detections e "
+            "join event_definitions d on d.id = e.definition_id "
+            "where e.project_id = :p and e.interaction_id in (:a, :b) and e.detected = 1",
+            {"p": "p", "a": 1, "b": 2},
+        )
+    assert "project_id=? AND interaction_id=?" in plan[0]["detail"]
