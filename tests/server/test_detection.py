@@ -241,6 +241,27 @@ def test_one_poison_interaction_hurts_no_other(
     assert (row.events, row.pending, row.problem) == (101, 0, None)
 
 
+def test_one_event_that_spoils_its_detector_hurts_no_other(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    real = detector.detect
+
+    def choke(batch: Sequence[Turn], events: Sequence[EventDefinition]) -> list[Detection]:
+        if any(event.name == "spoilt" for event in events):
+            raise DetectorError("This event needs a model that is away.")
+        return real(batch, events)
+
+    detector.detect = choke  # type: ignore[method-assign]
+    define(store, project, name="flights", description="flight")
+    define(store, project, name="spoilt", description="flight")
+    add(store, project, interaction("t1", input="flight"), interaction("t2", input="flight"))
+    worker(store, detector).run_until_done()
+    rows = listed(store, project)
+    assert (rows["flights"].events, rows["flights"].problem) == (2, None)
+    assert (rows["spoilt"].events, rows["spoilt"].pending) == (0, 2)
+    assert rows["spoilt"].problem == "This event needs a model that is away."
+
+
 def test_a_detector_that_is_away_costs_only_its_own_events(
     store: SqliteStore, project: Project, detector: WordDetector
 ) -> None:
