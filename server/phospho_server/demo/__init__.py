@@ -14,10 +14,8 @@ from typing import Any
 
 from phospho.models import EventDefinition
 
-_SATURDAY, _SUNDAY = 5, 6
+_FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 _OLDEST_DAY = timedelta(days=30)
-# Sessions that would end in the future end this far apart instead: a dozen of them span two hours.
-_SHIFTED_SPACING = timedelta(minutes=11)
 
 
 def sample_definitions() -> list[EventDefinition]:
@@ -58,17 +56,13 @@ def _sessions() -> list[dict[str, Any]]:
 def _placed(
     sessions: Iterable[Mapping[str, Any]], now: datetime
 ) -> Iterator[tuple[Mapping[str, Any], datetime]]:
-    """Give each session its start, such that it is over by `now`."""
-    unfinished = []
+    """Give each session its start: one not over by `now` took place on the working day before."""
     for session in sessions:
         start = _start(session["start"], now)
-        if start + _duration(session) <= now:
-            yield session, start
-        else:
-            unfinished.append((start, session["session_id"], session))
-    unfinished.sort(key=lambda each: each[:2], reverse=True)
-    for place, (_, _, session) in enumerate(unfinished):
-        yield session, now - place * _SHIFTED_SPACING - _duration(session)
+        if start + _duration(session) > now:
+            start -= timedelta(days=1)
+            start -= timedelta(days=max(0, start.weekday() - _FRIDAY))
+        yield session, start
 
 
 def _start(start: Mapping[str, Any], now: datetime) -> datetime:
