@@ -1,6 +1,6 @@
 """Score the built-in detectors on labelled suites, and time them.
 
-    python benchmarks/detection.py ../shared/data [--detector auto] [--examples 0 3 8]
+    python benchmarks/detection.py FOLDER [--detector auto] [--examples 0 3 8]
 
 The folder holds `dev/` (or suites directly) and `score.py`; its README describes the formats.
 The shipped weights were fitted on these very suites: for honest figures without that advantage
@@ -149,7 +149,7 @@ def main() -> None:
     if not list(suites(arguments.folder)):
         sys.exit(
             f"{arguments.folder} holds no labelled suites (events.json, interactions.jsonl). "
-            "Give the data folder, for example ../shared/data."
+            "Give the folder that holds the labelled suites and score.py."
         )
     time_detection(arguments.folder)
     detectors = load_detectors(Plugins())

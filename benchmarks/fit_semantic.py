@@ -1,6 +1,6 @@
 """Fit the calibrator of the `semantic` detector, and judge it leave-one-suite-out.
 
-    python benchmarks/fit_semantic.py ../shared/data/dev [--write]
+    python benchmarks/fit_semantic.py FOLDER [--write]
 
 The folder holds one folder for each suite with `events.json` and `interactions.jsonl`. Printed
 are F1 and average precision, macro over events, with weights fitted without the suite they are
