@@ -75,7 +75,6 @@ create table sessions (
     first_at_ms integer not null,
     last_at_ms integer not null,
     interactions integer not null,
-    events integer not null default 0,
     successes integer not null default 0,
     failures integer not null default 0,
     user_id text,

@@ -6,7 +6,18 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, Response, g, jsonify, redirect, render_template, request, session, url_for
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    g,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
@@ -21,7 +32,6 @@ from phospho_server.errors import (
 )
 from phospho_server.services import services
 from phospho_server.store.projects import KEY_USE_STEP_MS, find_key, get_project, touch_key
-from phospho_server.store.rows import Project
 from phospho_server.store.sign_ins import is_signed_in
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -87,7 +97,7 @@ def _refuse_other_sites() -> None:
     Raises:
         ForbiddenError: The browser says that the request comes from elsewhere.
     """
-    if request.method not in _CHANGING or access_of(_app(), request.endpoint) == API_KEY:
+    if request.method not in _CHANGING or access_of(current_app, request.endpoint) == API_KEY:
         return
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
@@ -103,18 +113,12 @@ def _refuse_other_sites() -> None:
 
 
 def _check_access() -> ResponseReturnValue | None:
-    who = PUBLIC if request.endpoint is None else access_of(_app(), request.endpoint)
+    who = PUBLIC if request.endpoint is None else access_of(current_app, request.endpoint)
     if who == API_KEY:
         g.key = _authenticate()
     elif who == SIGNED_IN and not _is_signed_in():
         return redirect(url_for("sign_in.show", next=request.full_path.rstrip("?")))
     return None
-
-
-def _app() -> Flask:
-    from flask import current_app
-
-    return current_app
 
 
 def _is_signed_in() -> bool:
@@ -151,21 +155,21 @@ def _authenticate() -> Any:
     return key
 
 
-def require_project(project_id: str) -> Project:
-    """Return the project a path names, if the request's API key may use it.
+def require_project(project_id: str) -> None:
+    """Refuse a project that the request's API key does not belong to.
 
     Raises:
         NotFoundError: There is no such project.
         ForbiddenError: The key belongs to another project.
     """
+    if g.key.project_id == project_id:
+        return
     with services().store.read() as db:
-        project = get_project(db, project_id)
-    if g.key.project_id != project.id:
-        raise ForbiddenError(
-            "This API key belongs to another project. Use a key of this project, or the other "
-            "project's id."
-        )
-    return project
+        get_project(db, project_id)
+    raise ForbiddenError(
+        "This API key belongs to another project. Use a key of this project, or the other "
+        "project's id."
+    )
 
 
 def _add_headers(response: Response) -> Response:
@@ -200,7 +204,7 @@ def _answer_server_error(error: ServerError) -> ResponseReturnValue:
 
 def _answer_unexpected(error: Exception) -> ResponseReturnValue:
     """Log what nobody foresaw, and tell the caller nothing internal."""
-    _app().logger.error("An unexpected error", exc_info=error)
+    current_app.logger.error("An unexpected error", exc_info=error)
     message = "The server made a mistake; its log says more. What was sent may be sent again."
     return _answer(500, "internal", message)
 

@@ -437,6 +437,21 @@ def test_a_failing_listener_is_told_again_and_hurts_no_other(
     assert listed(store, project)["flights"].events == 2
 
 
+def test_an_edit_does_not_forget_who_is_still_to_be_told(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    listener = Listener(fails=1)
+    event = define(store, project, name="flights", description="flight")
+    add(store, project, interaction("t1", input="flight"))
+    at_work = worker(store, detector, plugins=[listener])
+    at_work.run_until_done()
+    changed = event.model_copy(update={"description": "fligh"})
+    store.write(lambda db: edit_definition(db, project.id, changed))
+    run_parked_now(store)
+    at_work.run_until_done()
+    assert listener.told == [("flights", "flight", 1.0)]
+
+
 def test_an_event_that_no_longer_stands_is_not_told(
     store: SqliteStore, project: Project, detector: WordDetector
 ) -> None:

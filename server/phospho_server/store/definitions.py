@@ -93,13 +93,6 @@ def delete_definition(db: Connection, project_id: str, definition_id: str) -> No
     jobs.drop_for_definition(db, definition_id)
     mine = {"project_id": project_id, "definition_id": definition_id}
     where = "where project_id = :project_id and definition_id = :definition_id"
-    db.execute(
-        "update sessions set events = events - (select e.events from session_events e "
-        "where e.project_id = sessions.project_id and e.session_id = sessions.session_id "
-        "and e.definition_id = :definition_id) where project_id = :project_id and session_id in "
-        f"(select session_id from session_events {where})",
-        mine,
-    )
     for table in ("session_events", "detections"):
         db.execute(f"delete from {table} {where}", mine)
     db.execute(

@@ -83,21 +83,15 @@ def _roll_up(db: Connection, mine: Mapping[str, str], changed: Sequence[StoredDe
         sessions[verdict.session_id] += difference
         hours["events", mine["definition_id"], hour_of(verdict.created_at_ms)] += difference
     counters.add(db, mine["project_id"], hours)
-    params = [
-        {**mine, "session_id": session_id, "events": difference}
-        for session_id, difference in sessions.items()
-        if difference
-    ]
     db.execute_many(
         "insert into session_events values (:project_id, :session_id, :definition_id, :events) "
         "on conflict (project_id, session_id, definition_id) "
         "do update set events = session_events.events + excluded.events",
-        params,
-    )
-    db.execute_many(
-        "update sessions set events = events + :events "
-        "where project_id = :project_id and session_id = :session_id",
-        params,
+        [
+            {**mine, "session_id": session_id, "events": difference}
+            for session_id, difference in sessions.items()
+            if difference
+        ],
     )
 
 

@@ -287,8 +287,11 @@ def release_all(db: Connection) -> None:
 
 
 def drop_for_definition(db: Connection, definition_id: str) -> None:
-    """Remove the work that belongs to one definition alone."""
-    db.execute("delete from jobs where definition_id = :id", {"id": definition_id})
+    """Remove the judging that belongs to one definition alone; who is to be told still is."""
+    db.execute(
+        "delete from jobs where definition_id = :id and kind in ('detect', 'backfill')",
+        {"id": definition_id},
+    )
 
 
 def count_pending(db: Connection, project_id: str) -> int:
