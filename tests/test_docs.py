@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+import phospho as sdk
 from phospho_server.commands import phospho as phospho_command
 from phospho_server.store.sqlite import SqliteStore
 from tests.loopback import serve_openai
@@ -118,6 +120,21 @@ def test_the_plugin_page_shows_code_that_runs(server: ServerProcess, tmp_path: P
     (row,) = stored(tmp_path)
     assert row["output"] == "On its way."
     assert json.loads(row["metadata"])["queue"] == "orders"
+
+
+def test_the_page_of_the_sdk_names_every_setting_and_function_and_its_code_runs(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    run(blocks("docs/sdk.md", "python")[0], server)
+    assert stored(tmp_path)[0]["input"] == "What the user said"
+    text = (ROOT / "docs" / "sdk.md").read_text(encoding="utf-8")
+    settings = set(inspect.signature(sdk.init).parameters)
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "phospho").glob("*.py"))
+    variables = set(re.findall(r"\bPHOSPHO_[A-Z_]+[A-Z]\b", sources))
+    assert {name for name in settings | variables if f"`{name}`" not in text} == set()
+    functions = {n for n in sdk.__all__ if inspect.isfunction(getattr(sdk, n))} | {"session"}
+    # The arguments of `init` are the table of settings.
+    assert {name for name in functions - {"init"} if f"`{name}(" not in text} == set()
 
 
 def test_the_query_of_the_data_page_runs(tmp_path: Path) -> None:
