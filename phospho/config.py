@@ -6,8 +6,12 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from phospho.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
 
@@ -161,11 +165,22 @@ def _read_base_url(value: str) -> str:
             and value.strip().isprintable()
             and " " not in value.strip()
         )
+        if is_usable:
+            return _in_ascii(url).rstrip("/")
     except (ValueError, AttributeError, TypeError):
-        is_usable = False
-    if not is_usable:
-        raise _refusal("base_url", "PHOSPHO_BASE_URL", example, value)
-    return value.strip().rstrip("/")
+        pass
+    raise _refusal("base_url", "PHOSPHO_BASE_URL", example, value)
+
+
+def _in_ascii(url: SplitResult) -> str:
+    """Return the URL as it goes over the wire: names of other scripts have a spelling in ASCII."""
+    if url.geturl().isascii():
+        return url.geturl()
+    from urllib.parse import quote
+
+    host = (url.hostname or "").encode("idna").decode()
+    port = f":{url.port}" if url.port else ""
+    return f"{url.scheme}://{host}{port}{quote(url.path, safe='/%')}"
 
 
 def _read_tick(tick: float) -> float:

@@ -1,4 +1,4 @@
-"""One HTTP request for one batch, and what its answer means. Loaded by the sender, for httpx.
+"""One HTTP request for one batch, and what its answer means. Loaded by the sender, for httpcore.
 
 The protocol is that of existing phospho clients: `POST /v2/log/{project_id}` and
 `POST /v2/tasks/{task_id}/human-eval`.
@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - the first request would load it: see `lifecycle.loading`
 import json
-import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-import httpcore
-import httpx
-
 from phospho import version
-from phospho.lifecycle import SENDER_NAME
+from phospho.connection import FAILURES, Connections
 
 if TYPE_CHECKING:
     from phospho.backlog import Item
     from phospho.config import Settings
-
-CONNECT_TIMEOUT_S = 3.0
 
 # For the whole request: an answer that trickles in must not hold up what waits.
 REQUEST_TIMEOUT_S = 10.0
@@ -78,21 +72,14 @@ class Transport:
     """Sends batches over kept-alive connections; used by one thread at a time."""
 
     def __init__(self, settings: Settings) -> None:
-        self._deadline = _Deadline()
         self._base_url = settings.base_url
         self._log_url = f"{settings.base_url}/v2/log/{quote(settings.project_id, safe='')}"
-        self._http = httpx.Client(
-            headers={
-                "Authorization": f"Bearer {settings.api_key}",
-                "Content-Type": "application/json",
-                "User-Agent": f"phospho-python/{version.__version__}",
-            },
-            # Making a TLS context takes longer than a hundred requests.
-            verify=settings.base_url.startswith("https"),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-        )
-        _bound_by(self._deadline, self._http)
-        _keep_out_of_the_hosts_logs()
+        self._headers: dict[bytes | str, bytes | str] = {
+            "Authorization": f"Bearer {settings.api_key}",
+            "Content-Type": "application/json",
+            "User-Agent": f"phospho-python/{version.__version__}",
+        }
+        self._connections = Connections(settings.base_url)
 
     def send(self, batch: Sequence[Item], timeout_s: float = REQUEST_TIMEOUT_S) -> Answer:
         """Make one attempt; never raises for anything the network or the server does."""
@@ -108,27 +95,30 @@ class Transport:
             return Answer(Verdict.REJECTED, f"not JSON: {exc}")
         try:
             status, headers, content = self._post(url, body.encode("ascii"), timeout_s)
-        except (httpx.HTTPError, httpcore.TimeoutException, OSError) as exc:
+        except FAILURES as exc:
             return Answer(Verdict.LATER, f"{type(exc).__name__}: {exc}".rstrip(": "))
         return _read_answer(status, headers, content)
 
-    def _post(self, url: str, body: bytes, timeout_s: float) -> tuple[int, httpx.Headers, bytes]:
-        self._deadline.at = time.monotonic() + timeout_s
-        timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
-        with self._http.stream("POST", url, content=body, timeout=timeout) as response:
+    def _post(self, url: str, body: bytes, timeout_s: float) -> tuple[int, dict[str, str], bytes]:
+        with self._connections.post(url, self._headers, body, timeout_s) as response:
+            headers = {name.lower(): value for name, value in response.headers}
             content = bytearray()
-            for chunk in response.iter_bytes():
+            for chunk in response.iter_stream():
                 content += chunk
                 if len(content) > MAX_ANSWER_BYTES:
                     break
-            return response.status_code, response.headers, bytes(content)
+            told = {
+                name: headers.get(name.encode(), b"").decode("latin-1")
+                for name in ("content-type", "retry-after")
+            }
+            return response.status, told, bytes(content)
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._connections.close()
 
 
-def _read_answer(status: int, headers: httpx.Headers, content: bytes) -> Answer:
+def _read_answer(status: int, headers: Mapping[str, str], content: bytes) -> Answer:
     reason = f"HTTP {status}"
     if 200 <= status < 300:  # noqa: PLR2004 - the class of answers that mean success
         if "html" in headers.get("content-type", "") and content.lstrip()[:1] == b"<":
@@ -168,89 +158,3 @@ def read_retry_after(value: str | None) -> float | None:
             return None
     # NaN is neither.
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None  # noqa: PLR0124
-
-
-class _Deadline:
-    """When the request under way must be over, on the monotonic clock."""
-
-    __slots__ = ("at",)
-
-    def __init__(self) -> None:
-        self.at = float("inf")
-
-    def limit(self, timeout: float | None) -> float:
-        left_s = self.at - time.monotonic()
-        if left_s <= 0:
-            raise httpcore.ReadTimeout("the request took too long in all")
-        return left_s if timeout is None else min(timeout, left_s)
-
-
-class _BoundStream(httpcore.NetworkStream):
-    """A connection whose single reads and writes share the deadline of the whole request."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.limit(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.limit(timeout))
-
-    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _BoundStream(self._stream.start_tls(*args, **kwargs), self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-class _BoundBackend(httpcore.NetworkBackend):
-    """Opens connections that keep to the deadline."""
-
-    def __init__(self, backend: httpcore.NetworkBackend, deadline: _Deadline) -> None:
-        self._backend = backend
-        self._deadline = deadline
-
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _BoundStream(self._backend.connect_tcp(*args, **kwargs), self._deadline)
-
-    def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _BoundStream(self._backend.connect_unix_socket(*args, **kwargs), self._deadline)
-
-
-def _bound_by(deadline: _Deadline, http: httpx.Client) -> None:
-    """Give the client's connections a deadline for the whole request.
-
-    httpx only limits each read, and has no public way to say more: without these attributes
-    requests work the same, limited read by read. A test with a trickling server watches over it.
-    """
-    for transport in (http._transport, *http._mounts.values()):  # noqa: SLF001 - see above
-        pool = getattr(transport, "_pool", None)
-        backend = getattr(pool, "_network_backend", None)
-        if pool is not None and backend is not None:
-            pool._network_backend = _BoundBackend(backend, deadline)  # noqa: SLF001 - see above
-
-
-class _NotOurs(logging.Filter):
-    """Keeps records about our own requests out of the host's handlers; all others pass.
-
-    A handler that logs to phospho would otherwise feed itself for ever.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Drop what a phospho sender thread logs."""
-        return not (record.threadName or "").startswith(SENDER_NAME)
-
-
-_not_ours = _NotOurs()
-
-
-def _keep_out_of_the_hosts_logs(
-    names: Iterable[str] = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"),
-) -> None:
-    for name in names:
-        logging.getLogger(name).addFilter(_not_ours)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -138,13 +139,18 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[str]:
+def serve(
+    handler: type[BaseHTTPRequestHandler], port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Serve in a thread; yields the base URL."""
     server = _Server(("127.0.0.1", port), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        host = "http://127.0.0.1" if tls is None else "https://localhost"
+        yield f"{host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -152,9 +158,9 @@ def serve(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[str]
 
 
 @contextmanager
-def serve_phospho(port: int = 0) -> Iterator[Loopback]:
+def serve_phospho(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
     loopback = Loopback()
-    with serve(type("Handler", (_Handler,), {"loopback": loopback}), port) as url:
+    with serve(type("Handler", (_Handler,), {"loopback": loopback}), port, tls) as url:
         loopback.url = url
         try:
             yield loopback

@@ -20,6 +20,11 @@ def test_settings_come_from_the_argument_then_the_environment_then_the_default()
     assert read_settings(environ=KEYS).base_url == DEFAULT_BASE_URL
 
 
+def test_a_url_in_another_script_is_spelled_in_ascii() -> None:
+    settings = read_settings(base_url="https://phósphó.example:8443/für/", environ=KEYS)
+    assert settings.base_url == "https://xn--phsph-1tad.example:8443/f%C3%BCr"
+
+
 def test_the_key_is_not_shown_by_the_settings() -> None:
     assert "env-key" not in repr(read_settings(environ=KEYS))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from phospho import Client, backlog, transport, worker
+from phospho import Client, backlog, connection, transport, worker
 from phospho.backlog import Backlog, Item
 from phospho.transport import read_retry_after
 from tests.conftest import ClientFactory
@@ -549,4 +549,4 @@ def test_pauses_double_and_keep_their_bound(
 def test_the_constants_are_those_documented() -> None:
     assert (worker.FIRST_PAUSE_S, worker.MAX_PAUSE_S) == (0.5, 30)
     assert (backlog.MAX_ITEMS, backlog.MAX_BYTES) == (100_000, 64 * 2**20)
-    assert (transport.CONNECT_TIMEOUT_S, transport.REQUEST_TIMEOUT_S) == (3, 10)
+    assert (connection.CONNECT_TIMEOUT_S, transport.REQUEST_TIMEOUT_S) == (3, 10)
