@@ -1,6 +1,7 @@
 """The bounded queue between the app's threads and the sender, and the count of what became of it.
 
-Everything is settled in the order in which it was put, so one number says how far delivery is.
+It has two lanes: memory and, where there is one, the spool on disk, which goes first. Each is
+settled in the order in which it was put, so one number says how far its delivery is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from phospho.spool import Spool
 
 # About ten minutes of 150 interactions a second while a server is down ...
 MAX_ITEMS = 100_000
@@ -44,14 +48,15 @@ class Stats:
     """What became of what one client was given, in this process.
 
     A second `init` makes another client, which counts from zero; so does a forked child.
-    `logged` is the sum of `sent`, `queued`, `spooled`, `not_sampled` and the values of `dropped`,
-    except for reasons that start with `feedback`.
+    `logged` and `adopted` together are the sum of `sent`, `queued`, `spooled`, `not_sampled` and
+    the values of `dropped`, except for reasons that start with `feedback`.
 
     Args:
         logged: Interactions passed to `log`.
         sent: Interactions the server acknowledged.
-        queued: Interactions waiting, or under way.
-        spooled: Interactions on disk; always 0 in this version.
+        queued: Interactions waiting in memory, or under way from there.
+        spooled: Interactions on disk, waiting or under way.
+        adopted: Interactions that processes which are gone had left on disk.
         dropped: How many were given up, by reason.
         not_sampled: Interactions left out by `sample_rate`.
         last_error: Why the last request failed; None where the last one succeeded.
@@ -61,18 +66,20 @@ class Stats:
     sent: int = 0
     queued: int = 0
     spooled: int = 0
+    adopted: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     not_sampled: int = 0
     last_error: str | None = None
 
 
 class Flush:
-    """Somebody waits until everything up to a number is settled."""
+    """Somebody waits until everything up to a number, in either lane, is settled."""
 
-    __slots__ = ("is_lost", "target")
+    __slots__ = ("is_lost", "spool_target", "target")
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, spool_target: int) -> None:
         self.target = target
+        self.spool_target = spool_target
         self.is_lost = False
 
 
@@ -80,9 +87,21 @@ class Backlog:
     """A first-in first-out queue; the oldest give way when it is full.
 
     The lock is reentrant: a signal handler, or a `__del__`, may log while this thread is logging.
+
+    Args:
+        max_items: How many may wait in memory.
+        max_bytes: How many bytes they may take.
+        spool: Where items are kept first; what it does not take waits in memory.
     """
 
-    def __init__(self, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        max_items: int = MAX_ITEMS,
+        max_bytes: int = MAX_BYTES,
+        spool: Spool | None = None,
+    ) -> None:
+        self._spool = spool
+        self._is_from_spool = False
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._lock = threading.RLock()
@@ -108,6 +127,11 @@ class Backlog:
         """Append an item; return how many old ones had to give way."""
         waiting = self._waiting
         with self._lock:
+            if self._spool is not None and self._spool.append(item):
+                self._logged += item.task_id is None
+                if self._spool.unread in _WAKING_LENGTHS:
+                    self._work.notify()
+                return 0
             waiting.append(item)
             self._put += 1
             before = self._bytes
@@ -149,17 +173,21 @@ class Backlog:
         return self._first_taken - 1 if self._taken else self._put - len(self._waiting)
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing waits and nothing is under way."""
-        return not self._waiting and not self._taken
+    def _length(self) -> int:
+        return len(self._waiting) + (0 if self._spool is None else self._spool.unread)
 
     def await_batch(self, linger_s: float) -> bool:
-        """Block until a batch is due; False when the backlog is closing instead."""
+        """Block until a batch, or a look at the spool, is due; False when closing instead."""
         with self._lock:
-            while not self._waiting:
+            while not self._length:
                 if self._is_closing:
                     return False
-                self._work.wait()
+                if self._spool is None:
+                    self._work.wait()
+                elif self._spool.is_scan_due():
+                    return True
+                else:
+                    self._work.wait(self._spool.seconds_to_scan())
             deadline = time.monotonic() + linger_s
             while not self._is_due() and (left_s := deadline - time.monotonic()) > 0:
                 self._work.wait(left_s)
@@ -169,7 +197,7 @@ class Backlog:
         return (
             bool(self._flushes)
             or self._is_closing
-            or len(self._waiting) >= MAX_BATCH_ITEMS
+            or self._length >= MAX_BATCH_ITEMS
             or self._bytes >= MAX_BATCH_BYTES
         )
 
@@ -184,8 +212,20 @@ class Backlog:
             self._is_hurried = False
 
     def take(self) -> list[Item]:
-        """Take the next batch: interactions up to the limits, or one feedback by itself."""
+        """Take the next batch: interactions up to the limits, or one feedback by itself.
+
+        Called by one thread at a time. All of a batch is from one lane; where both have some they
+        take turns.
+        """
+        spool = self._spool
+        if spool is not None:
+            if spool.is_scan_due():
+                self.adopt()
+            while spool.unread and not (self._waiting and self._is_from_spool):
+                if batch := self._take_from(spool):
+                    return batch
         with self._lock:
+            self._is_from_spool = False
             size = count = 0
             for item in islice(self._waiting, MAX_BATCH_ITEMS):
                 size += item.size
@@ -199,6 +239,31 @@ class Backlog:
             self._taken.extend(batch)
             return batch
 
+    def _take_from(self, spool: Spool) -> list[Item]:
+        """Take a batch from disk; one that is empty holds only damaged ones."""
+        with self._lock:
+            self._is_from_spool = True
+            found = spool.next_unread()
+        if found is None:
+            return []
+        # Without the lock: nobody who logs waits for the disk to be read.
+        entries = found[0].read(found[1], MAX_BATCH_ITEMS, MAX_BATCH_BYTES)
+        with self._lock:
+            for entry in entries:
+                if entry.item is None:
+                    self._count_lost("damaged_on_disk", is_feedback=entry.is_feedback)
+                    for flush in self._flushes:
+                        flush.is_lost = flush.is_lost or spool.settled < flush.spool_target
+            batch = spool.take(found[0], entries)
+            self._progress.notify_all()
+            return batch
+
+    def adopt(self) -> None:
+        """Take over what processes that are gone have left in the spool's folder."""
+        if self._spool is not None and (found := self._spool.find_abandoned()):
+            with self._lock:
+                self._spool.adopt(found)
+
     def settle(self, count: int, lost: dict[int, str] | None = None) -> None:
         """Note that the oldest `count` items under way need no more work.
 
@@ -207,6 +272,9 @@ class Backlog:
             lost: Why, for each position among them that was given up; the others were sent.
         """
         with self._lock:
+            if self._is_from_spool and self._spool is not None:
+                self._settle_in(self._spool, count, lost or {})
+                return
             for position in range(count):
                 item = self._taken.popleft()
                 self._first_taken += 1
@@ -217,13 +285,26 @@ class Backlog:
                 self._sent += item.task_id is None
             self._progress.notify_all()
 
+    def _settle_in(self, spool: Spool, count: int, lost: dict[int, str]) -> None:
+        for position, (number, is_feedback) in enumerate(spool.settle(count)):
+            if position not in lost:
+                self._sent += not is_feedback
+                continue
+            self._count_lost(lost[position], is_feedback=is_feedback)
+            for flush in self._flushes:
+                flush.is_lost = flush.is_lost or number <= flush.spool_target
+        self._progress.notify_all()
+
     def _lose(self, item: Item, reason: str, *, number: int) -> None:
         self._forget(item)
-        if item.task_id is not None:
-            reason = f"feedback_{reason}"
-        self._dropped[reason] = self._dropped.get(reason, 0) + 1
+        self._count_lost(reason, is_feedback=item.task_id is not None)
         for flush in self._flushes:
             flush.is_lost = flush.is_lost or number <= flush.target
+
+    def _count_lost(self, reason: str, *, is_feedback: bool) -> None:
+        if is_feedback:
+            reason = f"feedback_{reason}"
+        self._dropped[reason] = self._dropped.get(reason, 0) + 1
 
     def _forget(self, item: Item) -> None:
         self._bytes -= item.size
@@ -231,8 +312,9 @@ class Backlog:
 
     def begin_flush(self) -> Flush:
         """Ask the sender to hurry until everything put so far is settled."""
+        self.adopt()
         with self._lock:
-            flush = Flush(self._put)
+            flush = Flush(self._put, 0 if self._spool is None else self._spool.put)
             self._flushes.append(flush)
             self._is_hurried = True
             self._work.notify()
@@ -252,7 +334,9 @@ class Backlog:
 
     def is_reached(self, flush: Flush) -> bool:
         """Tell whether everything the flush asked for is settled."""
-        return self.settled >= flush.target
+        return self.settled >= flush.target and (
+            self._spool is None or self._spool.settled >= flush.spool_target
+        )
 
     def end_flush(self, flush: Flush) -> bool:
         """Stop hurrying; return whether all was settled and nothing of it lost."""
@@ -268,6 +352,8 @@ class Backlog:
             self._is_closing = True
             self._work.notify()
             self._progress.notify_all()
+            if self._spool is not None:
+                self._spool.close()
 
     def open(self) -> None:
         """Let a sender work again."""
@@ -286,6 +372,8 @@ class Backlog:
                 logged=self._logged,
                 sent=self._sent,
                 queued=len(self._waiting) + len(self._taken) - self._feedback,
+                spooled=0 if self._spool is None else self._spool.interactions,
+                adopted=0 if self._spool is None else self._spool.adopted,
                 dropped=dict(self._dropped),
                 not_sampled=self._not_sampled,
                 last_error=self.last_error,

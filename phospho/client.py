@@ -10,6 +10,7 @@ import binascii
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from phospho import guard, lifecycle, snapshot
@@ -51,6 +52,8 @@ class Client:
         version_id: Which release of your app answers (`PHOSPHO_VERSION_ID`).
         tick: Seconds the sender waits for more before it sends what there is.
         sample_rate: The share of sessions to send, 0 to 1 (`PHOSPHO_SAMPLE_RATE`).
+        spool_dir: A folder that keeps what is logged until it is sent (`PHOSPHO_SPOOL_DIR`).
+        spool_fsync: Whether each record is forced onto the disk (`PHOSPHO_SPOOL_FSYNC`).
         plugins: Modules or objects that implement hooks of `phospho/hookspecs.py`.
 
     Raises:
@@ -67,6 +70,8 @@ class Client:
         version_id: str | None = None,
         tick: float = 0.5,
         sample_rate: float | None = None,
+        spool_dir: str | PathLike[str] | None = None,
+        spool_fsync: bool | None = None,
         plugins: Iterable[object] = (),
     ) -> None:
         self._set_up(
@@ -77,6 +82,8 @@ class Client:
                 version_id=version_id,
                 tick=tick,
                 sample_rate=sample_rate,
+                spool_dir=spool_dir,
+                spool_fsync=spool_fsync,
             ),
             _load_plugins(plugins),
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phospho.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from urllib.parse import SplitResult
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
@@ -34,6 +36,9 @@ class Settings:
         tick_s: How long the sender waits for more before it sends a batch that is not full.
         sample_rate: The share of sessions that are sent, 0 to 1 (`PHOSPHO_SAMPLE_RATE`).
         is_disabled: Whether records are made and returned but never sent (`PHOSPHO_DISABLED`).
+        spool_dir: The folder that keeps what is logged until it is sent; None for memory
+            (`PHOSPHO_SPOOL_DIR`).
+        spool_fsync: Whether each record is forced onto the disk (`PHOSPHO_SPOOL_FSYNC`).
     """
 
     api_key: str = field(default="", repr=False)
@@ -43,6 +48,8 @@ class Settings:
     tick_s: float = 0.5
     sample_rate: float = 1.0
     is_disabled: bool = False
+    spool_dir: Path | None = None
+    spool_fsync: bool = False
 
 
 def read_settings(
@@ -53,6 +60,8 @@ def read_settings(
     version_id: str | None = None,
     tick: float = 0.5,
     sample_rate: float | None = None,
+    spool_dir: str | os.PathLike[str] | None = None,
+    spool_fsync: bool | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Return the settings, each from its argument, its variable, or its default.
@@ -64,6 +73,8 @@ def read_settings(
         version_id: The release of the app.
         tick: Seconds.
         sample_rate: 0 to 1; None reads the environment.
+        spool_dir: A folder; made when it is first needed.
+        spool_fsync: True or False; None reads the environment.
         environ: Where the variables are read.
 
     Raises:
@@ -82,28 +93,24 @@ def read_settings(
         tick_s=_read_tick(tick),
         sample_rate=_read_sample_rate(sample_rate, environ),
         is_disabled=is_disabled,
+        spool_dir=_read_spool_dir(spool_dir or environ.get("PHOSPHO_SPOOL_DIR") or None),
+        spool_fsync=_read_switch("PHOSPHO_SPOOL_FSYNC", environ)
+        if spool_fsync is None
+        else bool(spool_fsync),
     )
 
 
-def refuse_what_is_not_there_yet(
-    *, auto_log: bool, spool_dir: object, environ: Mapping[str, str] = os.environ
-) -> None:
-    """Refuse the options this version only reserves, rather than silently ignore them.
+def refuse_what_is_not_there_yet(*, auto_log: bool) -> None:
+    """Refuse the option this version only reserves, rather than silently ignore it.
 
     Raises:
-        ConfigurationError: When one of them is used.
+        ConfigurationError: When it is used.
     """
     if auto_log:
         raise ConfigurationError(
             "auto_log=True is not available in this version of phospho. Leave it out, and call "
             "phospho.log(input=query, output=response) or decorate your function with "
             "@phospho.wrap."
-        )
-    if spool_dir is not None or environ.get("PHOSPHO_SPOOL_DIR"):
-        raise ConfigurationError(
-            "spool_dir (PHOSPHO_SPOOL_DIR) is not available in this version of phospho. Leave it "
-            "out; what is logged is kept in memory until the server has it, and "
-            "phospho.flush() before your app ends tells whether it does."
         )
 
 
@@ -200,6 +207,27 @@ def _read_sample_rate(given: float | None, environ: Mapping[str, str]) -> float:
     if not _is_number(rate) or not 0 <= rate <= 1:  # type: ignore[operator]
         raise _refusal("sample_rate", "PHOSPHO_SAMPLE_RATE", "must be from 0 to 1", value)
     return float(rate)  # type: ignore[arg-type]
+
+
+def _read_spool_dir(value: Any) -> Path | None:
+    if value is None:
+        return None
+    from pathlib import Path
+
+    try:
+        # Made whole now: the app may change its working folder later.
+        folder = Path(os.fsdecode(value)).expanduser().absolute()
+        is_usable = "\0" not in str(folder) and (folder.is_dir() or not folder.exists())
+    except (TypeError, ValueError, RuntimeError):
+        is_usable = False
+    if not is_usable:
+        raise _refusal("spool_dir", "PHOSPHO_SPOOL_DIR", "must be the path of a folder", value)
+    if importlib.util.find_spec("fcntl") is None:
+        raise ConfigurationError(
+            "spool_dir (PHOSPHO_SPOOL_DIR) needs the file locks of Linux, macOS or another Unix. "
+            "Leave it out here; what is logged is then kept in memory until the server has it."
+        )
+    return folder
 
 
 def _is_number(value: object) -> bool:

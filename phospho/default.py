@@ -29,6 +29,7 @@ def init(
     auto_log: bool = False,
     tick: float = 0.5,
     spool_dir: str | PathLike[str] | None = None,
+    spool_fsync: bool | None = None,
     sample_rate: float | None = None,
     plugins: Iterable[object] = (),
 ) -> None:
@@ -43,7 +44,10 @@ def init(
         version_id: Which release of your app answers (`PHOSPHO_VERSION_ID`).
         auto_log: Reserved; not available in this version.
         tick: Seconds the sender waits for more before it sends what there is.
-        spool_dir: Reserved; not available in this version.
+        spool_dir: A folder: what is logged is written there before `log` returns, and removed once
+            it is sent (`PHOSPHO_SPOOL_DIR`). Several processes may share it.
+        spool_fsync: Whether each record is forced onto the disk, so that it also outlives a loss of
+            power (`PHOSPHO_SPOOL_FSYNC`).
         sample_rate: The share of sessions to send, 0 to 1 (`PHOSPHO_SAMPLE_RATE`, else 1).
         plugins: Modules or objects that implement hooks of `phospho/hookspecs.py`.
 
@@ -52,7 +56,7 @@ def init(
         PluginError: When a plugin implements a hook that does not exist.
     """
     global _client
-    refuse_what_is_not_there_yet(auto_log=auto_log, spool_dir=spool_dir)
+    refuse_what_is_not_there_yet(auto_log=auto_log)
     client = Client(
         api_key,
         project_id,
@@ -60,11 +64,13 @@ def init(
         version_id=version_id,
         tick=tick,
         sample_rate=sample_rate,
+        spool_dir=spool_dir,
+        spool_fsync=spool_fsync,
         plugins=plugins,
     )
     with lifecycle.loading:
         former, _client = _client, client
-    if former is not None and not former.close():
+    if former is not None and not former.close() and former.stats().queued:
         guard.logger.warning(
             "phospho.init replaced a client with %d interactions not sent. Call phospho.flush() "
             "before the second phospho.init.",

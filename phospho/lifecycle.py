@@ -65,6 +65,16 @@ def _drain() -> None:
     for worker in list(_workers):
         worker.close(max(0.0, exit_deadline - time.monotonic()))
     unsent = [worker for worker in _workers if worker.stats().queued]
+    spooled = [worker for worker in _workers if worker.stats().spooled]
+    if spooled:
+        guard.logger.warning(
+            "phospho: %d interactions were not sent before exit; they are kept in %s for the next "
+            "process that has it as its spool_dir. %s gave: %s.",
+            sum(worker.stats().spooled for worker in spooled),
+            spooled[0].spool_dir,
+            spooled[0].base_url,
+            spooled[0].stats().last_error or "no answer in time",
+        )
     if unsent:
         guard.logger.warning(
             "phospho: %d interactions were not sent before exit; %s gave: %s. Check that a phospho "

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from phospho import version
 from phospho.connection import FAILURES, Connections
+from phospho.encoding import NOT_JSON, encode
 
 if TYPE_CHECKING:
     from phospho.backlog import Item
@@ -32,11 +33,6 @@ MAX_RETRY_AFTER_S = 300.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 _LATER = frozenset({408, 425, 429})
-
-# ASCII only and no NaN: any JSON parser reads it. Snapshots hold no cycles.
-_encode = json.JSONEncoder(
-    ensure_ascii=True, allow_nan=False, check_circular=False, separators=(",", ":")
-).encode
 
 
 class Verdict(Enum):
@@ -87,11 +83,11 @@ class Transport:
         try:
             if first.task_id is None:
                 url = self._log_url
-                body = _encode({"batched_log_events": [item.body for item in batch]})
+                body = encode({"batched_log_events": [item.body for item in batch]})
             else:
                 url = f"{self._base_url}/v2/tasks/{quote(first.task_id, safe='')}/human-eval"
-                body = _encode(first.body)
-        except (ValueError, TypeError, RecursionError) as exc:
+                body = encode(first.body)
+        except NOT_JSON as exc:
             return Answer(Verdict.REJECTED, f"not JSON: {exc}")
         try:
             status, headers, content = self._post(url, body.encode("ascii"), timeout_s)

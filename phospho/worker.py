@@ -12,6 +12,8 @@ from phospho import guard, lifecycle
 from phospho.backlog import Backlog, Flush, Item, Stats
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from phospho.config import Settings
     from phospho.transport import Answer, Transport
 
@@ -43,8 +45,21 @@ class Worker:
         # Transports of parent processes. Kept, not closed: closing could say goodbye on a
         # connection that is the parent's.
         self._inherited: list[Transport] = []
-        self._begin(backlog or Backlog())
+        self._begin(backlog or self._make_backlog())
         lifecycle.watch(self)
+
+    def _make_backlog(self) -> Backlog:
+        if self._settings.spool_dir is None or self._settings.is_disabled:
+            return Backlog()
+        from phospho.spool import Spool
+
+        return Backlog(
+            spool=Spool(
+                self._settings.spool_dir,
+                self._settings.project_id,
+                fsync=self._settings.spool_fsync,
+            )
+        )
 
     def _begin(self, backlog: Backlog) -> None:
         """Take on a backlog, with no thread, no connection and nothing under way."""
@@ -64,6 +79,11 @@ class Worker:
     def base_url(self) -> str:
         """Where this worker sends."""
         return self._settings.base_url
+
+    @property
+    def spool_dir(self) -> Path | None:
+        """Where it keeps what it has not sent, if not in memory."""
+        return self._settings.spool_dir
 
     def put(self, item: Item) -> None:
         """Hand over an item; returns at once."""
@@ -85,8 +105,6 @@ class Worker:
         """Deliver what was put before; True when the server has acknowledged all of it."""
         if threading.get_ident() == self.sending_thread:
             return False
-        if self._backlog.is_empty:
-            return True
         deadline = time.monotonic() + timeout_s
         flush = self._backlog.begin_flush()
         try:
@@ -115,7 +133,7 @@ class Worker:
         """Become new in a forked child: what waits is the parent's to send."""
         if self._transport is not None:
             self._inherited.append(self._transport)
-        self._begin(Backlog())
+        self._begin(self._make_backlog())
 
     def _is_running(self) -> bool:
         thread = self._thread

@@ -1,0 +1,288 @@
+"""Keeps what is logged on disk until the server has it, whatever becomes of the process.
+
+Each process appends to files of its own, in a folder that several may share. What one leaves
+behind, because it was killed or the server was away when it ended, the next one adopts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from phospho import guard
+from phospho.encoding import NOT_JSON, encode
+from phospho.segment import FIRST_RECORD, Entry, NotASegmentError, Segment, write_line
+
+if TYPE_CHECKING:
+    from phospho.backlog import Item
+
+# A week of an app with 5,000 interactions a day; what comes on top is kept in memory.
+MAX_SPOOL_BYTES = 256 * 1024 * 1024
+
+# A file this large gets a successor, so that what was sent can be removed while more is logged.
+SEGMENT_BYTES = 16 * 1024 * 1024
+
+# How often a living process looks for what others have left behind.
+SCAN_INTERVAL_S = 30.0
+
+# After a failure of the disk, until it is tried again.
+DISK_PAUSE_S = 10.0
+
+_SUFFIX = ".spool"
+
+
+class _Mark(NamedTuple):
+    """A record under way: where it ends, and how many numbers it stands for.
+
+    That is one, and one for each damaged record beside it.
+    """
+
+    segment: Segment
+    end: int
+    numbers: int
+    interactions: int
+    is_feedback: bool
+
+
+class Spool:
+    """The files of one client in one process; guarded by the lock of its backlog.
+
+    `put` and `settled` number the records; `unread` of them have not been taken yet, and
+    `interactions` are on disk at all.
+
+    Args:
+        folder: Where the files are; made when the first record is appended.
+        project_id: The project they are for: others' files are left alone.
+        fsync: Whether each record is on the disk itself, not only with the system, before
+            `append` returns.
+    """
+
+    def __init__(self, folder: Path, project_id: str, *, fsync: bool = False) -> None:
+        self.folder = folder
+        self._prefix = hashlib.sha256(project_id.encode()).hexdigest()[:16] + "-"
+        self._fsync = fsync
+        self._segments: deque[Segment] = deque()
+        # The last of the segments, while it is appended to.
+        self._active: Segment | None = None
+        self._taken: deque[_Mark] = deque()
+        self._others_bytes = 0
+        self._bytes = 0
+        self._next_try_at = self._next_scan_at = 0.0
+        self._is_settling = False
+        self.put = self.settled = self.unread = self.interactions = self.adopted = 0
+
+    def append(self, item: Item) -> bool:
+        """Append an item; False where the disk does not take it.
+
+        A signal handler that logs while this thread settles is not let in between.
+        """
+        if self._is_settling or time.monotonic() < self._next_try_at:
+            return False
+        is_feedback = item.task_id is not None
+        try:
+            line = write_line(encode([item.task_id, item.body] if is_feedback else item.body))
+        except NOT_JSON:
+            return False
+        if self._others_bytes + self._bytes + len(line) > MAX_SPOOL_BYTES:
+            guard.report_once(
+                f"spool_full:{self.folder}",
+                "phospho's spool in %s is full (%d MB): what is logged is kept in memory until "
+                "what is there has been sent. Check that the server is up.",
+                self.folder,
+                MAX_SPOOL_BYTES // 2**20,
+            )
+            return False
+        try:
+            segment = self._active or self._begin_segment()
+            segment.append(line, is_feedback=is_feedback, fsync=self._fsync)
+        except OSError as exc:
+            self._give_up_the_disk(exc)
+            return False
+        self._bytes += len(line)
+        self.put += 1
+        self.unread += 1
+        self.interactions += not is_feedback
+        if segment.size >= SEGMENT_BYTES:
+            self._retire_active()
+        return True
+
+    def _begin_segment(self) -> Segment:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._measure_others()
+        name = f"{self._prefix}{time.time_ns() // 1_000_000:013d}-{os.urandom(4).hex()}{_SUFFIX}"
+        self._active = segment = Segment.create(self.folder / name)
+        self._segments.append(segment)
+        self._bytes += segment.size
+        if self._fsync:
+            _sync_folder(self.folder)
+        return segment
+
+    def _measure_others(self) -> None:
+        own = {segment.path for segment in list(self._segments)}
+        self._others_bytes = 0
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            # It may be gone by now: its owner deletes it when all is sent.
+            with suppress(FileNotFoundError):
+                self._others_bytes += 0 if path in own else path.stat().st_size
+
+    def _give_up_the_disk(self, exc: OSError) -> None:
+        # A file that took a part of a record may not be appended to any more.
+        self._retire_active()
+        self._next_try_at = time.monotonic() + DISK_PAUSE_S
+        guard.report_once(
+            f"spool:{self.folder}",
+            "phospho cannot write to its spool in %s: %s. What is logged is kept in memory, and "
+            "the disk is tried again. Make room, or set spool_dir (PHOSPHO_SPOOL_DIR) to a folder "
+            "that this process may write to.",
+            self.folder,
+            guard.words_of(exc),
+        )
+
+    def next_unread(self) -> tuple[Segment, int] | None:
+        """Return the file that holds the oldest unread record, and how much of it counts."""
+        # A copy: a signal handler may log, and so add one, meanwhile.
+        for segment in list(self._segments):
+            if segment.unread:
+                return segment, segment.size
+        return None
+
+    def take(self, segment: Segment, entries: list[Entry]) -> list[Item]:
+        """Note what was read; return the items, which are under way now."""
+        segment.note(entries)
+        self.unread -= len(entries)
+        if segment.is_unreadable and segment is self._active:
+            self._active = None
+        items: list[Item] = []
+        numbers = interactions = 0
+        for item, end, is_feedback in entries:
+            numbers += 1
+            interactions += not is_feedback
+            if item is not None:
+                items.append(item)
+                self._taken.append(_Mark(segment, end, numbers, interactions, is_feedback))
+                numbers = interactions = 0
+        if len(items) < len(entries):
+            guard.report_once(
+                f"spool_damaged:{segment.path}",
+                "phospho skipped a damaged record in %s: it was being written when its process "
+                "ended, or the disk failed. Others like it are only counted: see "
+                "phospho.stats().dropped.",
+                segment.path,
+            )
+        if numbers:
+            # Damaged ones at the end are settled with the record before them, else at once.
+            last = self._taken.pop() if items else _Mark(segment, 0, 0, 0, is_feedback=True)
+            self._taken.append(
+                last._replace(
+                    end=entries[-1].end,
+                    numbers=last.numbers + numbers,
+                    interactions=last.interactions + interactions,
+                )
+            )
+            if not items:
+                self.settle(1)
+        return items
+
+    def settle(self, count: int) -> list[tuple[int, bool]]:
+        """Note that the oldest `count` items under way need no more work.
+
+        Returns:
+            Of each its number, and whether it is a feedback.
+        """
+        settled = []
+        self._is_settling = True
+        try:
+            for _ in range(count):
+                mark = self._taken.popleft()
+                self.settled += mark.numbers
+                self.interactions -= mark.interactions
+                settled.append((self.settled, mark.is_feedback))
+            self._acknowledge(mark.segment, mark.end)
+        finally:
+            self._is_settling = False
+        return settled
+
+    def _acknowledge(self, segment: Segment, end: int) -> None:
+        if end < segment.size:
+            segment.acknowledge(end)
+        elif segment is not self._active:
+            self._remove(segment)
+        else:
+            self._bytes -= segment.size
+            segment.empty()
+            self._bytes += segment.size
+
+    def _remove(self, segment: Segment) -> None:
+        self._segments.remove(segment)
+        self._bytes -= segment.size
+        segment.remove()
+
+    def is_scan_due(self) -> bool:
+        """Whether it is time to look for what others have left behind."""
+        return time.monotonic() >= self._next_scan_at
+
+    def seconds_to_scan(self) -> float:
+        """Return how long until then."""
+        return max(0.0, self._next_scan_at - time.monotonic())
+
+    def find_abandoned(self) -> list[Segment]:
+        """Lock and return the files of processes that are gone; needs no lock of ours."""
+        self._next_scan_at = time.monotonic() + SCAN_INTERVAL_S
+        try:
+            paths = sorted(self.folder.glob(f"{self._prefix}*{_SUFFIX}"))
+        except OSError:
+            return []
+        found = (self._find_abandoned(path) for path in paths)
+        return [segment for segment in found if segment is not None]
+
+    def _find_abandoned(self, path: Path) -> Segment | None:
+        try:
+            return Segment.adopt(path)
+        except NotASegmentError:
+            why = "it was not written by this version of phospho"
+        except OSError as exc:
+            why = guard.words_of(exc)
+        guard.report_once(
+            f"spool_file:{path}",
+            "phospho cannot send what is in %s: %s. It is left as it is; move it away, or run the "
+            "version that wrote it.",
+            path,
+            why,
+        )
+        return None
+
+    def adopt(self, segments: list[Segment]) -> None:
+        """Take over files of processes that are gone; they come after what is there."""
+        self._retire_active()
+        self._segments.extend(segments)
+        for segment in segments:
+            self._bytes += segment.size
+            self.put += segment.unread
+            self.unread += segment.unread
+            self.interactions += segment.interactions
+            self.adopted += segment.interactions
+        with suppress(OSError):
+            self._measure_others()
+
+    def close(self) -> None:
+        """Leave no file without records behind."""
+        self._retire_active()
+
+    def _retire_active(self) -> None:
+        """Append to a new file from now on; delete the present one if nothing is in it."""
+        active, self._active = self._active, None
+        if active is not None and active.size == FIRST_RECORD:
+            self._remove(active)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
