@@ -234,13 +234,13 @@ class Client:
                 copied = snapshot.take(sent, _MAX_RECORD_CHARS)
                 record, size = copied.value, copied.size + RECORD_BYTES
                 is_flat = False
+            held: Any = record
             if is_flat:
-                returned = record.copy()
-                returned["metadata"] = record["metadata"].copy()
+                held = tuple(record.values())
+                record["metadata"] = record["metadata"].copy()
             else:
-                returned = snapshot.copy_again(record)
-            worker.put(_tuple_of(Item, (size, record, None)))
-            return returned
+                record = snapshot.copy_again(record)
+            worker.put(_tuple_of(Item, (size, held, None)))
         return record
 
     def _log_what_is_left(self, input: Any, output: Any, ids: dict[str, Any]) -> dict[str, Any]:

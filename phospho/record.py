@@ -21,8 +21,27 @@ if TYPE_CHECKING:
 # Twice as fast as calling a NamedTuple.
 _tuple_of = tuple.__new__
 
-# What a queued record takes besides its texts: the dict, its ids and numbers, the queue's entry.
-RECORD_BYTES = 250
+# What every record has, in this order.
+KEYS = (
+    "client_created_at",
+    "client_created_at_ms",
+    "project_id",
+    "session_id",
+    "task_id",
+    "input",
+    "raw_input",
+    "raw_input_type_name",
+    "output",
+    "raw_output",
+    "raw_output_type_name",
+    "version_id",
+    "user_id",
+    "metadata",
+    "flag",
+)
+
+# What a queued record takes besides its texts: its values, ids and numbers, the queue's entry.
+RECORD_BYTES = 400
 
 STATUSES = frozenset({"ok", "incomplete", "cancelled", "error"})
 
@@ -47,7 +66,9 @@ def build(
     created_at: Any,
     anything: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], int, bool]:
-    """Return a record, about how many bytes it takes, and whether a shallow copy is a full one.
+    """Return a record, about how many bytes it takes, and whether it has `KEYS` and no containers.
+
+    `metadata` is not counted as one.
 
     The arguments are those of `Client.log_readings`; what a call leaves open comes from the
     enclosing `phospho.session`, then from the settings.
@@ -92,7 +113,7 @@ def build(
         _add_time(record, created_at)
     if is_cut or heard.cut or said.cut:
         _add_cuts(record, heard, said, is_metadata_cut=is_cut)
-    return record, size, is_plain and not (is_deep or anything)
+    return record, size, is_plain and not is_deep and len(record) == len(KEYS) and not anything
 
 
 def read_plain(text: str) -> Reading:
