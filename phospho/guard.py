@@ -28,12 +28,16 @@ _raise_under_test = False
 def report_once(key: str, message: str, *args: object, exc: BaseException | None = None) -> None:
     """Warn on the `phospho` logger the first time `key` is seen; stay silent afterwards.
 
+    Under test, raise `exc` instead, each time.
+
     Args:
         key: What makes two problems the same one, for example the hook and the plugin's name.
         message: A `%`-style format; ends with what to do next.
         *args: The values for `message`.
         exc: The exception to name; its traceback is shown at DEBUG level only.
     """
+    if _raise_under_test and exc is not None:
+        raise exc
     with _lock:
         if key in _reported or len(_reported) >= _MAX_REMEMBERED:
             return
@@ -52,10 +56,15 @@ def forget_reports() -> None:
         _reported.clear()
 
 
-def raise_under_test(*, enabled: bool) -> None:
-    """Let guarded steps raise instead of reporting, so that a test suite sees its own mistakes."""
-    global _raise_under_test  # noqa: PLW0603 - one switch for the process, set by tests
-    _raise_under_test = enabled
+def raise_under_test(*, enabled: bool) -> bool:
+    """Let guarded steps raise instead of reporting, so that a test suite sees its own mistakes.
+
+    Returns:
+        Whether they did before.
+    """
+    global _raise_under_test
+    was_enabled, _raise_under_test = _raise_under_test, enabled
+    return was_enabled
 
 
 def report_failure(step: str, exc: Exception) -> None:
@@ -65,8 +74,6 @@ def report_failure(step: str, exc: Exception) -> None:
         step: What was being done, as the words after "could not"; also the key of the report.
         exc: What went wrong.
     """
-    if _raise_under_test:
-        raise exc
     report_once(
         f"{step}:{type(exc).__name__}",
         "phospho could not %s: %s (%s). Your app is not affected.",

@@ -29,12 +29,16 @@ def test_what_is_not_an_exception_passes() -> None:
 
 
 def test_guarded_steps_can_raise_under_test() -> None:
-    guard.raise_under_test(enabled=True)
+    assert guard.raise_under_test(enabled=True) is False
     try:
         with pytest.raises(ValueError, match="no wings"), guard.guarded("fly"):
             raise ValueError("no wings")
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no fuel"):
+                guard.report_once("key", "problem", exc=ValueError("no fuel"))
+        guard.report_once("key", "a problem without an exception")
     finally:
-        guard.raise_under_test(enabled=False)
+        assert guard.raise_under_test(enabled=False) is True
 
 
 def test_reports_do_not_grow_without_bound(caplog: pytest.LogCaptureFixture) -> None:
