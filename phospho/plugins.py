@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any
 
@@ -241,6 +242,15 @@ class Plugins:
                     )
                     for implementation in reversed(caller.get_hookimpls())
                 ]
+
+    def afresh(self) -> Plugins:
+        """Return the same plugins, none of them switched off; what they do now counts there."""
+        other = copy.copy(self)
+        other._by_hook = {  # noqa: SLF001 - its own class
+            hook: [replace(implementation, failures_in_a_row=0) for implementation in found]
+            for hook, found in self._by_hook.items()
+        }
+        return other
 
     def has(self, hook: str) -> bool:
         """Tell whether any plugin implements `hook`."""
