@@ -109,8 +109,12 @@ class Client:
         self._plugins = plugins
         self._has_before_send = plugins.has("phospho_before_send")
         self._is_sampling = settings.sample_rate < 1
-        self._worker = Worker(settings)
+        self._worker = self._make_worker(settings)
         self._unsent_reason = unsent_reason or ("disabled" if settings.is_disabled else "")
+
+    def _make_worker(self, settings: Settings) -> Worker:
+        """Return what delivers; `phospho.testing` has another one."""
+        return Worker(settings)
 
     def log(
         self,

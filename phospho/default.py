@@ -13,9 +13,11 @@ from phospho.config import refuse_what_is_not_there_yet
 from phospho.errors import ConfigurationError
 from phospho.ids import new_id
 
-# Both are changed while `lifecycle.loading` is held: making a client loads plugins, and a fork
+# All are changed while `lifecycle.loading` is held: making a client loads plugins, and a fork
 # waits until that is done.
 _client: Client | None = None
+# What `init` makes; `phospho.testing` puts another one here for a while.
+_make_client: Callable[..., Client] = Client
 # Stands in while there are no settings: it makes records and counts them as dropped.
 _stand_in: Client | None = None
 
@@ -57,7 +59,7 @@ def init(
     """
     global _client
     refuse_what_is_not_there_yet(auto_log=auto_log)
-    client = Client(
+    client = _make_client(
         api_key,
         project_id,
         base_url=base_url,
@@ -76,6 +78,20 @@ def init(
             "before the second phospho.init.",
             former.stats().queued,
         )
+
+
+def exchange(
+    client: Client | None, make_client: Callable[..., Client]
+) -> tuple[Client | None, Callable[..., Client]]:
+    """Put another default client in place, and what `init` makes; return the former two.
+
+    Neither client is flushed or closed.
+    """
+    global _client, _make_client
+    with lifecycle.loading:
+        former = _client, _make_client
+        _client, _make_client = client, make_client
+    return former
 
 
 def get_client() -> Client:

@@ -12,6 +12,8 @@ import pytest
 from phospho import Client, default, guard, worker
 from tests.loopback import Loopback, serve_phospho
 
+pytest_plugins = ["phospho.testing"]
+
 ClientFactory = Callable[..., Client]
 
 

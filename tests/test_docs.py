@@ -137,6 +137,31 @@ def test_the_page_of_the_sdk_names_every_setting_and_function_and_its_code_runs(
     assert {name for name in functions - {"init"} if f"`{name}(" not in text} == set()
 
 
+@pytest.mark.parametrize("is_disabled", ["0", "1"])
+def test_the_tests_of_the_testing_page_pass(tmp_path: Path, is_disabled: str) -> None:
+    files = [
+        re.fullmatch(r"# (\w+\.py)\n(.*)", block, re.DOTALL)
+        for block in blocks("docs/testing.md", "python")
+    ]
+    for file in files:
+        assert file, "each block of this page begins with the name of its file"
+        if sys.version_info >= (3, 11) or "enterContext" not in file[2]:
+            (tmp_path / file[1]).write_text(file[2], encoding="utf-8")
+    (command,) = blocks("docs/testing.md", "bash")
+    assert command == "PHOSPHO_DISABLED=1 python -m pytest\n"
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PHOSPHO_DISABLED": is_disabled},
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert f"{len(list(tmp_path.glob('test_*.py'))) + 1} passed" in ended.stdout
+
+
 def test_the_query_of_the_data_page_runs(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "phospho.db").close()
     code = blocks("docs/data.md", "python")[0]
