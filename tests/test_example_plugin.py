@@ -11,8 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from phospho.client import Client
-from tests.loopback import Loopback
+from phospho.testing import CaptureClient
 from tests.server.processes import log, phospho, serving, wait_until
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "support_plugin"
@@ -48,15 +47,12 @@ def installed(tmp_path: Path) -> str:
     return str(site)
 
 
-def test_an_app_hands_the_plugin_over(support: ModuleType, loopback: Loopback) -> None:
-    client = Client("key", "project", base_url=loopback.url, plugins=[support])
-    record = client.log("Where is it?", support.SupportReply(body="On its way.", queue="orders"))
-    assert record["output"] == "On its way."
-    assert client.flush()
-    (event,) = loopback.events
-    assert event["output"] == "On its way."
-    assert "orders" in json.dumps(event)
-    client.close()
+def test_an_app_hands_the_plugin_over(support: ModuleType) -> None:
+    client = CaptureClient(plugins=[support])
+    client.log("Where is it?", support.SupportReply(body="On its way.", queue="orders"))
+    (interaction,) = client.interactions
+    assert interaction["output"] == "On its way."
+    assert interaction["metadata"]["queue"] == "orders"
 
 
 def test_the_server_finds_the_installed_plugin_and_survives_a_broken_one(

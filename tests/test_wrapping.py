@@ -9,35 +9,30 @@ from typing import Any
 import pytest
 
 import phospho
-from tests.loopback import Loopback, completion
+from phospho.testing import Logged
+from tests.loopback import completion
 
 
 @pytest.fixture(autouse=True)
-def initialised(loopback: Loopback) -> None:
-    phospho.init("key", "proj", base_url=loopback.url, tick=0.01)
+def logged(phospho_logged: Logged) -> Logged:
+    return phospho_logged
 
 
-def logged(loopback: Loopback) -> dict[str, Any]:
-    assert phospho.flush()
-    [event] = loopback.events
-    return event
-
-
-def test_a_call_is_logged_with_its_answer(loopback: Loopback) -> None:
+def test_a_call_is_logged_with_its_answer(logged: Logged) -> None:
     @phospho.wrap
     def answer(question: str) -> str:
         """Answer."""
         return question.upper()
 
     assert answer("hello") == "HELLO"
-    event = logged(loopback)
+    [event] = logged.interactions
     assert (event["input"], event["output"]) == ("hello", "HELLO")
     assert event["metadata"]["latency_ms"] >= 0
     assert "status" not in event
     assert (answer.__name__, answer.__doc__) == ("answer", "Answer.")
 
 
-def test_a_coroutine_function_stays_one(loopback: Loopback) -> None:
+def test_a_coroutine_function_stays_one(logged: Logged) -> None:
     @phospho.wrap(user_id="u", metadata={"a": 1}, channel="web")
     async def answer(question: str, *, temperature: float) -> str:
         await asyncio.sleep(0.02)
@@ -45,7 +40,7 @@ def test_a_coroutine_function_stays_one(loopback: Loopback) -> None:
 
     assert inspect.iscoroutinefunction(answer)
     assert asyncio.run(answer("hello", temperature=0.5)) == "yes"
-    event = logged(loopback)
+    [event] = logged.interactions
     assert (event["input"], event["output"], event["user_id"]) == ("hello", "yes", "u")
     assert event["raw_input"] == {"question": "hello", "temperature": 0.5}
     assert event["metadata"]["a"] == 1
@@ -53,26 +48,26 @@ def test_a_coroutine_function_stays_one(loopback: Loopback) -> None:
     assert event["channel"] == "web"
 
 
-def test_a_function_like_openais_is_read_like_a_request(loopback: Loopback) -> None:
+def test_a_function_like_openais_is_read_like_a_request(logged: Logged) -> None:
     def create(**kwargs: Any) -> dict[str, Any]:
         kwargs["messages"].append({"role": "user", "content": "changed meanwhile"})
         return completion("yes")
 
     messages = [{"role": "system", "content": "be kind"}, {"role": "user", "content": "hello"}]
     phospho.wrap(create)(messages=messages, model="m", temperature=0)
-    event = logged(loopback)
+    [event] = logged.interactions
     assert (event["input"], event["output"]) == ("hello", "yes")
     assert (event["system_prompt"], event["total_tokens"]) == ("be kind", 27)
     assert len(event["raw_input"]["messages"]) == 2
 
 
-def test_parameters_may_be_called_input_and_output(loopback: Loopback) -> None:
+def test_parameters_may_be_called_input_and_output(logged: Logged) -> None:
     @phospho.wrap(session_id="s", input="ignored")
     def translate(input: str, output: str = "fr") -> str:
         return f"{input} in {output}"
 
     assert translate(input="hello") == "hello in fr"
-    event = logged(loopback)
+    [event] = logged.interactions
     assert (event["input"], event["output"], event["session_id"]) == ("hello", "hello in fr", "s")
 
 
@@ -99,21 +94,20 @@ class Bot:
     ("call", "output"),
     [(Bot().method, "method"), (Bot.of_class, "class"), (Bot.static, "static")],
 )
-def test_methods_are_logged_without_their_owner(call: Any, output: str, loopback: Loopback) -> None:
+def test_methods_are_logged_without_their_owner(call: Any, output: str, logged: Logged) -> None:
     assert call("hello") == output
-    event = logged(loopback)
+    [event] = logged.interactions
     assert (event["input"], event["output"], event["raw_input"]) == ("hello", output, None)
 
 
-def test_objects_and_partials_can_be_wrapped(loopback: Loopback) -> None:
+def test_objects_and_partials_can_be_wrapped(logged: Logged) -> None:
     assert asyncio.run(phospho.wrap(Bot())("hello")) == "object"
     assert phospho.wrap(functools.partial(pow, 2))(3) == 8
     assert phospho.wrap(dict.fromkeys)(["a"]) == {"a": None}
-    assert phospho.flush()
-    assert [event["output"] for event in loopback.events] == ["object", "8", '{"a": null}']
+    assert logged.outputs == ["object", "8", '{"a": null}']
 
 
-def test_an_exception_is_logged_and_raised_untouched(loopback: Loopback) -> None:
+def test_an_exception_is_logged_and_raised_untouched(logged: Logged) -> None:
     mistake = ValueError("no: seats")
 
     @phospho.wrap
@@ -123,12 +117,12 @@ def test_an_exception_is_logged_and_raised_untouched(loopback: Loopback) -> None
     with pytest.raises(ValueError, match="seats") as caught:
         book("Paris")
     assert caught.value is mistake
-    event = logged(loopback)
+    [event] = logged.interactions
     assert (event["input"], event["output"], event["status"]) == ("Paris", None, "error")
     assert event["error"] == {"type": "ValueError", "message": "no: seats"}
 
 
-def test_an_exception_without_words_is_logged_too(loopback: Loopback) -> None:
+def test_an_exception_without_words_is_logged_too(logged: Logged) -> None:
     class MuteError(Exception):
         def __str__(self) -> str:
             raise RuntimeError
@@ -139,10 +133,10 @@ def test_an_exception_without_words_is_logged_too(loopback: Loopback) -> None:
 
     with pytest.raises(MuteError):
         book("Paris")
-    assert logged(loopback)["error"] == {"type": "MuteError", "message": "no message"}
+    assert logged.interactions[0]["error"] == {"type": "MuteError", "message": "no message"}
 
 
-def test_fields_are_read_as_log_reads_them(loopback: Loopback) -> None:
+def test_fields_are_read_as_log_reads_them(logged: Logged) -> None:
     @phospho.wrap(
         input_to_str_function=lambda value: value["city"],
         output_to_str_function=lambda value: f"Seat {value['seat']}",
@@ -152,7 +146,7 @@ def test_fields_are_read_as_log_reads_them(loopback: Loopback) -> None:
         return {"seat": 7}
 
     book("Paris", "today")
-    event = logged(loopback)
+    [event] = logged.interactions
     assert (event["input"], event["output"]) == ("Paris", "Seat 7")
     assert event["metadata"]["metadata"] == "plain"
     assert "latency_ms" in event["metadata"]
@@ -161,7 +155,7 @@ def test_fields_are_read_as_log_reads_them(loopback: Loopback) -> None:
 
 
 def test_a_failed_call_has_no_output_to_read(
-    loopback: Loopback, caplog: pytest.LogCaptureFixture
+    logged: Logged, caplog: pytest.LogCaptureFixture
 ) -> None:
     @phospho.wrap(output_to_str_function=lambda value: str(value["seat"]))
     def book(city: str) -> dict[str, int]:
@@ -169,11 +163,11 @@ def test_a_failed_call_has_no_output_to_read(
 
     with pytest.raises(ValueError, match="full"):
         book("Paris")
-    assert logged(loopback)["output"] is None
+    assert logged.interactions[0]["output"] is None
     assert caplog.records == []
 
 
-def test_a_cancelled_call_is_not_a_failure(loopback: Loopback) -> None:
+def test_a_cancelled_call_is_not_a_failure(logged: Logged) -> None:
     @phospho.wrap
     async def answer(question: str) -> str:
         await asyncio.sleep(10)
@@ -184,20 +178,20 @@ def test_a_cancelled_call_is_not_a_failure(loopback: Loopback) -> None:
 
     with pytest.raises(asyncio.TimeoutError):
         asyncio.run(main())
-    assert logged(loopback)["status"] == "cancelled"
+    assert logged.interactions[0]["status"] == "cancelled"
 
 
-def test_a_wrong_call_raises_what_it_always_raised(loopback: Loopback) -> None:
+def test_a_wrong_call_raises_what_it_always_raised(logged: Logged) -> None:
     def answer(question: str) -> str:
         return question
 
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         phospho.wrap(answer)()  # type: ignore[call-arg]
-    assert logged(loopback)["status"] == "error"
+    assert logged.interactions[0]["status"] == "error"
 
 
 def test_streams_pass_through_and_are_reported_once(
-    loopback: Loopback, caplog: pytest.LogCaptureFixture
+    logged: Logged, caplog: pytest.LogCaptureFixture
 ) -> None:
     @phospho.wrap(stream=True)
     def tokens(question: str) -> Iterator[str]:
@@ -214,8 +208,7 @@ def test_streams_pass_through_and_are_reported_once(
     assert asyncio.run(collect()) == ["c"]
     assert [r.getMessage()[:40] for r in caplog.records if "streams" in r.getMessage()] != []
     assert len(caplog.records) == 2
-    assert phospho.flush()
-    assert loopback.events == []
+    assert len(logged) == 0
 
 
 def test_options_for_streams_are_not_silently_ignored(caplog: pytest.LogCaptureFixture) -> None:
