@@ -59,18 +59,18 @@ def init(
     """
     global _client
     refuse_what_is_not_there_yet(auto_log=auto_log)
-    client = _make_client(
-        api_key,
-        project_id,
-        base_url=base_url,
-        version_id=version_id,
-        tick=tick,
-        sample_rate=sample_rate,
-        spool_dir=spool_dir,
-        spool_fsync=spool_fsync,
-        plugins=plugins,
-    )
     with lifecycle.loading:
+        client = _make_client(
+            api_key,
+            project_id,
+            base_url=base_url,
+            version_id=version_id,
+            tick=tick,
+            sample_rate=sample_rate,
+            spool_dir=spool_dir,
+            spool_fsync=spool_fsync,
+            plugins=plugins,
+        )
         former, _client = _client, client
     if former is not None and not former.close() and former.stats().queued:
         guard.logger.warning(

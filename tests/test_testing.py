@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 import threading
+import time
 import unittest
 from collections.abc import Callable
 from pathlib import Path
@@ -233,6 +234,25 @@ class TestTheEndOfABlock:
         assert caught.value is mistake
         assert default._client is None
         assert guard._raise_under_test is False
+
+    def test_an_init_that_is_under_way_leaves_nothing_behind(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        is_made = threading.Event()
+        make = CaptureClient.__init__
+
+        def make_slowly(self: CaptureClient, *args: Any, **settings: Any) -> None:
+            make(self, *args, **settings)
+            is_made.set()
+            time.sleep(0.05)
+
+        with capture():
+            monkeypatch.setattr(CaptureClient, "__init__", make_slowly)
+            thread = threading.Thread(target=phospho.init)
+            thread.start()
+            assert is_made.wait(10)
+        thread.join()
+        assert default._client is None
 
     def test_a_plugin_that_kept_failing_in_it_works_elsewhere(self) -> None:
         failures = []
