@@ -126,13 +126,22 @@ def read_plain(text: str) -> Reading:
 
 
 def read_id(value: Any) -> str | None:
-    """Return an id as text; None for one that is not there or empty."""
+    """Return an id as text; None for one that is not there or empty.
+
+    The end of one that is too long is replaced by a digest of the whole.
+    """
     if value is None:
         return None
     if type(value) is str and value.isascii() and len(value) <= snapshot.MAX_ID_CHARS:
         return snapshot.clean_text(value) if "\0" in value else value or None
-    copied = snapshot.take(value, snapshot.MAX_ID_CHARS).value
-    return str(copied) or None
+    text = str(snapshot.take(value, snapshot.MAX_TEXT_CHARS).value)
+    if len(text) > snapshot.MAX_ID_CHARS:
+        import hashlib
+
+        # Two ids that begin alike stay two.
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        text = f"{text[: snapshot.MAX_ID_CHARS - len(digest) - 1]}-{digest}"
+    return text or None
 
 
 def as_mapping(metadata: Any) -> Mapping[str, Any]:

@@ -25,6 +25,10 @@ MAX_PAUSE_S = 30.0
 FIRST_REFUSED_PAUSE_S = 1.0
 MAX_REFUSED_PAUSE_S = 60.0
 
+# A server that refuses each interaction by itself is none of ours, or broken: what is logged is not
+# thrown at it at full speed.
+MAX_REJECTED_IN_A_ROW = 100
+
 # One line a minute tells of a full queue without filling the host's log.
 DROP_WARNING_INTERVAL_S = 60.0
 
@@ -72,6 +76,7 @@ class Worker:
         # The batch under way, in the pieces that rejections have cut it into.
         self._pieces: deque[list[Item]] = deque()
         self._failures = 0
+        self._rejected_in_a_row = 0
         self._next_drop_warning = 0.0
         self.sending_thread: int | None = None
 
@@ -223,13 +228,13 @@ class Worker:
 
         self._backlog.last_error = answer.reason or None
         if answer.verdict is Verdict.SENT:
-            self._failures = 0
+            self._failures = self._rejected_in_a_row = 0
             self._report_errors(answer.errors)
             self._settle(dict.fromkeys(answer.errors or (), "refused_by_server"))
             return 0.0, True
         if answer.verdict in {Verdict.REJECTED, Verdict.TOO_LARGE}:
             self._halve(batch, answer)
-            return 0.0, True
+            return self._pause_of_rejections(answer), True
         return self._keep(answer, is_refused=answer.verdict is Verdict.REFUSED)
 
     def _keep(self, answer: Answer, *, is_refused: bool) -> tuple[float, bool]:
@@ -256,7 +261,22 @@ class Worker:
         self._pieces[0] = batch[middle:]
         self._pieces.appendleft(batch[:middle])
 
+    def _pause_of_rejections(self, answer: Answer) -> float:
+        """Return how long to wait where it is not this or that interaction that is refused."""
+        beyond = self._rejected_in_a_row - MAX_REJECTED_IN_A_ROW
+        if beyond < 0:
+            return 0.0
+        guard.report_once(
+            f"rejects:{self.base_url}",
+            "%s answers %s to each interaction: what is logged is kept, and tried one by one. "
+            "Check PHOSPHO_BASE_URL, and that the server there is a phospho server.",
+            self.base_url,
+            answer.reason,
+        )
+        return min(FIRST_REFUSED_PAUSE_S * 2.0 ** min(beyond, 16), MAX_REFUSED_PAUSE_S)
+
     def _give_up(self, reason: str, answer: Answer) -> None:
+        self._rejected_in_a_row += 1
         item = self._pieces[0][0]
         about = (
             item.body.get("task_id") if item.task_id is None else f"the feedback on {item.task_id}"

@@ -324,6 +324,13 @@ def test_ids_of_other_types_become_text(client: Client) -> None:
     assert record["version_id"] is None
 
 
+def test_ids_that_are_too_long_stay_different(client: Client) -> None:
+    long = [client.log("i", session_id="x" * 5000 + end)["session_id"] for end in ("aé", "bé")]
+    assert {len(session_id) for session_id in long} == {512}
+    assert long[0] != long[1]
+    assert client.log("i", session_id="x" * 5000 + "aé")["session_id"] == long[0]
+
+
 def test_sampling_is_decided_by_session(make_client: ClientFactory, loopback: Loopback) -> None:
     clients = [make_client(sample_rate=0.3), make_client(sample_rate=0.3)]
     for client in clients:

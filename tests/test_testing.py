@@ -93,6 +93,14 @@ def test_nothing_leaves_and_no_thread_starts(loopback: Loopback) -> None:
     assert logged.inputs == ["i", "after the shutdown"]
 
 
+def test_nothing_is_written_to_a_spool(tmp_path: Path) -> None:
+    with capture() as logged:
+        phospho.init(spool_dir=tmp_path / "spool")
+        phospho.log("i")
+    assert logged.inputs == ["i"]
+    assert not (tmp_path / "spool").exists()
+
+
 @pytest.mark.parametrize("environ", [{}, {"PHOSPHO_DISABLED": "1"}, {"PHOSPHO_API_KEY": " "}])
 @pytest.mark.parametrize("calls_init", [True, False])
 def test_no_settings_are_needed(

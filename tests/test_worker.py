@@ -110,6 +110,26 @@ def test_only_the_poison_interaction_is_lost(
     assert poison in caplog.text
 
 
+@pytest.mark.parametrize("status", [422, 413])
+def test_a_server_that_rejects_everything_does_not_get_everything_thrown_away(
+    status: int,
+    client: Client,
+    loopback: Loopback,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "MAX_REJECTED_IN_A_ROW", 5)
+    loopback.decide = lambda request: Reply(status)
+    log_many(client, 50)
+    assert client.flush(0.5) is False
+    assert client.stats().queued >= 40
+    assert "to each interaction" in caplog.text
+    loopback.decide = lambda request: None
+    assert client.flush(5) is True
+    assert client.stats().sent >= 40
+    assert client._worker._rejected_in_a_row == 0
+
+
 def test_a_batch_too_large_for_the_server_is_halved(client: Client, loopback: Loopback) -> None:
     loopback.decide = lambda request: Reply(413) if request.size > 65_536 else None
     task_ids = [client.log("x" * 5000)["task_id"] for _ in range(60)]
