@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# The phospho that was published before has the same import name, so it lives apart.
+OLD    := .venv-old-phospho
 PORT   ?= 8000
 # Half of a test run waits for processes and sockets, so more workers than cores pay off a little.
 WORKERS ?= auto
@@ -22,14 +24,14 @@ lint: $(VENV)/.dev
 
 setup: $(VENV)/.dev
 
-bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/client.py
+bench: $(VENV)/.bench $(OLD)/.bench
+	$(BIN)/python benchmarks/client.py --old-phospho $(OLD)/bin/python $(ARGS)
 
 serve: $(VENV)/.demo
 	$(BIN)/phospho serve --port $(PORT)
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(OLD)
 
 $(VENV)/bin/python:
 	@PYTHON="$(PYTHON)" sh .ci/make-venv $(VENV)
@@ -44,3 +46,14 @@ $(VENV)/.dev: pyproject.toml $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' --group dev
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.dev
+	@echo "Installing the libraries phospho is measured beside into $(VENV)."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@touch $@
+
+$(OLD)/.bench:
+	@echo "Installing phospho 0.3.45 into $(OLD)."
+	@PYTHON="$(PYTHON)" sh .ci/make-venv $(OLD)
+	@$(OLD)/bin/python -m pip install --quiet --disable-pip-version-check phospho==0.3.45
+	@touch $@
