@@ -27,6 +27,7 @@ setup: $(VENV)/.dev
 bench: $(VENV)/.bench $(OLD)/.bench
 	$(BIN)/python benchmarks/client.py --old-phospho $(OLD)/bin/python $(ARGS)
 	$(BIN)/python benchmarks/event_loop.py
+	$(BIN)/python benchmarks/outage.py
 
 serve: $(VENV)/.demo
 	$(BIN)/phospho serve --port $(PORT)
