@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from phospho.record import KEYS
+from phospho.record import unpack
 
 if TYPE_CHECKING:
     from phospho.spool import Spool
@@ -36,8 +36,7 @@ class Item(NamedTuple):
 
     Args:
         size: About how many bytes it takes.
-        held: What is sent, which nobody else holds; of a record with the usual keys only their
-            values, which take a third of the memory.
+        held: What is sent, which nobody else holds; of a plain record what `pack` made of it.
         task_id: The interaction a feedback is about; None for an interaction itself.
     """
 
@@ -48,9 +47,11 @@ class Item(NamedTuple):
     @property
     def body(self) -> dict[str, Any]:
         """What is sent: an interaction's record, or the body of a feedback."""
-        return (
-            dict(zip(KEYS, self.held, strict=True)) if isinstance(self.held, tuple) else self.held
-        )
+        return unpack(self.held) if isinstance(self.held, tuple) else self.held
+
+
+# An item as it waits. A plain tuple is one that the garbage collector may leave alone.
+Waiting = tuple[int, dict[str, Any] | tuple[Any, ...], str | None]
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Backlog:
         self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)
         self._progress = threading.Condition(self._lock)
-        self._waiting: deque[Item] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._taken: deque[Item] = deque()
         self._bytes = 0
         self._put = 0
@@ -133,20 +134,20 @@ class Backlog:
         self._dropped: dict[str, int] = {}
         self.last_error: str | None = None
 
-    def put(self, item: Item) -> int:
+    def put(self, item: Waiting) -> int:
         """Append an item; return how many old ones had to give way."""
         waiting = self._waiting
         with self._lock:
-            if self._spool is not None and self._spool.append(item):
-                self._logged += item.task_id is None
+            if self._spool is not None and self._spool.append(Item(*item)):
+                self._logged += item[2] is None
                 if self._spool.unread in _WAKING_LENGTHS:
                     self._work.notify()
                 return 0
             waiting.append(item)
             self._put += 1
             before = self._bytes
-            self._bytes = size = before + item.size
-            if item.task_id is None:
+            self._bytes = size = before + item[0]
+            if item[2] is None:
                 self._logged += 1
             else:
                 self._feedback += 1
@@ -163,7 +164,7 @@ class Backlog:
         while self._waiting and (
             len(self._waiting) + len(self._taken) > self._max_items or self._bytes > self._max_bytes
         ):
-            item = self._waiting.popleft()
+            item = Item(*self._waiting.popleft())
             self._lose(item, "queue_full", number=self._put - len(self._waiting))
             count += 1
         return count
@@ -237,15 +238,15 @@ class Backlog:
         with self._lock:
             self._is_from_spool = False
             size = count = 0
-            for item in islice(self._waiting, MAX_BATCH_ITEMS):
-                size += item.size
-                if count and (size > MAX_BATCH_BYTES or item.task_id is not None):
+            for item_size, _, task_id in islice(self._waiting, MAX_BATCH_ITEMS):
+                size += item_size
+                if count and (size > MAX_BATCH_BYTES or task_id is not None):
                     break
                 count += 1
-                if item.task_id is not None:
+                if task_id is not None:
                     break
             self._first_taken = self._put - len(self._waiting) + 1
-            batch = [self._waiting.popleft() for _ in range(count)]
+            batch = [Item(*self._waiting.popleft()) for _ in range(count)]
             self._taken.extend(batch)
             return batch
 

@@ -14,12 +14,11 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from phospho import guard, lifecycle, snapshot
-from phospho.backlog import Item, Stats
 from phospho.config import Settings, read_settings
 from phospho.feedback import read_flag
 from phospho.ids import new_id
 from phospho.reading import NO_ANSWER, Reading, read
-from phospho.record import RECORD_BYTES, build, read_id, read_plain
+from phospho.record import RECORD_BYTES, build, pack, read_id, read_plain
 from phospho.worker import Worker
 
 if TYPE_CHECKING:
@@ -27,13 +26,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from phospho.backlog import Stats
     from phospho.models import Side
     from phospho.plugins import Plugins
 
 _get_ident = threading.get_ident
-
-# Twice as fast as calling a NamedTuple.
-_tuple_of = tuple.__new__
 
 # What plugins return is bounded as a whole; a record within the limits of its parts fits.
 _MAX_RECORD_CHARS = 5_000_000
@@ -217,7 +214,7 @@ class Client:
             )
         )
 
-    def _hand_over(self, record: dict[str, Any], size: int, is_flat: bool) -> dict[str, Any]:
+    def _hand_over(self, record: dict[str, Any], size: int, is_plain: bool) -> dict[str, Any]:
         """Queue the record unless something forbids it; return the caller's own copy."""
         worker = self._worker
         if self._unsent_reason:
@@ -237,14 +234,11 @@ class Client:
                     return record
                 copied = snapshot.take(sent, _MAX_RECORD_CHARS)
                 record, size = copied.value, copied.size + RECORD_BYTES
-                is_flat = False
-            held: Any = record
-            if is_flat:
-                held = tuple(record.values())
-                record["metadata"] = record["metadata"].copy()
-            else:
+                is_plain = False
+            held: Any = pack(record) if is_plain else record
+            if not is_plain:
                 record = snapshot.copy_again(record)
-            worker.put(_tuple_of(Item, (size, held, None)))
+            worker.put((size, held, None))
         return record
 
     def _log_what_is_left(self, input: Any, output: Any, ids: dict[str, Any]) -> dict[str, Any]:
@@ -282,7 +276,7 @@ class Client:
                 "source": read_id(source) or "user",
                 "notes": None if notes is None else snapshot.clean_text(str(notes)),
             }
-            self._worker.put(Item(RECORD_BYTES + len(body["notes"] or ""), body, about))
+            self._worker.put((RECORD_BYTES + len(body["notes"] or ""), body, about))
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Deliver what was logged before; True when the server has acknowledged all of it."""

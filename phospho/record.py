@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # Twice as fast as calling a NamedTuple.
 _tuple_of = tuple.__new__
 
-# What every record has, in this order.
-KEYS = (
+# What every record has beside its metadata, in this order.
+_KEYS = (
     "client_created_at",
     "client_created_at_ms",
     "project_id",
@@ -36,7 +36,6 @@ KEYS = (
     "raw_output_type_name",
     "version_id",
     "user_id",
-    "metadata",
     "flag",
 )
 
@@ -66,9 +65,9 @@ def build(
     created_at: Any,
     anything: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], int, bool]:
-    """Return a record, about how many bytes it takes, and whether it has `KEYS` and no containers.
+    """Return a record, about how many bytes it takes, and whether it is a plain one.
 
-    `metadata` is not counted as one.
+    A plain record has the usual keys, with no containers in them or in its metadata.
 
     The arguments are those of `Client.log_readings`; what a call leaves open comes from the
     enclosing `phospho.session`, then from the settings.
@@ -98,8 +97,8 @@ def build(
         "raw_output_type_name": said.type_name,
         "version_id": read_id(version_id) or settings.version_id,
         "user_id": read_id(user_id),
-        "metadata": own,
         "flag": None,
+        "metadata": own,
     }
     is_plain = heard.facts is said.facts is heard.raw is said.raw is None
     if not is_plain:
@@ -113,7 +112,29 @@ def build(
         _add_time(record, created_at)
     if is_cut or heard.cut or said.cut:
         _add_cuts(record, heard, said, is_metadata_cut=is_cut)
-    return record, size, is_plain and not is_deep and len(record) == len(KEYS) and not anything
+    is_plain = is_plain and not is_deep and not anything and len(record) == len(_KEYS) + 1
+    return record, size, is_plain
+
+
+def pack(record: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a plain record says, for waiting in a queue.
+
+    It takes a third of the memory, and the garbage collector does not go through it each time: it
+    leaves alone a tuple that holds no containers.
+    """
+    metadata = record.pop("metadata")
+    packed = (*record.values(), *metadata, *metadata.values())
+    record["metadata"] = metadata
+    return packed
+
+
+def unpack(packed: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the record that was packed."""
+    count = len(_KEYS)
+    names_end = count + (len(packed) - count) // 2
+    record = dict(zip(_KEYS, packed[:count], strict=True))
+    record["metadata"] = dict(zip(packed[count:names_end], packed[names_end:], strict=True))
+    return record
 
 
 def read_plain(text: str) -> Reading:

@@ -22,12 +22,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from phospho import default, guard, lifecycle
-from phospho.backlog import Stats
+from phospho.backlog import Item, Stats
 from phospho.client import Client
 from phospho.encoding import NOT_JSON, encode
 
 if TYPE_CHECKING:
-    from phospho.backlog import Item
+    from phospho.backlog import Waiting
     from phospho.config import Settings
     from phospho.plugins import Plugins
     from phospho.worker import Worker
@@ -188,8 +188,9 @@ class _Recorder:
         self._fates: list[str] = []
         self._lost_before = 0
 
-    def put(self, item: Item) -> None:
+    def put(self, waiting: Waiting) -> None:
         """Keep an item as a server would read it."""
+        item = Item(*waiting)
         is_feedback = item.task_id is not None
         try:
             body = json.loads(encode(item.body))

@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from phospho import guard, lifecycle
-from phospho.backlog import Backlog, Flush, Item, Stats
+from phospho.backlog import Backlog, Flush, Item, Stats, Waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,9 @@ MAX_REJECTED_IN_A_ROW = 100
 
 # One line a minute tells of a full queue without filling the host's log.
 DROP_WARNING_INTERVAL_S = 60.0
+
+# What a thread that is told to return takes, unless it is in a request.
+LAST_WORDS_S = 0.05
 
 # What a lock's `acquire` takes for: as long as it needs.
 _NO_LIMIT = -1.0
@@ -90,7 +93,7 @@ class Worker:
         """Where it keeps what it has not sent, if not in memory."""
         return self._settings.spool_dir
 
-    def put(self, item: Item) -> None:
+    def put(self, item: Waiting) -> None:
         """Hand over an item; returns at once."""
         dropped = self._backlog.put(item)
         if self._thread is None or lifecycle.exit_deadline is not None:
@@ -131,7 +134,7 @@ class Worker:
             self._close_transport(max(0.0, deadline - time.monotonic()))
         elif thread is not threading.current_thread():
             # A request under way ends within its own limit; nobody has to wait for that.
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(LAST_WORDS_S, deadline - time.monotonic()))
         return is_all_sent
 
     def start_afresh(self) -> None:
