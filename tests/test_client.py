@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import decimal
 import json
 import threading
 import time
@@ -18,63 +17,9 @@ import phospho
 from phospho import Client, default, snapshot
 from phospho.context import find_context
 from tests.conftest import ClientFactory
+from tests.hostile import HOSTILE, NoTruth
 from tests.loopback import Loopback, serve_openai
-from tests.test_snapshot import Bad, Colour, Loud, Nothing, anything
-
-
-def make_cycle() -> dict[str, Any]:
-    cycle: dict[str, Any] = {}
-    cycle["self"] = cycle
-    return cycle
-
-
-def make_depth(levels: int = 2000) -> Any:
-    deep: Any = 1
-    for _ in range(levels):
-        deep = [deep]
-    return deep
-
-
-class RaisingMapping(dict[str, Any]):
-    def items(self) -> Any:
-        raise RuntimeError("items")
-
-    def copy(self) -> Any:
-        raise RuntimeError("copy")
-
-
-class NoTruth:
-    def __bool__(self) -> bool:
-        raise RuntimeError("neither true nor false")
-
-
-HOSTILE: dict[str, Callable[[], Any]] = {
-    "nan": lambda: float("nan"),
-    "infinity": lambda: float("inf"),
-    "lone-surrogate": lambda: "a\ud800b",
-    "nul": lambda: "a\0b",
-    "cycle": make_cycle,
-    "2000-levels": make_depth,
-    "bytes": lambda: b"\xff\x00",
-    "set": lambda: {1, "a"},
-    "datetime": lambda: dt.datetime.now(dt.timezone.utc),
-    "uuid": uuid.uuid4,
-    "enum": lambda: Colour.RED,
-    "decimal": lambda: decimal.Decimal("NaN"),
-    "raising-object": Loud,
-    "raising-mapping": lambda: RaisingMapping(a=1),
-    "no-truth": NoTruth,
-    "generator": lambda: (i for i in range(3)),
-    "huge-text": lambda: "x" * 100_000_000,
-    "huge-int": lambda: 10**6000,
-    "keys": lambda: {(1, 2): 3, None: 4, Nothing(): 5},
-    "str-subclass": lambda: Bad("text"),
-    "function": lambda: print,
-    "type": lambda: int,
-    "exception": lambda: ValueError("bad"),
-    "module": lambda: asyncio,
-    "plain-object": object,
-}
+from tests.test_snapshot import anything
 
 
 @pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in HOSTILE.items()])

@@ -18,10 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from phospho import snapshot
-
-
-class Colour(enum.Enum):
-    RED = "red"
+from tests.hostile import Bad, Colour, Loud, Nothing
 
 
 class Several(enum.Enum):
@@ -47,33 +44,11 @@ class Model(BaseModel):
     text: str
 
 
-class Loud:
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(name)
-
-    def __str__(self) -> str:
-        raise RuntimeError("no text")
-
-    def model_dump(self) -> dict[str, Any]:
-        raise RuntimeError("no dump")
-
-
 class Machine:
     def __init__(self) -> None:
         self.name = "m"
         self.part = Nothing()
         self.settings = Point(1)
-
-
-class Nothing:
-    pass
-
-
-class Bad(str):
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        raise RuntimeError("no")
 
 
 class Pair(NamedTuple):
