@@ -23,7 +23,9 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"{}"
-    misbehaviour: str = ""  # "hang", "trickle_body", "trickle_headers", "reset", "truncate"
+    # "hang", "trickle_body", "trickle_headers", "reset", "reset_request", "reset_body",
+    # "truncate" or "garbage"
+    misbehaviour: str = ""
     is_stored: bool | None = None  # by default what is answered with 2xx
 
 
@@ -33,6 +35,7 @@ class Request:
     headers: dict[str, str]
     body: dict[str, Any]
     size: int
+    at_s: float = field(default_factory=time.monotonic)
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -47,6 +50,7 @@ class Loopback:
         self.requests: list[Request] = []
         self.stored: list[Request] = []
         self.replies: deque[Reply] = deque()
+        self.given: list[Reply] = []
         self.decide: Callable[[Request], Reply | None] = lambda request: None
         self.connections = 0
         self.released = threading.Event()
@@ -62,12 +66,26 @@ class Loopback:
     def feedback(self) -> list[Request]:
         return [request for request in list(self.stored) if "human-eval" in request.path]
 
+    @property
+    def faults(self) -> list[Reply]:
+        """What was answered instead of an acknowledgement: proof that the client met it."""
+        return [reply for reply in list(self.given) if reply != Reply()]
+
+    def resets_request(self) -> bool:
+        """Tell whether the next request is broken off before it has arrived."""
+        with self.lock:
+            if not self.replies or self.replies[0].misbehaviour != "reset_request":
+                return False
+            self.given.append(self.replies.popleft())
+            return True
+
     def answer(self, request: Request) -> Reply:
         with self.lock:
             self.requests.append(request)
             reply = self.decide(request)
             if reply is None:
                 reply = self.replies.popleft() if self.replies else Reply()
+            self.given.append(reply)
             is_stored = 200 <= reply.status < 300 and not reply.misbehaviour
             if is_stored if reply.is_stored is None else reply.is_stored:
                 self.stored.append(request)
@@ -98,6 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.loopback.connections += 1
 
     def do_POST(self) -> None:
+        if self.loopback.resets_request():
+            self._break_off(after_s=0)
+            return
         raw = self.rfile.read(int(self.headers["Content-Length"]))
         request = Request(self.path, dict(self.headers), json.loads(raw), len(raw))
         reply = self.loopback.answer(request)
@@ -105,6 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._break_off(after_s=20 if reply.misbehaviour == "hang" else 0)
         elif reply.misbehaviour == "trickle_headers":
             self._trickle(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1000)
+        elif reply.misbehaviour == "garbage":
+            self.wfile.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
+            self.close_connection = True
         else:
             self._send(reply)
 
@@ -113,18 +137,23 @@ class _Handler(BaseHTTPRequestHandler):
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.close_connection = True
+        # Closed here, as the server would say a polite goodbye before the reset.
+        self.rfile.close()
+        self.connection.close()
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        missing = 100 if reply.misbehaviour else 0
+        missing = 1000 if reply.misbehaviour else 0
         self.send_header("Content-Length", str(len(reply.body) + missing))
         self.end_headers()
         if reply.misbehaviour == "trickle_body":
-            self._trickle(b" " * 100)
+            self._trickle(b" " * missing)
             return
         self.wfile.write(reply.body)
+        if reply.misbehaviour == "reset_body":
+            self._break_off(after_s=0)
         self.close_connection = self.close_connection or reply.misbehaviour == "truncate"
 
     def _trickle(self, content: bytes) -> None:
