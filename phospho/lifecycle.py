@@ -39,18 +39,35 @@ def watch(worker: Worker) -> None:
 
 
 def watch_child() -> None:
-    """Drain at the end of a multiprocessing child, which runs no `atexit` functions.
+    """Drain at the end of a child that runs no `atexit` functions: multiprocessing's, Celery's.
 
     Called when a sender starts: in the parent this does nothing.
     """
     global _watched_child  # noqa: PLW0603 - one exit for the process
-    process = sys.modules.get("multiprocessing.process")
-    util = sys.modules.get("multiprocessing.util")
-    if process is None or util is None or process.parent_process() is None:
+    if _watched_child == os.getpid():
         return
-    if _watched_child != os.getpid():
-        _watched_child = os.getpid()
-        util.Finalize(None, _drain, exitpriority=0)
+    _watched_child = os.getpid()
+    with guard.guarded("prepare for the end of this process"):
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None and _is_multiprocessing_child():
+            util.Finalize(None, _drain, exitpriority=0)
+        # Children of Celery's pool run no finalizers either; only they are sent this signal.
+        signals = sys.modules.get("celery.signals")
+        if signals is not None:
+            signals.worker_process_shutdown.connect(_drain_celery_child, weak=False)
+
+
+def _is_multiprocessing_child() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        return True
+    # Celery's fork of multiprocessing, which shares its finalizers.
+    billiard = sys.modules.get("billiard.process")
+    return billiard is not None and billiard.current_process().name != "MainProcess"
+
+
+def _drain_celery_child(**_: object) -> None:
+    _drain()
 
 
 def seconds_left_of_exit() -> float | None:

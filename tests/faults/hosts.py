@@ -199,7 +199,8 @@ def check_stored(
     """Check that what is stored is what was logged, and nothing under a second identity."""
     stored = Counter(event["task_id"] for event in loopback.events)
     assert set(stored) <= set(logged), "stored under an identity that nobody was given"
-    assert len(set(logged) - set(stored)) == lost
+    missing = [task_id for task_id in logged if task_id not in stored]
+    assert len(missing) == lost, missing
     if not repeats:
         assert max(stored.values(), default=1) == 1, "sent twice although it was acknowledged"
 
