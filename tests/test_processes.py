@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
+import sys
 import threading
 import time
+import types
 import weakref
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -18,130 +18,6 @@ from tests.processes import run_script
 
 def inputs(loopback: Loopback) -> list[str]:
     return sorted(event["input"] for event in loopback.events)
-
-
-ENDINGS = {
-    "falls-off-the-end": "",
-    "sys-exit": "import sys; sys.exit(0)",
-    "exception": "raise RuntimeError('unhandled')",
-    "atexit-after": "import atexit; atexit.register(phospho.log, 'late')",
-    "daemon-thread": """
-        import threading, time
-        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-        """,
-}
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_normal_exit_sends_everything(ending: str, loopback: Loopback) -> None:
-    done = run_script(
-        "import phospho\nfor n in range(200): phospho.log(f'i{n:03}')\n"
-        + textwrap.dedent(ENDINGS[ending]),
-        loopback.url,
-    )
-    assert [text for text in inputs(loopback) if text != "late"] == [f"i{n:03}" for n in range(200)]
-    assert ("late" in inputs(loopback)) is (ending == "atexit-after")
-    assert "phospho" not in done.stderr.replace("RuntimeError: unhandled", "")
-
-
-def test_a_log_in_the_very_last_atexit_function_is_sent(loopback: Loopback) -> None:
-    done = run_script(
-        """
-        import atexit
-        def last():
-            phospho.log("last")
-            phospho.log("really last")
-        atexit.register(last)
-        import phospho
-        phospho.init()
-        """,
-        loopback.url,
-    )
-    assert inputs(loopback) == ["last", "really last"]
-    assert done.stderr == ""
-
-
-def test_an_asyncio_app_ends_well(loopback: Loopback) -> None:
-    run_script(
-        """
-        import asyncio, phospho
-        async def answer(n):
-            with phospho.session(f"s{n}"):
-                await asyncio.sleep(0)
-                phospho.log(f"i{n}")
-        async def main():
-            await asyncio.gather(*map(answer, range(50)))
-        asyncio.run(main())
-        """,
-        loopback.url,
-    )
-    assert sorted((e["session_id"], e["input"]) for e in loopback.events) == sorted(
-        (f"s{n}", f"i{n}") for n in range(50)
-    )
-
-
-@pytest.mark.parametrize("fault", ["down", "hang", "trickle_headers", "500"])
-def test_exit_takes_two_seconds_at_most_and_says_what_was_not_sent(
-    fault: str, loopback: Loopback
-) -> None:
-    loopback.decide = lambda request: (
-        Reply(500) if fault == "500" else Reply(misbehaviour=fault, is_stored=False)
-    )
-    url = f"http://127.0.0.1:{free_port()}" if fault == "down" else loopback.url
-    done = run_script(
-        """
-        import phospho, time, atexit, sys
-        def tell(): print(time.monotonic() - ended)
-        atexit.register(tell)
-        import phospho
-        phospho.init()
-        for n in range(7): phospho.log("i")
-        ended = time.monotonic()
-        """.replace("import phospho, time", "import time"),
-        url,
-    )
-    assert float(done.stdout) < 2.5
-    assert re.search(r"7 interactions were not sent before exit", done.stderr)
-    assert len(done.stderr.splitlines()) <= 2
-    assert "key-of-the-host" not in done.stderr
-
-
-def test_a_healthy_exit_is_quick(loopback: Loopback) -> None:
-    done = run_script(
-        """
-        import time, atexit
-        atexit.register(lambda: print(time.monotonic() - ended))
-        import phospho
-        phospho.init()
-        phospho.log("warm"); phospho.flush()
-        phospho.log("i")
-        ended = time.monotonic()
-        """,
-        loopback.url,
-    )
-    assert float(done.stdout) < 0.5
-    assert inputs(loopback) == ["i", "warm"]
-
-
-def test_a_forked_child_sends_its_own_and_never_its_parents(loopback: Loopback) -> None:
-    done = run_script(
-        """
-        import os, sys, phospho
-        phospho.init(tick=30)
-        first = phospho.log("parent before")
-        pid = os.fork()
-        if pid == 0:
-            assert phospho.stats().logged == 0
-            record = phospho.log("child")
-            assert record["task_id"][-10:] != first["task_id"][-10:]
-            sys.exit(0 if phospho.flush() else 1)
-        assert os.waitpid(pid, 0)[1] == 0
-        phospho.log("parent after")
-        """,
-        loopback.url,
-    )
-    assert done.returncode == 0, done.stderr
-    assert inputs(loopback) == ["child", "parent after", "parent before"]
 
 
 def test_a_fork_while_threads_log_does_not_block_the_child(loopback: Loopback) -> None:
@@ -208,46 +84,6 @@ def test_a_fork_while_another_thread_finds_the_client_does_not_block_the_child(
     )
     assert done.returncode == 0, done.stderr
     assert inputs(loopback) == ["child", "parent"]
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_multiprocessing_children_send_their_own(
-    method: str, loopback: Loopback, tmp_path: Path
-) -> None:
-    script = tmp_path / "main.py"
-    script.write_text(
-        "import multiprocessing, phospho\n"
-        "def work(n):\n"
-        "    for i in range(20): phospho.log(f'child {n}')\n"
-        "if __name__ == '__main__':\n"
-        "    phospho.log('parent')\n"
-        f"    context = multiprocessing.get_context({method!r})\n"
-        "    children = [context.Process(target=work, args=(n,)) for n in range(2)]\n"
-        "    for child in children: child.start()\n"
-        "    for child in children: child.join()\n"
-    )
-    done = run_script(
-        f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, {str(script)!r}]))",
-        loopback.url,
-    )
-    assert done.returncode == 0, done.stderr
-    assert inputs(loopback) == sorted(["child 0"] * 20 + ["child 1"] * 20 + ["parent"])
-
-
-def test_a_terminated_program_that_exits_in_its_handler_sends_everything(
-    loopback: Loopback,
-) -> None:
-    run_script(
-        """
-        import os, signal, sys, phospho
-        signal.signal(signal.SIGTERM, lambda *args: sys.exit(0))
-        for n in range(100): phospho.log("i")
-        os.kill(os.getpid(), signal.SIGTERM)
-        import time; time.sleep(5)
-        """,
-        loopback.url,
-    )
-    assert inputs(loopback) == ["i"] * 100
 
 
 def test_a_signal_handler_may_log_and_flush(loopback: Loopback) -> None:
@@ -367,3 +203,20 @@ def test_a_multiprocessing_child_is_watched_once(monkeypatch: pytest.MonkeyPatch
     lifecycle.watch_child()
     lifecycle.watch_child()
     assert finalizers == [lifecycle._drain]
+
+
+def test_a_child_of_celery_drains_when_celery_says_that_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receivers: list[Callable[..., None]] = []
+    signal = types.SimpleNamespace(connect=lambda receiver, weak: receivers.append(receiver))
+    signals = types.SimpleNamespace(worker_process_shutdown=signal)
+    drained: list[bool] = []
+    monkeypatch.setitem(sys.modules, "celery.signals", signals)  # type: ignore[arg-type]
+    monkeypatch.setattr(lifecycle, "_watched_child", None)
+    monkeypatch.setattr(lifecycle, "_drain", lambda: drained.append(True))
+    lifecycle.watch_child()
+    lifecycle.watch_child()
+    [receiver] = receivers
+    receiver(sender=None, pid=1, exitcode=0)
+    assert drained == [True]
