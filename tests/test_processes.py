@@ -212,7 +212,7 @@ def test_a_child_of_celery_drains_when_celery_says_that_it_ends(
     signal = types.SimpleNamespace(connect=lambda receiver, weak: receivers.append(receiver))
     signals = types.SimpleNamespace(worker_process_shutdown=signal)
     drained: list[bool] = []
-    monkeypatch.setitem(sys.modules, "celery.signals", signals)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "celery.signals", signals)
     monkeypatch.setattr(lifecycle, "_watched_child", None)
     monkeypatch.setattr(lifecycle, "_drain", lambda: drained.append(True))
     lifecycle.watch_child()
