@@ -56,7 +56,9 @@ def live_until_sent(timeout_s: float = 60) -> None:
     import phospho
 
     deadline = time.monotonic() + timeout_s
-    while phospho.stats().queued + phospho.stats().spooled and time.monotonic() < deadline:
+    while phospho.stats().queued + phospho.stats().spooled:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not sent in {timeout_s} s: {phospho.stats()}")
         time.sleep(0.01)
     tell("dropped", phospho.stats().dropped)
 
