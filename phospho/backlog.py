@@ -6,13 +6,15 @@ settled in the order in which it was put, so one number says how far its deliver
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from phospho.encoding import encode
 from phospho.record import unpack
 
 if TYPE_CHECKING:
@@ -36,22 +38,33 @@ class Item(NamedTuple):
 
     Args:
         size: About how many bytes it takes.
-        held: What is sent, which nobody else holds; of a plain record what `pack` made of it.
+        held: What is sent, which nobody else holds; of a plain record what `pack` made of it; of
+            one that was on disk its JSON.
         task_id: The interaction a feedback is about; None for an interaction itself.
     """
 
     size: int
-    held: dict[str, Any] | tuple[Any, ...]
+    held: dict[str, Any] | tuple[Any, ...] | str
     task_id: str | None = None
 
     @property
     def body(self) -> dict[str, Any]:
         """What is sent: an interaction's record, or the body of a feedback."""
-        return unpack(self.held) if isinstance(self.held, tuple) else self.held
+        match self.held:
+            case str():
+                return cast("dict[str, Any]", json.loads(self.held))
+            case tuple():
+                return unpack(self.held)
+        return self.held
+
+    @property
+    def text(self) -> str:
+        """The same as JSON; raises one of `NOT_JSON` where that cannot be encoded."""
+        return self.held if isinstance(self.held, str) else encode(self.body)
 
 
 # An item as it waits. A plain tuple is one that the garbage collector may leave alone.
-Waiting = tuple[int, dict[str, Any] | tuple[Any, ...], str | None]
+Waiting = tuple[int, dict[str, Any] | tuple[Any, ...] | str, str | None]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from phospho.backlog import Item
+from phospho.encoding import encode
 
 _MAGIC = b"phospho spool 1 "
 _FIRST_LINE = _MAGIC + b"%020d\n"
@@ -222,26 +223,25 @@ class Segment:
         self.close()
 
 
-def write_line(payload: str) -> bytes:
+def write_line(payload: str, about: str | None) -> bytes:
     """Return a record as it stands in the file."""
+    if about is not None:
+        payload = f"[{encode(about)},{payload}]"
     data = payload.encode("ascii")
     return b"%08x %b\n" % (zlib.crc32(data), data)
 
 
 def read_line(line: bytes) -> Item | None:
-    """Return what a line holds; None for one that is torn or damaged.
-
-    What has its checksum is what was written, so it is JSON.
-    """
+    """Return what a line holds; None for one that is torn or damaged."""
     data = line[_CRC_CHARS:].rstrip(b"\n")
     if line[:_CRC_CHARS] != b"%08x " % zlib.crc32(data):
         return None
-    match json.loads(data):
-        case dict() as record:
-            return Item(len(data), record)
-        case [str() as about, dict() as body]:
-            return Item(len(data), body, about)
-    return None
+    # What has its checksum is what was written.
+    text = data.decode("ascii")
+    if not _is_feedback(line):
+        return Item(len(data), text)
+    about, body = json.loads(text)
+    return Item(len(data), encode(body), about)
 
 
 def _is_feedback(line: bytes) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from phospho import guard
-from phospho.encoding import NOT_JSON, encode
+from phospho.encoding import NOT_JSON
 from phospho.segment import FIRST_RECORD, Entry, NotASegmentError, Segment, write_line
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Spool:
             return False
         is_feedback = item.task_id is not None
         try:
-            line = write_line(encode([item.task_id, item.body] if is_feedback else item.body))
+            line = write_line(item.text, item.task_id)
         except NOT_JSON:
             return False
         if self._others_bytes + self._bytes + len(line) > MAX_SPOOL_BYTES:

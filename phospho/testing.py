@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from phospho import default, guard, lifecycle
 from phospho.backlog import Item, Stats
 from phospho.client import Client
-from phospho.encoding import NOT_JSON, encode
+from phospho.encoding import NOT_JSON
 
 if TYPE_CHECKING:
     from phospho.backlog import Waiting
@@ -193,7 +193,7 @@ class _Recorder:
         item = Item(*waiting)
         is_feedback = item.task_id is not None
         try:
-            body = json.loads(encode(item.body))
+            body = json.loads(item.text)
         except NOT_JSON as exc:
             self.count_unsent(_FEEDBACK_REJECTED if is_feedback else _REJECTED)
             guard.report_failure("encode what was logged", exc)

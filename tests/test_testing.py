@@ -24,9 +24,9 @@ from phospho.backlog import Item, Stats
 from phospho.errors import ConfigurationError, PluginError
 from phospho.testing import CaptureClient, Logged, capture
 from tests.conftest import ClientFactory
+from tests.hostile import HOSTILE
 from tests.loopback import Loopback
 from tests.processes import run_script
-from tests.test_client import HOSTILE
 from tests.test_plugins import plugin
 from tests.test_snapshot import anything
 
