@@ -137,6 +137,16 @@ def test_the_page_of_the_sdk_names_every_setting_and_function_and_its_code_runs(
     assert {name for name in functions - {"init"} if f"`{name}(" not in text} == set()
 
 
+def test_the_page_of_faults_names_tests_that_are_there() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+)(?:\[([\w-]+)\])?`", text)
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(named) > 40
+    for name, row in named:
+        (source,) = [source for source in sources if f"def {name}(" in source]
+        assert not row or f'"{row}"' in source, row
+
+
 @pytest.mark.parametrize("is_disabled", ["0", "1"])
 def test_the_tests_of_the_testing_page_pass(tmp_path: Path, is_disabled: str) -> None:
     files = [
