@@ -9,6 +9,7 @@ import email.utils
 import time
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -17,6 +18,7 @@ from tests.faults.hosts import (
     Host,
     check,
     check_complaint,
+    check_quiet,
     deaf,
     refused_port,
     run_host,
@@ -155,6 +157,43 @@ def test_a_server_that_is_down_gets_everything_once_it_is_up(count: int, every_s
             time.sleep(2)
             with serve_phospho(port) as loopback:
                 check(host.wait(), loopback, count)
+
+
+@pytest.mark.parametrize("has_spool", [False, True], ids=["in-memory", "on-disk"])
+def test_fifty_thousand_wait_for_the_server_within_bounds(has_spool: bool, tmp_path: Path) -> None:
+    program = """
+        import phospho, resource, time
+        phospho.init()
+        phospho.log("warm")
+        phospho.flush(0.5)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        started = time.process_time()
+        for number in range(50_000):
+            phospho.log("%04d" % number * 250, session_id="s", user_id="u", metadata={"n": number})
+        tell("seconds", time.process_time() - started)
+        tell("megabytes", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        tell("dropped", phospho.stats().dropped.get("queue_full", 0))
+        assert not set(phospho.stats().dropped) - {"queue_full"}
+        tell("all")
+        live_until_sent()
+        tell("sent", phospho.stats().sent)
+        """
+    folder = str(tmp_path) if has_spool else ""
+    with (
+        refused_port() as port,
+        Host(program, f"http://127.0.0.1:{port}", PHOSPHO_SPOOL_DIR=folder) as host,
+    ):
+        host.wait_for_line("all")
+        with serve_phospho(port) as loopback:
+            ended = host.wait()
+    assert ended.code == 0, ended.stderr
+    check_quiet(ended)
+    assert float(ended.values("seconds")[0]) < 10
+    assert float(ended.values("megabytes")[0]) < 100
+    dropped = int(ended.values("dropped")[0])
+    assert dropped == 0 if has_spool else dropped < 15_000
+    arrived = [event["task_id"] for event in loopback.events]
+    assert len(arrived) == len(set(arrived)) == int(ended.values("sent")[0]) == 50_001 - dropped
 
 
 def test_a_syn_that_nobody_answers_is_an_outage() -> None:
