@@ -379,6 +379,12 @@ class Backlog:
             if self._spool is not None:
                 self._spool.close()
 
+    def release_spool(self) -> None:
+        """Leave what is on disk to others, and count it as on disk."""
+        if self._spool is not None:
+            with self._lock:
+                self._spool.release()
+
     def open(self) -> None:
         """Let a sender work again."""
         with self._lock:

@@ -290,6 +290,11 @@ class Client:
             return self._worker.close(_read_timeout(timeout_s))
         return False
 
+    def hand_over_spool(self) -> None:
+        """Leave what is on disk to the next client with the same folder; after `close`."""
+        with guard.guarded("leave its spool to another client"):
+            self._worker.release_spool()
+
     def stats(self) -> Stats:
         """Return what became of everything logged with this client."""
         return self._worker.stats()

@@ -72,7 +72,10 @@ def init(
             plugins=plugins,
         )
         former, _client = _client, client
-    if former is not None and not former.close() and former.stats().queued:
+    if former is None or former.close():
+        return
+    former.hand_over_spool()
+    if former.stats().queued:
         guard.logger.warning(
             "phospho.init replaced a client with %d interactions not sent. Call phospho.flush() "
             "before the second phospho.init.",

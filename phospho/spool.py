@@ -195,14 +195,17 @@ class Spool:
             Of each its number, and whether it is a feedback.
         """
         settled = []
+        mark = None
         self._is_settling = True
         try:
-            for _ in range(count):
+            # There are none if they were released meanwhile.
+            for _ in range(min(count, len(self._taken))):
                 mark = self._taken.popleft()
                 self.settled += mark.numbers
                 self.interactions -= mark.interactions
                 settled.append((self.settled, mark.is_feedback))
-            self._acknowledge(mark.segment, mark.end)
+            if mark is not None:
+                self._acknowledge(mark.segment, mark.end)
         finally:
             self._is_settling = False
         return settled
@@ -272,6 +275,16 @@ class Spool:
     def close(self) -> None:
         """Leave no file without records behind."""
         self._retire_active()
+
+    def release(self) -> None:
+        """Leave everything to whoever adopts it, in this process or another one."""
+        self._retire_active()
+        for segment in self._segments:
+            self._bytes -= segment.size
+            segment.close()
+        self._segments.clear()
+        self._taken.clear()
+        self.settled, self.unread = self.put, 0
 
     def _retire_active(self) -> None:
         """Append to a new file from now on; delete the present one if nothing is in it."""

@@ -227,6 +227,9 @@ class _Recorder:
         """Flush; there is no thread to end."""
         return self.flush(timeout_s)
 
+    def release_spool(self) -> None:
+        """Nothing is on disk."""
+
     def stats(self) -> Stats:
         """Return what became of everything so far."""
         fates = Counter(self._fates)

@@ -137,6 +137,10 @@ class Worker:
             thread.join(max(LAST_WORDS_S, deadline - time.monotonic()))
         return is_all_sent
 
+    def release_spool(self) -> None:
+        """Leave what is on disk to another worker; after `close`."""
+        self._backlog.release_spool()
+
     def start_afresh(self) -> None:
         """Become new in a forked child: what waits is the parent's to send."""
         if self._transport is not None:

@@ -466,7 +466,8 @@ class TestTheDefaultClient:
         phospho.user_feedback("t", "success")
         assert phospho.flush()
         assert phospho.stats().dropped == {"disabled": 1}
-        assert threading.active_count() == threads
+        # Others' may have ended meanwhile.
+        assert threading.active_count() <= threads
 
     def test_a_second_init_sends_what_is_queued_and_leaks_no_thread(
         self, loopback: Loopback

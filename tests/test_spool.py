@@ -175,6 +175,24 @@ def test_a_second_init_sends_what_the_first_could_not(tmp_path: Path) -> None:
         assert [event["input"] for event in loopback.events] == ["first"]
 
 
+def test_what_is_released_is_nobodys_until_it_is_adopted(tmp_path: Path) -> None:
+    former = spooling(tmp_path)
+    for number in range(130):
+        former.put(record(number))
+    assert len(former.take()) == 100
+    former.release_spool()
+    later = spooling(tmp_path)
+    assert len(deliver(later)) == 130
+    # An answer to what the former one had under way comes late, and so does an interaction.
+    former.settle(100)
+    former.put(record(130))
+    assert former.stats() == Stats(logged=131, spooled=131)
+    assert deliver(former) == ["t130"]
+    former.close()
+    later.close()
+    assert files(tmp_path) == []
+
+
 def test_feedback_comes_alone_and_in_its_place(tmp_path: Path) -> None:
     backlog = spooling(tmp_path)
     for item in (record(1), record(2), feedback("t1"), feedback("t2"), record(3)):
