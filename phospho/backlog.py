@@ -379,6 +379,11 @@ class Backlog:
             if self._spool is not None:
                 self._spool.close()
 
+    @property
+    def has_more_on_disk(self) -> bool:
+        """Whether others have left more than was taken over so far."""
+        return self._spool is not None and self._spool.has_more_to_adopt
+
     def release_spool(self) -> None:
         """Leave what is on disk to others, and count it as on disk."""
         if self._spool is not None:

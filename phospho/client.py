@@ -247,7 +247,13 @@ class Client:
         said = output if type(output) is str else None
         kept = {name: value for name, value in ids.items() if type(value) in {str, int}}
         try:
-            return self.log(heard, said, metadata={"phospho_error": "not readable"}, **kept)
+            return self.log_readings(
+                read_plain(heard),
+                NO_ANSWER if said is None else read_plain(said),
+                time.time_ns() // 1_000_000,
+                metadata={"phospho_error": "not readable"},
+                **kept,
+            )
         except Exception as exc:  # noqa: BLE001 - the app must not be hurt
             guard.report_once("log:twice", "phospho could not log at all: %s", type(exc).__name__)
             return {"task_id": new_id("task"), "input": heard, "output": said, **kept}
@@ -309,8 +315,9 @@ class Client:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the client."""
-        self.close()
+        """Close the client, and leave what it could not send to the next one."""
+        if not self.close():
+            self.hand_over_spool()
 
 
 def _load_plugins(plugins: Iterable[object], *, entry_points: bool = True) -> Plugins:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,13 +18,17 @@ from urllib.parse import unquote, urlsplit
 
 import httpcore
 
-from phospho.lifecycle import SENDER_NAME
-
 if TYPE_CHECKING:
     import ssl
 
 # For finding the server, all of its addresses together.
 CONNECT_TIMEOUT_S = 3.0
+
+# As much as a socket usually takes at once.
+_SLICE_BYTES = 16 * 1024
+
+# The threads that are making a request.
+_sending: set[int] = set()
 
 # What fails on the way, whatever the server is: all of it may work the next time.
 FAILURES = (
@@ -34,6 +39,7 @@ FAILURES = (
     httpcore.UnsupportedProtocol,
     OSError,
     UnicodeError,  # a host name that no name server could be asked for
+    ImportError,  # a kind of proxy that needs a package which is not there
 )
 
 
@@ -56,16 +62,23 @@ class Connections:
     ) -> Iterator[httpcore.Response]:
         """Send a request and yield its answer; both must be over within `timeout_s`.
 
+        Only the system's resolver is not bound by that: it takes the time it is set up for.
+
         Raises:
             FAILURES: One of these, where no answer comes or the deadline passes.
         """
         self._deadline.at = time.monotonic() + timeout_s
         connect_s = min(CONNECT_TIMEOUT_S, timeout_s)
         timeout = {"connect": connect_s, "read": timeout_s, "write": timeout_s, "pool": timeout_s}
-        with self._pool.stream(
-            "POST", url, headers=headers, content=body, extensions={"timeout": timeout}
-        ) as response:
-            yield response
+        thread = threading.get_ident()
+        _sending.add(thread)
+        try:
+            with self._pool.stream(
+                "POST", url, headers=headers, content=body, extensions={"timeout": timeout}
+            ) as response:
+                yield response
+        finally:
+            _sending.discard(thread)
 
     def close(self) -> None:
         """Close the connections."""
@@ -102,7 +115,8 @@ def _find_proxy(base_url: str) -> str | None:
     host = url.hostname or ""
     proxies = getproxies()
     found = proxies.get(url.scheme) or proxies.get("all")
-    if not found or host in {"localhost", "::1"} or host.startswith("127.") or proxy_bypass(host):
+    is_here = host in {"localhost", "::1"} or host.startswith("127.")
+    if not found or is_here or proxy_bypass(url.netloc):
         return None
     return found if "://" in found else f"http://{found}"
 
@@ -148,7 +162,10 @@ class _BoundStream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, self._deadline.limit(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.limit(timeout))
+        # In slices: a peer that reads slowly has its time for each part that it takes.
+        for start in range(0, len(buffer), _SLICE_BYTES):
+            part = buffer[start : start + _SLICE_BYTES]
+            self._stream.write(part, self._deadline.limit(timeout))
 
     def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
         return _BoundStream(self._stream.start_tls(*args, **kwargs), self._deadline)
@@ -202,8 +219,8 @@ class _NotOurs(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop what a phospho sender thread logs."""
-        return not (record.threadName or "").startswith(SENDER_NAME)
+        """Drop what a thread logs while it makes a request of ours."""
+        return record.thread not in _sending
 
 
 _not_ours = _NotOurs()

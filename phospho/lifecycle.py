@@ -80,7 +80,12 @@ def _drain() -> None:
     global exit_deadline  # noqa: PLW0603 - one exit for the process
     exit_deadline = time.monotonic() + EXIT_TIMEOUT_S
     for worker in list(_workers):
-        worker.close(max(0.0, exit_deadline - time.monotonic()))
+        # All at once: one whose server is down must not use up the time of the others.
+        with guard.guarded("deliver what was logged at exit"):
+            worker.hurry()
+    for worker in list(_workers):
+        with guard.guarded("deliver what was logged before exit"):
+            worker.close(max(0.0, exit_deadline - time.monotonic()))
     unsent = [worker for worker in _workers if worker.stats().queued]
     spooled = [worker for worker in _workers if worker.stats().spooled]
     if spooled:

@@ -20,7 +20,7 @@ class Reading(NamedTuple):
         text: What the user said or saw; None where there is no answer.
         raw: A JSON-safe copy of what the text was read from; None where that is the text.
         type_name: The type of what was logged.
-        size: About how many characters all of it has.
+        size: About how many bytes all of it takes.
         facts: What an extractor found besides the text.
         cut: Names of the parts that were cut to the limits, `text` and `raw`.
     """
@@ -65,7 +65,7 @@ def read(
     copied = _copy_raw(source)
     if copied.is_cut:
         cut.append("raw")
-    size = len(text or "") + copied.size
+    size = snapshot.count_bytes(text or "") + copied.size
     kept = None if copied.value == text else copied.value
     return Reading(text, kept, snapshot.type_name(source), size, facts, tuple(cut))
 

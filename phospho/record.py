@@ -112,7 +112,9 @@ def build(
         _add_time(record, created_at)
     if is_cut or heard.cut or said.cut:
         _add_cuts(record, heard, said, is_metadata_cut=is_cut)
-    is_plain = is_plain and not is_deep and not anything and len(record) == len(_KEYS) + 1
+    # What is no flag or time is kept in metadata, whatever it is.
+    is_told = anything or flag is not None or created_at is not None
+    is_plain = is_plain and not (is_deep or is_told) and len(record) == len(_KEYS) + 1
     return record, size, is_plain
 
 
@@ -141,9 +143,12 @@ def read_plain(text: str) -> Reading:
     """Read a true `str`: the usual case, so nothing else is looked at."""
     size = len(text)
     if size <= snapshot.MAX_TEXT_CHARS:
-        clean = text if text.isascii() and "\0" not in text else snapshot.clean_text(text)
-        return _tuple_of(Reading, (clean, None, "str", size, None, ()))
-    return Reading(snapshot.clean_text(text), None, "str", snapshot.MAX_TEXT_CHARS, None, ("text",))
+        if text.isascii() and "\0" not in text:
+            return _tuple_of(Reading, (text, None, "str", size, None, ()))
+        clean = snapshot.clean_text(text)
+        return Reading(clean, None, "str", snapshot.count_bytes(clean), None, ())
+    clean = snapshot.clean_text(text)
+    return Reading(clean, None, "str", snapshot.count_bytes(clean), None, ("text",))
 
 
 def read_id(value: Any) -> str | None:

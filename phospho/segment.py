@@ -19,9 +19,9 @@ import os
 import weakref
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from phospho.backlog import Item
 from phospho.encoding import encode
@@ -63,16 +63,14 @@ class Segment:
     Args:
         path: Where it is.
         fd: The file, open for reading and writing, locked.
-        append_fd: The same for appending; -1 for one that nothing is appended to.
 
     `size` is how many bytes of it count, `read_to` how far it was read, `unread` how many records
-    lie behind that, and `interactions` how many of its interactions are not settled.
+    lie behind that, and `interactions` how many of these were interactions when it was adopted.
     """
 
-    def __init__(self, path: Path, fd: int, append_fd: int = -1) -> None:
+    def __init__(self, path: Path, fd: int) -> None:
         self.path = path
         self._fd = fd
-        self._append_fd = append_fd
         self.size = self.read_to = FIRST_RECORD
         self.unread = self.interactions = 0
         self.is_unreadable = False
@@ -81,15 +79,14 @@ class Segment:
     @classmethod
     def create(cls, path: Path) -> Segment:
         """Make a new file and lock it; raises OSError where that is not possible."""
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        segment = cls(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(fd, _FIRST_LINE % FIRST_RECORD)
-            return cls(path, fd, os.open(path, os.O_WRONLY | os.O_APPEND))
+            fcntl.flock(segment._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            segment._write_place(FIRST_RECORD)
         except BaseException:
-            os.close(fd)
-            path.unlink(missing_ok=True)
+            segment.remove()
             raise
+        return segment
 
     @classmethod
     def adopt(cls, path: Path) -> Segment | None:
@@ -133,23 +130,34 @@ class Segment:
         if not FIRST_RECORD <= self.read_to < self.size:
             self.remove()
             return False
-        with self._lines() as lines:
-            for line in lines:
-                self.unread += 1
-                self.interactions += not _is_feedback(line)
+        for line in self._read_lines(self.size):
+            self.unread += 1
+            self.interactions += not _is_feedback(line)
         return True
 
-    @contextmanager
-    def _lines(self) -> Iterator[BinaryIO]:
-        """Yield the lines that were not read yet."""
-        with os.fdopen(os.dup(self._fd), "rb", _READ_BYTES) as lines:
-            lines.seek(self.read_to)
-            yield lines
+    def _read_lines(self, size: int) -> Iterator[bytes]:
+        """Yield the lines that were not read yet, of the first `size` bytes."""
+        at, rest = self.read_to, b""
+        while at < size and (chunk := os.pread(self._fd, min(_READ_BYTES, size - at), at)):
+            at += len(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line + b"\n"
+        if rest:
+            yield rest
 
-    def append(self, line: bytes, *, is_feedback: bool, fsync: bool) -> None:
-        """Append a record; raises OSError, and keeps nothing of it, where it does not fit."""
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody has removed the file: what is in it would not outlive the process."""
+        return os.fstat(self._fd).st_nlink == 0
+
+    def append(self, line: bytes, *, fsync: bool) -> None:
+        """Append a record; raises OSError, and keeps nothing of it, where it does not fit.
+
+        Where an exception comes in between, as from a signal handler, the next one overwrites it.
+        """
         try:
-            _write_all(self._append_fd, line)
+            _write_all(self._fd, line, self.size)
             if fsync:
                 os.fsync(self._fd)
         except OSError:
@@ -157,7 +165,6 @@ class Segment:
             raise
         self.size += len(line)
         self.unread += 1
-        self.interactions += not is_feedback
 
     def read(self, size: int, max_items: int, max_bytes: int) -> list[Entry]:
         """Return the next records up to the limits, of the first `size` bytes; at least one.
@@ -165,25 +172,21 @@ class Segment:
         A feedback comes alone. What was read is passed on to `note`. Where the disk cannot be read
         the records count as damaged, and the file is never deleted.
         """
-        try:
-            return self._read(size, max_items, max_bytes)
-        except OSError:
-            self.is_unreadable = True
-            return [Entry(None, size, is_feedback=False)] * max(1, self.unread)
-
-    def _read(self, size: int, max_items: int, max_bytes: int) -> list[Entry]:
         entries: list[Entry] = []
-        end = self.read_to
-        with self._lines() as lines:
-            while end < size and len(entries) < max_items:
-                line = lines.readline()
-                entry = Entry(read_line(line), end + len(line), _is_feedback(line))
+        try:
+            for line in self._read_lines(size):
+                start = entries[-1].end if entries else self.read_to
+                entry = Entry(read_line(line), start + len(line), _is_feedback(line))
                 if entries and (entry.end - self.read_to > max_bytes or entry.is_feedback):
                     break
                 entries.append(entry)
-                end = entry.end
-                if entry.is_feedback or not line:
+                if entry.is_feedback or len(entries) == max_items:
                     break
+        except OSError:
+            entries = []
+        if not entries:
+            self.is_unreadable = True
+            return [Entry(None, size, is_feedback=False)] * max(1, self.unread)
         return entries
 
     def note(self, entries: list[Entry]) -> None:
@@ -193,15 +196,19 @@ class Segment:
 
     def acknowledge(self, end: int) -> None:
         """Note that all records before this place are settled, also for who adopts the file."""
+        # If that fails they are sent once more, and the server ignores what it has.
         with suppress(OSError):
-            os.pwrite(self._fd, _FIRST_LINE % end, 0)
+            self._write_place(end)
+
+    def _write_place(self, place: int) -> None:
+        _write_all(self._fd, _FIRST_LINE % place, 0)
 
     def empty(self) -> None:
-        """Remove all records, which are settled."""
+        """Remove all records, which are settled; raises OSError where that is not possible."""
         # In this order: a place behind the end means that there is nothing left.
         os.ftruncate(self._fd, FIRST_RECORD)
+        self._write_place(FIRST_RECORD)
         self.size = self.read_to = FIRST_RECORD
-        self.acknowledge(FIRST_RECORD)
 
     def remove(self) -> None:
         """Delete the file, if it could be read."""
@@ -212,12 +219,10 @@ class Segment:
 
     def close(self) -> None:
         """Leave the file to whoever locks it next."""
-        fds = (self._append_fd, self._fd)
-        self._append_fd = self._fd = -1
-        for fd in fds:
-            if fd >= 0:
-                with suppress(OSError):
-                    os.close(fd)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with suppress(OSError):
+                os.close(fd)
 
     def __del__(self) -> None:
         self.close()
@@ -248,9 +253,8 @@ def _is_feedback(line: bytes) -> bool:
     return line[_CRC_CHARS : _CRC_CHARS + 1] == b"["
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    # In one piece: a process that is killed meanwhile has written it, or not.
-    if os.write(fd, data) != len(data):
+def _write_all(fd: int, data: bytes, place: int) -> None:
+    if os.pwrite(fd, data, place) != len(data):
         raise OSError(errno.ENOSPC, "only a part could be written")
 
 

@@ -103,6 +103,11 @@ def copy_again(value: Any) -> Any:
     return value
 
 
+def count_bytes(text: str) -> int:
+    """Return about how many bytes a clean text takes as JSON, which is sent in ASCII."""
+    return len(text) if text.isascii() else len(text) + 4 * (len(text.encode()) - len(text))
+
+
 def clean_text(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     """Return a true `str` that every database can hold, cut with a visible mark where too long.
 

@@ -6,6 +6,7 @@ behind, because it was killed or the server was away when it ended, the next one
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -30,10 +31,15 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 # How often a living process looks for what others have left behind.
 SCAN_INTERVAL_S = 30.0
 
+# A process that runs each minute while the server is down leaves as many files: the host needs its
+# descriptors for itself.
+MAX_ADOPTED_AT_ONCE = 8
+
 # After a failure of the disk, until it is tried again.
 DISK_PAUSE_S = 10.0
 
 _SUFFIX = ".spool"
+_ATTEMPTS = 5
 
 
 class _Mark(NamedTuple):
@@ -73,17 +79,18 @@ class Spool:
         self._others_bytes = 0
         self._bytes = 0
         self._next_try_at = self._next_scan_at = 0.0
-        self._is_settling = False
+        self._is_busy = False
+        self._adopted: deque[Segment] = deque()
+        self.has_more_to_adopt = False
         self.put = self.settled = self.unread = self.interactions = self.adopted = 0
 
     def append(self, item: Item) -> bool:
         """Append an item; False where the disk does not take it.
 
-        A signal handler that logs while this thread settles is not let in between.
+        A signal handler that logs while this thread appends or settles is not let in between.
         """
-        if self._is_settling or time.monotonic() < self._next_try_at:
+        if self._is_busy or time.monotonic() < self._next_try_at:
             return False
-        is_feedback = item.task_id is not None
         try:
             line = write_line(item.text, item.task_id)
         except NOT_JSON:
@@ -97,30 +104,53 @@ class Spool:
                 MAX_SPOOL_BYTES // 2**20,
             )
             return False
+        self._is_busy = True
         try:
-            segment = self._active or self._begin_segment()
-            segment.append(line, is_feedback=is_feedback, fsync=self._fsync)
+            self._append(line)
         except OSError as exc:
             self._give_up_the_disk(exc)
             return False
-        self._bytes += len(line)
+        finally:
+            self._is_busy = False
         self.put += 1
         self.unread += 1
-        self.interactions += not is_feedback
-        if segment.size >= SEGMENT_BYTES:
-            self._retire_active()
+        self.interactions += item.task_id is None
         return True
 
+    def _append(self, line: bytes) -> None:
+        segment = self._active or self._begin_segment()
+        if segment.size == FIRST_RECORD and segment.is_gone:
+            self._retire_active()
+            segment = self._begin_segment()
+        segment.append(line, fsync=self._fsync)
+        self._bytes += len(line)
+        if segment.size >= SEGMENT_BYTES:
+            self._retire_active()
+
     def _begin_segment(self) -> Segment:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._fsync:
+                _sync_folder(self.folder.parent)
         self._measure_others()
-        name = f"{self._prefix}{time.time_ns() // 1_000_000:013d}-{os.urandom(4).hex()}{_SUFFIX}"
-        self._active = segment = Segment.create(self.folder / name)
+        segment = self._create()
+        self._active = segment
         self._segments.append(segment)
         self._bytes += segment.size
         if self._fsync:
             _sync_folder(self.folder)
         return segment
+
+    def _create(self) -> Segment:
+        for _ in range(_ATTEMPTS):
+            name = f"{time.time_ns() // 1_000_000:013d}-{os.urandom(4).hex()}{_SUFFIX}"
+            # Another process may take it, while it is empty, for one that was left behind.
+            with suppress(BlockingIOError):
+                segment = Segment.create(self.folder / f"{self._prefix}{name}")
+                if not segment.is_gone:
+                    return segment
+                segment.close()
+        raise BlockingIOError(errno.EAGAIN, "others take each file that is made there")
 
     def _measure_others(self) -> None:
         own = {segment.path for segment in list(self._segments)}
@@ -196,7 +226,7 @@ class Spool:
         """
         settled = []
         mark = None
-        self._is_settling = True
+        self._is_busy = True
         try:
             # There are none if they were released meanwhile.
             for _ in range(min(count, len(self._taken))):
@@ -207,7 +237,7 @@ class Spool:
             if mark is not None:
                 self._acknowledge(mark.segment, mark.end)
         finally:
-            self._is_settling = False
+            self._is_busy = False
         return settled
 
     def _acknowledge(self, segment: Segment, end: int) -> None:
@@ -216,32 +246,47 @@ class Spool:
         elif segment is not self._active:
             self._remove(segment)
         else:
-            self._bytes -= segment.size
-            segment.empty()
-            self._bytes += segment.size
+            self._bytes -= segment.size - FIRST_RECORD
+            try:
+                segment.empty()
+            except OSError:
+                # What is appended to it might be lost.
+                self._active = None
+                segment.size = FIRST_RECORD
+                self._remove(segment)
 
     def _remove(self, segment: Segment) -> None:
         self._segments.remove(segment)
+        with suppress(ValueError):
+            self._adopted.remove(segment)
         self._bytes -= segment.size
         segment.remove()
 
     def is_scan_due(self) -> bool:
         """Whether it is time to look for what others have left behind."""
-        return time.monotonic() >= self._next_scan_at
+        return self.seconds_to_scan() <= 0
 
     def seconds_to_scan(self) -> float:
         """Return how long until then."""
+        if self.has_more_to_adopt and not self._adopted:
+            return 0.0
         return max(0.0, self._next_scan_at - time.monotonic())
 
     def find_abandoned(self) -> list[Segment]:
-        """Lock and return the files of processes that are gone; needs no lock of ours."""
+        """Lock and return files of processes that are gone; needs no lock of ours."""
         self._next_scan_at = time.monotonic() + SCAN_INTERVAL_S
-        try:
-            paths = sorted(self.folder.glob(f"{self._prefix}*{_SUFFIX}"))
-        except OSError:
-            return []
-        found = (self._find_abandoned(path) for path in paths)
-        return [segment for segment in found if segment is not None]
+        found: list[Segment] = []
+        self.has_more_to_adopt = False
+        with suppress(OSError):
+            self._measure_others()
+            for path in sorted(self.folder.glob(f"{self._prefix}*{_SUFFIX}")):
+                if len(self._adopted) + len(found) >= MAX_ADOPTED_AT_ONCE:
+                    self.has_more_to_adopt = True
+                    break
+                segment = self._find_abandoned(path)
+                if segment is not None:
+                    found.append(segment)
+        return found
 
     def _find_abandoned(self, path: Path) -> Segment | None:
         try:
@@ -249,11 +294,11 @@ class Spool:
         except NotASegmentError:
             why = "it was not written by this version of phospho"
         except OSError as exc:
-            why = guard.words_of(exc)
+            why = exc.strerror or type(exc).__name__
         guard.report_once(
-            f"spool_file:{path}",
-            "phospho cannot send what is in %s: %s. It is left as it is; move it away, or run the "
-            "version that wrote it.",
+            f"spool_file:{self.folder}:{why}",
+            "phospho cannot send what is in %s: %s. It is left as it is, like others of the kind. "
+            "Move it away, or run the version that wrote it.",
             path,
             why,
         )
@@ -263,6 +308,7 @@ class Spool:
         """Take over files of processes that are gone; they come after what is there."""
         self._retire_active()
         self._segments.extend(segments)
+        self._adopted.extend(segments)
         for segment in segments:
             self._bytes += segment.size
             self.put += segment.unread
@@ -283,6 +329,7 @@ class Spool:
             self._bytes -= segment.size
             segment.close()
         self._segments.clear()
+        self._adopted.clear()
         self._taken.clear()
         self.settled, self.unread = self.put, 0
 

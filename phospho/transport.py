@@ -50,6 +50,9 @@ class Verdict(Enum):
 
 _VERDICTS = {400: Verdict.REJECTED, 422: Verdict.REJECTED, 413: Verdict.TOO_LARGE}
 
+# A feedback has an address of its own, so these are about it, not about all that wait behind it.
+_VERDICTS_ON_FEEDBACK = _VERDICTS | dict.fromkeys((404, 405, 409, 410, 415), Verdict.REJECTED)
+
 
 class Answer(NamedTuple):
     """The outcome of an attempt.
@@ -96,7 +99,8 @@ class Transport:
             status, headers, content = self._post(url, body.encode("ascii"), timeout_s)
         except FAILURES as exc:
             return Answer(Verdict.LATER, f"{type(exc).__name__}: {exc}".rstrip(": "))
-        return _read_answer(status, headers, content)
+        verdicts = _VERDICTS if first.task_id is None else _VERDICTS_ON_FEEDBACK
+        return _read_answer(status, headers, content, verdicts)
 
     def _post(self, url: str, body: bytes, timeout_s: float) -> tuple[int, dict[str, str], bytes]:
         with self._connections.post(url, self._headers, body, timeout_s) as response:
@@ -127,7 +131,12 @@ def _encode_events(batch: Sequence[Item]) -> str:
     return f'{{"batched_log_events":[{",".join(events)}]}}'
 
 
-def _read_answer(status: int, headers: Mapping[str, str], content: bytes) -> Answer:
+def _read_answer(
+    status: int,
+    headers: Mapping[str, str],
+    content: bytes,
+    verdicts: Mapping[int, Verdict],
+) -> Answer:
     reason = f"HTTP {status}"
     if 200 <= status < 300:  # noqa: PLR2004 - the class of answers that mean success
         if "html" in headers.get("content-type", "") and content.lstrip()[:1] == b"<":
@@ -135,7 +144,7 @@ def _read_answer(status: int, headers: Mapping[str, str], content: bytes) -> Ans
         return Answer(Verdict.SENT, errors=_read_errors(content))
     if status >= 500 or status in _LATER:  # noqa: PLR2004 - the server's own failures
         return Answer(Verdict.LATER, reason, read_retry_after(headers.get("retry-after")))
-    verdict = _VERDICTS.get(status, Verdict.REFUSED)
+    verdict = verdicts.get(status, Verdict.REFUSED)
     return Answer(verdict, reason, read_retry_after(headers.get("retry-after")))
 
 

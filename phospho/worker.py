@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from phospho import guard, lifecycle
@@ -96,10 +97,13 @@ class Worker:
     def put(self, item: Waiting) -> None:
         """Hand over an item; returns at once."""
         dropped = self._backlog.put(item)
-        if self._thread is None or lifecycle.exit_deadline is not None:
-            self._start()
-        if dropped:
-            self._warn_of_drops()
+        if dropped or self._thread is None or lifecycle.exit_deadline is not None:
+            # The item is put: a failure here must not look as if it were not.
+            with guard.guarded("start its sender"):
+                if dropped:
+                    self._warn_of_drops()
+                if self._thread is None or lifecycle.exit_deadline is not None:
+                    self._start()
 
     def count_unsent(self, reason: str | None) -> None:
         """Count an interaction that will not be sent; without a reason it was not sampled."""
@@ -114,14 +118,25 @@ class Worker:
         if threading.get_ident() == self.sending_thread:
             return False
         deadline = time.monotonic() + timeout_s
+        # What others left on disk may be more than is taken over at once.
+        while (is_all_sent := self._flush_once(deadline)) and self._backlog.has_more_on_disk:
+            pass
+        return is_all_sent
+
+    def _flush_once(self, deadline: float) -> bool:
         flush = self._backlog.begin_flush()
         try:
             if self._is_running():
-                self._backlog.await_flush(flush, timeout_s, by_sender=True)
+                left_s = max(0.0, deadline - time.monotonic())
+                self._backlog.await_flush(flush, left_s, by_sender=True)
             self._deliver_here(flush, deadline)
         finally:
             is_all_sent = self._backlog.end_flush(flush)
         return is_all_sent
+
+    def hurry(self) -> None:
+        """Deliver without waiting for more from now on, as the process ends."""
+        self._backlog.begin_flush()
 
     def close(self, timeout_s: float) -> bool:
         """Flush, then end the thread; a later `put` starts another one."""
@@ -219,13 +234,13 @@ class Worker:
             self._turn_lock.release()
 
     def _send(self, batch: list[Item], timeout_s: float) -> Answer:
-        if self._transport is None:
-            with lifecycle.loading:
-                from phospho.transport import Transport
+        with lifecycle.loading if self._transport is None else nullcontext():
+            from phospho.transport import REQUEST_TIMEOUT_S, Answer, Transport, Verdict
 
-                self._transport = Transport(self._settings)
-        from phospho.transport import REQUEST_TIMEOUT_S
-
+            try:
+                self._transport = self._transport or Transport(self._settings)
+            except Exception as exc:  # noqa: BLE001 - a proxy or a certificate of the environment
+                return Answer(Verdict.LATER, f"{type(exc).__name__}: {guard.words_of(exc)}")
         if timeout_s == _NO_LIMIT:
             timeout_s = REQUEST_TIMEOUT_S
         return self._transport.send(batch, min(timeout_s, REQUEST_TIMEOUT_S))
@@ -248,12 +263,14 @@ class Worker:
         """Return how long to wait until the same batch is tried again."""
         self._failures += 1
         (self._report_refusal if is_refused else self._report_outage)(answer.reason)
-        if answer.retry_after_s is not None:
-            return answer.retry_after_s, False
         doubled = 2.0 ** min(self._failures - 1, 16)
         if is_refused:
-            return min(FIRST_REFUSED_PAUSE_S * doubled, MAX_REFUSED_PAUSE_S), True
-        return min(FIRST_PAUSE_S * doubled, MAX_PAUSE_S) * _chance(), True
+            pause_s = min(FIRST_REFUSED_PAUSE_S * doubled, MAX_REFUSED_PAUSE_S)
+        else:
+            pause_s = min(FIRST_PAUSE_S * doubled, MAX_PAUSE_S) * _chance()
+        # A server whose clock is behind names a date that has passed.
+        asked_s = answer.retry_after_s or 0.0
+        return max(pause_s, asked_s), not asked_s
 
     def _halve(self, batch: list[Item], answer: Answer) -> None:
         """Cut the batch in two, so that the one item at fault is found and alone is given up."""

@@ -198,6 +198,16 @@ def test_an_unusable_time_is_kept_as_metadata(client: Client, created_at: Any) -
     assert "created_at" in record["metadata"]
 
 
+@pytest.mark.parametrize("place", ["flag", "created_at"])
+def test_what_is_no_flag_or_time_is_copied_too(
+    place: str, client: Client, loopback: Loopback
+) -> None:
+    record = client.log("i", "o", **{place: ["as", "logged"]})  # type: ignore[arg-type]
+    record["metadata"][place].append("changed by the host")
+    assert client.flush()
+    assert loopback.events[0]["metadata"][place] == ["as", "logged"]
+
+
 def test_a_flag_is_success_or_failure(client: Client) -> None:
     assert client.log("i", flag="success")["flag"] == "success"
     record = client.log("i", flag="meh")

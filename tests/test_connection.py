@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ def test_a_proxy_of_the_environment_is_used(
         pytest.param(
             "http://host", {"HTTP_PROXY": "http://proxy", "NO_PROXY": "host"}, None, id="excepted"
         ),
+        pytest.param(
+            "http://host:81", {"HTTP_PROXY": "p", "NO_PROXY": "host:81"}, None, id="with-its-port"
+        ),
         pytest.param("http://127.0.0.1:8", {"HTTP_PROXY": "http://proxy"}, None, id="this-machine"),
     ],
 )
@@ -126,6 +130,30 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     assert client.flush(10)
     assert time.monotonic() - started > 0.4
     assert client.stats().last_error is None
+
+
+def test_a_server_that_reads_slowly_does_not_get_more_time(make_client: ClientFactory) -> None:
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def read() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                while connection.recv(8192):
+                    time.sleep(0.02)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        sender = connection.Connections(url)
+        started = time.monotonic()
+        with pytest.raises(connection.FAILURES), sender.post(url, {}, b"x" * 8_000_000, 0.5):
+            pass
+        assert time.monotonic() - started < 2
+        sender.close()
+        reader.join()
 
 
 def test_a_host_without_an_address_is_an_outage(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from phospho import Client, ids, lifecycle, worker
-from tests.loopback import Loopback, Reply
+from tests.loopback import Loopback, Reply, free_port
 from tests.processes import run_script
 
 
@@ -168,6 +168,23 @@ def test_at_exit_what_waits_is_sent_and_later_logs_too(
     lifecycle._drain()
     assert "1 interactions were not sent before exit" in caplog.text
     client.close(0)
+
+
+def test_a_client_whose_server_is_down_leaves_the_others_their_time_to_exit(
+    loopback: Loopback,
+) -> None:
+    done = run_script(
+        f"""
+        import phospho
+        clients = [
+            phospho.Client(base_url=url, tick=30)
+            for url in ["http://127.0.0.1:{free_port()}", {loopback.url!r}] * 3
+        ]
+        for client in clients: client.log("i")
+        """,
+    )
+    assert inputs(loopback) == ["i"] * 3
+    assert "3 interactions were not sent" in done.stderr
 
 
 def test_a_multiprocessing_child_is_watched_once(monkeypatch: pytest.MonkeyPatch) -> None:

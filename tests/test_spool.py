@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import tempfile
 import zlib
 from pathlib import Path
@@ -332,6 +333,113 @@ def test_a_full_folder_leaves_the_newest_in_memory_and_is_used_again(
     assert "is full" in warning.getMessage()
 
 
+def test_many_left_files_are_taken_over_a_few_at_a_time(
+    make_client: ClientFactory, loopback: Loopback, tmp_path: Path
+) -> None:
+    for number in range(30):
+        dead = spooling(tmp_path)
+        dead.put(record(number))
+        die(dead)
+    backlog = spooling(tmp_path)
+    backlog.adopt()
+    assert backlog._spool is not None
+    assert len(backlog._spool._segments) == spool.MAX_ADOPTED_AT_ONCE
+    die(backlog)
+    client = make_client(spool_dir=tmp_path)
+    assert client.flush()
+    assert len(loopback.events) == client.stats().sent == client.stats().adopted == 30
+    assert files(tmp_path) == []
+
+
+def test_an_exception_in_the_middle_of_a_record_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backlog = Backlog(spool=Spool(tmp_path, "proj", fsync=True))
+    backlog.put(record(1))
+
+    def interrupt(fd: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            backlog.put(record(2, "a long one " * 20))
+    backlog.put(record(3))
+    backlog.settle(len(backlog.take()))
+    backlog.put(record(4))
+    die(backlog)
+    assert deliver(spooling(tmp_path)) == ["t4"]
+    assert backlog.stats().sent == 2
+
+
+@pytest.mark.parametrize("call", ["ftruncate", "pwrite"])
+def test_a_file_that_cannot_be_emptied_is_given_up_before_it_swallows_more(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backlog = spooling(tmp_path)
+    backlog.put(record(1))
+    batch = backlog.take()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, lambda *args: (_ for _ in ()).throw(OSError(5)))
+        backlog.settle(len(batch))
+    backlog.put(record(2))
+    assert backlog.stats() == Stats(logged=2, sent=1, spooled=1)
+    die(backlog)
+    assert deliver(spooling(tmp_path)) == ["t2"]
+
+
+def test_a_file_that_somebody_removed_is_not_appended_to_once_it_is_empty(tmp_path: Path) -> None:
+    backlog = spooling(tmp_path)
+    backlog.put(record(1))
+    backlog.settle(len(backlog.take()))
+    shutil.rmtree(tmp_path)
+    backlog.put(record(2))
+    die(backlog)
+    assert deliver(spooling(tmp_path)) == ["t2"]
+
+
+def test_a_folder_that_others_had_filled_is_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "MAX_SPOOL_BYTES", 2_000)
+    backlog = spooling(tmp_path)
+    (tmp_path / "another.spool").write_bytes(b"x" * 1_990)
+    for number in range(3):
+        backlog.put(record(number))
+    # The others are measured when the first file is made.
+    assert (backlog.stats().spooled, backlog.stats().queued) == (1, 2)
+    (tmp_path / "another.spool").unlink()
+    backlog.adopt()
+    backlog.put(record(4))
+    assert backlog.stats().spooled == 2
+
+
+def test_a_file_that_another_process_takes_while_it_is_made_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Segment.create
+    taken: list[Path] = []
+
+    def interfere(path: Path) -> Segment:
+        made = create(path)
+        if len(taken) < 2:
+            taken.append(path)
+            if len(taken) == 1:
+                raise BlockingIOError
+            path.unlink()
+        return made
+
+    monkeypatch.setattr(Segment, "create", interfere)
+    backlog = spooling(tmp_path)
+    backlog.put(record(1))
+    assert backlog.stats().spooled == 1
+    assert len(taken) == 2
+    monkeypatch.setattr(Segment, "create", lambda path: (_ for _ in ()).throw(BlockingIOError()))
+    other = spooling(tmp_path)
+    other.put(record(2))
+    assert other.stats().queued == 1
+
+
 def test_what_others_keep_in_the_folder_counts_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,7 +464,7 @@ def test_a_folder_that_cannot_be_made_leaves_everything_in_memory(
     assert "cannot write to its spool in /dev/null/spool" in warning.getMessage()
 
 
-@pytest.mark.parametrize("call", ["write", "fsync"])
+@pytest.mark.parametrize("call", ["pwrite", "fsync"])
 def test_a_disk_that_fails_keeps_no_part_and_is_tried_again(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,11 +472,10 @@ def test_a_disk_that_fails_keeps_no_part_and_is_tried_again(
     backlog.put(record(1))
     real = getattr(os, call)
 
-    def fail(fd: int, *data: bytes) -> int:
-        real(fd, *(part[: len(part) // 2] for part in data))
+    def fail(fd: int, data: bytes = b"", place: int = 0) -> int:
         if call == "fsync":
             raise OSError(28, "No space left on device")
-        return len(data[0]) // 2
+        return int(real(fd, data[: len(data) // 2], place))
 
     with monkeypatch.context() as patched:
         patched.setattr(os, call, fail)
@@ -406,7 +513,7 @@ def test_a_disk_that_cannot_be_read_costs_what_is_on_it_and_no_more(
     for number in range(3):
         backlog.put(record(number))
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fdopen", lambda *args: (_ for _ in ()).throw(OSError(5)))
+        patched.setattr(os, "pread", lambda *args: (_ for _ in ()).throw(OSError(5)))
         assert backlog.take() == []
     backlog.put(record(3))
     assert deliver(backlog) == ["t3"]

@@ -87,6 +87,32 @@ def test_a_server_that_starts_late_gets_everything() -> None:
         assert client.close()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "url"),
+    [
+        ("SSL_CERT_FILE", "/nowhere.pem", "https://localhost:1"),
+        ("ALL_PROXY", "socks5://localhost:1", "http://phospho.example"),
+        ("ALL_PROXY", "http://localhost:port", "http://phospho.example"),
+    ],
+)
+def test_an_environment_that_allows_no_connection_is_an_outage(
+    variable: str,
+    value: str,
+    url: str,
+    make_client: ClientFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    client = make_client(base_url=url)
+    client.log("i")
+    assert client.flush(0.3) is False
+    assert client.stats().queued == 1
+    assert client.stats().last_error
+    (told,) = caplog.records
+    assert "cannot deliver" in told.getMessage()
+
+
 def test_an_unknown_host_is_an_outage(make_client: ClientFactory) -> None:
     client = make_client(base_url="http://phospho.invalid")
     client.log("i")
@@ -162,7 +188,7 @@ def test_an_answer_in_another_form_is_an_acknowledgement(
     assert client.flush()
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.usefixtures("quick")
 def test_feedback_that_is_refused_is_kept_like_an_interaction(
     status: int, client: Client, loopback: Loopback, caplog: pytest.LogCaptureFixture
@@ -175,6 +201,19 @@ def test_feedback_that_is_refused_is_kept_like_an_interaction(
     assert client.stats().dropped == {}
     assert len(caplog.records) == 1
     assert "PHOSPHO_PROJECT_ID" in caplog.text
+
+
+@pytest.mark.parametrize("status", [404, 409, 410, 415])
+def test_feedback_that_the_server_has_no_place_for_holds_up_nothing(
+    status: int, client: Client, loopback: Loopback, caplog: pytest.LogCaptureFixture
+) -> None:
+    loopback.decide = lambda request: Reply(status) if "human-eval" in request.path else None
+    client.user_feedback("t/1", "success")
+    client.log("after")
+    assert client.flush() is False
+    assert len(loopback.events) == 1
+    assert client.stats().dropped == {"feedback_rejected": 1}
+    assert "the feedback on t/1" in caplog.text
 
 
 def test_feedback_that_is_given_up_is_not_taken_for_its_interaction(
@@ -197,6 +236,16 @@ def test_batches_are_bounded_in_number_and_size(make_client: ClientFactory) -> N
         assert max(len(request.events) for request in loopback.requests) == 100
         assert max(request.size for request in loopback.requests) < 1_300_000
         assert loopback.connections == 1
+
+
+def test_a_batch_is_bounded_in_bytes_whatever_the_script(
+    make_client: ClientFactory, loopback: Loopback
+) -> None:
+    client = make_client(tick=30)
+    for _ in range(30):
+        client.log("\N{GRINNING FACE}" * 9_000, "Grüße, 世界 " * 3_000)
+    assert client.flush()
+    assert max(request.size for request in loopback.requests) < 1_300_000
 
 
 def test_a_tick_gathers_what_comes_together(make_client: ClientFactory, loopback: Loopback) -> None:
@@ -388,6 +437,18 @@ def test_an_outage_after_a_flush_has_its_first_pause() -> None:
     assert time.monotonic() - started > 0.08
 
 
+def test_a_failure_after_an_interaction_is_put_does_not_log_it_again(
+    make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: worker.Worker) -> None:
+        raise RuntimeError("no sender")
+
+    monkeypatch.setattr(worker.Worker, "_start", fail)
+    client = make_client()
+    assert client.log("i")["metadata"] == {}
+    assert client.stats().logged == 1
+
+
 def test_a_full_queue_drops_the_oldest_and_says_so_once_a_minute(
     make_client: ClientFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -450,6 +511,16 @@ def test_retry_after_is_kept_even_when_a_flush_hurries(client: Client, loopback:
     started = time.monotonic()
     assert client.flush()
     assert time.monotonic() - started > 0.3
+
+
+@pytest.mark.parametrize("header", ["0", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_retry_after_that_is_over_does_not_make_the_sender_spin(
+    header: str, client: Client, loopback: Loopback
+) -> None:
+    loopback.decide = lambda request: Reply(503, {"Retry-After": header})
+    client.log("i")
+    time.sleep(0.5)
+    assert 1 <= len(loopback.requests) < 10
 
 
 def test_a_flush_tries_at_once_where_the_server_asked_for_no_patience(
