@@ -30,18 +30,6 @@ _SLICE_BYTES = 16 * 1024
 # The threads that are making a request.
 _sending: set[int] = set()
 
-# What fails on the way, whatever the server is: all of it may work the next time.
-FAILURES = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-    OSError,
-    UnicodeError,  # a host name that no name server could be asked for
-    ImportError,  # a kind of proxy that needs a package which is not there
-)
-
 
 class Connections:
     """Kept-alive connections to one server, for one thread at a time.
@@ -65,7 +53,8 @@ class Connections:
         Only the system's resolver is not bound by that: it takes the time it is set up for.
 
         Raises:
-            FAILURES: One of these, where no answer comes or the deadline passes.
+            Exception: Of httpcore, the system, or a proxy's package, where no answer comes or the
+                deadline passes.
         """
         self._deadline.at = time.monotonic() + timeout_s
         connect_s = min(CONNECT_TIMEOUT_S, timeout_s)

@@ -15,8 +15,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from phospho import version
-from phospho.connection import FAILURES, Connections
+from phospho import guard, version
+from phospho.connection import Connections
 from phospho.encoding import NOT_JSON
 
 if TYPE_CHECKING:
@@ -97,8 +97,10 @@ class Transport:
             return Answer(Verdict.REJECTED, f"not JSON: {exc}")
         try:
             status, headers, content = self._post(url, body.encode("ascii"), timeout_s)
-        except FAILURES as exc:
-            return Answer(Verdict.LATER, f"{type(exc).__name__}: {exc}".rstrip(": "))
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it may work the next time
+            return Answer(
+                Verdict.LATER, f"{type(exc).__name__}: {guard.words_of(exc)}".rstrip(": ")
+            )
         verdicts = _VERDICTS if first.task_id is None else _VERDICTS_ON_FEEDBACK
         return _read_answer(status, headers, content, verdicts)
 

@@ -93,6 +93,7 @@ def test_a_server_that_starts_late_gets_everything() -> None:
         ("SSL_CERT_FILE", "/nowhere.pem", "https://localhost:1"),
         ("ALL_PROXY", "socks5://localhost:1", "http://phospho.example"),
         ("ALL_PROXY", "http://localhost:port", "http://phospho.example"),
+        ("ALL_PROXY", "ftp://localhost:1", "http://phospho.example"),
     ],
 )
 def test_an_environment_that_allows_no_connection_is_an_outage(

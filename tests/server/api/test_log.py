@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -214,6 +215,18 @@ def test_feedback_is_kept_before_and_after_its_interaction(
     with store.read() as db:
         (line,) = list_transcript(db, project.id, "s1")
     assert (line.flag, line.notes) == ("success", "no")
+
+
+@pytest.mark.parametrize("task_id", ["chat/123", "a b?c#d", "%2F", "ü", "..", "a//b/"])
+def test_feedback_finds_an_id_of_any_form(
+    client: FlaskClient, project: Project, api_key: str, task_id: str
+) -> None:
+    answer = client.post(
+        f"/v2/tasks/{quote(task_id, safe='')}/human-eval",
+        json={"human_eval": "success", "project_id": project.id},
+        headers={"Authorization": f"Bearer {api_key}"},
+    )
+    assert (answer.status_code, answer.get_json()["id"]) == (200, task_id)
 
 
 @pytest.mark.parametrize(
