@@ -218,7 +218,7 @@ def _read_spool_dir(value: Any) -> Path | None:
         # Made whole now: the app may change its working folder later.
         folder = Path(os.fsdecode(value)).expanduser().absolute()
         is_usable = "\0" not in str(folder) and (folder.is_dir() or not folder.exists())
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OSError):
         is_usable = False
     if not is_usable:
         raise _refusal("spool_dir", "PHOSPHO_SPOOL_DIR", "must be the path of a folder", value)

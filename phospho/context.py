@@ -57,10 +57,13 @@ class session:  # noqa: N801 - reads as a statement: `with phospho.session("s1")
         version_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        self._session_id = session_id
-        self._user_id = user_id
-        self._version_id = version_id
-        self._metadata = metadata
+        self._session_id = _take_id(session_id)
+        self._user_id = _take_id(user_id)
+        self._version_id = _take_id(version_id)
+        self._metadata: dict[str, Any] = {}
+        if metadata is not None:
+            with guard.guarded("read the metadata of a session"):
+                self._metadata = dict(metadata)
         self._entered: list[Token[Context | None]] = []
 
     def __enter__(self) -> str:
@@ -112,8 +115,7 @@ class session:  # noqa: N801 - reads as a statement: `with phospho.session("s1")
     def _enter(self) -> tuple[Token[Context | None], str]:
         outer = _current.get()
         metadata = dict(outer.metadata) if outer else {}
-        if isinstance(self._metadata, Mapping):
-            metadata.update(self._metadata)
+        metadata.update(self._metadata)
         context = Context(
             session_id=self._session_id or (outer.session_id if outer else new_id("session")),
             user_id=self._user_id or (outer.user_id if outer else None),
@@ -121,6 +123,17 @@ class session:  # noqa: N801 - reads as a statement: `with phospho.session("s1")
             metadata=metadata,
         )
         return _current.set(context), context.session_id
+
+
+def _take_id(value: object) -> str | None:
+    """Return an id as text; of a stranger's value not even its truth may be asked for."""
+    if value is None or type(value) is str:
+        return value or None
+    from phospho.record import read_id
+
+    with guard.guarded("read the id of a session"):
+        return read_id(value)
+    return None
 
 
 def _leave(token: Token[Context | None]) -> None:

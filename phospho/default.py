@@ -76,7 +76,7 @@ def init(
         return
     former.hand_over_spool()
     if former.stats().queued:
-        guard.logger.warning(
+        guard.warn(
             "phospho.init replaced a client with %d interactions not sent. Call phospho.flush() "
             "before the second phospho.init.",
             former.stats().queued,

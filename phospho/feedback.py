@@ -27,7 +27,8 @@ def read_flag(
     if flag is None and raw_flag is not None:
         flag = raw_flag_to_flag(raw_flag) if raw_flag_to_flag else _guess(raw_flag)
     if flag is not None and (not isinstance(flag, str) or flag not in _FLAGS):
-        raise ValueError(f"a flag is 'success' or 'failure', not {flag!r}")
+        told = flag[:20] if isinstance(flag, str) else type(flag).__name__
+        raise ValueError(f"a flag is 'success' or 'failure', not {told!r}")
     return flag
 
 

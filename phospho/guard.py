@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from phospho import snapshot
@@ -16,9 +18,13 @@ logger = logging.getLogger("phospho")
 # Distinct problems remembered as reported; memory must not grow with the host's bugs.
 _MAX_REMEMBERED = 1000
 
+# Code of the host that phospho asks may log in turn; where each call logs twice, this bounds it.
+_MAX_NESTED = 3
+
 # A line in the host's log is read by people.
 MAX_WORDS_CHARS = 2_000
 
+_asking = threading.local()
 _reported: set[str] = set()
 # Reentrant: a signal handler may report while this thread does.
 _lock = threading.RLock()
@@ -42,12 +48,16 @@ def report_once(key: str, message: str, *args: object, exc: BaseException | None
         if key in _reported or len(_reported) >= _MAX_REMEMBERED:
             return
         _reported.add(key)
-    try:
-        logger.warning(message, *args)
-        if exc is not None:
+    warn(message, *args)
+    if exc is not None:
+        with contextlib.suppress(Exception):
             logger.debug("Where it came from:", exc_info=exc)
-    except Exception:  # noqa: BLE001, S110 - the host's own log handler failed: nowhere to report
-        pass
+
+
+def warn(message: str, *args: object) -> None:
+    """Write a warning; a host's own log handler may fail, and then there is nowhere to report."""
+    with contextlib.suppress(Exception):
+        logger.warning(message, *args)
 
 
 def forget_reports() -> None:
@@ -96,6 +106,24 @@ def renew_lock() -> None:
     """Take a new lock in a forked child: another thread may have held the old one."""
     global _lock  # noqa: PLW0603 - one lock for the process
     _lock = threading.RLock()
+
+
+@contextlib.contextmanager
+def nesting() -> Iterator[bool]:
+    """Bound how deep code of the host that phospho asks may log by itself; yields if it may not."""
+    depth = getattr(_asking, "depth", 0)
+    if depth >= _MAX_NESTED:
+        report_once(
+            "nesting",
+            "An extractor, a plugin or an object's __str__ logs to phospho, whose reading logs "
+            "again. Beyond %d levels nothing is read any more. Log outside of it.",
+            _MAX_NESTED,
+        )
+    _asking.depth = depth + 1
+    try:
+        yield depth >= _MAX_NESTED
+    finally:
+        _asking.depth = depth
 
 
 class guarded:  # noqa: N801 - reads as a statement: `with guarded("log"):`

@@ -89,7 +89,7 @@ def _drain() -> None:
     unsent = [worker for worker in _workers if worker.stats().queued]
     spooled = [worker for worker in _workers if worker.stats().spooled]
     if spooled:
-        guard.logger.warning(
+        guard.warn(
             "phospho: %d interactions were not sent before exit; they are kept in %s for the next "
             "process that has it as its spool_dir. %s gave: %s.",
             sum(worker.stats().spooled for worker in spooled),
@@ -98,7 +98,7 @@ def _drain() -> None:
             spooled[0].stats().last_error or "no answer in time",
         )
     if unsent:
-        guard.logger.warning(
+        guard.warn(
             "phospho: %d interactions were not sent before exit; %s gave: %s. Check that a phospho "
             "server answers there.",
             sum(worker.stats().queued for worker in unsent),

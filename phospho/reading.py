@@ -54,9 +54,22 @@ def read(
         to_text: The app's own extractor; goes before all others.
     """
     source = value if raw is None else raw
+    with guard.nesting() as is_too_deep:
+        if is_too_deep:
+            return Reading("" if side == "input" else None, None, snapshot.type_name(source))
+        return _read(value, source, side, plugins, to_text)
+
+
+def _read(
+    value: Any,
+    source: Any,
+    side: Side,
+    plugins: Plugins,
+    to_text: Callable[[Any], Any] | None,
+) -> Reading:
     text, facts = _read_text(value, side, plugins, to_text)
-    if raw is not None and facts is None:
-        facts = _facts_of(raw, side, plugins)
+    if source is not value and facts is None:
+        facts = _facts_of(source, side, plugins)
     cut = []
     if text is not None:
         if len(text) > snapshot.MAX_TEXT_CHARS:

@@ -48,6 +48,7 @@ _TIME_KEYS = ("client_created_at", "client_created_at_ms")
 _OWN_KEYS = frozenset(
     {*_TIME_KEYS, "project_id", "raw_input_type_name", "raw_output_type_name", "truncated"}
 )
+_MAX_NUMBER_CHARS = 40
 _MAX_SECONDS = 253_402_300_799  # the end of the year 9999, as far as calendars reach
 
 
@@ -235,7 +236,7 @@ def _add_anything(record: dict[str, Any], anything: Mapping[str, Any]) -> int:
 
 # Names with a meaning of their own, which an app may use with another one.
 _CHECKED_KEYS: dict[str, Callable[[Any], bool]] = {
-    "status": lambda status: status in STATUSES,
+    "status": lambda status: isinstance(status, str) and status in STATUSES,
     "error": lambda error: isinstance(error, dict) and {"type", "message"} <= error.keys(),
 }
 
@@ -263,6 +264,8 @@ def _add_time(record: dict[str, Any], created_at: Any) -> None:
 def _read_seconds(created_at: Any) -> float:
     if isinstance(created_at, bool):
         raise TypeError("created_at is a datetime or seconds since 1970, not True or False")
+    if isinstance(created_at, (str, bytes)) and len(created_at) > _MAX_NUMBER_CHARS:
+        raise ValueError("created_at is a datetime or seconds since 1970, not a long text")
     timestamp = getattr(created_at, "timestamp", None)
     seconds = float(timestamp() if callable(timestamp) else created_at)
     if not 0 <= seconds <= _MAX_SECONDS:

@@ -32,6 +32,8 @@ FIRST_RECORD = len(_FIRST_LINE % 0)
 
 _CRC_CHARS = 9  # with the blank behind it
 
+_STDERR = 2
+
 # In bytes of a file that is read at once.
 _READ_BYTES = 256 * 1024
 
@@ -65,12 +67,13 @@ class Segment:
         fd: The file, open for reading and writing, locked.
 
     `size` is how many bytes of it count, `read_to` how far it was read, `unread` how many records
-    lie behind that, and `interactions` how many of these were interactions when it was adopted.
+    lie behind that, and `interactions` how many interactions in it are not settled.
     """
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
         self._fd = fd
+        self._identity = _identify(fd)
         self.size = self.read_to = FIRST_RECORD
         self.unread = self.interactions = 0
         self.is_unreadable = False
@@ -79,7 +82,7 @@ class Segment:
     @classmethod
     def create(cls, path: Path) -> Segment:
         """Make a new file and lock it; raises OSError where that is not possible."""
-        segment = cls(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        segment = cls(path, _open_file(path, os.O_CREAT | os.O_EXCL))
         try:
             fcntl.flock(segment._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             segment._write_place(FIRST_RECORD)
@@ -97,7 +100,7 @@ class Segment:
             OSError: When it cannot be read.
         """
         try:
-            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            fd = _open_file(path, os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
         segment = cls(path, fd)
@@ -137,6 +140,7 @@ class Segment:
 
     def _read_lines(self, size: int) -> Iterator[bytes]:
         """Yield the lines that were not read yet, of the first `size` bytes."""
+        self._check()
         at, rest = self.read_to, b""
         while at < size and (chunk := os.pread(self._fd, min(_READ_BYTES, size - at), at)):
             at += len(chunk)
@@ -148,14 +152,22 @@ class Segment:
 
     @property
     def is_gone(self) -> bool:
-        """Whether somebody has removed the file: what is in it would not outlive the process."""
-        return os.fstat(self._fd).st_nlink == 0
+        """Whether what is appended would not be found again: somebody has removed the file."""
+        return self._check().st_nlink == 0
 
-    def append(self, line: bytes, *, fsync: bool) -> None:
+    def _check(self) -> os.stat_result:
+        """Raise OSError where a host that closed all descriptors has a file of its own here."""
+        found = os.fstat(self._fd)
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise OSError(errno.EBADF, "the app has closed the file, and opened another one")
+        return found
+
+    def append(self, line: bytes, *, is_feedback: bool, fsync: bool) -> None:
         """Append a record; raises OSError, and keeps nothing of it, where it does not fit.
 
         Where an exception comes in between, as from a signal handler, the next one overwrites it.
         """
+        size = self.size + len(line)
         try:
             _write_all(self._fd, line, self.size)
             if fsync:
@@ -163,8 +175,10 @@ class Segment:
         except OSError:
             os.ftruncate(self._fd, self.size)
             raise
-        self.size += len(line)
+        # No call stands between these: a signal handler may raise after each.
+        self.size = size
         self.unread += 1
+        self.interactions += not is_feedback
 
     def read(self, size: int, max_items: int, max_bytes: int) -> list[Entry]:
         """Return the next records up to the limits, of the first `size` bytes; at least one.
@@ -201,10 +215,12 @@ class Segment:
             self._write_place(end)
 
     def _write_place(self, place: int) -> None:
+        self._check()
         _write_all(self._fd, _FIRST_LINE % place, 0)
 
     def empty(self) -> None:
         """Remove all records, which are settled; raises OSError where that is not possible."""
+        self._check()
         # In this order: a place behind the end means that there is nothing left.
         os.ftruncate(self._fd, FIRST_RECORD)
         self._write_place(FIRST_RECORD)
@@ -219,13 +235,29 @@ class Segment:
 
     def close(self) -> None:
         """Leave the file to whoever locks it next."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            with suppress(OSError):
-                os.close(fd)
+        with suppress(OSError):
+            self._check()
+            os.close(self._fd)
+        self._fd = -1
 
     def __del__(self) -> None:
         self.close()
+
+
+def _open_file(path: Path, flags: int) -> int:
+    fd = os.open(path, os.O_RDWR | flags, 0o600)
+    if fd > _STDERR:
+        return fd
+    # A host without standard streams must not print into it.
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1)
+    finally:
+        os.close(fd)
+
+
+def _identify(fd: int) -> tuple[int, int]:
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
 
 
 def write_line(payload: str, about: str | None) -> bytes:

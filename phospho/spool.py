@@ -58,8 +58,8 @@ class _Mark(NamedTuple):
 class Spool:
     """The files of one client in one process; guarded by the lock of its backlog.
 
-    `put` and `settled` number the records; `unread` of them have not been taken yet, and
-    `interactions` are on disk at all.
+    `settled` is how many records need no more work, `put` how many there were at all; `unread` of
+    them have not been taken yet. `interactions` are on disk.
 
     Args:
         folder: Where the files are; made when the first record is appended.
@@ -76,13 +76,33 @@ class Spool:
         # The last of the segments, while it is appended to.
         self._active: Segment | None = None
         self._taken: deque[_Mark] = deque()
-        self._others_bytes = 0
-        self._bytes = 0
+        self._others_bytes: int | None = None
         self._next_try_at = self._next_scan_at = 0.0
         self._is_busy = False
         self._adopted: deque[Segment] = deque()
         self.has_more_to_adopt = False
-        self.put = self.settled = self.unread = self.interactions = self.adopted = 0
+        self.settled = self.adopted = self._left = 0
+
+    # What the files know is not counted twice: an exception of a signal handler may come between.
+
+    @property
+    def _bytes(self) -> int:
+        return sum(segment.size for segment in list(self._segments))
+
+    @property
+    def unread(self) -> int:
+        """How many records wait."""
+        return sum(segment.unread for segment in list(self._segments))
+
+    @property
+    def put(self) -> int:
+        """How many records there were so far."""
+        return self.settled + sum(mark.numbers for mark in list(self._taken)) + self.unread
+
+    @property
+    def interactions(self) -> int:
+        """How many interactions are on disk, those that were left to others included."""
+        return self._left + sum(segment.interactions for segment in list(self._segments))
 
     def append(self, item: Item) -> bool:
         """Append an item; False where the disk does not take it.
@@ -95,7 +115,7 @@ class Spool:
             line = write_line(item.text, item.task_id)
         except NOT_JSON:
             return False
-        if self._others_bytes + self._bytes + len(line) > MAX_SPOOL_BYTES:
+        if (self._others_bytes or 0) + self._bytes + len(line) > MAX_SPOOL_BYTES:
             guard.report_once(
                 f"spool_full:{self.folder}",
                 "phospho's spool in %s is full (%d MB): what is logged is kept in memory until "
@@ -106,24 +126,20 @@ class Spool:
             return False
         self._is_busy = True
         try:
-            self._append(line)
+            self._append(line, is_feedback=item.task_id is not None)
         except OSError as exc:
             self._give_up_the_disk(exc)
             return False
         finally:
             self._is_busy = False
-        self.put += 1
-        self.unread += 1
-        self.interactions += item.task_id is None
         return True
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, line: bytes, *, is_feedback: bool) -> None:
         segment = self._active or self._begin_segment()
-        if segment.size == FIRST_RECORD and segment.is_gone:
+        if segment.is_gone:
             self._retire_active()
             segment = self._begin_segment()
-        segment.append(line, fsync=self._fsync)
-        self._bytes += len(line)
+        segment.append(line, is_feedback=is_feedback, fsync=self._fsync)
         if segment.size >= SEGMENT_BYTES:
             self._retire_active()
 
@@ -132,11 +148,11 @@ class Spool:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._fsync:
                 _sync_folder(self.folder.parent)
-        self._measure_others()
+        if self._others_bytes is None:
+            self._measure_others()
         segment = self._create()
         self._active = segment
         self._segments.append(segment)
-        self._bytes += segment.size
         if self._fsync:
             _sync_folder(self.folder)
         return segment
@@ -154,11 +170,12 @@ class Spool:
 
     def _measure_others(self) -> None:
         own = {segment.path for segment in list(self._segments)}
-        self._others_bytes = 0
+        size = 0
         for path in self.folder.glob(f"*{_SUFFIX}"):
             # It may be gone by now: its owner deletes it when all is sent.
             with suppress(FileNotFoundError):
-                self._others_bytes += 0 if path in own else path.stat().st_size
+                size += 0 if path in own else path.stat().st_size
+        self._others_bytes = size
 
     def _give_up_the_disk(self, exc: OSError) -> None:
         # A file that took a part of a record may not be appended to any more.
@@ -184,7 +201,6 @@ class Spool:
     def take(self, segment: Segment, entries: list[Entry]) -> list[Item]:
         """Note what was read; return the items, which are under way now."""
         segment.note(entries)
-        self.unread -= len(entries)
         if segment.is_unreadable and segment is self._active:
             self._active = None
         items: list[Item] = []
@@ -232,7 +248,7 @@ class Spool:
             for _ in range(min(count, len(self._taken))):
                 mark = self._taken.popleft()
                 self.settled += mark.numbers
-                self.interactions -= mark.interactions
+                mark.segment.interactions -= mark.interactions
                 settled.append((self.settled, mark.is_feedback))
             if mark is not None:
                 self._acknowledge(mark.segment, mark.end)
@@ -246,20 +262,17 @@ class Spool:
         elif segment is not self._active:
             self._remove(segment)
         else:
-            self._bytes -= segment.size - FIRST_RECORD
             try:
                 segment.empty()
             except OSError:
                 # What is appended to it might be lost.
                 self._active = None
-                segment.size = FIRST_RECORD
                 self._remove(segment)
 
     def _remove(self, segment: Segment) -> None:
         self._segments.remove(segment)
         with suppress(ValueError):
             self._adopted.remove(segment)
-        self._bytes -= segment.size
         segment.remove()
 
     def is_scan_due(self) -> bool:
@@ -309,12 +322,7 @@ class Spool:
         self._retire_active()
         self._segments.extend(segments)
         self._adopted.extend(segments)
-        for segment in segments:
-            self._bytes += segment.size
-            self.put += segment.unread
-            self.unread += segment.unread
-            self.interactions += segment.interactions
-            self.adopted += segment.interactions
+        self.adopted += sum(segment.interactions for segment in segments)
         with suppress(OSError):
             self._measure_others()
 
@@ -325,13 +333,11 @@ class Spool:
     def release(self) -> None:
         """Leave everything to whoever adopts it, in this process or another one."""
         self._retire_active()
+        self._left, self.settled = self.interactions, self.put
         for segment in self._segments:
-            self._bytes -= segment.size
             segment.close()
-        self._segments.clear()
-        self._adopted.clear()
-        self._taken.clear()
-        self.settled, self.unread = self.put, 0
+        for held in (self._segments, self._adopted, self._taken):
+            held.clear()
 
     def _retire_active(self) -> None:
         """Append to a new file from now on; delete the present one if nothing is in it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401 - the first request would load it: see `lifecycle.loading`
 import json
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -141,13 +142,23 @@ def _read_answer(
 ) -> Answer:
     reason = f"HTTP {status}"
     if 200 <= status < 300:  # noqa: PLR2004 - the class of answers that mean success
-        if "html" in headers.get("content-type", "") and content.lstrip()[:1] == b"<":
+        if "html" in headers.get("content-type", "") or _is_markup(content):
             return Answer(Verdict.REFUSED, f"{reason} with a web page, not a phospho server")
         return Answer(Verdict.SENT, errors=_read_errors(content))
     if status >= 500 or status in _LATER:  # noqa: PLR2004 - the server's own failures
         return Answer(Verdict.LATER, reason, read_retry_after(headers.get("retry-after")))
     verdict = verdicts.get(status, Verdict.REFUSED)
     return Answer(verdict, reason, read_retry_after(headers.get("retry-after")))
+
+
+def _is_markup(content: bytes) -> bool:
+    """Tell a web page, as of a hotel's network, in any encoding and also compressed."""
+    if content.startswith(b"\x1f\x8b"):
+        try:
+            content = zlib.decompressobj(wbits=31).decompress(content, 1000)
+        except zlib.error:
+            return False
+    return content.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<")
 
 
 def _read_errors(content: bytes) -> dict[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -167,6 +168,15 @@ class Worker:
         return thread is not None and thread.is_alive()
 
     def _start(self) -> None:
+        left_s = lifecycle.seconds_left_of_exit()
+        if left_s is None:
+            self._start_thread()
+        elif not sys.is_finalizing():
+            # The exit's own flush has been, and nothing else would wait for this item. A thread
+            # that is started now may never run.
+            self.flush(left_s)
+
+    def _start_thread(self) -> None:
         with self._start_lock:
             if self._thread is None:
                 lifecycle.watch_child()
@@ -179,10 +189,6 @@ class Worker:
                 except RuntimeError:
                     # The interpreter is ending, or the system has no thread left.
                     self._thread = None
-        left_s = lifecycle.seconds_left_of_exit()
-        if left_s is not None:
-            # The exit's own flush has been; nothing else would wait for this item.
-            self.flush(left_s)
 
     def _run(self, backlog: Backlog) -> None:
         me = threading.current_thread()
@@ -350,7 +356,7 @@ class Worker:
         if now < self._next_drop_warning:
             return
         self._next_drop_warning = now + DROP_WARNING_INTERVAL_S
-        guard.logger.warning(
+        guard.warn(
             "phospho's queue is full: the oldest interactions are given up, %d so far. Last "
             "answer of %s: %s. Check that the server is up and fast enough.",
             self.stats().dropped.get("queue_full", 0),

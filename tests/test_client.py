@@ -19,6 +19,7 @@ from phospho.context import find_context
 from tests.conftest import ClientFactory
 from tests.hostile import HOSTILE, NoTruth
 from tests.loopback import Loopback, serve_openai
+from tests.test_plugins import plugin
 from tests.test_snapshot import anything
 
 
@@ -196,6 +197,80 @@ def test_an_unusable_time_is_kept_as_metadata(client: Client, created_at: Any) -
     record = client.log("i", created_at=created_at)
     assert "created_at" not in record
     assert "created_at" in record["metadata"]
+
+
+class LogsItself:
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.count = 0
+
+    def __str__(self) -> str:
+        self.count += 1
+        self.client.log(self)
+        self.client.log("and this", self)
+        return "text"
+
+
+def test_what_logs_while_it_is_read_does_not_go_on_for_ever(client: Client) -> None:
+    endless = LogsItself(client)
+    assert client.log(endless)["input"] == "text"
+    assert endless.count < 20
+
+    def log_twice(interaction: dict[str, Any]) -> dict[str, Any]:
+        for _ in range(2):
+            again.log("i")
+        return interaction
+
+    again = Client(
+        "k",
+        "p",
+        base_url="http://127.0.0.1:9",
+        plugins=[plugin("p", phospho_before_send=log_twice)],
+    )
+    again.log("i")
+    stats = again.stats()
+    assert (stats.queued, stats.dropped) == (7, {"before_send_failed": 8})
+    again.close(0)
+
+
+def test_a_keyword_may_be_called_self(client: Client) -> None:
+    assert client.log("i", self=1)["self"] == 1  # type: ignore[arg-type]
+
+
+class Endless(list[Any]):
+    def __iter__(self) -> Any:
+        while True:
+            yield {"role": "user", "content": "x"}
+
+
+def test_a_list_that_never_ends_is_read_as_the_list_it_is(client: Client) -> None:
+    messages = Endless([{"role": "user", "content": Endless(["a part"])}])
+    assert client.log(messages, {"messages": messages})["input"] == "a part"
+
+
+class Ambiguous:
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+    def __str__(self) -> str:
+        return "an id"
+
+
+def test_a_session_asks_no_value_for_its_truth(client: Client) -> None:
+    odd: Any = Ambiguous()
+    with phospho.session(odd, user_id=odd, version_id=odd, metadata=odd):
+        record = client.log("i")
+    assert (record["session_id"], record["user_id"]) == ("an id", "an id")
+
+
+def test_nonsense_of_any_size_is_not_written_into_an_error(client: Client) -> None:
+    nested: Any = []
+    for _ in range(60):
+        nested = [nested, nested]
+    started = time.process_time()
+    client.log("i", flag=nested, created_at="1" * 10_000_000, status=[nested])
+    client.user_feedback("t", flag=nested)
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("place", ["flag", "created_at"])

@@ -398,6 +398,44 @@ def test_a_file_that_somebody_removed_is_not_appended_to_once_it_is_empty(tmp_pa
     assert deliver(spooling(tmp_path)) == ["t2"]
 
 
+def test_a_file_that_the_app_closed_is_not_written_to(tmp_path: Path) -> None:
+    backlog = spooling(tmp_path / "spool")
+    backlog.put(record(1))
+    assert backlog._spool is not None
+    fd = backlog._spool._segments[0]._fd
+    with (tmp_path / "the apps own").open("w+") as own:
+        os.dup2(own.fileno(), fd)
+        backlog.put(record(2))
+        # With the descriptor went the lock: the first is found again, as one that was left.
+        assert deliver(backlog) == ["t2", "t1"]
+        backlog.close()
+        assert own.read() == ""
+        os.close(fd)
+    assert files(tmp_path / "spool") == []
+
+
+def test_without_standard_streams_nothing_is_printed_into_a_file(
+    tmp_path: Path, loopback: Loopback
+) -> None:
+    done = run_script(
+        f"""
+        import os, sys
+        os.close(1), os.close(2)
+        import phospho
+        phospho.init(spool_dir={str(tmp_path)!r}, tick=30)
+        phospho.log("i")
+        for fd in (1, 2):
+            try: os.write(fd, b"printed")
+            except OSError: pass
+        phospho.log("j")
+        """,
+        loopback.url,
+    )
+    assert done.returncode == 0
+    assert [event["input"] for event in loopback.events] == ["i", "j"]
+    assert files(tmp_path) == []
+
+
 def test_a_folder_that_others_had_filled_is_used_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

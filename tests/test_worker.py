@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import gzip
 import logging
 import threading
 import time
@@ -36,6 +37,15 @@ OUTAGES = {
     "redirect": [Reply(307, {"Location": "/elsewhere"})],
     "web-page": [
         Reply(200, {"Content-Type": "text/html"}, b"<html>hotel wifi</html>", is_stored=False)
+    ],
+    "web-pages-in-disguise": [
+        Reply(200, headers, body, is_stored=False)
+        for headers, body in (
+            ({}, b"\xef\xbb\xbf <!doctype html>"),
+            ({}, "<html>".encode("utf-16")),
+            ({"Content-Encoding": "gzip"}, gzip.compress(b"<html>")),
+            ({"Content-Type": "text/html"}, b""),
+        )
     ],
     "reset": [Reply(misbehaviour="reset")] * 3,
     "truncated": [Reply(misbehaviour="truncate")] * 3,

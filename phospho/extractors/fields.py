@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from phospho import snapshot
+
 
 def get(value: Any, name: str) -> Any:
     """Return a dict's item or an object's attribute, or None where it cannot be read."""
@@ -25,4 +27,15 @@ def get_text(value: Any, name: str) -> str | None:
 def get_list(value: Any, name: str) -> list[Any]:
     """Return a field that is a list or tuple, or an empty list."""
     found = get(value, name)
-    return list(found) if isinstance(found, (list, tuple)) else []
+    return last_items(found) if isinstance(found, (list, tuple)) else []
+
+
+def last_items(found: list[Any] | tuple[Any, ...]) -> list[Any]:
+    """Return the items, of very many the last ones.
+
+    No code of a subclass is run: it may not end.
+    """
+    last = slice(-snapshot.MAX_ITEMS, None)
+    if isinstance(found, list):
+        return list.__getitem__(found, last)
+    return list(tuple.__getitem__(found, last))

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from phospho import snapshot
 from phospho.extraction import Extracted
-from phospho.extractors.fields import get, get_list, get_text
+from phospho.extractors.fields import get, get_list, get_text, last_items
 from phospho.hookspecs import hookimpl
 
 _USER = frozenset({"user", "human"})
@@ -65,7 +66,7 @@ def content_text(content: Any) -> str:
         return content
     if not isinstance(content, (list, tuple)):
         return ""
-    return "\n".join(text for part in content if (text := _part_text(part)))
+    return "\n".join(text for part in last_items(content) if (text := _part_text(part)))
 
 
 def message_text(message: Any) -> str:
@@ -94,6 +95,8 @@ def _read_call(call: Any) -> dict[str, str] | None:
     arguments = get(inner, "arguments")
     if arguments is None:
         arguments = get(inner, "input")
+    if not isinstance(arguments, str):
+        arguments = snapshot.take(arguments, snapshot.MAX_METADATA_CHARS).value
     return {"name": name, "arguments": "" if arguments is None else str(arguments)}
 
 
@@ -109,7 +112,7 @@ def _part_text(part: Any) -> str | None:
 def _messages_of(value: Any) -> list[Any] | None:
     """Return the messages in a list, a request, or one message; None where there are none."""
     if isinstance(value, (list, tuple)):
-        messages = list(value)
+        messages = last_items(value)
     elif is_message(value):
         messages = [value]
     else:

@@ -6,6 +6,7 @@ import signal
 import textwrap
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -104,6 +105,33 @@ def test_a_log_in_the_last_function_of_the_exit_is_sent(is_warm: bool, loopback:
     check(ended, loopback, 3 if is_warm else 2)
     assert ended.stderr == ""
     assert ended.exit_s < MAX_HEALTHY_EXIT_S
+
+
+@pytest.mark.parametrize("has_spool", [False, True], ids=["in-memory", "on-disk"])
+def test_an_object_that_logs_as_the_interpreter_ends_does_not_keep_it(
+    has_spool: bool, loopback: Loopback, tmp_path: Path
+) -> None:
+    folder = str(tmp_path) if has_spool else ""
+    ended = run_host(
+        """
+        import phospho
+        phospho.init()
+        log("first")
+        class Late:
+            def __del__(self):
+                phospho.log("late")
+        late = Late()
+        end()
+        """,
+        loopback.url,
+        PHOSPHO_SPOOL_DIR=folder,
+    )
+    assert ended.code == 0
+    assert ended.exit_s < 4
+    assert "first" in [event["input"] for event in loopback.events]
+    if has_spool:
+        run_host("import phospho\nphospho.init()", loopback.url, PHOSPHO_SPOOL_DIR=folder)
+        assert [event["input"] for event in loopback.events] == ["first", "late"]
 
 
 def test_an_asyncio_app_ends_well(loopback: Loopback) -> None:
