@@ -234,7 +234,7 @@ def test_what_logs_while_it_is_read_does_not_go_on_for_ever(client: Client) -> N
 
 
 def test_a_keyword_may_be_called_self(client: Client) -> None:
-    assert client.log("i", self=1)["self"] == 1  # type: ignore[arg-type]
+    assert client.log("i", self=1)["self"] == 1
 
 
 class Endless(list[Any]):
