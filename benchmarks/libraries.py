@@ -80,23 +80,34 @@ def open_phospho_spool(url: str) -> Opened:
 
 
 def open_opentelemetry(url: str) -> Opened:
-    """Return the OpenTelemetry SDK: a span an interaction, with attributes as of OpenInference.
+    """Return the OpenTelemetry SDK as its documentation shows it.
 
-    Made in one call, which is its cheapest way: as the current span it costs a quarter more.
+    That is the current span, attribute by attribute; the names are those of OpenInference.
     """
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    provider = TracerProvider()
-    exporter = OTLPSpanExporter(endpoint=f"{url}/v1/traces")
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    tracer = provider.get_tracer("bench")
+    tracer, opened = _open_tracer(url)
 
     def log(
         input: str, output: str, session_id: str, user_id: str, metadata: dict[str, Any]
     ) -> None:
-        span = tracer.start_span(
+        with tracer.start_as_current_span("chat") as span:
+            span.set_attribute("input.value", input)
+            span.set_attribute("output.value", output)
+            span.set_attribute("session.id", session_id)
+            span.set_attribute("user.id", user_id)
+            for key, value in metadata.items():
+                span.set_attribute(f"metadata.{key}", value)
+
+    return opened(log)
+
+
+def open_opentelemetry_at_once(url: str) -> Opened:
+    """Return the OpenTelemetry SDK in its cheapest form: a span made in one call, and ended."""
+    tracer, opened = _open_tracer(url)
+
+    def log(
+        input: str, output: str, session_id: str, user_id: str, metadata: dict[str, Any]
+    ) -> None:
+        tracer.start_span(
             "chat",
             attributes={
                 "input.value": input,
@@ -105,10 +116,23 @@ def open_opentelemetry(url: str) -> Opened:
                 "user.id": user_id,
                 **{f"metadata.{key}": value for key, value in metadata.items()},
             },
-        )
-        span.end()
+        ).end()
 
-    return Opened(log, provider.force_flush, provider.shutdown)
+    return opened(log)
+
+
+def _open_tracer(url: str) -> tuple[Any, Callable[[Log], Opened]]:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider()
+    exporter = OTLPSpanExporter(endpoint=f"{url}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return (
+        provider.get_tracer("bench"),
+        lambda log: Opened(log, provider.force_flush, provider.shutdown),
+    )
 
 
 def open_langfuse(url: str) -> Opened:
@@ -196,6 +220,7 @@ class Library:
     Args:
         package: Its distribution.
         modules: What an app imports to use it.
+        also: Other distributions that it takes.
         open: Makes it ready to log to a URL.
         fits: Whether an installed version is the one meant.
         is_ours: Whether it is this phospho, which has to deliver everything.
@@ -208,6 +233,7 @@ class Library:
     fits: Callable[[str], bool] = lambda _: True
     is_ours: bool = False
     how_to_get: str = "pip install --group bench"
+    also: tuple[str, ...] = ()
 
 
 PHOSPHO = "phospho"
@@ -234,6 +260,13 @@ LIBRARIES = {
         "opentelemetry-sdk",
         ("opentelemetry.sdk.trace.export", "opentelemetry.exporter.otlp.proto.http.trace_exporter"),
         open_opentelemetry,
+        also=("opentelemetry-exporter-otlp-proto-http",),
+    ),
+    "OpenTelemetry, cheapest": Library(
+        "opentelemetry-sdk",
+        ("opentelemetry.sdk.trace.export", "opentelemetry.exporter.otlp.proto.http.trace_exporter"),
+        open_opentelemetry_at_once,
+        also=("opentelemetry-exporter-otlp-proto-http",),
     ),
     "Langfuse": Library("langfuse", ("langfuse",), open_langfuse),
     "PostHog": Library("posthog", ("posthog",), open_posthog),
@@ -253,6 +286,8 @@ def find_versions() -> dict[str, str]:
     for name, library in LIBRARIES.items():
         try:
             version = packages.version(library.package)
+            for package in library.also:
+                packages.version(package)
         except packages.PackageNotFoundError:
             continue
         if library.fits(version):
