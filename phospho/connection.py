@@ -27,9 +27,6 @@ CONNECT_TIMEOUT_S = 3.0
 # As much as a socket usually takes at once.
 _SLICE_BYTES = 16 * 1024
 
-# The threads that are making a request.
-_sending: set[int] = set()
-
 
 class Connections:
     """Kept-alive connections to one server, for one thread at a time.
@@ -59,19 +56,18 @@ class Connections:
         self._deadline.at = time.monotonic() + timeout_s
         connect_s = min(CONNECT_TIMEOUT_S, timeout_s)
         timeout = {"connect": connect_s, "read": timeout_s, "write": timeout_s, "pool": timeout_s}
-        thread = threading.get_ident()
-        _sending.add(thread)
-        try:
-            with self._pool.stream(
+        with (
+            _unheard(),
+            self._pool.stream(
                 "POST", url, headers=headers, content=body, extensions={"timeout": timeout}
-            ) as response:
-                yield response
-        finally:
-            _sending.discard(thread)
+            ) as response,
+        ):
+            yield response
 
     def close(self) -> None:
         """Close the connections."""
-        self._pool.close()
+        with _unheard():
+            self._pool.close()
 
 
 def _make_pool(base_url: str, backend: httpcore.NetworkBackend) -> httpcore.ConnectionPool:
@@ -201,15 +197,30 @@ class _BoundBackend(httpcore.SyncBackend):
         raise httpcore.ConnectError(f"{host} has no address")
 
 
-class _NotOurs(logging.Filter):
-    """Keeps records about our own requests out of the host's handlers; all others pass.
+# The threads that work with our own connections.
+_at_work: set[int] = set()
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep what this thread's connections log out of the host's handlers.
 
     A handler that logs to phospho would otherwise feed itself for ever.
     """
+    thread = threading.get_ident()
+    _at_work.add(thread)
+    try:
+        yield
+    finally:
+        _at_work.discard(thread)
+
+
+class _NotOurs(logging.Filter):
+    """Lets all records pass but those about our own connections."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop what a thread logs while it makes a request of ours."""
-        return record.thread not in _sending
+        """Drop what a thread logs while it works with them."""
+        return record.thread not in _at_work
 
 
 _not_ours = _NotOurs()
