@@ -173,8 +173,8 @@ class Worker:
             self._start_thread()
         elif not sys.is_finalizing():
             # The exit's own flush has been, and nothing else would wait for this item. A thread
-            # that is started now may never run.
-            self.flush(left_s)
+            # that is started now may never run, and nobody would close the connection.
+            self.close(left_s)
 
     def _start_thread(self) -> None:
         with self._start_lock:

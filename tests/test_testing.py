@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-import sys
 import threading
 import time
 import unittest
@@ -571,11 +571,13 @@ def test_hostile_values_are_captured_as_a_server_receives_them(
     assert captured(capturing.logged) == arrived(loopback)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="enterContext came with Python 3.11")
 def test_it_works_with_unittest() -> None:
     class BotTest(unittest.TestCase):
         def setUp(self) -> None:
-            self.logged = self.enterContext(capture())  # type: ignore[attr-defined, unused-ignore]
+            # What `enterContext` does in Python 3.11 and newer.
+            stack = contextlib.ExitStack()
+            self.addCleanup(stack.close)
+            self.logged = stack.enter_context(capture())
 
         def test_the_answer(self) -> None:
             phospho.log("Hi", "Hello!")
