@@ -105,7 +105,8 @@ class Client:
     def _set_up(self, settings: Settings, plugins: Plugins, unsent_reason: str = "") -> None:
         self._settings = settings
         self._plugins = plugins
-        self._has_before_send = plugins.has("phospho_before_send")
+        # Known once plugins are complete, which waits for the first log.
+        self._has_before_send: bool | None = None
         self._is_sampling = settings.sample_rate < 1
         self._worker = self._make_worker(settings)
         self._unsent_reason = unsent_reason or ("disabled" if settings.is_disabled else "")
@@ -229,7 +230,10 @@ class Client:
         ):
             worker.count_unsent(None)
         else:
-            if self._has_before_send:
+            has_before_send = self._has_before_send
+            if has_before_send is None:
+                has_before_send = self._ask_for_before_send()
+            if has_before_send:
                 with guard.nesting() as is_too_deep:
                     sent, why_not = (
                         (None, "before_send_failed")
@@ -250,6 +254,13 @@ class Client:
             with guard.guarded("queue an interaction"):
                 worker.put((size, held, None))
         return record
+
+    def _ask_for_before_send(self) -> bool:
+        """Tell whether a plugin wants to see each record before it is sent."""
+        has_before_send = self._plugins.has("phospho_before_send")
+        if self._plugins.is_complete:
+            self._has_before_send = has_before_send
+        return has_before_send
 
     def _log_what_is_left(self, input: Any, output: Any, ids: dict[str, Any]) -> dict[str, Any]:
         """Return, and if possible send, a record without what could not be read."""
@@ -332,19 +343,21 @@ class Client:
 
 def _load_plugins(plugins: Iterable[object], *, entry_points: bool = True) -> Plugins:
     with lifecycle.loading:
-        from phospho.plugins import EXTRACTORS, Plugins
+        from phospho.plugins import Plugins
 
-        return Plugins(plugins, entry_points=entry_points, built_in=EXTRACTORS)
+        return Plugins(plugins, entry_points=entry_points, built_in=())
 
 
 class _NoPlugins:
     """Answers what a client asks of `Plugins`, where not even pluggy can be loaded."""
 
+    is_complete = True
+
     def has(self, hook: str) -> bool:  # noqa: ARG002 - as in `Plugins`
         return False
 
-    def first(self, *args: Any, **arguments: Any) -> None:  # noqa: ARG002 - as in `Plugins`
-        return None
+    def extractors(self, hook: str, value: Any) -> tuple[()]:  # noqa: ARG002 - as in `Plugins`
+        return ()
 
 
 def _freeze(record: dict[str, Any], size: int) -> tuple[Any, int]:

@@ -22,6 +22,7 @@ class Extracted:
         system_prompt: Instructions the app gave to the model.
         finish_reason: Why the model stopped, in the vendor's word.
         tool_calls: One `{"name": str, "arguments": str}` for each call the model asked for.
+        error: `{"type": str, "message": str}` where the value says that the answer failed.
         extra: Further facts; they become metadata.
     """
 
@@ -31,6 +32,7 @@ class Extracted:
     system_prompt: str | None = None
     finish_reason: str | None = None
     tool_calls: Sequence[Mapping[str, str]] = ()
+    error: Mapping[str, str] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -45,8 +47,11 @@ def extract(value: object, side: Side, plugins: Plugins) -> Extracted | None:
         side: Whether it is what the user said or what the app answered.
         plugins: Asked in their order: the user's, those of packages, the built-in ones.
     """
-    answer = plugins.first(_HOOKS[side], accept, value=value)
-    return answer if isinstance(answer, Extracted) else None
+    for implementation in plugins.extractors(_HOOKS[side], value):
+        answer = implementation.ask(accept, {"value": value})
+        if isinstance(answer, Extracted):
+            return answer
+    return None
 
 
 def accept(answer: object) -> Extracted:
@@ -62,6 +67,8 @@ def accept(answer: object) -> Extracted:
     for name, kind in _KINDS.items():
         if not isinstance(getattr(answer, name), kind):
             raise TypeError(f"returned an Extracted whose {name} is not {kind}")
+    if answer.error is not None and not {"type", "message"} <= answer.error.keys():
+        raise TypeError("returned an Extracted whose error lacks a type or a message")
     return answer
 
 
@@ -72,5 +79,6 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "system_prompt": (str, type(None)),
     "finish_reason": (str, type(None)),
     "tool_calls": (list, tuple),
+    "error": (Mapping, type(None)),
     "extra": Mapping,
 }

@@ -2,134 +2,66 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
 import pluggy
 
-from phospho import guard, hookspecs
+from phospho import guard, hookspecs, lifecycle
 from phospho.errors import PluginError
+from phospho.extractors import catalogue
+from phospho.implementation import FAILED, Implementation
 
 ENTRY_POINT_GROUP = "phospho"
 
-# Asked last to first: text is what every value falls back to.
-EXTRACTORS = (
-    "phospho.extractors.text",
-    "phospho.extractors.messages",
-    "phospho.extractors.openai",
-)
+# What a server needs beside extractors; an app that logs does not pay for loading it.
+BUILT_IN = ("phospho.detectors.builtin",)
 
-# An app that logs needs no detectors, and does not pay for loading them.
-BUILT_IN = (*EXTRACTORS, "phospho.detectors.builtin")
-
-# A plugin that fails, or is slow, this often in a row is not asked again by this process.
-MAX_FAILURES_IN_A_ROW = 5
-
-# These run on the app's own thread; all others may take their time.
-_ON_THE_APPS_THREAD = frozenset(
-    {"phospho_extract_input", "phospho_extract_output", "phospho_before_send"}
-)
-MAX_CALL_S = 1.0
-
-# It decides what may leave the process, so it has to answer: it is asked for each record.
-_NEVER_SWITCHED_OFF = frozenset({"phospho_before_send"})
-
-
-@dataclass
-class _Implementation:
-    """One plugin's function for one hook, and how it has behaved."""
-
-    plugin: str
-    hook: str
-    call: Callable[..., Any]
-    argument_names: tuple[str, ...]
-    advice: str
-    failures_in_a_row: int = 0
-
-    @property
-    def is_switched_off(self) -> bool:
-        return (
-            self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW and self.hook not in _NEVER_SWITCHED_OFF
-        )
-
-    def ask(self, accept: Callable[[Any], Any], arguments: dict[str, Any]) -> Any:
-        """Return the answer as `accept` returns it, None where there is none, or `_FAILED`."""
-        if self.is_switched_off:
-            return None
-        started = time.monotonic()
-        try:
-            answer = self.call(*(arguments[name] for name in self.argument_names))
-            accepted = None if answer is None else accept(answer)
-        except Exception as exc:  # noqa: BLE001 - a stranger's plugin may raise anything
-            self._count_failure(exc)
-            return _FAILED
-        elapsed_s = time.monotonic() - started
-        if elapsed_s > MAX_CALL_S and self.hook in _ON_THE_APPS_THREAD:
-            self._count_slowness(elapsed_s)
-        else:
-            self.failures_in_a_row = 0
-        return accepted
-
-    def _count_failure(self, exc: Exception) -> None:
-        self.failures_in_a_row += 1
-        guard.report_once(
-            f"plugin:{self.plugin}:{self.hook}",
-            "The phospho plugin %r failed in %s: %s (%s). %s. Fix it, or %s.",
-            self.plugin,
-            self.hook,
-            guard.words_of(exc),
-            type(exc).__name__,
-            "What it fails on is not sent"
-            if self.hook in _NEVER_SWITCHED_OFF
-            else f"Its answer is ignored; after {MAX_FAILURES_IN_A_ROW} failures in a row it is "
-            "not asked again",
-            self.advice,
-            exc=exc,
-        )
-
-    def _count_slowness(self, elapsed_s: float) -> None:
-        self.failures_in_a_row += 1
-        guard.report_once(
-            f"slow_plugin:{self.plugin}:{self.hook}",
-            "The phospho plugin %r took %.1f s in %s, on your app's own thread. Its answer is "
-            "used%s. Make it faster, or %s.",
-            self.plugin,
-            elapsed_s,
-            self.hook,
-            ""
-            if self.hook in _NEVER_SWITCHED_OFF
-            else f"; after {MAX_FAILURES_IN_A_ROW} such calls in a row it is not asked again",
-            self.advice,
-        )
-
-
-# The answer of an implementation that raised, or answered with something unusable.
-_FAILED = object()
+# How long a log may wait for plugins that another thread is loading.
+MAX_WAIT_S = 2.0
 
 
 @dataclass(frozen=True)
 class PluginReport:
-    """A plugin as `phospho plugins` shows it; only an installed package has a version."""
+    """A plugin as `phospho plugins` shows it; only an installed package has a version.
+
+    Args:
+        name: That of its entry point, module or class.
+        version: That of its package.
+        hooks: What it implements, in no particular order.
+        failures: How often it raised, was too slow or answered with something unusable, in this
+            process; a package that could not be loaded has failed once.
+        last_failure: The last of these in words.
+    """
 
     name: str
     version: str | None
     hooks: tuple[str, ...]
+    failures: int = 0
+    last_failure: str | None = None
 
 
 @dataclass
 class Plugins:
     """The plugins of one client or one server.
 
+    What installed packages declare is loaded when a hook is first asked for, and a built-in
+    extractor when a value first appears that may be its.
+
     Args:
         plugins: Modules or objects given by the caller; asked before all others.
         entry_points: Whether to load the plugins that installed packages declare.
-        built_in: The built-in plugins to load, by module name.
+        built_in: The built-in plugins to load beside extractors, by module name.
+
+    Attributes:
+        is_complete: Whether what installed packages declare is loaded.
 
     Raises:
         PluginError: When one of `plugins` implements a hook that does not exist, names an
@@ -140,44 +72,105 @@ class Plugins:
     entry_points: bool = True
     built_in: Sequence[str] = BUILT_IN
     _manager: pluggy.PluginManager = field(init=False)
-    _by_hook: dict[str, list[_Implementation]] = field(init=False, default_factory=dict)
+    _by_hook: dict[str, list[Implementation]] = field(init=False, default_factory=dict)
+    _extractors: dict[str, dict[str, Implementation]] = field(init=False, default_factory=dict)
     # Of those that installed packages declare.
     _versions: dict[str, str | None] = field(init=False, default_factory=dict)
+    _unloadable: dict[str, str] = field(init=False, default_factory=dict)
+    is_complete: bool = field(init=False, default=False)
+    _is_broken: bool = field(init=False, default=False)
+    _loading_threads: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
+        self.plugins = tuple(self.plugins)
+        # What the caller hands over is refused now; what others installed is not his mistake.
+        self._build({})
+
+    def _build(self, installed: Mapping[str, object]) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         for module_name in self.built_in:
             self._register(importlib.import_module(module_name), module_name)
-        disabled = _disabled_names()
-        if self.entry_points and "all" not in disabled:
-            self._register_entry_points(disabled)
+        for name, plugin in installed.items():
+            with self._reporting(name):
+                self._register(plugin, name)
         for plugin in self.plugins:
             # Its package may be installed as well: then it is there already.
-            if self._manager.get_name(plugin) not in self._versions:
+            if self._manager.get_name(plugin) not in installed:
                 self._register(plugin, self._name_of(plugin))
-        self._index()
+        self._by_hook = {
+            hook: self._implementations(caller)
+            for hook, caller in vars(self._manager.hook).items()
+            if hook.startswith("phospho_")
+        }
 
-    def _register_entry_points(self, disabled: frozenset[str]) -> None:
+    def _complete(self) -> bool:
+        """Add what installed packages declare; False while that is still under way."""
+        if self.is_complete:
+            return True
+        me = threading.get_ident()
+        # A plugin's package may log while it is imported; or wait for a module that another
+        # thread imports, which logs and so waits here.
+        if me in self._loading_threads or not lifecycle.loading.acquire(timeout=MAX_WAIT_S):
+            return False
+        self._loading_threads.add(me)
+        try:
+            if not self.is_complete:
+                self._build(self._load_installed())
+                self.is_complete = True
+        except Exception as exc:  # noqa: BLE001 - a broken installation must not hurt the app
+            # What redacts may be among what was not found.
+            self._is_broken = self.is_complete = True
+            guard.report_once(
+                "broken_plugins",
+                "Nothing is sent to phospho: it could not look for installed plugins: %s (%s). "
+                "Repair the installation, or leave them out with PHOSPHO_DISABLE_PLUGINS=all; then "
+                "start the app again.",
+                guard.words_of(exc),
+                type(exc).__name__,
+                exc=exc,
+            )
+        finally:
+            self._loading_threads.discard(me)
+            lifecycle.loading.release()
+        return True
+
+    def _load_installed(self) -> dict[str, object]:
         """Load what installed packages declare; a package that cannot be loaded is left out."""
+        disabled = _disabled_names()
+        if not self.entry_points or "all" in disabled:
+            return {}
+        found: dict[str, object] = {}
         for entry_point in metadata.entry_points(group=ENTRY_POINT_GROUP):
-            if entry_point.name in disabled:
+            name = entry_point.name
+            if name in disabled:
                 continue
-            try:
-                self._register(entry_point.load(), entry_point.name)
-            except Exception as exc:  # noqa: BLE001 - a stranger's package may raise anything
-                guard.report_once(
-                    f"entry_point:{entry_point.name}",
-                    "The installed phospho plugin %r could not be loaded: %s (%s). It is left out; "
-                    "upgrade or uninstall its package.",
-                    entry_point.name,
-                    guard.words_of(exc),
-                    type(exc).__name__,
-                    exc=exc,
+            with self._reporting(name):
+                plugin = entry_point.load()
+                namesake = found.get(name) or self._manager.get_plugin(name)
+                if namesake is not None and namesake is not plugin:
+                    raise PluginError(f"Two phospho plugins are called {name!r}.")
+                found[name] = plugin
+                self._versions[name] = (
+                    None if entry_point.dist is None else entry_point.dist.version
                 )
-                continue
-            dist = entry_point.dist
-            self._versions[entry_point.name] = None if dist is None else dist.version
+        return found
+
+    @contextlib.contextmanager
+    def _reporting(self, name: str) -> Iterator[None]:
+        """Leave an installed plugin out where it raises: a stranger's package may do anything."""
+        try:
+            yield
+        except Exception as exc:  # noqa: BLE001 - see above
+            self._unloadable[name] = f"{guard.words_of(exc)} ({type(exc).__name__})"
+            guard.report_once(
+                f"entry_point:{name}",
+                "The installed phospho plugin %r could not be loaded: %s. It is left out; upgrade "
+                "or uninstall its package.",
+                name,
+                self._unloadable[name],
+                exc=exc,
+            )
 
     def _name_of(self, plugin: object) -> str:
         """Return a module's name, or the class of an object, with a number where it is taken."""
@@ -228,59 +221,77 @@ class Plugins:
                         implementation.plugin, f"{caller.name} asks for wrapper=True"
                     )
 
-    def _index(self) -> None:
-        for hook, caller in self._manager.hook.__dict__.items():
-            if hook.startswith("phospho_"):
-                # pluggy lists implementations in the reverse of its calling order.
-                self._by_hook[hook] = [
-                    _Implementation(
-                        implementation.plugin_name,
-                        hook,
-                        implementation.function,
-                        tuple(implementation.argnames),
-                        self._advice(implementation.plugin_name),
-                    )
-                    for implementation in reversed(caller.get_hookimpls())
-                ]
+    def _implementations(self, caller: pluggy.HookCaller) -> list[Implementation]:
+        """Return those of one hook in the order in which they are asked."""
+        # pluggy lists implementations in the reverse of its calling order.
+        return [
+            Implementation(
+                found.plugin_name,
+                caller.name,
+                found.function,
+                tuple(found.argnames),
+                self._advice(found.plugin_name),
+                is_last=found.trylast,
+            )
+            for found in reversed(caller.get_hookimpls())
+        ]
+
+    def _extractor(self, name: str) -> dict[str, Implementation]:
+        """Return the hooks of a built-in extractor, loaded when it is first needed."""
+        found = self._extractors.get(name)
+        if found is None:
+            with lifecycle.loading:
+                found = _load_extractor(name)
+                self._extractors[name] = found
+        return found
+
+    def extractors(self, hook: str, value: Any) -> Iterator[Implementation]:
+        """Yield whom to ask about a value: plugins, then our extractors that may know it.
+
+        Our extractors come by the package the value is of, then by its shape; a plugin that says
+        `trylast=True` is asked after them, and only what reads everything after that.
+        """
+        self._complete()
+        plugins = self._by_hook[hook]
+        yield from (plugin for plugin in plugins if not plugin.is_last)
+        for name in catalogue.find(value):
+            if (own := self._extractor(name).get(hook)) is not None:
+                yield own
+        yield from (plugin for plugin in plugins if plugin.is_last)
+        yield self._extractor(catalogue.FALLBACK)[hook]
 
     def afresh(self) -> Plugins:
         """Return the same plugins, none of them switched off; what they do now counts there."""
+        self._complete()
         other = copy.copy(self)
         other._by_hook = {  # noqa: SLF001 - its own class
-            hook: [replace(implementation, failures_in_a_row=0) for implementation in found]
+            hook: [implementation.afresh() for implementation in found]
             for hook, found in self._by_hook.items()
         }
+        other._extractors = {}  # noqa: SLF001
         return other
 
     def has(self, hook: str) -> bool:
-        """Tell whether any plugin implements `hook`."""
-        return bool(self._by_hook[hook])
-
-    def first(self, hook: str, accept: Callable[[Any], Any], **arguments: Any) -> Any:
-        """Return the first answer that is not None, as `accept` returns it, or None.
-
-        Args:
-            hook: The hook's name.
-            accept: Turns an answer into what is wanted, and raises if it cannot be used.
-            **arguments: The hook's arguments.
-        """
-        for implementation in self._by_hook[hook]:
-            answer = implementation.ask(accept, arguments)
-            if answer is not None and answer is not _FAILED:
-                return answer
-        return None
+        """Tell whether any plugin implements `hook`; loads what installed packages declare."""
+        return not self._complete() or self._is_broken or bool(self._by_hook[hook])
 
     def each(
         self, hook: str, accept: Callable[[Any], Any], **arguments: Any
     ) -> list[tuple[str, Any]]:
         """Return `(plugin name, accepted answer)` of every plugin that answered.
 
-        Order is that of registration, the built-in ones first. Arguments are those of `first`.
+        Order is that of registration, the built-in ones first.
+
+        Args:
+            hook: The hook's name.
+            accept: Turns an answer into what is wanted, and raises if it cannot be used.
+            **arguments: The hook's arguments.
         """
+        self._complete()
         answers = []
         for implementation in reversed(self._by_hook[hook]):
             answer = implementation.ask(accept, arguments)
-            if answer is not None and answer is not _FAILED:
+            if answer is not None and answer is not FAILED:
                 answers.append((implementation.plugin, answer))
         return answers
 
@@ -293,18 +304,21 @@ class Plugins:
             The record to send; or None and why it is dropped: `before_send` where a plugin said
             so, `before_send_failed` where one failed, for it may be there to remove a secret.
         """
+        if not self._complete() or self._is_broken:
+            return None, "before_send_failed"
         current = interaction
         for implementation in self._by_hook["phospho_before_send"]:
             answer = implementation.ask(_accept_record, {"interaction": dict(current)})
             if answer is None:
                 return None, "before_send"
-            if answer is _FAILED:
+            if answer is FAILED:
                 return None, "before_send_failed"
             current = answer
         return current, None
 
     def implementers(self, hook: str) -> list[str]:
         """Return the names of the plugins that implement `hook`."""
+        self._complete()
         return [implementation.plugin for implementation in self._by_hook[hook]]
 
     def tell(self, plugin: str, hook: str, **arguments: Any) -> Exception | None:
@@ -322,21 +336,60 @@ class Plugins:
         return None
 
     def reports(self) -> list[PluginReport]:
-        """Describe every plugin, in the order of registration."""
-        found: dict[str, list[_Implementation]] = {
-            name: [] for name, _ in self._manager.list_name_plugin()
+        """Describe every plugin: the built-in ones, then the others as they were registered."""
+        self._complete()
+        found: dict[str, list[Implementation]] = {
+            f"{catalogue.PACKAGE}.{name}": list(self._extractor(name).values())
+            for name in catalogue.every_name()
         }
+        found |= {name: [] for name, _ in self._manager.list_name_plugin()}
         for implementations in self._by_hook.values():
             for implementation in implementations:
                 found[implementation.plugin].append(implementation)
-        return [
-            PluginReport(
-                name=name,
-                version=self._versions.get(name),
-                hooks=tuple(i.hook for i in implementations),
-            )
-            for name, implementations in found.items()
+        reports = [self._report(name, hooks) for name, hooks in found.items()]
+        return reports + [
+            PluginReport(name, self._versions.get(name), (), 1, failure)
+            for name, failure in self._unloadable.items()
         ]
+
+    def _report(self, name: str, hooks: Sequence[Implementation]) -> PluginReport:
+        said = [hook.last_failure for hook in hooks if hook.last_failure]
+        return PluginReport(
+            name=name,
+            version=self._versions.get(name),
+            hooks=tuple(hook.hook for hook in hooks),
+            failures=sum(hook.failures for hook in hooks),
+            last_failure=said[-1] if said else None,
+        )
+
+    def failures(self) -> dict[str, int]:
+        """Return how often each plugin that failed has, in this process, by name."""
+        counts = dict.fromkeys(self._unloadable, 1)
+        for hooks in (*self._by_hook.values(), *(o.values() for o in self._extractors.values())):
+            for hook in hooks:
+                if hook.failures:
+                    counts[hook.plugin] = counts.get(hook.plugin, 0) + hook.failures
+        return counts
+
+
+def _load_extractor(name: str) -> dict[str, Implementation]:
+    """Import a built-in extractor; it is a plugin as any other, so pluggy reads its hooks."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    module_name = f"{catalogue.PACKAGE}.{name}"
+    manager.register(importlib.import_module(module_name), module_name)
+    return {
+        caller.name: Implementation(
+            module_name,
+            caller.name,
+            found.function,
+            tuple(found.argnames),
+            "report it: it is one of phospho's own",
+        )
+        for caller in vars(manager.hook).values()
+        if isinstance(caller, pluggy.HookCaller)
+        for found in caller.get_hookimpls()
+    }
 
 
 def _accept_record(answer: Any) -> dict[str, Any]:

@@ -214,6 +214,9 @@ def _add_facts(record: dict[str, Any], reading: Reading) -> None:
     for name, value in found.items():
         if value is not None:
             record[name] = snapshot.take(value, snapshot.MAX_RAW_CHARS).value
+    if facts.error is not None:
+        record["status"] = "error"
+        record["error"] = snapshot.take(dict(facts.error), snapshot.MAX_METADATA_CHARS).value
     extra = snapshot.take(dict(facts.extra), snapshot.MAX_METADATA_CHARS).value
     record["metadata"] = {**extra, **record["metadata"]}
 

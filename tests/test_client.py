@@ -511,10 +511,10 @@ class TestTheDefaultClient:
         assert phospho.shutdown()
 
     @pytest.mark.parametrize(
-        ("broken", "reports", "output"),
+        ("broken", "reports", "output", "reason"),
         [
-            ("importlib.metadata.entry_points", 1, "o"),
-            ("pluggy.PluginManager", 2, "(dict)"),
+            ("importlib.metadata.entry_points", 1, "o", "before_send_failed"),
+            ("pluggy.PluginManager", 2, "(dict)", "not_initialised"),
         ],
     )
     def test_whatever_keeps_it_from_starting_log_does_not_raise(
@@ -522,6 +522,7 @@ class TestTheDefaultClient:
         broken: str,
         reports: int,
         output: str,
+        reason: str,
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
@@ -538,7 +539,7 @@ class TestTheDefaultClient:
         assert [record["output"] for record in records] == [output] * 3
         assert len(caplog.records) == reports
         assert "corrupt metadata" in caplog.text
-        assert phospho.stats().dropped == {"not_initialised": 3}
+        assert phospho.stats().dropped == {reason: 3}
         assert len(attempts) <= 2
 
     def test_disabled_it_returns_records_and_sends_nothing(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import types
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 import pytest
 
 import phospho
-from phospho import plugins
+from phospho import implementation
 from phospho.errors import PluginError
-from phospho.plugins import EXTRACTORS, Plugins
+from phospho.extractors import catalogue
+from phospho.plugins import Plugins
 from tests.conftest import ClientFactory
 from tests.loopback import Loopback
+
+BUILT_IN = [f"phospho.extractors.{name}" for name in catalogue.every_name()]
 
 
 class Reply:
@@ -85,28 +89,44 @@ def test_a_plugin_that_keeps_failing_is_not_asked_again(make_client: ClientFacto
     client = make_client(plugins=[plugin("bad", phospho_extract_output=count)])
     for _ in range(9):
         client.log("i", Reply("text"))
-    assert len(asked) == plugins.MAX_FAILURES_IN_A_ROW
+    assert len(asked) == implementation.MAX_FAILURES_IN_A_ROW
 
 
 def test_a_slow_answer_is_used_and_a_plugin_that_stays_slow_is_not_asked_again(
     make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(plugins, "MAX_CALL_S", -1.0)
+    monkeypatch.setattr(implementation, "MAX_CALL_S", -1.0)
     client = make_client(plugins=[plugin("slow", phospho_extract_output=read_reply)])
     outputs = [client.log("i", Reply("text"))["output"] for _ in range(7)]
     assert outputs[:5] == ["text"] * 5
     assert outputs[5:] != ["text"] * 2
     slow = [r.getMessage() for r in caplog.records if "'slow'" in r.getMessage()]
     assert len(slow) == 1
-    assert "is used" in slow[0]
     assert "ignored" not in slow[0]
+
+
+def test_a_plugin_that_took_too_much_of_the_apps_time_is_not_asked_again(
+    make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(implementation, "MAX_CALL_S", 0.01)
+    monkeypatch.setattr(implementation, "MAX_SLOW_S", 0.02)
+    asked: list[Any] = []
+
+    def dawdle(value: Any) -> None:
+        asked.append(value)
+        time.sleep(0.015)
+
+    client = make_client(plugins=[plugin("slow", phospho_extract_output=dawdle)])
+    for _ in range(5):
+        assert client.log("i", {"answer": "text"})["output"] == "text"
+    assert len(asked) <= 2
 
 
 def test_hooks_of_the_server_may_take_their_time(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(plugins, "MAX_CALL_S", -1.0)
-    loaded = Plugins([plugin(phospho_register_detectors=lambda: ["d"])], built_in=EXTRACTORS)
+    monkeypatch.setattr(implementation, "MAX_CALL_S", -1.0)
+    loaded = Plugins([plugin(phospho_register_detectors=lambda: ["d"])], built_in=())
     for _ in range(7):
         assert loaded.each("phospho_register_detectors", list) == [("mine", ["d"])]
     assert caplog.records == []
@@ -138,7 +158,7 @@ def test_an_object_is_named_by_its_class(
 def test_an_object_given_twice_is_refused() -> None:
     twice = Redact()
     with pytest.raises(PluginError, match="twice"):
-        Plugins([twice, twice], built_in=EXTRACTORS)
+        Plugins([twice, twice], built_in=())
 
 
 def test_before_send_forms_a_chain(make_client: ClientFactory, loopback: Loopback) -> None:
@@ -214,7 +234,7 @@ def test_a_slow_before_send_is_told_so_and_goes_on_being_asked(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(plugins, "MAX_CALL_S", -1.0)
+    monkeypatch.setattr(implementation, "MAX_CALL_S", -1.0)
     redact = plugin(phospho_before_send=lambda interaction: {**interaction, "input": "***"})
     client = make_client(plugins=[redact])
     for _ in range(7):
@@ -242,12 +262,12 @@ def test_a_wrapper_is_refused() -> None:
         lambda value: (yield)
     )
     with pytest.raises(PluginError, match="wrapper"):
-        Plugins([module], built_in=EXTRACTORS)
+        Plugins([module], built_in=())
 
 
 def test_two_plugins_of_one_name_are_refused() -> None:
     with pytest.raises(PluginError, match="Two phospho plugins"):
-        Plugins([plugin(), plugin()], built_in=EXTRACTORS)
+        Plugins([plugin(), plugin()], built_in=())
 
 
 class EntryPoint:
@@ -268,10 +288,11 @@ def test_installed_packages_bring_plugins(
     broken.name = "broken"
     good = EntryPoint(lambda: plugin(phospho_extract_output=read_reply))
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken, good])
-    reports = {report.name: report for report in Plugins(built_in=EXTRACTORS).reports()}
+    reports = {report.name: report for report in Plugins(built_in=()).reports()}
     assert reports["theirs"].version == "1.2"
     assert reports["theirs"].hooks == ("phospho_extract_output",)
-    assert "broken" not in reports
+    assert reports["broken"].hooks == ()
+    assert reports["broken"].failures == 1
     assert "half installed" in caplog.text
 
 
@@ -280,8 +301,8 @@ def test_a_plugin_may_be_both_installed_and_given(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         "importlib.metadata.entry_points", lambda group: [EntryPoint(lambda: module)]
     )
-    reports = Plugins([module], built_in=EXTRACTORS).reports()
-    assert [report.name for report in reports] == [*EXTRACTORS, "theirs"]
+    reports = Plugins([module], built_in=()).reports()
+    assert [report.name for report in reports] == [*BUILT_IN, "theirs"]
 
 
 def test_a_failing_plugin_of_a_package_can_be_left_out_by_a_variable(
@@ -299,4 +320,4 @@ def test_installed_plugins_can_be_left_out(names: str, monkeypatch: pytest.Monke
     entry_point = EntryPoint(lambda: plugin(phospho_extract_output=read_reply))
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry_point])
     monkeypatch.setenv("PHOSPHO_DISABLE_PLUGINS", names)
-    assert [r.name for r in Plugins(built_in=EXTRACTORS).reports()] == list(EXTRACTORS)
+    assert [r.name for r in Plugins(built_in=()).reports()] == BUILT_IN

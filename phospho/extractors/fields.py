@@ -11,7 +11,7 @@ from phospho import snapshot
 def get(value: Any, name: str) -> Any:
     """Return a dict's item or an object's attribute, or None where it cannot be read."""
     try:
-        if isinstance(value, Mapping):
+        if value.__class__ is dict or isinstance(value, Mapping):
             return value.get(name)
         return getattr(value, name, None)
     except Exception:  # noqa: BLE001 - a stranger's `__getattr__` must not cost the extractor
@@ -22,6 +22,12 @@ def get_text(value: Any, name: str) -> str | None:
     """Return a field that is text, or None."""
     found = get(value, name)
     return found if isinstance(found, str) else None
+
+
+def get_count(value: Any, name: str) -> int | None:
+    """Return a field that is a whole number, or None."""
+    found = get(value, name)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def get_list(value: Any, name: str) -> list[Any]:

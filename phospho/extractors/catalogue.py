@@ -1,0 +1,101 @@
+"""Which built-in extractors may know a value: by the package it comes from, then by its shape.
+
+To add one, write `phospho/extractors/<name>.py` and name it here. It is imported when such a value
+first appears. What it answers is its own matter: None sends the value on to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from phospho import snapshot
+
+PACKAGE = "phospho.extractors"
+
+
+class Source(NamedTuple):
+    """One extractor, and what it is asked about.
+
+    Args:
+        name: Its module in `phospho.extractors`.
+        packages: Top-level packages whose objects it reads.
+        fields: Sets of names; a dict, or an object, that has all of one set may be its value.
+            Of a list, that is the first item.
+        has_chunks: Whether the module has a class `Chunks`, which reads streams.
+    """
+
+    name: str
+    packages: frozenset[str] = frozenset()
+    fields: tuple[frozenset[str], ...] = ()
+    has_chunks: bool = False
+
+
+def _source(name: str, packages: str = "", *fields: str, has_chunks: bool = False) -> Source:
+    sets = tuple(frozenset(names.split()) for names in fields)
+    return Source(name, frozenset(packages.split()), sets, has_chunks)
+
+
+# Asked in this order, so those with the most telling names come first.
+SOURCES = (_source("openai", "openai", "choices", has_chunks=True),)
+
+# Asked about every value that none of these knows, in this order.
+GENERAL = ("messages",)
+
+# Reads whatever is left, so it is asked last of all.
+FALLBACK = "text"
+
+# A dict with many more names is a table of data, not a message.
+_MAX_NAMES = 1_000
+
+
+def find(value: Any) -> Iterator[str]:
+    """Yield the names of the extractors to ask about a value, the likeliest first."""
+    asked = set()
+    for source in find_sources(_sample(value)):
+        if source.name not in asked:
+            asked.add(source.name)
+            yield source.name
+    yield from GENERAL
+
+
+def find_sources(item: Any) -> Iterator[Source]:
+    """Yield the sources that one value, no list of them, may be from; some more than once."""
+    packages = {kind.__module__.partition(".")[0] for kind in _kinds(item)}
+    yield from (source for source in SOURCES if not source.packages.isdisjoint(packages))
+    names = _names(item)
+    if names:
+        yield from (s for s in SOURCES if any(wanted <= names for wanted in s.fields))
+
+
+def every_name() -> tuple[str, ...]:
+    """Return the names of all built-in extractors, in the order in which they are asked."""
+    return (*(source.name for source in SOURCES), *GENERAL, FALLBACK)
+
+
+def _sample(value: Any) -> Any:
+    """Return what tells where a value is from: itself, or of a list the first item."""
+    kind = type(value)
+    if issubclass(kind, list):
+        return list.__getitem__(value, 0) if list.__len__(value) else None
+    if issubclass(kind, tuple) and not hasattr(kind, "_fields"):
+        return tuple.__getitem__(value, 0) if tuple.__len__(value) else None
+    return value
+
+
+def _kinds(value: Any) -> list[type]:
+    # `__module__` of a class may be anything.
+    return [kind for kind in type(value).__mro__[:-1] if type(kind.__module__) is str]
+
+
+def _names(value: Any) -> set[Any]:
+    """Return the names of a dict's items or an object's fields, without running its code."""
+    if isinstance(value, (str, bytes, int, float, bytearray)) or value is None:
+        return set()
+    try:
+        if isinstance(value, Mapping):
+            return set(islice(value, _MAX_NAMES))
+        return set(snapshot.public_fields(value) or ())
+    except Exception:  # noqa: BLE001 - a stranger's mapping may raise anything
+        return set()
