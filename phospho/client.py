@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from phospho.backlog import Stats
+    from phospho.collecting import Collector
     from phospho.models import Side
     from phospho.plugins import Plugins
 
@@ -35,6 +37,9 @@ _get_ident = threading.get_ident
 
 # What plugins return is bounded as a whole; a record within the limits of its parts fits.
 _MAX_RECORD_CHARS = 5_000_000
+
+# Logged while plugins are being loaded, which takes a moment.
+_MAX_HELD_BACK = 1_000
 
 
 class Client:
@@ -107,6 +112,9 @@ class Client:
         self._plugins = plugins
         # Known once plugins are complete, which waits for the first log.
         self._has_before_send: bool | None = None
+        self._held_back: deque[tuple[dict[str, Any], int, bool, bool]] = deque(
+            maxlen=_MAX_HELD_BACK
+        )
         self._is_sampling = settings.sample_rate < 1
         self._worker = self._make_worker(settings)
         self._unsent_reason = unsent_reason or ("disabled" if settings.is_disabled else "")
@@ -132,7 +140,7 @@ class Client:
         raw_output: Any = None,
         input_to_str_function: Callable[[Any], str] | None = None,
         output_to_str_function: Callable[[Any], str] | None = None,
-        stream: bool = False,  # noqa: ARG002 - reserved; see `phospho.log`
+        stream: bool = False,
         **anything: Any,
     ) -> dict[str, Any]:
         """Log an interaction; see `phospho.log`."""
@@ -141,6 +149,17 @@ class Client:
                 heard = read_plain(input)
             else:
                 heard = self.read("input", input, raw=raw_input, to_text=input_to_str_function)
+            if stream and _is_stream(output):
+                fields = {
+                    "session_id": session_id,
+                    "task_id": task_id,
+                    "user_id": user_id,
+                    "version_id": version_id,
+                    "metadata": metadata,
+                    "flag": flag,
+                    "created_at": created_at,
+                }
+                return self._log_stream(heard, output, output_to_str_function, fields, anything)
             if type(output) is str and raw_output is None and output_to_str_function is None:
                 said = read_plain(output)
             elif output is None and raw_output is None and output_to_str_function is None:
@@ -170,6 +189,18 @@ class Client:
             }
             return self._log_what_is_left(input, output, ids)
 
+    def _log_stream(
+        self,
+        heard: Reading,
+        output: Any,
+        to_text: Callable[[Any], Any] | None,
+        fields: Mapping[str, Any],
+        anything: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        from phospho.streamed_log import log_stream
+
+        return log_stream(self, heard, output, to_text, fields, anything)
+
     def read(
         self,
         side: Side,
@@ -180,6 +211,32 @@ class Client:
     ) -> Reading:
         """Read one side now, to log it later whatever becomes of the value meanwhile."""
         return read(value, side, self._plugins, raw=raw, to_text=to_text)
+
+    def collect(self, to_text: Callable[[Any], Any] | None = None) -> Collector:
+        """Return what takes in the pieces of a streamed answer."""
+        from phospho.collecting import Collector
+
+        return Collector(self._plugins, to_text)
+
+    def build(
+        self,
+        heard: Reading,
+        said: Reading,
+        at_ms: int,
+        session_id: Any = None,
+        task_id: Any = None,
+        user_id: Any = None,
+        version_id: Any = None,
+        metadata: Any = None,
+        flag: Any = None,
+        created_at: Any = None,
+        anything: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the record that `log_readings` would log."""
+        return build(
+            self._settings, heard, said, at_ms, session_id, task_id, user_id, version_id, metadata,
+            flag, created_at, anything,
+        )[0]  # fmt: skip
 
     def log_readings(
         self,
@@ -194,11 +251,14 @@ class Client:
         flag: Any = None,
         created_at: Any = None,
         anything: Mapping[str, Any] | None = None,
+        *,
+        is_late: bool = False,
     ) -> dict[str, Any]:
         """Log an interaction whose sides were read before.
 
         `heard` is what the user said, `said` what the app answered, `at_ms` when the interaction
-        began in UTC milliseconds; all other arguments are those of `phospho.log`.
+        began in UTC milliseconds; all other arguments are those of `phospho.log`. `is_late` tells
+        that it began earlier, maybe on another thread.
         """
         return self._hand_over(
             *build(
@@ -214,26 +274,30 @@ class Client:
                 flag,
                 created_at,
                 anything,
-            )
+            ),
+            is_late=is_late,
         )
 
-    def _hand_over(self, record: dict[str, Any], size: int, is_plain: bool) -> dict[str, Any]:
+    def _hand_over(
+        self, record: dict[str, Any], size: int, is_plain: bool, *, is_late: bool = False
+    ) -> dict[str, Any]:
         """Queue the record unless something forbids it; return the caller's own copy."""
         worker = self._worker
         if self._unsent_reason:
             worker.count_unsent(self._unsent_reason)
-        elif worker.sending_thread == _get_ident():
-            # A log handler or an instrumented HTTP stack reports on our own request.
+        elif worker.sending_thread == _get_ident() and not is_late:
+            # A log handler or an instrumented HTTP stack reports on our own request. But a stream
+            # that the app dropped may be found there by the garbage collector.
             worker.count_unsent("own_traffic")
         elif self._is_sampling and not _is_sampled(
             record["session_id"], self._settings.sample_rate
         ):
             worker.count_unsent(None)
         else:
-            has_before_send = self._has_before_send
-            if has_before_send is None:
-                has_before_send = self._ask_for_before_send()
-            if has_before_send:
+            if self._has_before_send is None and not self._learn_of_before_send():
+                self._held_back.append((record, size, is_plain, is_late))
+                return dict(record)
+            if self._has_before_send:
                 with guard.nesting() as is_too_deep:
                     sent, why_not = (
                         (None, "before_send_failed")
@@ -255,12 +319,19 @@ class Client:
                 worker.put((size, held, None))
         return record
 
-    def _ask_for_before_send(self) -> bool:
-        """Tell whether a plugin wants to see each record before it is sent."""
-        has_before_send = self._plugins.has("phospho_before_send")
-        if self._plugins.is_complete:
-            self._has_before_send = has_before_send
-        return has_before_send
+    def _learn_of_before_send(self) -> bool:
+        """Learn whether a plugin wants to see each record; False while plugins are being loaded.
+
+        They are loaded with the first record, further up the stack where loading itself logs, or a
+        signal handler that interrupts it.
+        """
+        if not self._plugins.complete():
+            return False
+        self._has_before_send = self._plugins.has("phospho_before_send")
+        while self._held_back:
+            record, size, is_plain, is_late = self._held_back.popleft()
+            self._hand_over(record, size, is_plain, is_late=is_late)
+        return True
 
     def _log_what_is_left(self, input: Any, output: Any, ids: dict[str, Any]) -> dict[str, Any]:
         """Return, and if possible send, a record without what could not be read."""
@@ -341,6 +412,12 @@ class Client:
             self.hand_over_spool()
 
 
+def _is_stream(value: Any) -> bool:
+    from phospho.attaching import is_stream
+
+    return is_stream(value, declared=True)
+
+
 def _load_plugins(plugins: Iterable[object], *, entry_points: bool = True) -> Plugins:
     with lifecycle.loading:
         from phospho.plugins import Plugins
@@ -351,12 +428,16 @@ def _load_plugins(plugins: Iterable[object], *, entry_points: bool = True) -> Pl
 class _NoPlugins:
     """Answers what a client asks of `Plugins`, where not even pluggy can be loaded."""
 
-    is_complete = True
+    def complete(self) -> bool:
+        return True
 
     def has(self, hook: str) -> bool:  # noqa: ARG002 - as in `Plugins`
         return False
 
     def extractors(self, hook: str, value: Any) -> tuple[()]:  # noqa: ARG002 - as in `Plugins`
+        return ()
+
+    def own(self, hook: str) -> tuple[()]:  # noqa: ARG002 - as in `Plugins`
         return ()
 
 

@@ -170,12 +170,15 @@ def log(
         raw_output: What `output` was made from.
         input_to_str_function: Reads `input`; goes before all extractors.
         output_to_str_function: Reads `output`.
-        stream: Accepted for later; streams are not read in this version.
+        stream: Whether `output` is the answer still to come: a generator, an iterator, a stream
+            of a library, sync or async, or a context manager that gives one. It is logged when it
+            is over. Iterate over `["output"]` of what is returned: that is the stream itself
+            wherever possible, and a generator that stands before it else.
         **anything: Kept as written, beside the rest.
 
     Returns:
         The record as it is sent, yours to change: `input`, `output`, `task_id`, `session_id`,
-        `user_id`, `metadata`, and more.
+        `user_id`, `metadata`, and more. That of a stream is complete when the stream is over.
     """
     return (_client or _find_client()).log(
         input,

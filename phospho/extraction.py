@@ -54,6 +54,20 @@ def extract(value: object, side: Side, plugins: Plugins) -> Extracted | None:
     return None
 
 
+def ask_plugins(value: object, side: Side, plugins: Plugins) -> Extracted | None:
+    """Return the first usable answer of the plugins that are not ours, or None."""
+    for implementation in plugins.own(_HOOKS[side]):
+        answer = implementation.ask(accept, {"value": value})
+        if isinstance(answer, Extracted):
+            return answer
+    return None
+
+
+def is_fallback(facts: Extracted) -> bool:
+    """Tell whether nobody knew the value, so that its text is only what can be shown of it."""
+    return facts.extra.get("extractor") == "fallback"
+
+
 def accept(answer: object) -> Extracted:
     """Return an answer in its full form.
 

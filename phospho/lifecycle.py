@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from phospho import guard
 
 if TYPE_CHECKING:
+    from phospho.streaming import Watch
     from phospho.worker import Worker
 
 SENDER_NAME = "phospho-sender"
@@ -26,6 +27,9 @@ LOADING_TIMEOUT_S = 5.0
 # Held while a sender loads its modules and makes its TLS context: a child forked meanwhile would
 # inherit the locks of the import system, or of OpenSSL, and wait for ever for who holds them.
 loading = threading.RLock()
+
+# Streams that the app has not yet come to the end of.
+open_streams: weakref.WeakSet[Watch] = weakref.WeakSet()
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 # When the process must be gone, on the monotonic clock; None while it is not ending.
@@ -79,6 +83,7 @@ def _drain() -> None:
     """Send what waits, within the exit's time, and say in one line what could not be sent."""
     global exit_deadline  # noqa: PLW0603 - one exit for the process
     exit_deadline = time.monotonic() + EXIT_TIMEOUT_S
+    _leave_streams()
     for worker in list(_workers):
         # All at once: one whose server is down must not use up the time of the others.
         with guard.guarded("deliver what was logged at exit"):
@@ -107,6 +112,13 @@ def _drain() -> None:
         )
 
 
+def _leave_streams() -> None:
+    """Log what came of the streams that are open."""
+    with guard.guarded("log the streams that are open at exit"):
+        for stream in list(open_streams):
+            stream.leave()
+
+
 def _before_fork() -> None:
     # Loading takes a tenth of a second; a fork never waits longer than a slow disk.
     loading.acquire(timeout=LOADING_TIMEOUT_S)
@@ -120,9 +132,11 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     """A child has none of its parent's threads, and must not send its parent's interactions."""
-    global exit_deadline, loading  # noqa: PLW0603 - one exit and one lock for the process
+    global exit_deadline, loading, open_streams  # noqa: PLW0603 - one of each for the process
     loading = threading.RLock()
     exit_deadline = None
+    # They are the parent's to log.
+    open_streams = weakref.WeakSet()
     guard.renew_lock()
     for worker in list(_workers):
         worker.start_afresh()

@@ -104,7 +104,7 @@ class Plugins:
             if hook.startswith("phospho_")
         }
 
-    def _complete(self) -> bool:
+    def complete(self) -> bool:
         """Add what installed packages declare; False while that is still under way."""
         if self.is_complete:
             return True
@@ -251,7 +251,7 @@ class Plugins:
         Our extractors come by the package the value is of, then by its shape; a plugin that says
         `trylast=True` is asked after them, and only what reads everything after that.
         """
-        self._complete()
+        self.complete()
         plugins = self._by_hook[hook]
         yield from (plugin for plugin in plugins if not plugin.is_last)
         for name in catalogue.find(value):
@@ -260,9 +260,14 @@ class Plugins:
         yield from (plugin for plugin in plugins if plugin.is_last)
         yield self._extractor(catalogue.FALLBACK)[hook]
 
+    def own(self, hook: str) -> list[Implementation]:
+        """Return whom to ask of the plugins that are not ours."""
+        self.complete()
+        return [i for i in self._by_hook[hook] if i.plugin not in self.built_in]
+
     def afresh(self) -> Plugins:
         """Return the same plugins, none of them switched off; what they do now counts there."""
-        self._complete()
+        self.complete()
         other = copy.copy(self)
         other._by_hook = {  # noqa: SLF001 - its own class
             hook: [implementation.afresh() for implementation in found]
@@ -273,7 +278,8 @@ class Plugins:
 
     def has(self, hook: str) -> bool:
         """Tell whether any plugin implements `hook`; loads what installed packages declare."""
-        return not self._complete() or self._is_broken or bool(self._by_hook[hook])
+        self.complete()
+        return self._is_broken or bool(self._by_hook[hook])
 
     def each(
         self, hook: str, accept: Callable[[Any], Any], **arguments: Any
@@ -287,7 +293,7 @@ class Plugins:
             accept: Turns an answer into what is wanted, and raises if it cannot be used.
             **arguments: The hook's arguments.
         """
-        self._complete()
+        self.complete()
         answers = []
         for implementation in reversed(self._by_hook[hook]):
             answer = implementation.ask(accept, arguments)
@@ -304,7 +310,7 @@ class Plugins:
             The record to send; or None and why it is dropped: `before_send` where a plugin said
             so, `before_send_failed` where one failed, for it may be there to remove a secret.
         """
-        if not self._complete() or self._is_broken:
+        if not self.complete() or self._is_broken:
             return None, "before_send_failed"
         current = interaction
         for implementation in self._by_hook["phospho_before_send"]:
@@ -318,7 +324,7 @@ class Plugins:
 
     def implementers(self, hook: str) -> list[str]:
         """Return the names of the plugins that implement `hook`."""
-        self._complete()
+        self.complete()
         return [implementation.plugin for implementation in self._by_hook[hook]]
 
     def tell(self, plugin: str, hook: str, **arguments: Any) -> Exception | None:
@@ -337,7 +343,7 @@ class Plugins:
 
     def reports(self) -> list[PluginReport]:
         """Describe every plugin: the built-in ones, then the others as they were registered."""
-        self._complete()
+        self.complete()
         found: dict[str, list[Implementation]] = {
             f"{catalogue.PACKAGE}.{name}": list(self._extractor(name).values())
             for name in catalogue.every_name()

@@ -88,7 +88,7 @@ def _read_text(
 ) -> tuple[str | None, Extracted | None]:
     nothing = "" if side == "input" else None
     if to_text is not None:
-        text = _ask(to_text, value, side)
+        text = ask_app(to_text, value, side)
         if text is not None:
             return text, None if isinstance(value, str) else _facts_of(value, side, plugins)
     if issubclass(type(value), str):
@@ -98,8 +98,8 @@ def _read_text(
     if snapshot.is_unfinished(value):
         guard.report_once(
             f"unfinished:{side}",
-            "phospho.log got %s as %s, which is still to come; phospho does not read streams yet "
-            "and leaves it to your app. Log again with the text when it is complete.",
+            "phospho.log got %s as %s, which is still to come, and leaves it to your app. If it is "
+            "the answer, write phospho.log(..., stream=True).",
             snapshot.describe(value),
             side,
         )
@@ -108,7 +108,7 @@ def _read_text(
     return (snapshot.describe(value), None) if facts is None else (facts.text, facts)
 
 
-def _ask(to_text: Callable[[Any], Any], value: Any, side: Side) -> str | None:
+def ask_app(to_text: Callable[[Any], Any], value: Any, side: Side) -> str | None:
     """Return what the app's own function reads, or None where it fails."""
     with guard.guarded(f"use {side}_to_str_function"):
         text = to_text(value)

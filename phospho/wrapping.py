@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
 import time
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from phospho import guard, snapshot
 from phospho.default import get_client
-from phospho.reading import NO_ANSWER
+from phospho.reading import NO_ANSWER, Reading
 from phospho.record import as_mapping
 
 if TYPE_CHECKING:
     from phospho.client import Client
-    from phospho.reading import Reading
+    from phospho.streaming import Watch
 
 _OWNERS = frozenset({"self", "cls"})
 
@@ -49,25 +50,25 @@ def wrap(
     """Log every call of `fn`, without changing what it takes, returns or raises.
 
     Use it as `@phospho.wrap`, `@phospho.wrap(user_id="u1")` or `phospho.wrap(fn)(...)`, for sync
-    and async functions and methods. The input is the one argument that is text or messages;
-    where there are several, all of them. A call that raises is logged with status `error`.
+    and async functions, generators and methods. The input is the one argument that is text or
+    messages; where there are several, all of them. A call that raises is logged with status
+    `error`. An answer that is streamed is logged when it is over; the caller reads it as before.
 
     Args:
         fn: The function; None when used with arguments.
-        stream: Accepted for later; a stream that is returned is passed on and not logged.
-        stop: Reserved for streams; not available in this version.
+        stream: Whether what `fn` returns is the answer still to come, whatever it is: an iterator
+            or a context manager of any class. Generators, and the streams of libraries that
+            phospho knows, need no word.
+        stop: Tells of a chunk whether the answer is complete with it, for a stream that goes on;
+            it is logged then. What the caller reads is the same.
         **fields: What else `phospho.log` takes, for each call: `session_id`, `metadata`,
-            `output_to_str_function`, any keyword of yours. The call itself gives `input`,
-            `output` and what they were read from.
+            `output_to_str_function` (of a stream, it reads each chunk), any keyword of yours. The
+            call itself gives `input`, `output` and what they were read from.
     """
-    if stop is not None:
-        guard.report_once(
-            "wrap:stop", "phospho.wrap(stop=...) has no effect in this version. Leave it out."
-        )
     if fn is None:
-        return functools.partial(wrap, stream=stream, **fields)
+        return functools.partial(wrap, stream=stream, stop=stop, **fields)
     if isinstance(fn, (classmethod, staticmethod)):
-        return type(fn)(wrap(fn.__func__, stream=stream, **fields))
+        return type(fn)(wrap(fn.__func__, stream=stream, stop=stop, **fields))
     if not callable(fn):
         guard.report_once(
             "wrap:not_callable",
@@ -75,49 +76,68 @@ def wrap(
             snapshot.describe(fn),
         )
         return fn
-    return _wrap_async(fn, fields) if _is_async(fn) else _wrap_sync(fn, fields)
+    make_call = functools.partial(_Call, fn, fields, is_stream=stream, stop=stop)
+    for is_kind, wrap_kind in _KINDS:
+        if is_kind(fn) or is_kind(getattr(fn, "__call__", None)):  # noqa: B004 - of an object
+            return functools.wraps(fn)(wrap_kind(fn, make_call))
+    return functools.wraps(fn)(_wrap_sync(fn, make_call))
 
 
-def _is_async(fn: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
-        getattr(fn, "__call__", None)  # noqa: B004 - an object whose `__call__` is async
-    )
-
-
-def _wrap_sync(fn: Callable[..., Any], fields: Mapping[str, Any]) -> Callable[..., Any]:
-    @functools.wraps(fn)
+def _wrap_sync(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(fn, fields, args, kwargs)
+        call = make_call(args, kwargs)
         try:
             returned = fn(*args, **kwargs)
         except BaseException as exc:
             call.failed(exc)
             raise
-        call.returned(returned)
-        return returned
+        return call.returned(returned)
 
     return run
 
 
-def _wrap_async(fn: Callable[..., Any], fields: Mapping[str, Any]) -> Callable[..., Any]:
-    @functools.wraps(fn)
+def _wrap_async(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Callable[..., Any]:
     async def run(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(fn, fields, args, kwargs)
+        call = make_call(args, kwargs)
         try:
             returned = await fn(*args, **kwargs)
         except BaseException as exc:
             call.failed(exc)
             raise
-        call.returned(returned)
-        return returned
+        return call.returned(returned)
 
     return run
+
+
+def _wrap_generator(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Callable[..., Any]:
+    from phospho.streaming import watch_generator
+
+    return watch_generator(lambda *args, **kwargs: make_call(args, kwargs).opened(fn, args, kwargs))
+
+
+def _wrap_async_generator(
+    fn: Callable[..., Any], make_call: Callable[..., _Call]
+) -> Callable[..., Any]:
+    from phospho.streaming import watch_async_generator
+
+    return watch_async_generator(
+        lambda *args, **kwargs: make_call(args, kwargs).opened(fn, args, kwargs)
+    )
+
+
+_KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Callable[..., Any]]], ...] = (
+    (inspect.iscoroutinefunction, _wrap_async),
+    (inspect.isgeneratorfunction, _wrap_generator),
+    (inspect.isasyncgenfunction, _wrap_async_generator),
+)
 
 
 class _Call:
     """One call: its input read before it starts, for the function may change its arguments."""
 
-    __slots__ = ("_at_ms", "_client", "_fields", "_fn", "_heard", "_started")
+    __slots__ = (
+        "_at_ms", "_client", "_fields", "_fn", "_heard", "_is_stream", "_started", "_stop",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -125,9 +145,14 @@ class _Call:
         fields: Mapping[str, Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        *,
+        is_stream: bool,
+        stop: Callable[[Any], Any] | None,
     ) -> None:
         self._fn = fn
         self._fields = fields
+        self._is_stream = is_stream
+        self._stop = stop
         self._client: Client | None = None
         self._heard: Reading | None = None
         self._at_ms = time.time_ns() // 1_000_000
@@ -143,22 +168,68 @@ class _Call:
             self._heard = self._client.read("input", value, raw=raw, to_text=to_text)
         self._started = time.perf_counter()
 
-    def returned(self, value: Any) -> None:
-        """Log the call with its answer; leave alone what is still to come."""
+    def returned(self, value: Any) -> Any:
+        """Log the call with its answer, or when that is there; return what the caller gets."""
         with guard.guarded("log a wrapped call"):
-            if snapshot.is_unfinished(value):
-                guard.report_once(
-                    f"wrap:unfinished:{snapshot.type_name(value)}",
-                    "%s returned %s, which is still to come; phospho.wrap does not read streams "
-                    "yet. It is passed on untouched and not logged; call phospho.log when it is "
-                    "complete.",
-                    getattr(self._fn, "__qualname__", "A wrapped function"),
-                    snapshot.describe(value),
-                )
-                return
-            if self._client is not None:
-                to_text = self._fields.get("output_to_str_function")
-                self._log(self._client.read("output", value, to_text=to_text), {})
+            if self._is_stream or snapshot.is_unfinished(value) or _may_hold_a_stream(value):
+                return self._returned_unfinished(value)
+            self._log_answer(value)
+        return value
+
+    def _returned_unfinished(self, value: Any) -> Any:
+        from phospho.attaching import attach, attach_to_awaitable, find_stream, is_awaitable
+
+        if is_awaitable(value):
+            return attach_to_awaitable(value, self._settled)
+        stream = find_stream(value, declared=self._is_stream)
+        if stream is not None:
+            attached = attach(stream, self._watch())
+            return attached if stream is value else value
+        if snapshot.is_unfinished(value):
+            guard.report_once(
+                f"wrap:unfinished:{snapshot.type_name(value)}",
+                "%s returned %s, which may be an answer still to come or anything else. It is "
+                "passed on untouched and logged without an answer; if it is the answer, write "
+                "phospho.wrap(stream=True).",
+                getattr(self._fn, "__qualname__", "A wrapped function"),
+                snapshot.describe(value),
+            )
+            self._log(NO_ANSWER, {}, self._elapsed())
+        else:
+            self._log_answer(value)
+        return value
+
+    def _settled(self, result: Any, exc: BaseException | None) -> Any:
+        if exc is not None:
+            self.failed(exc)
+            return None
+        return self.returned(result)
+
+    def opened(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, Watch]:
+        """Call a generator function; return its generator and what watches it."""
+        try:
+            stream = fn(*args, **kwargs)
+        except BaseException as exc:
+            self.failed(exc)
+            raise
+        return stream, self._watch().is_of(stream)
+
+    def _watch(self) -> Watch:
+        from phospho.streaming import Watch
+
+        context = contextvars.copy_context()
+        return Watch(
+            self._client,
+            # What is logged late is logged as of the call: its session is that of the call.
+            lambda said, outcome, times: context.run(
+                self._log, said or NO_ANSWER, outcome, times, is_late=True
+            ),
+            self._started,
+            self._fields.get("output_to_str_function"),
+            self._stop,
+        )
 
     def failed(self, exc: BaseException) -> None:
         """Log the call with what it raised."""
@@ -166,10 +237,25 @@ class _Call:
             status = "error" if isinstance(exc, Exception) else "cancelled"
             message = guard.words_of(exc, snapshot.MAX_RAW_CHARS)
             error = {"type": type(exc).__name__, "message": message}
-            self._log(NO_ANSWER, {"status": status, "error": error})
+            self._log(NO_ANSWER, {"status": status, "error": error}, self._elapsed())
 
-    def _log(self, said: Reading, outcome: dict[str, Any]) -> None:
-        latency_ms = round((time.perf_counter() - self._started) * 1000, 1)
+    def _log_answer(self, value: Any) -> None:
+        if self._client is not None:
+            times = self._elapsed()
+            to_text = self._fields.get("output_to_str_function")
+            self._log(self._client.read("output", value, to_text=to_text), {}, times)
+
+    def _elapsed(self) -> dict[str, float]:
+        return {"latency_ms": round((time.perf_counter() - self._started) * 1000, 1)}
+
+    def _log(
+        self,
+        said: Reading,
+        outcome: dict[str, Any],
+        times: dict[str, float],
+        *,
+        is_late: bool = False,
+    ) -> None:
         if self._client is None or self._heard is None:
             return
         fields = {**self._fields, **outcome}
@@ -179,10 +265,21 @@ class _Call:
             self._heard,
             said,
             self._at_ms,
-            metadata={**(as_mapping(given) if given else {}), "latency_ms": latency_ms},
+            metadata={**(as_mapping(given) if given else {}), **times},
             **known,
             anything={name: fields[name] for name in fields if name not in _SIDES},
+            is_late=is_late,
         )
+
+
+def _may_hold_a_stream(value: Any) -> bool:
+    """Tell whether it is worth to look for a stream; most answers are plain."""
+    kind = type(value)
+    return "tream" in kind.__name__ or (kind is dict and not _STREAM_KEYS.isdisjoint(value))
+
+
+# Where an answer of AWS Bedrock has its stream.
+_STREAM_KEYS = frozenset({"stream", "body"})
 
 
 _KNOWN_FIELDS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import struct
@@ -212,6 +213,9 @@ class _OpenAI(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert self.path.endswith("/chat/completions")
+        if request.get("stream"):
+            self._stream(request)
+            return
         body = json.dumps(completion(self.answer, model=request["model"])).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -219,8 +223,52 @@ class _OpenAI(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def _stream(self, request: dict[str, Any]) -> None:
+        """Send the answer word by word; a request for the model `broken` loses its connection."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        events = stream_of(self.answer, usage=bool(request.get("stream_options")))
+        if request["model"] == "failing":
+            events = [*events[:3], {"error": {"message": "overloaded", "type": "server_error"}}]
+        for number, event in enumerate(events):
+            if number == 3 and request["model"] == "broken":
+                reset(self.connection)
+                return
+            self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+        self.wfile.write(b"data: [DONE]\n\n")
+
     def log_message(self, *args: object) -> None:
         """Stay quiet."""
+
+
+def reset(connection: socket.socket) -> None:
+    """Close a connection so that the other side is told it broke."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def stream_of(content: str, *, usage: bool = False) -> list[dict[str, Any]]:
+    """Return the chunks in which OpenAI's API streams an answer, word by word."""
+
+    def chunk(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1795423617,
+            "model": "gpt-x",
+            "choices": [choice],
+        }
+
+    words = [{"content": word} for word in re.findall(r"\S+\s*", content)]
+    chunks = [chunk({"role": "assistant", "content": ""}), *map(chunk, words), chunk({}, "stop")]
+    if usage:
+        counts = {"prompt_tokens": 21, "completion_tokens": 6, "total_tokens": 27}
+        chunks.append({**chunk({}), "choices": [], "usage": counts})
+    return chunks
 
 
 def completion(content: str | None, *, model: str = "gpt-x", **message: Any) -> dict[str, Any]:

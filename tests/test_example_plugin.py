@@ -63,7 +63,9 @@ def test_the_server_finds_the_installed_plugin_and_survives_a_broken_one(
     listed = phospho("plugins", "--json", **environment)
     by_name = {row["name"]: row for row in json.loads(listed.stdout)}
     assert by_name["support"]["version"] == "1.0"
-    assert "broken" not in by_name
+    assert by_name["broken"]["failures"] == 1
+    assert by_name["broken"]["last_failure"]
+    assert by_name["phospho.extractors.openai"]["failures"] == 0
 
     with serving(Path(database), PYTHONPATH=installed) as server:
         project_id, key = server.setting("PHOSPHO_PROJECT_ID"), server.setting("PHOSPHO_API_KEY")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -188,32 +187,6 @@ def test_a_wrong_call_raises_what_it_always_raised(logged: Logged) -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         phospho.wrap(answer)()  # type: ignore[call-arg]
     assert logged.interactions[0]["status"] == "error"
-
-
-def test_streams_pass_through_and_are_reported_once(
-    logged: Logged, caplog: pytest.LogCaptureFixture
-) -> None:
-    @phospho.wrap(stream=True)
-    def tokens(question: str) -> Iterator[str]:
-        yield from ["a", "b"]
-
-    @phospho.wrap
-    async def later(question: str) -> AsyncIterator[str]:
-        yield "c"
-
-    async def collect() -> list[str]:
-        return [token async for token in later("hello")]
-
-    assert list(tokens("hello")) == list(tokens("hello")) == ["a", "b"]
-    assert asyncio.run(collect()) == ["c"]
-    assert [r.getMessage()[:40] for r in caplog.records if "streams" in r.getMessage()] != []
-    assert len(caplog.records) == 2
-    assert len(logged) == 0
-
-
-def test_options_for_streams_are_not_silently_ignored(caplog: pytest.LogCaptureFixture) -> None:
-    phospho.wrap(print, stop=lambda token: True)
-    assert "stop" in caplog.text
 
 
 def test_what_is_not_a_function_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:

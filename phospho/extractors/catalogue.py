@@ -40,11 +40,16 @@ def _source(name: str, packages: str = "", *fields: str, has_chunks: bool = Fals
 # Asked in this order, so those with the most telling names come first.
 SOURCES = (_source("openai", "openai", "choices", has_chunks=True),)
 
+_EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))
+
 # Asked about every value that none of these knows, in this order.
 GENERAL = ("messages",)
 
 # Reads whatever is left, so it is asked last of all.
 FALLBACK = "text"
+
+# Reads chunks of the app's own making; no extractor for whole values.
+DELTAS = "deltas"
 
 # A dict with many more names is a table of data, not a message.
 _MAX_NAMES = 1_000
@@ -62,11 +67,22 @@ def find(value: Any) -> Iterator[str]:
 
 def find_sources(item: Any) -> Iterator[Source]:
     """Yield the sources that one value, no list of them, may be from; some more than once."""
-    packages = {kind.__module__.partition(".")[0] for kind in _kinds(item)}
+    packages = _packages(type(item))
     yield from (source for source in SOURCES if not source.packages.isdisjoint(packages))
     names = _names(item)
     if names:
         yield from (s for s in SOURCES if any(wanted <= names for wanted in s.fields))
+
+
+def is_known_package(kind: type) -> bool:
+    """Tell whether a class, or one it is derived from, is of a package that an extractor knows."""
+    return not _packages(kind).isdisjoint(_EVERY_PACKAGE)
+
+
+def find_chunk_readers(item: Any) -> Iterator[str]:
+    """Yield the names of the extractors whose `Chunks` may know one chunk of a stream."""
+    yield from (source.name for source in find_sources(item) if source.has_chunks)
+    yield DELTAS
 
 
 def every_name() -> tuple[str, ...]:
@@ -84,9 +100,10 @@ def _sample(value: Any) -> Any:
     return value
 
 
-def _kinds(value: Any) -> list[type]:
+def _packages(kind: type) -> set[str]:
     # `__module__` of a class may be anything.
-    return [kind for kind in type(value).__mro__[:-1] if type(kind.__module__) is str]
+    modules = [base.__module__ for base in kind.__mro__[:-1]]
+    return {module.partition(".")[0] for module in modules if type(module) is str}
 
 
 def _names(value: Any) -> set[Any]:

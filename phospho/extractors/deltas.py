@@ -1,0 +1,42 @@
+"""Read the chunks of an app's own streams: dicts and objects with a text under a usual name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from phospho import snapshot
+from phospho.extractors.chunks import ChunkReader
+from phospho.extractors.fields import get_text
+
+# What apps call the next piece of an answer, the surest first.
+NAMES = (
+    "delta", "token", "text", "content", "chunk", "answer", "response", "output", "completion",
+    "reply", "message",
+)  # fmt: skip
+
+
+class Chunks(ChunkReader):
+    """Reads chunks that hold their text under a usual name, themselves or one level below."""
+
+    def add(self, chunk: Any) -> bool:
+        """Read one chunk; one without a text under such a name is not of this format."""
+        if not isinstance(chunk, Mapping):
+            chunk = snapshot.public_fields(chunk)
+            if chunk is None:
+                return False
+        for name in NAMES:
+            found = chunk.get(name)
+            if found is None:
+                continue
+            text = found if isinstance(found, str) else _inner_text(found)
+            if text is not None:
+                self.texts.append(text)
+                return True
+        return False
+
+
+def _inner_text(value: Any) -> str | None:
+    if not isinstance(value, Mapping):
+        return None
+    return next((text for name in NAMES if (text := get_text(value, name)) is not None), None)

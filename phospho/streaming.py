@@ -1,0 +1,263 @@
+"""Watches sync and async streams go by without changing them.
+
+The app iterates as it did: the same objects, one at a time, when it asks for them. What goes by is
+collected, and logged once: when the stream ends, raises, is closed, cancelled or dropped, or when
+the process ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from phospho import guard, lifecycle, snapshot
+from phospho.extraction import is_fallback
+
+if TYPE_CHECKING:
+    from phospho.client import Client
+    from phospho.collecting import Collector
+    from phospho.reading import Reading
+
+# Logs what was said: the answer, the status and error if there are any, and the times.
+LogAnswer = Callable[["Reading | None", dict[str, Any], dict[str, float]], None]
+
+
+class Watch:
+    """One streamed answer, from the call that asked for it until it is logged.
+
+    Args:
+        client: Whose extractors read the chunks; without one, nothing is collected.
+        log: Logs the interaction; called once.
+        started: When the call began, by `time.perf_counter()`.
+        to_text: The app's own extractor; reads each chunk.
+        stop: Tells of a chunk whether the answer is complete with it.
+    """
+
+    __slots__ = (
+        "__weakref__", "_client", "_collector", "_first_s", "_log", "_once", "_process", "_started",
+        "_stop", "_type_name", "followers", "is_inside",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        client: Client | None,
+        log: LogAnswer,
+        started: float,
+        to_text: Callable[[Any], Any] | None = None,
+        stop: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self._once = threading.Lock()
+        self._process = os.getpid()
+        self._client = client
+        self._log = log
+        self._started = started
+        self._stop = stop
+        self._first_s: float | None = None
+        self._type_name = "generator"
+        self._collector: Collector | None = None
+        # Others who watch the same object: each function that was wrapped around the first.
+        self.followers: tuple[Watch, ...] = ()
+        # Whether the app waits for the next piece just now; what is closed meanwhile is done.
+        self.is_inside = False
+        with guard.guarded("watch a stream"):
+            if client is not None:
+                self._collector = client.collect(to_text)
+            lifecycle.open_streams.add(self)
+
+    def is_of(self, stream: object) -> Watch:
+        """Remember what kind of stream it is; returns itself."""
+        self._type_name = snapshot.type_name(stream)
+        return self
+
+    def add(self, piece: Any) -> None:
+        """Take in what goes by."""
+        for follower in self.followers:
+            follower.add(piece)
+        collector = self._collector
+        if collector is None:
+            return
+        try:
+            collector.add(piece)
+            if self._first_s is None and collector.texts:
+                self._first_s = time.perf_counter()
+            if self._stop is not None and self._stop(piece):
+                self._finish({})
+        except Exception as exc:  # noqa: BLE001 - the app must not be hurt
+            guard.report_failure("read a stream", exc)
+
+    def end(self) -> None:
+        """Log a stream that came to its end."""
+        for follower in self.followers:
+            follower.end()
+        self._finish({})
+
+    def leave(self) -> None:
+        """Log a stream that the app left before its end."""
+        for follower in self.followers:
+            follower.leave()
+        self._finish({"status": "incomplete"})
+
+    def fail(self, exc: BaseException, *, is_left: bool = True) -> None:
+        """Log a stream that raised, with what came before.
+
+        A `GeneratorExit` is no failure: the app closed a loop, and unless `is_left` is False it
+        will not come back to the stream.
+        """
+        for follower in self.followers:
+            follower.fail(exc, is_left=is_left)
+        if isinstance(exc, GeneratorExit):
+            if is_left:
+                self._finish({"status": "incomplete"})
+        elif isinstance(exc, Exception):
+            message = guard.words_of(exc, snapshot.MAX_RAW_CHARS)
+            error = {"type": type(exc).__name__, "message": message}
+            self._finish({"status": "error", "error": error})
+        else:
+            self._finish({"status": "cancelled"})
+
+    def end_with(self, value: Any) -> None:
+        """Log what an object says that was no stream itself but stood for one."""
+        for follower in self.followers:
+            follower.end_with(value)
+        with guard.guarded("read what a stream came to"):
+            said = None if self._client is None else self._client.read("output", value)
+            if said is not None and said.facts is not None and not is_fallback(said.facts):
+                self._finish({}, said)
+        self.leave()
+
+    def _finish(self, outcome: dict[str, Any], said: Reading | None = None) -> None:
+        if not self._once.acquire(blocking=False):
+            return
+        with guard.guarded("log a stream"):
+            collector, self._collector = self._collector, None
+            lifecycle.open_streams.discard(self)
+            now = time.perf_counter()
+            times = {"latency_ms": round((now - self._started) * 1000, 1)}
+            if self._first_s is not None:
+                first_ms = round((self._first_s - self._started) * 1000, 1)
+                times["time_to_first_token_ms"] = first_ms
+            if said is None and collector is not None:
+                said = collector.read(self._type_name)
+            log, self._log = self._log, _log_nothing
+            log(said, outcome, times)
+
+    def __del__(self) -> None:
+        # A forked child drops its parent's streams, which are the parent's to log.
+        with contextlib.suppress(Exception):
+            if self._process == os.getpid():
+                self.leave()
+
+
+def _log_nothing(*_: object) -> None:
+    """Stand where the log function was: it holds the input, which is not needed any more."""
+
+
+def watch_generator(
+    open_stream: Callable[..., tuple[Iterator[Any], Watch]], *, is_all: bool = True
+) -> Callable[..., Any]:
+    """Return a generator function that passes on what `open_stream` opens, for all it can do.
+
+    That is the protocol of PEP 380: what is sent and thrown into it, its end and its value.
+
+    Args:
+        open_stream: Takes what the function is called with.
+        is_all: Whether what is closed early is left for good.
+    """
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        stream, watch = open_stream(*args, **kwargs)
+        advance, add = stream.__next__, watch.add
+        send = getattr(stream, "send", _refuse)
+        try:
+            watch.is_inside = True
+            piece = advance()
+            while True:
+                watch.is_inside = False
+                add(piece)
+                try:
+                    sent = yield piece
+                except GeneratorExit:
+                    watch.is_inside = True
+                    getattr(stream, "close", _do_nothing)()
+                    raise
+                except BaseException as exc:  # noqa: BLE001 - thrown in, and passed on
+                    watch.is_inside = True
+                    piece = getattr(stream, "throw", _raise)(exc)
+                else:
+                    watch.is_inside = True
+                    piece = advance() if sent is None else send(sent)
+        except StopIteration as end:
+            watch.end()
+            return end.value
+        except BaseException as exc:
+            watch.fail(exc, is_left=is_all)
+            raise
+        finally:
+            watch.is_inside = False
+
+    return run
+
+
+def watch_async_generator(
+    open_stream: Callable[..., tuple[AsyncIterator[Any], Watch]], *, is_all: bool = True
+) -> Callable[..., Any]:
+    """Return an async generator function that passes on what `open_stream` opens; see above."""
+
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        stream, watch = open_stream(*args, **kwargs)
+        advance, add = stream.__anext__, watch.add
+        send = getattr(stream, "asend", _refuse)
+        try:
+            watch.is_inside = True
+            piece = await advance()
+            while True:
+                watch.is_inside = False
+                add(piece)
+                try:
+                    sent = yield piece
+                except GeneratorExit:
+                    watch.is_inside = True
+                    if is_all:
+                        watch.leave()
+                    await getattr(stream, "aclose", _do_nothing_async)()
+                    raise
+                except BaseException as exc:  # noqa: BLE001 - thrown in, and passed on
+                    watch.is_inside = True
+                    piece = await getattr(stream, "athrow", _raise)(exc)
+                else:
+                    watch.is_inside = True
+                    piece = await (advance() if sent is None else send(sent))
+        except StopAsyncIteration:
+            watch.end()
+        except BaseException as exc:
+            watch.fail(exc, is_left=is_all)
+            raise
+        finally:
+            watch.is_inside = False
+
+    return run
+
+
+def _do_nothing() -> None:
+    """Close what has nothing to close."""
+
+
+async def _do_nothing_async() -> None:
+    """Close what has nothing to close."""
+
+
+def _raise(exc: BaseException) -> Any:
+    """Raise what was thrown into a stream that can take nothing."""
+    try:
+        raise exc
+    finally:
+        # This frame is in its traceback, which would keep the whole stream in a cycle.
+        del exc
+
+
+def _refuse(sent: Any) -> Any:
+    raise AttributeError(f"this stream has no send(); it was sent {snapshot.describe(sent)}")
