@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,3 +46,21 @@ def last_items(found: list[Any] | tuple[Any, ...]) -> list[Any]:
     if isinstance(found, list):
         return list.__getitem__(found, last)
     return list(tuple.__getitem__(found, last))
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON text: a text, which may be JSON already, stays; nothing is empty."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    copied = snapshot.take(value, snapshot.MAX_METADATA_CHARS).value
+    return copied if isinstance(copied, str) else json.dumps(copied, ensure_ascii=False)
+
+
+def token_counts(
+    prompt: int | None, completion: int | None, total: int | None = None
+) -> dict[str, int]:
+    """Return what is known of `prompt_tokens`, `completion_tokens` and their total."""
+    if total is None and prompt is not None and completion is not None:
+        total = prompt + completion
+    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    return {name: count for name, count in counts.items() if count is not None}
