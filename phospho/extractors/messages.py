@@ -104,6 +104,8 @@ def _part_text(part: Any) -> str | None:
     if isinstance(part, str):
         return part
     kind = get(part, "type")
+    if kind is not None and not isinstance(kind, str):
+        return None
     if kind in {"text", "input_text", "output_text", "refusal", None}:
         return get_text(part, "text") or get_text(part, "refusal")
     return None

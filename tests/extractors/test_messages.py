@@ -120,6 +120,12 @@ junk = st.recursive(
 )
 
 
+def test_a_type_that_is_no_text_is_no_reason_to_fail() -> None:
+    read = phospho_extract_input([{"role": "user", "content": [{"type": ["text"], "text": "x"}]}])
+    assert read is not None
+    assert read.text == ""
+
+
 @given(junk)
 def test_no_shape_raises(value: Any) -> None:
     phospho_extract_input(value)
