@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from phospho import snapshot
@@ -46,6 +47,12 @@ def last_items(found: list[Any] | tuple[Any, ...]) -> list[Any]:
     if isinstance(found, list):
         return list.__getitem__(found, last)
     return list(tuple.__getitem__(found, last))
+
+
+def items_of(values: Sequence[Any], name: str) -> list[Any]:
+    """Return the items of a list that each value has, of very many the last ones."""
+    items = (item for value in reversed(values) for item in reversed(get_list(value, name)))
+    return list(islice(items, snapshot.MAX_ITEMS))[::-1]
 
 
 def json_text(value: Any) -> str:
