@@ -38,7 +38,15 @@ def _source(name: str, packages: str = "", *fields: str, has_chunks: bool = Fals
 
 
 # Asked in this order, so those with the most telling names come first.
-SOURCES = (_source("openai", "openai", "choices", has_chunks=True),)
+SOURCES = (
+    _source("openai", "openai", "choices", has_chunks=True),
+    _source(
+        "anthropic", "anthropic", "messages system", "max_tokens messages", "content role",
+        "content stop_reason", "custom_id result", "delta type", "content_block type",
+        "message type", "error type", "text type", "id input type",
+        has_chunks=True,
+    ),
+)  # fmt: skip
 
 _EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))
 
