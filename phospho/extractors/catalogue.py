@@ -46,6 +46,11 @@ SOURCES = (
         "message type", "error type", "text type", "id input type",
         has_chunks=True,
     ),
+    _source(
+        "google_genai", "google vertexai", "candidates", "contents", "parts", "usageMetadata",
+        "promptFeedback", "prompt_feedback", "error",
+        has_chunks=True,
+    ),
 )  # fmt: skip
 
 _EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))
