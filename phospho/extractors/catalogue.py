@@ -51,6 +51,12 @@ SOURCES = (
         "promptFeedback", "prompt_feedback", "error",
         has_chunks=True,
     ),
+    _source(
+        "cohere", "cohere", "event_type", "finish_reason message", "chat_history message",
+        "message preamble", "message tool_results", "chat_history text", "generation_id text",
+        "meta text", "generations", "message role", "delta type",
+        has_chunks=True,
+    ),
 )  # fmt: skip
 
 _EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))

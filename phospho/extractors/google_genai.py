@@ -196,8 +196,8 @@ class Chunks(ChunkReader):
 
 
 def _is_own(value: Any) -> bool:
-    kind = value.__class__
-    return kind.__name__ == "GenerateContentResponse" and kind.__module__ == "google.genai.types"
+    kind = type(value)
+    return (kind.__module__, kind.__name__) == ("google.genai.types", "GenerateContentResponse")
 
 
 def _attribute(value: Any, name: str) -> Any:
