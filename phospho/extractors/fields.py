@@ -71,3 +71,8 @@ def token_counts(
         total = prompt + completion
     counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
     return {name: count for name, count in counts.items() if count is not None}
+
+
+def first_text(value: Any, *names: str) -> str | None:
+    """Return the first of several fields that is a text with something in it, or None."""
+    return next((text for name in names if (text := get_text(value, name))), None)
