@@ -70,6 +70,14 @@ FALLBACK = "text"
 # Reads chunks of the app's own making; no extractor for whole values.
 DELTAS = "deltas"
 
+# How deep frameworks put their objects: `(mode, {node: {"messages": [message]}})`.
+_MAX_LEVELS = 5
+
+# Objects a framework put into a container are among the first ones of it.
+_MAX_LOOKED_AT = 8
+
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+
 # A dict with many more names is a table of data, not a message.
 _MAX_NAMES = 1_000
 
@@ -86,7 +94,7 @@ def find(value: Any) -> Iterator[str]:
 
 def find_sources(item: Any) -> Iterator[Source]:
     """Yield the sources that one value, no list of them, may be from; some more than once."""
-    packages = _packages(type(item))
+    packages = _packages_within(item)
     yield from (source for source in SOURCES if not source.packages.isdisjoint(packages))
     names = _names(item)
     if names:
@@ -117,6 +125,34 @@ def _sample(value: Any) -> Any:
     if issubclass(kind, tuple) and not hasattr(kind, "_fields"):
         return tuple.__getitem__(value, 0) if tuple.__len__(value) else None
     return value
+
+
+def _packages_within(value: Any) -> set[str]:
+    """Return the packages that the value, and what the first dicts and lists in it hold, are of.
+
+    Frameworks hand over their objects in plain containers: `{"messages": [HumanMessage(...)]}`.
+    """
+    found: set[str] = set()
+    level = [value]
+    for _ in range(_MAX_LEVELS):
+        inner: list[Any] = []
+        for item in level:
+            if type(item) not in _PLAIN:
+                found |= _packages(type(item))
+                inner += _items(item)
+        level = inner[:_MAX_LOOKED_AT]
+    return found
+
+
+def _items(value: Any) -> list[Any]:
+    """Return the first items of a dict, list or tuple, without running code of a subclass."""
+    kind = type(value)
+    if issubclass(kind, dict):
+        return list(islice(dict.values(value), _MAX_LOOKED_AT))
+    for sequence in (list, tuple):
+        if issubclass(kind, sequence):
+            return list(sequence.__getitem__(value, slice(_MAX_LOOKED_AT)))
+    return []
 
 
 def _packages(kind: type) -> set[str]:
