@@ -57,6 +57,12 @@ SOURCES = (
         "meta text", "generations", "message role", "delta type",
         has_chunks=True,
     ),
+    _source(
+        "langchain", "langchain langchain_core langchain_community langchain_openai langgraph",
+        "lc id kwargs", "content additional_kwargs response_metadata", "generations",
+        "event data run_id", "ns type data", "type data", "messages", "type content",
+        has_chunks=True,
+    ),
 )  # fmt: skip
 
 _EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))
