@@ -55,6 +55,8 @@ class Chunks(ChunkReader):
         # Those not complete yet, by the node or run they are of.
         self._open: dict[Any, list[str]] = {}
         self._final: str | None = None
+        # What a graph that waits for a person wants to know.
+        self._asked = ""
         self._streamed: Counter[str] = Counter()
         self._details: Counter[str] = Counter()
         # Of whole messages, by id: a state repeats those of the updates before.
@@ -223,6 +225,7 @@ class Chunks(ChunkReader):
         waiting = get_list(chunk, "__interrupt__")
         if waiting:
             self.extra["interrupts"] = len(waiting)
+            self._asked = "\n".join(json_text(get(interrupt, "value")) for interrupt in waiting)
         return bool(waiting)
 
     def _add_event(self, kind: str, event: Mapping[Any, Any]) -> None:
@@ -255,7 +258,7 @@ class Chunks(ChunkReader):
         if self._final is not None:
             return self._final
         texts = ("".join(pieces) for pieces in reversed(self._messages))
-        return next((text for text in texts if text), None) or super().text()
+        return next((text for text in texts if text), None) or self._asked or super().text()
 
     def read(self) -> Extracted:
         """Return what the chunks so far amount to."""

@@ -309,6 +309,11 @@ VALUES = [{"messages": TURN[:3]}, {"messages": TURN[:4]}, {"messages": TURN}]
         pytest.param([("values", state) for state in VALUES], "On its way", id="values-mode"),
         pytest.param([("values", s) for s in VALUES[:1]], "", id="only-the-history"),
         pytest.param(
+            [*UPDATES[:1], {"__interrupt__": (of_langgraph("Interrupt", value="Sure?"),)}],
+            "Sure?",
+            id="interrupt",
+        ),
+        pytest.param(
             [("custom", {"progress": 3}), ("messages", (ANSWER, NODE))], "On its way", id="custom"
         ),
     ],
