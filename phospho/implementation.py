@@ -14,7 +14,12 @@ MAX_FAILURES_IN_A_ROW = 5
 
 # These run on the app's own thread; all others may take their time.
 _ON_THE_APPS_THREAD = frozenset(
-    {"phospho_extract_input", "phospho_extract_output", "phospho_before_send"}
+    {
+        "phospho_extract_input",
+        "phospho_extract_output",
+        "phospho_before_send",
+        "phospho_before_send_feedback",
+    }
 )
 
 # A slower answer is a failure, though it is used. Together, such calls may cost the app this much:
@@ -22,8 +27,8 @@ _ON_THE_APPS_THREAD = frozenset(
 MAX_CALL_S = 0.25
 MAX_SLOW_S = 2.0
 
-# It decides what may leave the process, so it has to answer: it is asked for each record.
-NEVER_SWITCHED_OFF = frozenset({"phospho_before_send"})
+# They decide what may leave the process, so they have to answer: they are asked each time.
+NEVER_SWITCHED_OFF = frozenset({"phospho_before_send", "phospho_before_send_feedback"})
 
 # The answer of an implementation that raised, or answered with something unusable.
 FAILED = object()

@@ -310,11 +310,22 @@ class Plugins:
             The record to send; or None and why it is dropped: `before_send` where a plugin said
             so, `before_send_failed` where one failed, for it may be there to remove a secret.
         """
+        return self._chain("phospho_before_send", "interaction", interaction)
+
+    def before_send_feedback(
+        self, feedback: dict[str, Any]
+    ) -> tuple[dict[str, Any], None] | tuple[None, str]:
+        """Hand feedback through every `phospho_before_send_feedback`; see `before_send`."""
+        return self._chain("phospho_before_send_feedback", "feedback", feedback)
+
+    def _chain(
+        self, hook: str, argument: str, first: dict[str, Any]
+    ) -> tuple[dict[str, Any], None] | tuple[None, str]:
         if not self.complete() or self._is_broken:
             return None, "before_send_failed"
-        current = interaction
-        for implementation in self._by_hook["phospho_before_send"]:
-            answer = implementation.ask(_accept_record, {"interaction": dict(current)})
+        current = first
+        for implementation in self._by_hook[hook]:
+            answer = implementation.ask(_accept_record, {argument: dict(current)})
             if answer is None:
                 return None, "before_send"
             if answer is FAILED:
@@ -400,7 +411,7 @@ def _load_extractor(name: str) -> dict[str, Implementation]:
 
 def _accept_record(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
-        raise TypeError(f"returned {type(answer).__name__}, not the interaction or None")
+        raise TypeError(f"returned {type(answer).__name__}, not a dict or None")
     return answer
 
 
