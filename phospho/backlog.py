@@ -183,9 +183,12 @@ class Backlog:
         return count
 
     def count_unsent(self, reason: str | None) -> None:
-        """Count an interaction that is not put at all; without a reason it was not sampled."""
+        """Count what is not put at all; an interaction without a reason was not sampled.
+
+        A reason that starts with `feedback` is that of a feedback.
+        """
         with self._lock:
-            self._logged += 1
+            self._logged += reason is None or not reason.startswith("feedback")
             if reason is None:
                 self._not_sampled += 1
             else:

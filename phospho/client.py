@@ -368,13 +368,40 @@ class Client:
                 raise ValueError("it needs a task_id, and a flag, a raw_flag or notes")
             if self._unsent_reason:
                 return
-            body = {
-                "human_eval": verdict,
+            told: dict[str, Any] = {
                 "project_id": self._settings.project_id,
-                "source": read_id(source) or "user",
+                "task_id": about,
+                "flag": verdict,
                 "notes": None if notes is None else snapshot.clean_text(str(notes)),
+                "source": read_id(source) or "user",
             }
-            self._worker.put((RECORD_BYTES + len(body["notes"] or ""), body, about))
+            if self._plugins.has("phospho_before_send_feedback"):
+                changed = self._change_feedback(told)
+                if changed is None:
+                    return
+                told = changed
+            body = {
+                "human_eval": told["flag"],
+                "project_id": self._settings.project_id,
+                "source": told["source"],
+                "notes": told["notes"],
+            }
+            self._worker.put((RECORD_BYTES + len(body["notes"] or ""), body, told["task_id"]))
+
+    def _change_feedback(self, told: dict[str, Any]) -> dict[str, Any] | None:
+        """Return feedback as plugins want it sent; None, and counted, where it is not sent."""
+        with guard.nesting() as is_too_deep:
+            changed, why_not = (
+                (None, "before_send_failed")
+                if is_too_deep
+                else self._plugins.before_send_feedback(told)
+            )
+        if changed is not None:
+            with guard.guarded("read the feedback that a plugin returned"):
+                return _read_feedback(changed)
+            why_not = "before_send_failed"
+        self._worker.count_unsent(f"feedback_{why_not}")
+        return None
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Deliver what was logged before; True when the server has acknowledged all of it."""
@@ -448,6 +475,23 @@ def _freeze(record: dict[str, Any], size: int) -> tuple[Any, int]:
     except NOT_JSON:
         return snapshot.copy_again(record), size
     return text, len(text)
+
+
+def _read_feedback(told: dict[str, Any]) -> dict[str, Any]:
+    """Return feedback as plugins left it, in the types that are sent.
+
+    Raises:
+        ValueError: When it lacks a task_id, or its flag is another word.
+    """
+    task_id, notes = read_id(told.get("task_id")), told.get("notes")
+    if task_id is None:
+        raise ValueError("a phospho_before_send_feedback plugin returned it without a task_id")
+    return {
+        "task_id": task_id,
+        "flag": read_flag(told.get("flag")),
+        "notes": None if notes is None else snapshot.clean_text(str(notes)),
+        "source": read_id(told.get("source")) or "user",
+    }
 
 
 def _read_timeout(timeout_s: Any) -> float:

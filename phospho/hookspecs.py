@@ -7,10 +7,11 @@ the entry-point group `phospho`; the server finds it there too.
 An implementation that raises or answers with something unusable costs its own answer only: it is
 reported once on the `phospho` logger, and not asked again after five failures in a row. On your
 app's thread, in `phospho_extract_input` and `phospho_extract_output`, an answer that took longer
-than a second is used and counts as a failure. `phospho_before_send` is the exception: it may be
-there to remove a secret, so what it fails on is not sent, and it is asked for each record however
-often it fails. Implementations name only the arguments they use. Later registered plugins are
-asked first, the built-in ones last; `wrapper=True` is not supported.
+than a second is used and counts as a failure. `phospho_before_send` and
+`phospho_before_send_feedback` are the exception: they may be there to remove a secret, so what one
+fails on is not sent, and it is asked each time however often it fails. Implementations name only
+the arguments they use. Later registered plugins are asked first, the built-in ones last;
+`wrapper=True` is not supported.
 """
 
 from __future__ import annotations
@@ -67,6 +68,21 @@ def phospho_before_send(interaction: dict[str, Any]) -> dict[str, Any] | None:
     Args:
         interaction: The record as it will be sent, a JSON-safe dict of your own: `input`,
             `output`, `task_id`, `session_id`, `user_id`, `metadata` and what else was logged.
+    """
+
+
+@hookspec
+def phospho_before_send_feedback(feedback: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the feedback to send, changed or not, or None to drop it.
+
+    Called for each `phospho.user_feedback` before it is queued, on the caller's thread: do no I/O
+    here. Implementations form a chain, each receives what the one before it returned. What one
+    drops is counted as `feedback_before_send` in `phospho.stats().dropped`, and where one raises
+    or returns something else, as `feedback_before_send_failed`: it is never sent unchanged.
+
+    Args:
+        feedback: A dict of your own: `project_id`, `task_id`, `flag`, `notes` and `source`; all
+            but the project may be changed.
     """
 
 

@@ -277,9 +277,8 @@ class Plugins:
         return other
 
     def has(self, hook: str) -> bool:
-        """Tell whether any plugin implements `hook`; loads what installed packages declare."""
-        self.complete()
-        return self._is_broken or bool(self._by_hook[hook])
+        """Tell whether any plugin may implement `hook`; loads what installed packages declare."""
+        return not self.complete() or self._is_broken or bool(self._by_hook[hook])
 
     def each(
         self, hook: str, accept: Callable[[Any], Any], **arguments: Any

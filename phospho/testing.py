@@ -57,7 +57,8 @@ class Logged:
     Args:
         interactions: The record of each interaction, after extractors, sampling and
             `phospho_before_send`: `input`, `output`, `task_id`, `session_id`, `metadata`, ...
-        feedback: What `user_feedback` was told, as `task_id`, `flag`, `notes` and `source`.
+        feedback: What `user_feedback` was told, after `phospho_before_send_feedback`, as
+            `task_id`, `flag`, `notes` and `source`.
         unsent: Why, for each interaction or feedback that would not have arrived: `not_sampled`,
             or the reason under which `phospho.stats().dropped` counts it.
     """
@@ -212,7 +213,7 @@ class _Recorder:
             self._logged.interactions.append(body)
 
     def count_unsent(self, reason: str | None) -> None:
-        """Count what is not sent; an interaction without a reason was not sampled."""
+        """Count what is not sent; see `Backlog.count_unsent`."""
         reason = reason or _NOT_SAMPLED
         self._fates.append(reason)
         self._logged.unsent.append(reason)
@@ -234,7 +235,7 @@ class _Recorder:
         """Return what became of everything so far."""
         fates = Counter(self._fates)
         return Stats(
-            logged=fates.total() - fates[_FEEDBACK_REJECTED],
+            logged=sum(n for fate, n in fates.items() if not fate.startswith("feedback")),
             sent=fates.pop(_SENT, 0),
             not_sampled=fates.pop(_NOT_SAMPLED, 0),
             dropped=dict(fates),

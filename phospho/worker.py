@@ -107,7 +107,7 @@ class Worker:
                     self._start()
 
     def count_unsent(self, reason: str | None) -> None:
-        """Count an interaction that will not be sent; without a reason it was not sampled."""
+        """Count what will not be sent; see `Backlog.count_unsent`."""
         self._backlog.count_unsent(reason)
 
     def stats(self) -> Stats:

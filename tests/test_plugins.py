@@ -228,6 +228,64 @@ def test_what_before_send_fails_on_is_never_sent(
     assert "not sent" in caplog.text
 
 
+def test_feedback_passes_plugins_in_order_too(
+    make_client: ClientFactory, loopback: Loopback
+) -> None:
+    def redact(feedback: dict[str, Any]) -> dict[str, Any]:
+        return {**feedback, "notes": feedback["notes"].replace("1234", "***")}
+
+    def enrich(feedback: dict[str, Any]) -> dict[str, Any]:
+        assert feedback["project_id"] == "proj"
+        feedback["source"] = f"user of {feedback['task_id']}"
+        return feedback
+
+    client = make_client(
+        plugins=[
+            plugin("redact", phospho_before_send_feedback=redact),
+            plugin("enrich", phospho_before_send_feedback=enrich),
+        ]
+    )
+    client.user_feedback("t", "failure", notes="my pin is 1234")
+    assert client.flush()
+    (request,) = loopback.feedback
+    assert request.path == "/v2/tasks/t/human-eval"
+    assert request.body == {
+        "human_eval": "failure",
+        "project_id": "proj",
+        "source": "user of t",
+        "notes": "my pin is ***",
+    }
+
+
+def no_task(feedback: dict[str, Any]) -> dict[str, Any]:
+    return {"flag": "success"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "dropped"),
+    [
+        pytest.param(lambda feedback: None, {"feedback_before_send": 7}, id="none"),
+        pytest.param(lambda feedback: 1 / 0, {"feedback_before_send_failed": 7}, id="raises"),
+        pytest.param(lambda feedback: "hi", {"feedback_before_send_failed": 7}, id="a-text"),
+        pytest.param(no_task, {"feedback_before_send_failed": 7}, id="without-a-task"),
+    ],
+)
+def test_feedback_that_a_plugin_drops_or_fails_on_is_never_sent(
+    make_client: ClientFactory,
+    loopback: Loopback,
+    answer: Callable[..., Any],
+    dropped: dict[str, int],
+) -> None:
+    client = make_client(plugins=[plugin(phospho_before_send_feedback=answer)])
+    for _ in range(7):
+        client.user_feedback("t", "success", notes="secret")
+    client.log("i", "o")
+    assert client.flush()
+    assert loopback.feedback == []
+    stats = client.stats()
+    assert (stats.logged, stats.sent, stats.dropped) == (1, 1, dropped)
+
+
 def test_a_slow_before_send_is_told_so_and_goes_on_being_asked(
     make_client: ClientFactory,
     loopback: Loopback,
