@@ -29,10 +29,12 @@ from phospho.wrapping import wrap
 if TYPE_CHECKING:
     from phospho.extraction import Extracted
     from phospho.hookspecs import hookimpl, hookspec
+    from phospho.redaction import Redaction
 
 __all__ = [
     "Client",
     "Extracted",
+    "Redaction",
     "Stats",
     "__version__",
     "flush",
@@ -52,6 +54,7 @@ __all__ = [
 # Names whose modules load pluggy, or more than an app that only logs needs.
 _LAZY = {
     "Extracted": "phospho.extraction",
+    "Redaction": "phospho.redaction",
     "hookimpl": "phospho.hookspecs",
     "hookspec": "phospho.hookspecs",
 }

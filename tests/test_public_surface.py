@@ -21,8 +21,9 @@ MAX_MODULES = 120
 
 def test_the_public_names_are_those_of_the_contract() -> None:
     assert set(phospho.__all__) == {
-        "Client", "Extracted", "Stats", "__version__", "flush", "hookimpl", "hookspec", "init",
-        "log", "new_session", "new_task", "session", "shutdown", "stats", "user_feedback", "wrap",
+        "Client", "Extracted", "Redaction", "Stats", "__version__", "flush", "hookimpl",
+        "hookspec", "init", "log", "new_session", "new_task", "session", "shutdown", "stats",
+        "user_feedback", "wrap",
     }  # fmt: skip
 
 
