@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 import phospho as sdk
+from phospho.redaction.rules import RULES
 from phospho_server.commands import phospho as phospho_command
 from phospho_server.store.sqlite import SqliteStore
 from tests.loopback import serve_openai
@@ -135,6 +136,14 @@ def test_the_page_of_the_sdk_names_every_setting_and_function_and_its_code_runs(
     functions = {n for n in sdk.__all__ if inspect.isfunction(getattr(sdk, n))} | {"session"}
     # The arguments of `init` are the table of settings.
     assert {name for name in functions - {"init"} if f"`{name}(" not in text} == set()
+
+
+def test_the_page_of_redaction_shows_what_its_code_prints(server: ServerProcess) -> None:
+    examples = blocks("docs/redaction.md", "python")
+    printed = blocks("docs/redaction.md", "text")
+    assert [run(code, server) for code in examples] == printed
+    text = (ROOT / "docs" / "redaction.md").read_text(encoding="utf-8")
+    assert {kind for kind in RULES if f"| `{kind}` |" not in text} == set()
 
 
 def test_the_page_of_faults_names_tests_that_are_there() -> None:

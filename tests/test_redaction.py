@@ -307,9 +307,9 @@ def test_what_other_plugins_add_is_masked_too() -> None:
             return {**interaction, "added": added}
 
     for plugins in ([Enriching(), Redaction()], [Redaction(), Enriching()]):
-        logging = phospho.testing.CaptureClient(plugins=plugins)
-        logging.log("i")
-        assert logging.interactions[0]["added"] == {
+        sdk = phospho.testing.CaptureClient(plugins=plugins)
+        sdk.log("i")
+        assert sdk.interactions[0]["added"] == {
             "who": ["[EMAIL_ADDRESS]"],
             "[CREDIT_CARD]": ["[EMAIL_ADDRESS]"],
         }
@@ -325,7 +325,7 @@ SECRETS = {
 EVERYTHING = " ".join(SECRETS.values())
 
 
-def log_on_every_path(logging: client.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def log_on_every_path(sdk: client.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Log the secrets by all there is, by way of the module functions where there are such."""
 
     def fail(question: str) -> None:
@@ -335,24 +335,24 @@ def log_on_every_path(logging: client.Client, monkeypatch: pytest.MonkeyPatch) -
         raise ValueError(EVERYTHING)
 
     everywhere = {"deep": [{EVERYTHING: EVERYTHING}], "int": 4111111111111111}
-    logging.log(
+    sdk.log(
         EVERYTHING, EVERYTHING, raw_input=everywhere, raw_output=everywhere, metadata=everywhere,
         user_id=EVERYTHING, session_id=EVERYTHING, task_id=EVERYTHING,
         version_id=SECRETS["mail"],
         anything=everywhere, flag=EVERYTHING, created_at=EVERYTHING,
     )  # fmt: skip
-    logging.log({"messages": [{"role": "system", "content": EVERYTHING}]}, [EVERYTHING])
-    logging.log("x" * 1_500_000 + EVERYTHING, "y " * 300_000 + EVERYTHING)
-    logging.user_feedback(EVERYTHING, "failure", notes=EVERYTHING, source=EVERYTHING)
-    monkeypatch.setattr("phospho.wrapping.get_client", lambda: logging)
+    sdk.log({"messages": [{"role": "system", "content": EVERYTHING}]}, [EVERYTHING])
+    sdk.log("x" * 1_500_000 + EVERYTHING, "y " * 300_000 + EVERYTHING)
+    sdk.user_feedback(EVERYTHING, "failure", notes=EVERYTHING, source=EVERYTHING)
+    monkeypatch.setattr("phospho.wrapping.get_client", lambda: sdk)
     with pytest.raises(RuntimeError):
         phospho.wrap(fail, metadata=everywhere)(EVERYTHING)
     phospho.wrap(lambda question: {"answer": question})(EVERYTHING)
     with phospho.session(user_id=EVERYTHING, metadata=everywhere):
-        logging.log("in a session")
+        sdk.log("in a session")
     with monkeypatch.context() as patch:
-        patch.setattr(logging, "read", leave)
-        logging.log(EVERYTHING, [EVERYTHING], user_id=EVERYTHING)
+        patch.setattr(sdk, "read", leave)
+        sdk.log(EVERYTHING, [EVERYTHING], user_id=EVERYTHING)
 
 
 def leaks(bytes_or_text: bytes | str) -> set[str]:
@@ -364,9 +364,9 @@ def leaks(bytes_or_text: bytes | str) -> set[str]:
 def test_nothing_arrives_by_any_path(
     make_client: ClientFactory, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logging = make_client(plugins=[Redaction()])
-    log_on_every_path(logging, monkeypatch)
-    assert logging.flush()
+    sdk = make_client(plugins=[Redaction()])
+    log_on_every_path(sdk, monkeypatch)
+    assert sdk.flush()
     assert (len(loopback.events), len(loopback.feedback)) == (7, 1)
     for request in loopback.stored:
         assert leaks(request.path + json.dumps(request.body)) == set()
@@ -380,12 +380,12 @@ def test_nothing_arrives_by_any_path(
 def test_nothing_is_written_to_disk(
     make_client: ClientFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logging = make_client(
+    sdk = make_client(
         plugins=[Redaction()], spool_dir=tmp_path, base_url="http://127.0.0.1:9", tick=60
     )
-    log_on_every_path(logging, monkeypatch)
+    log_on_every_path(sdk, monkeypatch)
     written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
-    assert logging.stats().spooled == 7
+    assert sdk.stats().spooled == 7
     assert b"[EMAIL_ADDRESS" in written
     assert leaks(written) == set()
 
@@ -400,10 +400,10 @@ def test_captured_records_are_redacted_as_the_app_asked() -> None:
 
 
 def test_a_task_and_the_feedback_on_it_keep_the_same_id() -> None:
-    logging = phospho.testing.CaptureClient(plugins=[Redaction()])
-    logging.log("i", task_id="order of ada@example.com")
-    logging.user_feedback("order of ada@example.com", "success")
-    (record,), (feedback,) = logging.interactions, logging.feedback
+    sdk = phospho.testing.CaptureClient(plugins=[Redaction()])
+    sdk.log("i", task_id="order of ada@example.com")
+    sdk.user_feedback("order of ada@example.com", "success")
+    (record,), (feedback,) = sdk.interactions, sdk.feedback
     assert record["task_id"] == feedback["task_id"]
     assert record["task_id"].startswith("order of [EMAIL_ADDRESS ")
 
@@ -411,13 +411,13 @@ def test_a_task_and_the_feedback_on_it_keep_the_same_id() -> None:
 def test_what_cannot_be_redacted_is_not_sent(
     make_client: ClientFactory, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logging = make_client(plugins=[Redaction()])
+    sdk = make_client(plugins=[Redaction()])
     monkeypatch.setattr("phospho.redaction.record.is_card", lambda digits: 1 / 0)
-    logging.log("i", metadata={"card": 4111111111111111})
-    logging.log("fine")
-    assert logging.flush()
+    sdk.log("i", metadata={"card": 4111111111111111})
+    sdk.log("fine")
+    assert sdk.flush()
     assert [event["input"] for event in loopback.events] == ["fine"]
-    assert logging.stats().dropped == {"before_send_failed": 1}
+    assert sdk.stats().dropped == {"before_send_failed": 1}
 
 
 def test_a_value_without_end_is_refused_not_sent() -> None:
@@ -582,7 +582,9 @@ def test_presidios_kinds_may_be_chosen() -> None:
     assert text_of(text, analyzer="presidio", kinds=kinds) == (
         "SSN 536-90-4399 on [DATE_TIME], [EMAIL_ADDRESS]"
     )
-    with pytest.raises(ConfigurationError, match="does not know PET. Choose from: CREDIT_CARD, CR"):
+    with pytest.raises(
+        ConfigurationError, match=r"does not know PET\. Choose from: CREDIT_CARD, CR"
+    ):
         Redaction(analyzer="presidio", kinds=["PET"])
 
 

@@ -42,6 +42,9 @@ _DECIMAL = re.compile(r"\+[0-9]+\.[0-9]{1,8}")
 
 _ALONE = r"(?<![0-9A-Za-z.+\-])"
 _ENDS = r"(?![0-9A-Za-z]|[.,:/\-][0-9])"
+# The digits of an account or a card stand in fours.
+_NOT_IN_FOURS = r"(?<![^0-9][0-9]{4} )"
+_GROUPS = r"(?:[ \-][0-9]{2,6}){0,3}"
 # Up to its closing parenthesis; a year in parentheses is none.
 _AREA = r"\((?!(?:19|20)[0-9]{2}\))0?[1-9][0-9]{1,4}"
 _NATIONAL = tuple(
@@ -53,9 +56,9 @@ _NATIONAL = tuple(
         # In pairs: 06 12 34 56 78
         rf"{_ALONE}0[1-9]([ .\-])[0-9]{{2}}(?:\1[0-9]{{2}}){{3}}{_ENDS}",
         # With a trunk prefix: 020 7946 0958, 0171/1234567
-        rf"{_ALONE}0[1-9][0-9]{{1,4}} ?[ /\-] ?[0-9]{{3,8}}(?:[ \-][0-9]{{2,6}}){{0,3}}{_ENDS}",
+        rf"{_ALONE}{_NOT_IN_FOURS}0[1-9][0-9]{{1,4}} ?[ /\-] ?[0-9]{{3,8}}{_GROUPS}{_ENDS}",
         # With an area in parentheses: (030) 1234567, (11) 91234-5678
-        rf"{_ALONE}{_AREA}\) ?[0-9]{{2,8}}(?:[ \-][0-9]{{2,6}}){{0,3}}{_ENDS}",
+        rf"{_ALONE}{_AREA}\) ?[0-9]{{2,8}}{_GROUPS}{_ENDS}",
         # Without any gap, as typed on a telephone: 0612345678
         rf"{_ALONE}(?<![,#])0[1-9][0-9]{{8,9}}{_ENDS}",
     )
