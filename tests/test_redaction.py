@@ -82,6 +82,7 @@ def text_of(text: str, **settings: Any) -> str:
         ("Authorization: Bearer abc123def456", "Authorization: Bearer [SECRET]"),
         ("curl -H 'X: Basic dXNlcjpwYXNzd29yZA=='", "curl -H 'X: Basic [SECRET]'"),
         ("password=hunter2, next", "password=[SECRET], next"),
+        ("OPENAI_API_KEY=abc12345 DB_PASS=x", "OPENAI_API_KEY=[SECRET] DB_PASS=[SECRET]"),
         ("/?password=a,b&next=1", "/?password=[SECRET]&next=1"),
         ('say "password": "correct horse", x', 'say "password": "[SECRET]", x'),
         ("{'api_key': 'abc12345'}", "{'api_key': '[SECRET]'}"),
@@ -199,10 +200,36 @@ def test_nothing_masked_nothing_counted() -> None:
         ("words", {"metadata": "words", "redacted": {"EMAIL_ADDRESS": 1}}),
         ({"redacted": {"SECRET": 2}}, {"redacted": {"EMAIL_ADDRESS": 1, "SECRET": 2}}),
         ({"redacted": "yes"}, {"redacted": "yes", "phospho_redacted": {"EMAIL_ADDRESS": 1}}),
+        (
+            {"redacted": {"BOB@EXAMPLE.COM": 2}},
+            {"redacted": {"[EMAIL_ADDRESS]": 2}, "phospho_redacted": {"EMAIL_ADDRESS": 2}},
+        ),
+        (
+            {"redacted": "yes", "password": "hunter2"},
+            {
+                "redacted": "yes",
+                "password": "[SECRET]",
+                "phospho_redacted": {"EMAIL_ADDRESS": 1, "SECRET": 1},
+            },
+        ),
     ],
 )
 def test_the_counts_find_a_place(metadata: Any, told: dict[str, Any]) -> None:
-    assert redact({"input": "ada@example.com", "metadata": metadata})["metadata"] == told
+    once = redact({"input": "ada@example.com", "metadata": metadata})
+    assert once["metadata"] == told
+    assert redact(once) == once
+
+
+def test_a_header_may_be_a_pair_of_name_and_value() -> None:
+    headers = [{"name": "X-Api-Key", "value": "abc"}, {"key": "Accept", "value": "all"}]
+    masked = [{"name": "X-Api-Key", "value": "[SECRET]"}, {"key": "Accept", "value": "all"}]
+    assert redact({"headers": headers})["headers"] == masked
+
+
+def test_a_time_is_kept_only_if_it_is_one() -> None:
+    times = {"client_created_at_ms": 4111111111111, "created_at": "ada@example.com"}
+    assert redact(times)["created_at"] == "[EMAIL_ADDRESS]"
+    assert redact(times)["client_created_at_ms"] == 4111111111111
 
 
 def test_log_probabilities_are_no_secrets() -> None:

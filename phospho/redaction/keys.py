@@ -32,7 +32,7 @@ def is_secret_name(name: str) -> bool:
 
 _NO_GAPS = {ord(char): None for char in "-_. "}
 _SECRET_NAME = re.compile(
-    r"(?:password|passwd|passphrase|secret|secrets|apikeys?|accesskey(?:id)?|secretkey|privatekey"
+    r"(?:password|passwd|passphrase|passcode|secret|secrets|apikeys?|accesskey(?:id)?|secretkey|privatekey"
     r"|signingkey|encryptionkey|authorization|cookie|credentials?"
     r"|(?:access|refresh|auth|session|bearer|id|api|csrf|xsrf|bot|secret|personal)token)[0-9]?\Z"
     r"|\A(?:pwd|token|cookies)\Z"
@@ -44,7 +44,9 @@ _PRIVATE_KEY = re.compile(
 )
 _IN_URL = re.compile(rf"(://[^\s/:@]{{0,256}}:)(?!{MASK}@)([^\s/@]+)(?=@)")
 
-_SECRET_WORDS = ("passw", "passphrase", "pwd", "authorization", "secret", "token")
+_SECRET_WORDS = (
+    "passw", "passphrase", "passcode", "_pass", "pwd", "authorization", "secret", "token",
+)  # fmt: skip
 # "monkey" is the more usual word.
 _KEY_NAME = re.compile(
     "key(?:(?<=apikey)|(?<=api[ _-]key)|(?<=accesskey)|(?<=access[ _-]key)|(?<=privatekey)"
@@ -53,7 +55,7 @@ _KEY_NAME = re.compile(
 _SCHEMES = r"(?:basic|bearer|token|digest)[ \t]"
 _ASSIGNED = re.compile(
     # A name, with a group of its own where any word after it is the secret
-    r"(?i)((?:(pass(?:word|wd|phrase)|pwd|authorization)|secret|token"
+    r"(?i)((?:(pass(?:word|wd|phrase|code)|_pass|pwd|authorization)|secret|token"
     r"|(?:api|access|private|secret|account|auth)[ _\-]?key)"
     rf"[\"'`*\\ \t]{{0,4}}(?:[:=]|=>)[ \t*\\]{{0,4}}(?:\\?[\"'`])?(?:{_SCHEMES}[ \t]*)?)"
     rf"(?!(?-i:{MASK})|{_SCHEMES})"

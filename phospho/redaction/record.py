@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from phospho.redaction.presidio import Analyzer
     from phospho.redaction.rules import Rule
 
-# Written by phospho: times, and what the record is sent and looked up by.
-_KEPT = frozenset(
-    {"client_created_at", "client_created_at_ms", "created_at", "created_at_ms", "project_id"}
-)
+_TIMES = frozenset({"client_created_at", "client_created_at_ms", "created_at", "created_at_ms"})
 
 # They tell users, sessions and releases apart, and must go on doing so.
 _IDS = frozenset({"session_id", "task_id", "user_id", "version_id"})
 _PSEUDONYM_DIGITS = 12
+_KIND = re.compile("[A-Z_]{2,40}")
+# No record holds as many, and no card number is as small.
+_MAX_COUNT = 10_000_000
 _JSON_START = re.compile(r"\s*[{\[]")
 _OWN_ID = re.compile("(?:session|task)_[0-9a-f]{32}")
 
@@ -59,13 +59,15 @@ class RecordRedaction:
     def redact_interaction(self, record: dict[str, Any]) -> dict[str, Any]:
         """Redact a record, and add the counts to its metadata."""
         metadata = record.get("metadata")
-        before = metadata.get(_COUNTS) if isinstance(metadata, dict) else None
-        if isinstance(metadata, dict) and _is_counts(before):
-            # Names of kinds, as "SECRET", are no names of secrets.
-            record = {**record, "metadata": {n: v for n, v in metadata.items() if n != _COUNTS}}
+        before: dict[str, int] = {}
+        for name in (_COUNTS, _COUNTS_IF_TAKEN):
+            if isinstance(metadata, dict) and not before and _is_counts(metadata.get(name)):
+                # Of an earlier run. Names of kinds, as "SECRET", are no names of secrets.
+                before = metadata[name]
+                metadata = {other: metadata[other] for other in metadata if other != name}
+                record = {**record, "metadata": metadata}
         redacted = self.redact(record)
-        if _is_counts(before):
-            self._counts.update(before)
+        self._counts.update(before)
         if self._counts:
             redacted["metadata"] = self._add_counts(redacted.get("metadata"))
         return redacted
@@ -79,7 +81,11 @@ class RecordRedaction:
 
     def redact(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return a copy of a record with everything masked; shares nothing it changes."""
-        kept = {name: value for name, value in record.items() if name in _KEPT}
+        kept = {
+            name: value
+            for name, value in record.items()
+            if name == "project_id" or (name in _TIMES and type(value) is int)
+        }
         ids = {
             name: self._redact_id(name, value)
             for name, value in record.items()
@@ -133,7 +139,7 @@ class RecordRedaction:
     def _redact_dict(self, values: dict[Any, Any], *, is_secret: bool = False) -> dict[str, Any]:
         if not all(type(name) is str for name in values):
             values = snapshot.take(values, snapshot.MAX_RAW_CHARS).value
-        names_secrets = "SECRET" in self._rules and "logprob" not in values
+        secret_names = self._secret_names(values)
         redacted: dict[str, Any] = {}
         namesakes: Counter[str] = Counter()
         for name, value in values.items():
@@ -141,10 +147,21 @@ class RecordRedaction:
             while masked in redacted or (masked != name and masked in values):
                 namesakes[first] += 1
                 masked = f"{first} ({namesakes[first] + 1})"
-            redacted[masked] = self._redact(
-                value, is_secret=is_secret or (names_secrets and _is_secret(name))
-            )
+            redacted[masked] = self._redact(value, is_secret=is_secret or name in secret_names)
         return redacted
+
+    def _secret_names(self, values: dict[str, Any]) -> set[str]:
+        """Return the names of a dict under which all is secret."""
+        # Each token of an answer is called so beside its log probability.
+        if "SECRET" not in self._rules or "logprob" in values:
+            return set()
+        found = {name for name in values if _is_secret(name)}
+        if "value" in values and any(
+            type(values.get(label)) is str and _is_secret(values[label])
+            for label in ("name", "key")
+        ):
+            found.add("value")
+        return found
 
     def _redact_secret(self, value: str) -> str:
         return value if not value or value == "[SECRET]" else self._mask("SECRET")
@@ -208,7 +225,8 @@ def _is_plain(name: str) -> bool:
 
 def _is_counts(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        type(name) is str and name.isupper() and type(count) is int for name, count in value.items()
+        type(name) is str and _KIND.fullmatch(name) and type(count) is int and count < _MAX_COUNT
+        for name, count in value.items()
     )
 
 
