@@ -9,7 +9,10 @@ from phospho.redaction.masks import GAP, Mask
 
 def mask_cards(text: str, mask: Mask) -> str:
     """Mask payment card numbers: 13 to 19 digits of a known issuer with a right checksum."""
-    return _CARD_RUN.sub(lambda found: _mask_cards_in(found[0], mask), text)
+    text = _CARD_RUN.sub(lambda found: _mask_cards_in(found[0], mask), text)
+    return _DOTTED_CARD.sub(
+        lambda found: mask(found[0]) if is_card(found[0].replace(".", "")) else found[0], text
+    )
 
 
 def is_card(digits: str) -> bool:
@@ -19,6 +22,10 @@ def is_card(digits: str) -> bool:
 
 _CARD_RUN = re.compile(
     rf"[0-9](?<![0-9A-Za-z][0-9])(?<![0-9]\.[0-9])(?:[{GAP}]?[0-9]){{12,}}(?![0-9A-Za-z])"
+)
+# Elsewhere dots stand in decimal numbers.
+_DOTTED_CARD = re.compile(
+    r"[0-9](?<![0-9A-Za-z.][0-9])[0-9]{3}(?:\.[0-9]{4}){3}(?![0-9A-Za-z]|\.[0-9])"
 )
 _DIGIT_GROUP = re.compile("[0-9]+")
 _MIN_CARD_DIGITS, _MAX_CARD_DIGITS = 13, 19

@@ -32,7 +32,7 @@ def is_secret_name(name: str) -> bool:
 
 _NO_GAPS = {ord(char): None for char in "-_. "}
 _SECRET_NAME = re.compile(
-    r"(?:password|passwd|passphrase|passcode|secret|secrets|apikeys?|accesskey(?:id)?|secretkey|privatekey"
+    r"(?:passwor[dt]|passwd|passphrase|passcode|secret|secrets|apikeys?|accesskey(?:id)?|secretkey|privatekey"
     r"|signingkey|encryptionkey|authorization|cookie|credentials?"
     r"|(?:access|refresh|auth|session|bearer|id|api|csrf|xsrf|bot|secret|personal)token)[0-9]?\Z"
     r"|\A(?:pwd|token|cookies)\Z"
@@ -42,7 +42,7 @@ _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[\w+/=\s\\:,.]|-(?!-))*"
     r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?"
 )
-_IN_URL = re.compile(rf"(://[^\s/:@]{{0,256}}:)(?!{MASK}@)([^\s/@]+)(?=@)")
+_IN_URL = re.compile(rf"(://[^\s/:@]{{0,256}}:)(?!{MASK}@)([^\s/]+)(?=@)")
 
 _SECRET_WORDS = (
     "passw", "passphrase", "passcode", "_pass", "pwd", "authorization", "secret", "token",
@@ -55,12 +55,12 @@ _KEY_NAME = re.compile(
 _SCHEMES = r"(?:basic|bearer|token|digest)[ \t]"
 _ASSIGNED = re.compile(
     # A name, with a group of its own where any word after it is the secret
-    r"(?i)((?:(pass(?:word|wd|phrase|code)|_pass|pwd|authorization)|secret|token"
+    r"(?i)((?:(pass(?:wor[dt]|wd|phrase|code)|_pass|pwd|authorization)|secret|token"
     r"|(?:api|access|private|secret|account|auth)[ _\-]?key)"
     rf"[\"'`*\\ \t]{{0,4}}(?:[:=]|=>)[ \t*\\]{{0,4}}(?:\\?[\"'`])?(?:{_SCHEMES}[ \t]*)?)"
     rf"(?!(?-i:{MASK})|{_SCHEMES})"
     # its value: in quotes, or up to the next white space or argument of a URL
-    r"((?:(?<=[^\\]\")[^\"\n]{1,256}(?=\"))|(?:(?<=[^\\]')[^'\n]{1,256}(?='))"
+    r"((?:(?<=[^\\]\")(?:\\.|[^\"\\\n]){1,256}(?=\"))|(?:(?<=[^\\]')(?:\\.|[^'\\\n]){1,256}(?='))"
     r"|(?:(?!&[\w\-]+=)[^\s\"'`<>\\])*(?:(?!&[\w\-]+=)[^\s\"'`<>\\.,;:!?)\]}]))"
 )
 _RANDOM = re.compile(r"(?=\D*[0-9])\S{8}")

@@ -36,7 +36,7 @@ _OWN_ID = re.compile("(?:session|task)_[0-9a-f]{32}")
 _COUNTS, _COUNTS_IF_TAKEN = "redacted", "phospho_redacted"
 
 # What was masked may have stood in the way of another find.
-_MAX_ROUNDS = 4
+_MAX_ROUNDS = 8
 
 # What a name is looked at, from its end.
 _MAX_NAME_CHARS = 64
