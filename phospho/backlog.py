@@ -84,6 +84,7 @@ class Stats:
         dropped: How many were given up, by reason.
         not_sampled: Interactions left out by `sample_rate`.
         last_error: Why the last request failed; None where the last one succeeded.
+        plugin_failures: How often each plugin failed, by its name; none for those that did not.
     """
 
     logged: int = 0
@@ -94,6 +95,7 @@ class Stats:
     dropped: dict[str, int] = field(default_factory=dict)
     not_sampled: int = 0
     last_error: str | None = None
+    plugin_failures: dict[str, int] = field(default_factory=dict)
 
 
 class Flush:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from phospho.backlog import Stats
-    from phospho.collecting import Collector
     from phospho.models import Side
     from phospho.plugins import Plugins
 
@@ -109,7 +109,7 @@ class Client:
 
     def _set_up(self, settings: Settings, plugins: Plugins, unsent_reason: str = "") -> None:
         self._settings = settings
-        self._plugins = plugins
+        self.plugins = plugins
         # Known once plugins are complete, which waits for the first log.
         self._has_before_send: bool | None = None
         self._held_back: deque[tuple[dict[str, Any], int, bool, bool]] = deque(
@@ -210,13 +210,7 @@ class Client:
         to_text: Callable[[Any], str] | None = None,
     ) -> Reading:
         """Read one side now, to log it later whatever becomes of the value meanwhile."""
-        return read(value, side, self._plugins, raw=raw, to_text=to_text)
-
-    def collect(self, to_text: Callable[[Any], Any] | None = None) -> Collector:
-        """Return what takes in the pieces of a streamed answer."""
-        from phospho.collecting import Collector
-
-        return Collector(self._plugins, to_text)
+        return read(value, side, self.plugins, raw=raw, to_text=to_text)
 
     def build(
         self,
@@ -302,7 +296,7 @@ class Client:
                     sent, why_not = (
                         (None, "before_send_failed")
                         if is_too_deep
-                        else self._plugins.before_send(record)
+                        else self.plugins.before_send(record)
                     )
                 if why_not:
                     worker.count_unsent(why_not)
@@ -325,9 +319,9 @@ class Client:
         They are loaded with the first record, further up the stack where loading itself logs, or a
         signal handler that interrupts it.
         """
-        if not self._plugins.complete():
+        if not self.plugins.complete():
             return False
-        self._has_before_send = self._plugins.has("phospho_before_send")
+        self._has_before_send = self.plugins.has("phospho_before_send")
         while self._held_back:
             record, size, is_plain, is_late = self._held_back.popleft()
             self._hand_over(record, size, is_plain, is_late=is_late)
@@ -375,7 +369,7 @@ class Client:
                 "notes": None if notes is None else snapshot.clean_text(str(notes)),
                 "source": read_id(source) or "user",
             }
-            if self._plugins.has("phospho_before_send_feedback"):
+            if self.plugins.has("phospho_before_send_feedback"):
                 changed = self._change_feedback(told)
                 if changed is None:
                     return
@@ -394,7 +388,7 @@ class Client:
             changed, why_not = (
                 (None, "before_send_failed")
                 if is_too_deep
-                else self._plugins.before_send_feedback(told)
+                else self.plugins.before_send_feedback(told)
             )
         if changed is not None:
             with guard.guarded("read the feedback that a plugin returned"):
@@ -422,7 +416,7 @@ class Client:
 
     def stats(self) -> Stats:
         """Return what became of everything logged with this client."""
-        return self._worker.stats()
+        return replace(self._worker.stats(), plugin_failures=self.plugins.failures())
 
     def __enter__(self) -> Self:
         """Return the client; leaving the block closes it."""
@@ -466,6 +460,9 @@ class _NoPlugins:
 
     def own(self, hook: str) -> tuple[()]:  # noqa: ARG002 - as in `Plugins`
         return ()
+
+    def failures(self) -> dict[str, int]:
+        return {}
 
 
 def _freeze(record: dict[str, Any], size: int) -> tuple[Any, int]:

@@ -15,11 +15,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from phospho import guard, lifecycle, snapshot
+from phospho.collecting import Collector
 from phospho.extraction import is_fallback
 
 if TYPE_CHECKING:
     from phospho.client import Client
-    from phospho.collecting import Collector
     from phospho.reading import Reading
 
 # Logs what was said: the answer, the status and error if there are any, and the times.
@@ -65,7 +65,7 @@ class Watch:
         self.is_inside = False
         with guard.guarded("watch a stream"):
             if client is not None:
-                self._collector = client.collect(to_text)
+                self._collector = Collector(client.plugins, to_text)
             lifecycle.open_streams.add(self)
 
     def is_of(self, stream: object) -> Watch:
@@ -130,7 +130,9 @@ class Watch:
         self.leave()
 
     def _finish(self, outcome: dict[str, Any], said: Reading | None = None) -> None:
-        if not self._once.acquire(blocking=False):
+        # A forked child leaves its parent's streams, which are the parent's to log.
+        is_foreign = outcome.get("status") == "incomplete" and self._process != os.getpid()
+        if is_foreign or not self._once.acquire(blocking=False):
             return
         with guard.guarded("log a stream"):
             collector, self._collector = self._collector, None
@@ -146,10 +148,8 @@ class Watch:
             log(said, outcome, times)
 
     def __del__(self) -> None:
-        # A forked child drops its parent's streams, which are the parent's to log.
         with contextlib.suppress(Exception):
-            if self._process == os.getpid():
-                self.leave()
+            self.leave()
 
 
 def _log_nothing(*_: object) -> None:

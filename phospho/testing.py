@@ -145,7 +145,7 @@ class CaptureClient(Client):
             return cls(logged=logged)
         instead = cls.__new__(cls)
         instead.logged = logged
-        instead._set_up(client._settings, client._plugins.afresh())
+        instead._set_up(client._settings, client.plugins.afresh())
         return instead
 
     def _set_up(self, settings: Settings, plugins: Plugins, unsent_reason: str = "") -> None:

@@ -110,6 +110,7 @@ def _wrap_async(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Call
 
 
 def _wrap_generator(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Callable[..., Any]:
+    # Loaded before the first call, which a signal handler may interrupt.
     from phospho.streaming import watch_generator
 
     return watch_generator(lambda *args, **kwargs: make_call(args, kwargs).opened(fn, args, kwargs))

@@ -149,7 +149,7 @@ def test_an_object_is_named_by_its_class(
     make_client: ClientFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_client(plugins=[Redact(), Redact()])
-    assert [r.name for r in client._plugins.reports()][-2:] == ["Redact", "Redact-2"]
+    assert [r.name for r in client.plugins.reports()][-2:] == ["Redact", "Redact-2"]
     client.log("poison")
     assert "'Redact-2'" in caplog.text
     assert "plugins=[...]" in caplog.text
