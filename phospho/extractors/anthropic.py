@@ -8,7 +8,7 @@ events of `messages.stream()` in lib/streaming/_types.py.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from phospho.extraction import Extracted
@@ -270,11 +270,19 @@ def _is_results(message: Any) -> bool:
 
 
 def _text_of(blocks: Sequence[Any]) -> str:
-    """Join the texts: an answer that cites is cut within its sentences, others between them."""
+    return join_texts(
+        get_text(block, "text") if get_text(block, "type") == "text" else None for block in blocks
+    )
+
+
+def join_texts(texts: Iterable[str | None]) -> str:
+    """Join an answer's texts, with a new line where there is None, something else, between two.
+
+    What cites its sources is cut into texts within its sentences.
+    """
     found: list[str] = []
     is_apart = False
-    for block in blocks:
-        text = get_text(block, "text") if get(block, "type") == "text" else None
+    for text in texts:
         if text:
             found.append("\n" + text if is_apart and found else text)
         is_apart = text is None or (is_apart and not text)

@@ -41,6 +41,14 @@ def _source(name: str, packages: str = "", *fields: str, has_chunks: bool = Fals
 SOURCES = (
     _source("openai", "openai", "choices", has_chunks=True),
     _source(
+        "bedrock", "boto3 botocore", "output stopReason", "body modelId", "messages modelId",
+        "messages system", "content role", "ResponseMetadata", "contentBlockDelta",
+        "contentBlockStart", "messageStart", "messageStop", "metadata", "chunk",
+        "generation stop_reason", "inputTextTokenCount results", "outputs", "inputText",
+        "output sessionId",
+        has_chunks=True,
+    ),
+    _source(
         "anthropic", "anthropic", "messages system", "max_tokens messages", "content role",
         "content stop_reason", "custom_id result", "delta type", "content_block type",
         "message type", "error type", "text type", "id input type",
