@@ -38,6 +38,9 @@ _BLOCKS = (
 # A longer body is mostly files.
 _MAX_BODY = 4 * snapshot.MAX_TEXT_CHARS
 
+# Half as long as `json.loads`, and a stream has a body for each token.
+_decode = json.JSONDecoder().raw_decode
+
 
 @hookimpl
 def phospho_extract_input(value: Any) -> Extracted | None:
@@ -94,7 +97,7 @@ def _parse(text: str | bytes | bytearray) -> dict[str, Any] | None:
     if len(text) > _MAX_BODY:
         return None
     try:
-        found = json.loads(text)
+        found = _decode(text if isinstance(text, str) else text.decode())[0]
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
@@ -347,12 +350,13 @@ class Chunks(ChunkReader):
         return isinstance(usage, dict) or isinstance(event.get("metrics"), dict)
 
     def _add_bytes(self, data: bytes | bytearray) -> bool:
-        found = _parse(data)
+        # Saying where text is no JSON takes long, and an agent streams nothing but text.
+        found = _parse(data) if data.startswith(b"{") else None
         if found is None:
             self.texts.append(data.decode("utf-8", "replace"))
             return True
-        metrics = found.pop("amazon-bedrock-invocationMetrics", None)
-        if metrics is not None:
+        if "amazon-bedrock-invocationMetrics" in found:
+            metrics = found.pop("amazon-bedrock-invocationMetrics")
             counts = (get_count(metrics, f"{side}TokenCount") for side in ("input", "output"))
             self.usage.update(token_counts(*counts))
         if self._vendor is not None:
@@ -361,15 +365,16 @@ class Chunks(ChunkReader):
 
     def _add_plain(self, found: dict[str, Any]) -> bool:
         """Read a piece of what models of Meta, Amazon and Mistral answer."""
-        outputs = get_list(found, "outputs")
-        first = outputs[0] if outputs else found
-        names = ("text",) if outputs else ("generation", "outputText")
-        text = next((text for n in names if (text := get_text(first, n)) is not None), None)
-        if text is None:
+        if "type" in found or "event_type" in found:
             return False
-        self.texts.append(text)
-        self.finish_reason = _reason(found, first) or self.finish_reason
-        return True
+        for holder in (found, *get_list(found, "outputs")[:1]):
+            for name, reason in _PIECES:
+                text = get(holder, name)
+                if text.__class__ is str:
+                    self.texts.append(text)
+                    self.finish_reason = get_text(holder, reason) or self.finish_reason
+                    return True
+        return False
 
     def _add_vendor(self, found: dict[str, Any]) -> bool:
         for kind in (anthropic.Chunks, openai.Chunks, cohere.Chunks):
@@ -387,6 +392,12 @@ class Chunks(ChunkReader):
         return dataclasses.replace(answer, usage=self.usage or answer.usage)
 
 
+# Where the pieces of models of Meta, Amazon and Mistral have their text and why it ended.
+_PIECES = (
+    ("generation", "stop_reason"),
+    ("outputText", "completionReason"),
+    ("text", "stop_reason"),
+)
 _EVENTS = frozenset({
     "messageStart", "contentBlockStart", "contentBlockStop", "messageStop", "metadata",
 })  # fmt: skip

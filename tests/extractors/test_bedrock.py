@@ -238,6 +238,13 @@ def test_the_answers_of_other_models_are_read(form: Any, body: Any, reads: Any) 
             ],
             id="jamba",
         ),
+        pytest.param(
+            [
+                {"event_type": "text-generation", "text": "Hi"},
+                {"event_type": "stream-end", "finish_reason": "x", "response": {"text": "Hi"}},
+            ],
+            id="command",
+        ),
     ],
 )
 def test_the_streams_of_other_models_are_read(pieces: list[dict[str, Any]]) -> None:
