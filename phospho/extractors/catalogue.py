@@ -41,6 +41,11 @@ def _source(name: str, packages: str = "", *fields: str, has_chunks: bool = Fals
 SOURCES = (
     _source("openai", "openai", "choices", has_chunks=True),
     _source(
+        "vercel", "", "parts role", "messages", "content role", "id message", "finishReason text",
+        "finishReason object", "finishReason toolCalls", "type",
+        has_chunks=True,
+    ),
+    _source(
         "bedrock", "boto3 botocore", "output stopReason", "body modelId", "messages modelId",
         "messages system", "content role", "ResponseMetadata", "contentBlockDelta",
         "contentBlockStart", "messageStart", "messageStop", "metadata", "chunk",
