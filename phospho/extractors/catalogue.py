@@ -76,6 +76,10 @@ SOURCES = (
         "event data run_id", "ns type data", "type data", "messages", "type content",
         has_chunks=True,
     ),
+    _source(
+        "mcp", "mcp mcp_types", "content isError", "content structuredContent", "jsonrpc",
+        "method params", "content", "messages", "contents", "text type", "arguments name",
+    ),
 )  # fmt: skip
 
 _EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))
