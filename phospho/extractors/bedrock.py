@@ -327,7 +327,7 @@ class Chunks(ChunkReader):
     def _add_fact(self, chunk: dict[str, Any]) -> bool:
         if len(chunk) != 1:
             return False
-        ((name, event),) = chunk.items()
+        ((name, event),) = dict.items(chunk)
         if not isinstance(name, str) or not isinstance(event, dict):
             return False
         if name == "contentBlockStart":

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from phospho import snapshot
 from phospho.extraction import Extracted
 from phospho.extractors.chunks import ChunkReader, read_list
 from phospho.extractors.fields import get, get_text, json_text, last_items, token_counts
@@ -41,6 +42,9 @@ _CAMEL = {
     "total_token_count": "totalTokenCount",
     "usage_metadata": "usageMetadata",
 }
+
+# So many parts of each content are looked at however many contents there are.
+_FEW = 10
 
 # The role of a content and its parts.
 _Turn = tuple[str | None, list[Any]]
@@ -221,8 +225,8 @@ def _is_candidate(value: Any) -> bool:
     return bool(_parts_of(get(value, "content"))) or word(field(value, "finish_reason")) is not None
 
 
-def _parts_of(content: Any) -> list[Any]:
-    return [part for part in _items(content, "parts") if _is_part(part)]
+def _parts_of(content: Any, most: int = snapshot.MAX_ITEMS) -> list[Any]:
+    return [part for part in _items(content, "parts")[-most:] if _is_part(part)]
 
 
 def _is_part(part: Any) -> bool:
@@ -237,7 +241,7 @@ def _is_part(part: Any) -> bool:
 
 def _is_content(value: Any) -> bool:
     is_of_library = type(value).__module__ == "google.genai.types"
-    return bool(_parts_of(value)) or (is_of_library and _is_part(value))
+    return bool(_parts_of(value, _FEW)) or (is_of_library and _is_part(value))
 
 
 def _history_of(value: Any) -> list[_Turn]:
@@ -249,10 +253,11 @@ def _history_of(value: Any) -> list[_Turn]:
 def _turns_of(contents: Any) -> list[_Turn]:
     """Return the parts of each content by its role; parts that stand by themselves have none."""
     items = last_items(contents) if isinstance(contents, (list, tuple)) else [contents]
+    most = max(_FEW, snapshot.MAX_ITEMS // max(1, len(items)))
     turns: list[_Turn] = []
     is_loose = False
     for item in items:
-        if parts := _parts_of(item):
+        if parts := _parts_of(item, most):
             turns.append((get_text(item, "role"), parts))
             is_loose = False
         elif isinstance(item, str) or _is_part(item) or _is_file(item):

@@ -16,6 +16,7 @@ from hypothesis import given
 from phospho.extractors.bedrock import phospho_extract_input, phospho_extract_output
 from tests.extractors.mutations import mutated
 from tests.extractors.recordings import fields_of, load, survives, through_hooks
+from tests.hostile import RaisingMapping
 from tests.loopback import serve
 
 RECORDED = load("bedrock")
@@ -314,6 +315,10 @@ def test_other_values_are_left_to_others(value: Any) -> None:
 
 
 BODIES = [{"body": json.dumps(LLAMA)}, TITAN, {"chunk": {"bytes": b"x"}}]
+
+
+def test_an_event_of_a_dict_with_own_items_is_left_to_others() -> None:
+    assert phospho_extract_output(RaisingMapping(a=1)) is None
 
 
 @given(mutated([RECORDED["input"], RECORDED["output"], RECORDED["chunks"], *BODIES]))
