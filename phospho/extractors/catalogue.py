@@ -80,6 +80,11 @@ SOURCES = (
         "mcp", "mcp mcp_types", "content isError", "content structuredContent", "jsonrpc",
         "method params", "content", "messages", "contents", "text type", "arguments name",
     ),
+    _source(
+        "llama_index", "llama_index workflows", "role blocks", "current_agent_name", "message raw",
+        "text raw logprobs", "response source_nodes", "query_str", "user_msg", "result _data",
+        "node score", "messages", has_chunks=True,
+    ),
 )  # fmt: skip
 
 _EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))
