@@ -85,6 +85,14 @@ SOURCES = (
         "text raw logprobs", "response source_nodes", "query_str", "user_msg", "result _data",
         "node score", "messages", has_chunks=True,
     ),
+    _source(
+        "openai_agents", "agents", "new_items raw_responses", "type data", "type name item",
+        "type new_agent", "output usage response_id", has_chunks=True,
+    ),
+    _source(
+        "pydantic_ai", "pydantic_ai", "parts kind", "output usage messages", "event_kind",
+        "user_prompt", has_chunks=True,
+    ),
 )  # fmt: skip
 
 _EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))
@@ -113,7 +121,7 @@ _MAX_NAMES = 1_000
 def find(value: Any) -> Iterator[str]:
     """Yield the names of the extractors to ask about a value, the likeliest first."""
     asked = set()
-    for source in find_sources(_sample(value)):
+    for source in (*_of_packages(value), *_of_names(_sample(value))):
         if source.name not in asked:
             asked.add(source.name)
             yield source.name
@@ -123,7 +131,18 @@ def find(value: Any) -> Iterator[str]:
 def find_sources(item: Any) -> Iterator[Source]:
     """Yield the sources that one value, no list of them, may be from; some more than once."""
     packages = _packages_within(item)
+    ),
+    _source(
+    yield from _of_packages(item)
+    yield from _of_names(item)
+
+
+def _of_packages(value: Any) -> Iterator[Source]:
+    packages = _packages(value)
     yield from (source for source in SOURCES if not source.packages.isdisjoint(packages))
+
+
+def _of_names(item: Any) -> Iterator[Source]:
     names = _names(item)
     if names:
         yield from (s for s in SOURCES if any(wanted <= names for wanted in s.fields))
