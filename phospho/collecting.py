@@ -103,9 +103,10 @@ class Collector:
         """Return what all of it amounts to."""
         facts = self._read_by_plugins() or self._read_all()
         cut = []
-        if len(facts.text) > snapshot.MAX_TEXT_CHARS:
+        text = snapshot.without_files(facts.text)
+        if len(text) > snapshot.MAX_TEXT_CHARS:
             cut.append("text")
-        text = snapshot.clean_text(facts.text)
+        text = snapshot.clean_text(text)
         raw = snapshot.take(self._unknown, snapshot.MAX_RAW_CHARS) if self._unknown else None
         if raw is not None and raw.is_cut:
             cut.append("raw")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from phospho import guard, snapshot
+from phospho import attachments, guard, snapshot
 
 if TYPE_CHECKING:
     from phospho.extraction import Extracted
@@ -72,6 +72,7 @@ def _read(
         facts = _facts_of(source, side, plugins)
     cut = []
     if text is not None:
+        text = snapshot.without_files(text)
         if len(text) > snapshot.MAX_TEXT_CHARS:
             cut.append("text")
         text = snapshot.clean_text(text)
@@ -105,7 +106,10 @@ def _read_text(
         )
         return nothing, None
     facts = _extract(value, side, plugins)
-    return (snapshot.describe(value), None) if facts is None else (facts.text, facts)
+    if facts is None:
+        return snapshot.describe(value), None
+    is_file = attachments.is_file(facts.text)
+    return attachments.describe(len(facts.text)) if is_file else facts.text, facts
 
 
 def ask_app(to_text: Callable[[Any], Any], value: Any, side: Side) -> str | None:

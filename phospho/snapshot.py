@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, NamedTuple
 
+from phospho import attachments
+
 # A long document fits; 100 MB would stall the app, the network and the server.
 MAX_TEXT_CHARS = 1_000_000
 
@@ -44,8 +46,6 @@ _MAX_INT = 2**63
 _ITEM_COST = 8
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
-_BASE64_KEYS = frozenset({"data", "b64_json", "file_data"})
-_BASE64 = re.compile(r"[A-Za-z0-9+/=_\-\s]{512}")
 _SECRET_NAME = re.compile(r"api_?key|secret|token$|password|authorization|cookie", re.IGNORECASE)
 
 
@@ -81,8 +81,14 @@ def take_flat(values: dict[str, Any]) -> tuple[dict[str, Any], int] | None:
             return None
         kind = type(value)
         if kind is str:
-            # `take` cleans texts, and checks limits.
-            if not value.isascii() or len(value) > 4096 or "\0" in value:  # noqa: PLR2004
+            # `take` cleans texts, checks limits, and leaves out files.
+            if (
+                not value.isascii()
+                or len(value) >= attachments.MIN_ALONE
+                or "\0" in value
+                or attachments.URL_MARK in value
+                or key in attachments.FIELDS
+            ):
                 return None
             size += len(value)
         elif kind is int:
@@ -111,8 +117,10 @@ def count_bytes(text: str) -> int:
 def clean_text(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     """Return a true `str` that every database can hold, cut with a visible mark where too long.
 
-    Two halves of a surrogate pair become their character; NUL and a lone half become U+FFFD.
+    Two halves of a surrogate pair become their character; NUL and a lone half become U+FFFD. Of
+    a data URL, its length is kept.
     """
+    text = without_files(text)
     length = str.__len__(text)
     if length > max_chars:
         mark = f"… {CUT_MARK[:-1]}, {length} characters]"
@@ -128,6 +136,14 @@ def clean_text(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def without_files(text: str) -> str:
+    """Return a text with the data URLs in it replaced by their length."""
+    if not (str.__contains__(text, ";") and str.__contains__(text, attachments.URL_MARK)):
+        return text
+    # What lies far behind all limits is not worth the time.
+    return attachments.without_data_urls(str.__getitem__(text, slice(0, 8 * MAX_TEXT_CHARS)))
 
 
 def type_name(value: object) -> str:
@@ -218,6 +234,9 @@ class _Copier:
             return f"({kind.__name__} that could not be read)"
 
     def _text(self, text: str) -> str:
+        if type(text) is not str:
+            text = str.__str__(text)
+        text = attachments.describe(len(text)) if attachments.is_file(text) else without_files(text)
         room = max(self.left, 0)
         length = str.__len__(text)
         if length > room:
@@ -225,8 +244,6 @@ class _Copier:
             self.left = 0
             kept = str.__getitem__(text, slice(0, max(0, room - len(CUT_MARK))))
             return clean_text(kept) + CUT_MARK
-        if str.startswith(text, "data:") and ";base64," in str.__getitem__(text, slice(0, 200)):
-            return self._text(f"(data of {length} characters)")
         self.left -= length
         return clean_text(text, length)
 
@@ -272,7 +289,8 @@ class _Copier:
         copied: dict[str, Any] = {}
         namesakes: dict[str, int] = {}
         # Listed first, in one step: another thread may change the dict meanwhile.
-        for key, item in list(pairs):
+        listed = list(pairs)
+        for key, item in listed:
             if self.left <= 0:
                 self.is_cut = True
                 copied[CUT_MARK] = length
@@ -280,17 +298,13 @@ class _Copier:
             name = self._key(key)
             if name in copied:
                 name = _number(name, copied, namesakes)
-            copied[name] = self._item(name, item, depth)
+            if name in attachments.FIELDS:
+                item = _without_file(name, item, listed)  # noqa: PLW2901 - what is kept of it
+            copied[name] = self.copy(item, depth)
         if length > MAX_ITEMS:
             self.is_cut = True
             copied[CUT_MARK] = length
         return copied
-
-    def _item(self, name: str, item: Any, depth: int) -> Any:
-        """Copy one value of a dict; encoded files are counted, not kept."""
-        if name in _BASE64_KEYS and type(item) is str and _BASE64.match(item):
-            return self._text(f"(data of {len(item)} characters)")
-        return self.copy(item, depth)
 
     def _key(self, key: Any) -> str:
         kind = type(key)
@@ -333,6 +347,28 @@ class _Copier:
             return self._items(islice(fields.items(), MAX_ITEMS), len(fields), depth)
         finally:
             self._is_in_object = was_in_object
+
+
+def _without_file(name: str, item: Any, pairs: list[tuple[Any, Any]]) -> Any:
+    """Return a field that may hold a file, or files, with their length in its place."""
+    kind = type(item)
+    if issubclass(kind, (str, bytes, bytearray)):
+        fields = {key: value for key, value in pairs if type(key) is str}
+        return _file_in_field(name, item, fields)
+    if name == "images" and issubclass(kind, list):
+        first = list.__getitem__(item, slice(MAX_ITEMS))
+        return [_without_file(name, image, []) for image in first]
+    return item
+
+
+def _file_in_field(name: str, item: Any, fields: dict[str, Any]) -> Any:
+    if not isinstance(item, str):
+        if attachments.is_media(fields):
+            return f"({len(item)} bytes)"
+        item = _bytes_text(item)
+    text = str.__str__(item)
+    is_file = attachments.is_file_in_field(name, text, fields)
+    return attachments.describe(len(text)) if is_file else text
 
 
 def _number(name: str, taken: dict[str, Any], namesakes: dict[str, int]) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from phospho import snapshot
+from phospho import attachments, snapshot
 from phospho.extraction import Extracted
 from phospho.extractors.fields import get, get_list, get_text, last_items
 from phospho.hookspecs import hookimpl
@@ -179,6 +179,8 @@ def _by_name(
     for name in names:
         found = value.get(name)
         if isinstance(found, str):
+            if name in attachments.FIELDS and attachments.is_file_in_field(name, found, value):
+                continue
             return Extracted(
                 text=found,
                 model=get_text(value, "model"),

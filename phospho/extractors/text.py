@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from phospho import snapshot
+from phospho import attachments, snapshot
 from phospho.extraction import Extracted
 from phospho.hookspecs import hookimpl
 
@@ -35,7 +35,10 @@ def _read(value: Any) -> Extracted | str:
         return json.dumps(copied, ensure_ascii=False)
     if isinstance(copied, str):
         return copied
-    text = snapshot.own_text(value) or json.dumps(copied, ensure_ascii=False)
+    text = json.dumps(copied, ensure_ascii=False)
+    # What an object says of itself has the files in it.
+    if not attachments.is_described_in(text):
+        text = snapshot.own_text(value) or text
     return Extracted(text=text, extra={"extractor": "fallback"})
 
 
