@@ -130,15 +130,12 @@ def find(value: Any) -> Iterator[str]:
 
 def find_sources(item: Any) -> Iterator[Source]:
     """Yield the sources that one value, no list of them, may be from; some more than once."""
-    packages = _packages_within(item)
-    ),
-    _source(
     yield from _of_packages(item)
     yield from _of_names(item)
 
 
 def _of_packages(value: Any) -> Iterator[Source]:
-    packages = _packages(value)
+    packages = _packages_within(value)
     yield from (source for source in SOURCES if not source.packages.isdisjoint(packages))
 
 
