@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from phospho import Client, default, guard, worker
 from tests.loopback import Loopback, serve_phospho
 
 pytest_plugins = ["phospho.testing"]
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("phospho", deadline=None)
+hypothesis.settings.load_profile("phospho")
 
 ClientFactory = Callable[..., Client]
 

@@ -6,9 +6,10 @@ first appears. What it answers is its own matter: None sends the value on to the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from phospho import snapshot
 
@@ -22,76 +23,95 @@ class Source(NamedTuple):
         name: Its module in `phospho.extractors`.
         packages: Top-level packages whose objects it reads.
         fields: Sets of names; a dict, or an object, that has all of one set may be its value.
-            Of a list, that is the first item.
+            `messages.parts` stands for a name in the first or last of a list of dicts, and
+            `content/type` for one in a dict. Of a list, that is the first and the last item.
+        chunk_fields: Likewise, of the chunks of its streams.
         has_chunks: Whether the module has a class `Chunks`, which reads streams.
     """
 
     name: str
-    packages: frozenset[str] = frozenset()
-    fields: tuple[frozenset[str], ...] = ()
-    has_chunks: bool = False
+    packages: frozenset[str]
+    fields: tuple[frozenset[str], ...]
+    chunk_fields: tuple[frozenset[str], ...]
+    has_chunks: bool
 
 
-def _source(name: str, packages: str = "", *fields: str, has_chunks: bool = False) -> Source:
-    sets = tuple(frozenset(names.split()) for names in fields)
-    return Source(name, frozenset(packages.split()), sets, has_chunks)
+def _source(name: str, packages: str, *fields: str, chunks: Sequence[str] | None = None) -> Source:
+    """Name a source; sets of names are written as words, and `chunks` is given if there are any."""
+
+    def sets(words: Sequence[str]) -> tuple[frozenset[str], ...]:
+        return tuple(frozenset(names.split()) for names in words)
+
+    return Source(
+        name, frozenset(packages.split()), sets(fields), sets(chunks or ()), chunks is not None
+    )
 
 
 # Asked in this order, so those with the most telling names come first.
 SOURCES = (
-    _source("openai", "openai", "choices", has_chunks=True),
+    _source("openai", "openai", "choices", chunks=["choices"]),
     _source(
-        "vercel", "", "parts role", "messages", "content role", "id message", "finishReason text",
-        "finishReason object", "finishReason toolCalls", "type",
-        has_chunks=True,
+        "vercel", "", "parts role", "messages.parts", "messages.content.toolName",
+        "messages.content.toolCallId", "messages.toolInvocations", "role content.toolName",
+        "role content.toolCallId", "role toolInvocations", "id message", "finishReason text",
+        "finishReason object", "finishReason toolCalls",
+        chunks=["type"],
     ),
     _source(
         "bedrock", "boto3 botocore", "output stopReason", "body modelId", "messages modelId",
-        "messages system", "content role", "ResponseMetadata", "contentBlockDelta",
-        "contentBlockStart", "messageStart", "messageStop", "metadata", "chunk",
-        "generation stop_reason", "inputTextTokenCount results", "outputs", "inputText",
-        "output sessionId",
-        has_chunks=True,
+        "messages system", "role content.text", "role content.toolUse", "role content.toolResult",
+        "role content.guardContent", "role content.citationsContent", "role content.image",
+        "role content.document", "role content.video", "role content.reasoningContent",
+        "ResponseMetadata", "generation stop_reason", "inputTextTokenCount results", "outputs",
+        "inputText", "output sessionId",
+        chunks=["contentBlockDelta", "contentBlockStart", "messageStart", "messageStop", "metadata",
+                "chunk"],
     ),
     _source(
-        "anthropic", "anthropic", "messages system", "max_tokens messages", "content role",
-        "content stop_reason", "custom_id result", "delta type", "content_block type",
-        "message type", "error type", "text type", "id input type",
-        has_chunks=True,
+        "anthropic", "anthropic", "messages system", "max_tokens messages", "role content.source",
+        "role content.tool_use_id", "role content.input", "role content.thinking",
+        "messages.content.tool_use_id", "messages.content.source", "content stop_reason",
+        "custom_id result", "error type", "text type", "id input type",
+        chunks=["delta type", "content_block type", "message type", "index type", "error type"],
     ),
     _source(
         "google_genai", "google vertexai", "candidates", "contents", "parts", "usageMetadata",
-        "promptFeedback", "prompt_feedback", "error",
-        has_chunks=True,
+        "promptFeedback", "prompt_feedback", "error/status",
+        chunks=["candidates", "usageMetadata", "promptFeedback"],
     ),
     _source(
-        "cohere", "cohere", "event_type", "finish_reason message", "chat_history message",
-        "message preamble", "message tool_results", "chat_history text", "generation_id text",
-        "meta text", "generations", "message role", "delta type",
-        has_chunks=True,
+        "cohere", "cohere", "finish_reason message", "chat_history message", "message preamble",
+        "message tool_results", "chat_history text", "generation_id text", "meta text",
+        "generations", "message role",
+        chunks=["event_type", "delta type"],
     ),
     _source(
         "langchain", "langchain langchain_core langchain_community langchain_openai langgraph",
-        "lc id kwargs", "content additional_kwargs response_metadata", "generations",
-        "event data run_id", "ns type data", "type data", "messages", "type content",
-        has_chunks=True,
+        "lc id kwargs", "content additional_kwargs response_metadata", "generations", "type data",
+        "messages.lc", "messages.additional_kwargs", "messages.data", "messages.type",
+        "type content",
+        chunks=["lc id kwargs", "content additional_kwargs response_metadata", "event data run_id",
+                "ns type data"],
     ),
     _source(
-        "mcp", "mcp mcp_types", "content isError", "content structuredContent", "jsonrpc",
-        "method params", "content", "messages", "contents", "text type", "arguments name",
+        "mcp", "mcp mcp_types", "content isError", "content structuredContent", "content is_error",
+        "content structured_content", "content.mimeType", "content.resource", "jsonrpc",
+        "method params", "content/type", "messages.content/type", "contents", "text type",
+        "arguments name",
     ),
     _source(
-        "llama_index", "llama_index workflows", "role blocks", "current_agent_name", "message raw",
-        "text raw logprobs", "response source_nodes", "query_str", "user_msg", "result _data",
-        "node score", "messages", has_chunks=True,
+        "llama_index", "llama_index workflows", "role blocks", "messages.blocks",
+        "current_agent_name", "message raw", "text raw logprobs", "response source_nodes",
+        "query_str", "user_msg", "result _data", "node score",
+        chunks=["message raw", "text raw logprobs", "current_agent_name"],
     ),
     _source(
-        "openai_agents", "agents", "new_items raw_responses", "type data", "type name item",
-        "type new_agent", "output usage response_id", has_chunks=True,
+        "openai_agents", "agents", "new_items raw_responses", "output usage response_id",
+        chunks=["type data", "type name item", "type new_agent"],
     ),
     _source(
-        "pydantic_ai", "pydantic_ai", "parts kind", "output usage messages", "event_kind",
-        "user_prompt", has_chunks=True,
+        "pydantic_ai", "pydantic_ai", "parts kind", "output usage messages", "user_prompt",
+        chunks=["event_kind", "parts kind"],
     ),
 )  # fmt: skip
 
@@ -114,6 +134,9 @@ _MAX_LOOKED_AT = 8
 
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
+# The end of a conversation tells of tools; its beginning often does not.
+_LAST_ITEMS = 3
+
 # A dict with many more names is a table of data, not a message.
 _MAX_NAMES = 1_000
 
@@ -121,28 +144,28 @@ _MAX_NAMES = 1_000
 def find(value: Any) -> Iterator[str]:
     """Yield the names of the extractors to ask about a value, the likeliest first."""
     asked = set()
-    for source in (*_of_packages(value), *_of_names(_sample(value))):
+    for source in _find_sources(value):
         if source.name not in asked:
             asked.add(source.name)
             yield source.name
     yield from GENERAL
 
 
-def find_sources(item: Any) -> Iterator[Source]:
-    """Yield the sources that one value, no list of them, may be from; some more than once."""
-    yield from _of_packages(item)
-    yield from _of_names(item)
+def _find_sources(value: Any) -> Iterator[Source]:
+    yield from _of_packages(value)
+    items = _ends(value)
+    names = _names(value, _NESTING) if items is None else _names_of_all(items, _NESTING)
+    for source in SOURCES:
+        # A list may be one of chunks.
+        known = source.fields + source.chunk_fields if items else source.fields
+        if any(wanted <= names for wanted in known):
+            yield source
 
 
 def _of_packages(value: Any) -> Iterator[Source]:
     packages = _packages_within(value)
-    yield from (source for source in SOURCES if not source.packages.isdisjoint(packages))
-
-
-def _of_names(item: Any) -> Iterator[Source]:
-    names = _names(item)
-    if names:
-        yield from (s for s in SOURCES if any(wanted <= names for wanted in s.fields))
+    if not packages.isdisjoint(_EVERY_PACKAGE):
+        yield from (source for source in SOURCES if not source.packages.isdisjoint(packages))
 
 
 def is_known_package(kind: type) -> bool:
@@ -150,9 +173,13 @@ def is_known_package(kind: type) -> bool:
     return not _packages(kind).isdisjoint(_EVERY_PACKAGE)
 
 
-def find_chunk_readers(item: Any) -> Iterator[str]:
+def find_chunk_readers(chunk: Any) -> Iterator[str]:
     """Yield the names of the extractors whose `Chunks` may know one chunk of a stream."""
-    yield from (source.name for source in find_sources(item) if source.has_chunks)
+    yield from (source.name for source in _of_packages(chunk) if source.has_chunks)
+    names = _names(chunk, 0)
+    for source in SOURCES:
+        if any(wanted <= names for wanted in source.chunk_fields):
+            yield source.name
     yield DELTAS
 
 
@@ -161,14 +188,14 @@ def every_name() -> tuple[str, ...]:
     return (*(source.name for source in SOURCES), *GENERAL, FALLBACK)
 
 
-def _sample(value: Any) -> Any:
-    """Return what tells where a value is from: itself, or of a list the first item."""
+def _ends(value: Any) -> list[Any] | None:
+    """Return the first and the last items of a list, or None for anything else."""
     kind = type(value)
-    if issubclass(kind, list):
-        return list.__getitem__(value, 0) if list.__len__(value) else None
-    if issubclass(kind, tuple) and not hasattr(kind, "_fields"):
-        return tuple.__getitem__(value, 0) if tuple.__len__(value) else None
-    return value
+    for sequence in (list, tuple):
+        if issubclass(kind, sequence) and not hasattr(kind, "_fields"):
+            last = sequence.__getitem__(value, slice(-_LAST_ITEMS, None))
+            return [*sequence.__getitem__(value, slice(1)), *last]
+    return None
 
 
 def _packages_within(value: Any) -> set[str]:
@@ -199,19 +226,45 @@ def _items(value: Any) -> list[Any]:
     return []
 
 
-def _packages(kind: type) -> set[str]:
-    # `__module__` of a class may be anything.
-    modules = [base.__module__ for base in kind.__mro__[:-1]]
-    return {module.partition(".")[0] for module in modules if type(module) is str}
+_packages_of_kinds: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
 
 
-def _names(value: Any) -> set[Any]:
+def _packages(kind: type) -> frozenset[str]:
+    """Return the packages that a class and those it is derived from are of."""
+    found = _packages_of_kinds.get(kind)
+    if found is None:
+        # `__module__` of a class may be anything.
+        modules = [base.__module__ for base in kind.__mro__[:-1]]
+        found = frozenset(m.partition(".")[0] for m in modules if type(m) is str)
+        _packages_of_kinds[kind] = found
+    return found
+
+
+def _names_of_all(items: Sequence[Any], nesting: int) -> set[Any]:
+    return set().union(*(_names(item, nesting) for item in items))
+
+
+def _names(value: Any, nesting: int) -> set[Any]:
     """Return the names of a dict's items or an object's fields, without running its code."""
-    if isinstance(value, (str, bytes, int, float, bytearray)) or value is None:
+    kind = type(value)
+    if kind in _PLAIN or issubclass(kind, (str, bytes, bytearray, int, float, list, tuple)):
         return set()
     try:
         if isinstance(value, Mapping):
-            return set(islice(value, _MAX_NAMES))
-        return set(snapshot.public_fields(value) or ())
+            names = set(islice(value, _MAX_NAMES))
+        else:
+            value = snapshot.public_fields(value) or {}
+            names = set(value)
+        for name in _NESTED & names if nesting else ():
+            inner = value[name]
+            items = _ends(inner)
+            mark, items = ("/", [inner]) if items is None else (".", items)
+            names |= {f"{name}{mark}{inside}" for inside in _names_of_all(items, nesting - 1)}
     except Exception:  # noqa: BLE001 - a stranger's mapping may raise anything
         return set()
+    return names
+
+
+# Looked into for names: messages, and the parts of their contents.
+_NESTED = frozenset({"messages", "content", "error"})
+_NESTING = 2
