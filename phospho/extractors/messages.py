@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from phospho import attachments, snapshot
+from phospho import attachments
 from phospho.extraction import Extracted
-from phospho.extractors.fields import get, get_list, get_text, last_items
+from phospho.extractors.fields import get, get_list, get_text, json_text, last_items
 from phospho.hookspecs import hookimpl
 
 _USER = frozenset({"user", "human"})
@@ -95,9 +95,7 @@ def _read_call(call: Any) -> dict[str, str] | None:
     arguments = get(inner, "arguments")
     if arguments is None:
         arguments = get(inner, "input")
-    if not isinstance(arguments, str):
-        arguments = snapshot.take(arguments, snapshot.MAX_METADATA_CHARS).value
-    return {"name": name, "arguments": "" if arguments is None else str(arguments)}
+    return {"name": name, "arguments": json_text(arguments)}
 
 
 def _part_text(part: Any) -> str | None:
