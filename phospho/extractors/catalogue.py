@@ -113,6 +113,21 @@ SOURCES = (
         "pydantic_ai", "pydantic_ai", "parts kind", "output usage messages", "user_prompt",
         chunks=["event_kind", "parts kind"],
     ),
+    _source(
+        "mistral", "mistralai", "data", "object outputs", "inputs", "content type", "type usage",
+        chunks=["data", "content type", "type usage"],
+    ),
+    _source(
+        "ollama", "ollama", "done message", "done response", "done image", "completed done",
+        "model prompt", "prompt system", "images role", "messages.images",
+        chunks=["done message", "done response", "done image", "completed done"],
+    ),
+    _source(
+        "huggingface", "huggingface_hub transformers", "generated_text", "summary_text",
+        "translation_text", "token", "inputs",
+        chunks=["token"],
+    ),
+    _source("litellm", "litellm", chunks=[]),
 )  # fmt: skip
 
 _EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))
@@ -247,8 +262,11 @@ def _names_of_all(items: Sequence[Any], nesting: int) -> set[Any]:
 def _names(value: Any, nesting: int) -> set[Any]:
     """Return the names of a dict's items or an object's fields, without running its code."""
     kind = type(value)
-    if kind in _PLAIN or issubclass(kind, (str, bytes, bytearray, int, float, list, tuple)):
+    if kind in _PLAIN or issubclass(kind, (str, bytes, bytearray, int, float)):
         return set()
+    if issubclass(kind, (list, tuple)):
+        # A batch is a list of lists.
+        return _names_of_all((_ends(value) or ())[:1], nesting - 1) if nesting else set()
     try:
         if isinstance(value, Mapping):
             names = set(islice(value, _MAX_NAMES))
