@@ -82,12 +82,18 @@ class Chunks(openai.Chunks):
 
     def add(self, chunk: Any) -> bool:
         """Read one event, or what was in one."""
+        if chunk.__class__ is not dict and self.model is not None:
+            text = _only_text(chunk)
+            if text is not None:
+                self.texts.append(text)
+                return True
         data = get(chunk, "data")
         if data is None:
             data = chunk
-        if get(data, "choices") is not None:
-            return super().add(data)
-        read = _EVENTS.get(kind) if isinstance(kind := get(data, "type"), str) else None
+        kind = get(data, "type")
+        if kind is None:
+            return get(data, "choices") is not None and super().add(data)
+        read = _EVENTS.get(kind) if isinstance(kind, str) else None
         if read is not None:
             read(self, data)
         return read is not None
@@ -115,6 +121,20 @@ class Chunks(openai.Chunks):
 
     def skip(self, event: Any) -> None:
         """Leave out what is no text: tools of Mistral's own, changes of the agent."""
+
+
+def _only_text(event: Any) -> str | None:
+    """Return the text of an event object of a chat that has nothing else to tell, in a moment."""
+    try:
+        chunk = event.data
+        (choice,) = chunk.choices
+        delta = choice.delta
+        text = delta.content
+        is_plain = choice.index == 0 and choice.finish_reason is None and chunk.usage is None
+        has_calls = isinstance(delta.tool_calls, list)
+    except Exception:  # noqa: BLE001 - it is not such an object
+        return None
+    return text if text.__class__ is str and is_plain and not has_calls else None
 
 
 _EVENTS: dict[str, Callable[[Chunks, Any], None]] = {

@@ -89,13 +89,22 @@ def _count_images(holder: Any) -> int:
 class Chunks(ChunkReader):
     """Reads the chunks of a stream; a whole answer is a stream of one chunk."""
 
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__(texts)
+        # Pydantic takes long to say that a field is not there.
+        self._is_chat = True
+
     def add(self, chunk: Any) -> bool:
         """Read one chunk, which says whether it is the last."""
         done = get(chunk, "done")
         if done.__class__ is not bool:
             return False
-        message = get(chunk, "message")
-        text = get(chunk, "response") if message is None else get(message, "content")
+        message = get(chunk, "message") if self._is_chat else None
+        if message is None:
+            text = get(chunk, "response")
+            self._is_chat = text is None
+        else:
+            text = get(message, "content")
         if text.__class__ is str:
             self.texts.append(text)
         elif get(message, "role") is None and get_text(chunk, "image") is None:

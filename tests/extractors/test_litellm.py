@@ -63,8 +63,15 @@ def test_other_values_are_left_to_others(value: Any) -> None:
     assert phospho_extract_output(value) is None
 
 
+def without_object(value: Any) -> Any:
+    """Return a value that is known by its choices alone."""
+    if isinstance(value, list):
+        return [without_object(item) for item in value]
+    return {name: item for name, item in value.items() if name != "object"}
+
+
 @settings(deadline=None)  # each example loads the extractors anew
-@given(mutated([RECORDED["output"], RECORDED["chunks"], TEXT]))
+@given(mutated([without_object(RECORDED["output"]), without_object(RECORDED["chunks"])]))
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:
         survives("litellm", value)
