@@ -137,7 +137,7 @@ class Chunks(ChunkReader):
         self.finish_reason = finish_of(metadata) or self.finish_reason
         calls = [call for call in get_list(body, "tool_calls") if get_text(call, "name")]
         for call in calls:
-            if get(call, "id") not in self._call_ids:
+            if get_text(call, "id") not in self._call_ids:
                 self._add_calls([call], own_id)
 
     def _add_tuple(self, chunk: Any) -> bool:

@@ -22,6 +22,7 @@ from llama_index.core.chat_engine.types import StreamingAgentChatResponse
 from llama_index.core.llms import MockLLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.workflow import HumanResponseEvent, StartEvent, StopEvent, Workflow, step
 from pydantic import BaseModel
@@ -40,6 +41,16 @@ CALLED = [{"name": "track", "arguments": '{"order": 7}'}]
 LOOK = "Let me look."
 SAID = "It arrives on Friday"
 EMBEDDING = MockEmbedding(embed_dim=3)
+
+
+@pytest.fixture(autouse=True)
+def loop() -> Iterator[None]:
+    """Give the library an event loop that is closed: its own it leaves open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 class Ticket(BaseModel):
@@ -185,7 +196,9 @@ def test_the_input_is_what_a_person_asked(value: Any, text: str | None) -> None:
 def test_engines_answer_with_their_sources_counted() -> None:
     engine = index().as_query_engine(llm=MockLLM(max_tokens=2))
     assert read(engine.query("q")) == {"text": "text text", "extra": {"source_nodes": 1}}
-    chat = index().as_chat_engine(chat_mode="context", llm=MockLLM(max_tokens=2))
+    chat = index().as_chat_engine(
+        chat_mode="context", llm=MockLLM(max_tokens=2), memory=ChatMemoryBuffer(token_limit=999)
+    )
     expected = {"text": "text text", "extra": {"source_nodes": 1, "tool_results": 1}}
     assert read(chat.chat("q")) == expected
     streamed = chat.stream_chat("q")
