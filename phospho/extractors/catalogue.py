@@ -115,7 +115,7 @@ SOURCES = (
     ),
     _source(
         "mistral", "mistralai", "data", "object outputs", "inputs", "content type", "type usage",
-        chunks=["data", "content type", "type usage"],
+        chunks=["data", "content type", "type usage", "conversation_id type"],
     ),
     _source(
         "ollama", "ollama", "done message", "done response", "done image", "completed done",
