@@ -28,6 +28,7 @@ bench: $(VENV)/.bench $(OLD)/.bench
 	$(BIN)/python benchmarks/client.py --old-phospho $(OLD)/bin/python $(ARGS)
 	$(BIN)/python benchmarks/event_loop.py
 	$(BIN)/python benchmarks/outage.py
+	$(BIN)/python benchmarks/streaming.py
 
 serve: $(VENV)/.demo
 	$(BIN)/phospho serve --port $(PORT)

@@ -138,6 +138,20 @@ def test_the_page_of_the_sdk_names_every_setting_and_function_and_its_code_runs(
     assert {name for name in functions - {"init"} if f"`{name}(" not in text} == set()
 
 
+def test_the_page_of_streams_shows_code_that_runs(server: ServerProcess, tmp_path: Path) -> None:
+    wrapped, of_openai, logged = blocks("docs/streams.md", "python")
+    assert run(wrapped, server) == "Grace \nHopper.\n"
+    with serve_openai("Qubits harness quantum physics.") as url:
+        printed = run(of_openai, server, OPENAI_BASE_URL=url)
+    assert printed == "Stream\nQubits harness quantum physics."
+    assert run(logged, server) == blocks("docs/streams.md", "text")[0]
+    assert [(row["input"], row["output"]) for row in stored(tmp_path)] == [
+        ("Who wrote the first compiler?", "Grace Hopper."),
+        ("Explain quantum computers in less than 20 words.", "Qubits harness quantum physics."),
+        ("Who wrote the first compiler?", "Grace Hopper."),
+    ]
+
+
 def test_the_page_of_redaction_shows_what_its_code_prints(server: ServerProcess) -> None:
     examples = blocks("docs/redaction.md", "python")
     printed = blocks("docs/redaction.md", "text")
