@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from phospho import snapshot
 from phospho.extractors.chunks import ChunkReader
-from phospho.extractors.fields import get_text
+from phospho.extractors.fields import is_mapping
 
 # What apps call the next piece of an answer, the surest first.
 NAMES = (
@@ -21,12 +20,11 @@ class Chunks(ChunkReader):
 
     def add(self, chunk: Any) -> bool:
         """Read one chunk; one without a text under such a name is not of this format."""
-        if not isinstance(chunk, Mapping):
-            chunk = snapshot.public_fields(chunk)
-            if chunk is None:
-                return False
+        fields = chunk if is_mapping(chunk) else snapshot.public_fields(chunk)
+        if fields is None:
+            return False
         for name in NAMES:
-            found = chunk.get(name)
+            found = fields.get(name)
             if found is None:
                 continue
             text = found if isinstance(found, str) else _inner_text(found)
@@ -37,6 +35,10 @@ class Chunks(ChunkReader):
 
 
 def _inner_text(value: Any) -> str | None:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return None
-    return next((text for name in NAMES if (text := get_text(value, name)) is not None), None)
+    for name in NAMES:
+        found = value.get(name)
+        if isinstance(found, str):
+            return found
+    return None
