@@ -55,7 +55,7 @@ def extract(value: object, side: Side, plugins: Plugins) -> Extracted | None:
 
 
 def ask_plugins(value: object, side: Side, plugins: Plugins) -> Extracted | None:
-    """Return the first usable answer of the plugins that are not ours, or None."""
+    """Return the first usable answer of the plugins that are asked before ours, or None."""
     for implementation in plugins.own(_HOOKS[side]):
         answer = implementation.ask(accept, {"value": value})
         if isinstance(answer, Extracted):

@@ -261,9 +261,9 @@ class Plugins:
         yield self._extractor(catalogue.FALLBACK)[hook]
 
     def own(self, hook: str) -> list[Implementation]:
-        """Return whom to ask of the plugins that are not ours."""
+        """Return whom to ask before our own: plugins, but those that say `trylast=True`."""
         self.complete()
-        return [i for i in self._by_hook[hook] if i.plugin not in self.built_in]
+        return [i for i in self._by_hook[hook] if i.plugin not in self.built_in and not i.is_last]
 
     def afresh(self) -> Plugins:
         """Return the same plugins, none of them switched off; what they do now counts there."""

@@ -793,6 +793,19 @@ def test_a_plugin_reads_the_chunks_it_knows_when_the_stream_is_over() -> None:
     assert other["output"] == "known"
 
 
+def test_a_plugin_that_comes_last_reads_only_chunks_that_we_do_not() -> None:
+    class Last:
+        @phospho.hookimpl(trylast=True)
+        def phospho_extract_output(self, value: Any) -> str:
+            return "the plugin's"
+
+    with capture() as logged:
+        phospho.init("key", "project", plugins=[Last()])
+        for chunk in ({"text": "ours"}, {"step": 1}):
+            list(phospho.log("i", iter([chunk]), stream=True)["output"])
+    assert logged.outputs == ["ours", "the plugin's"]
+
+
 def test_nothing_is_left_of_abandoned_streams(logged: Logged) -> None:
     def abandon() -> None:
         makers: list[Callable[[], Any]] = [lambda: words("hello"), Words, lambda: iter("abc")]
