@@ -9,7 +9,7 @@ PORT   ?= 8000
 # Half of a test run waits for processes and sockets, so more workers than cores pay off a little.
 WORKERS ?= auto
 
-.PHONY: demo test lint setup bench serve clean
+.PHONY: demo test lint docs setup bench serve clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/phospho demo --port $(PORT)
@@ -21,6 +21,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
 
 setup: $(VENV)/.dev
 
