@@ -7,10 +7,12 @@ the entry-point group `phospho`; the server finds it there too.
 An implementation that raises or answers with something unusable costs its own answer only: it is
 reported once on the `phospho` logger, and not asked again after five failures in a row. On your
 app's thread, in `phospho_extract_input` and `phospho_extract_output`, an answer that took longer
-than a second is used and counts as a failure. `phospho_before_send` and
+than 0.25 seconds is used and counts as a failure; after slow answers in a row of more than 2
+seconds together it is not asked again either. `phospho_before_send` and
 `phospho_before_send_feedback` are the exception: they may be there to remove a secret, so what one
 fails on is not sent, and it is asked each time however often it fails. Implementations name only
-the arguments they use. Later registered plugins are asked first, the built-in ones last;
+the arguments they use. Later registered plugins are asked first, the built-in ones last; extractors
+that say `trylast=True` come after the built-in ones, and before what reads every value.
 `wrapper=True` is not supported.
 """
 
@@ -49,10 +51,12 @@ def phospho_extract_output(value: Any) -> Extracted | str | None:
     """Return the text a user saw of `value`, or None if this value is not yours.
 
     Called once for each logged interaction whose output is not a `str`, on the caller's thread:
-    do no I/O here. The first answer that is not None wins.
+    do no I/O here. The first answer that is not None wins. Of a streamed output, it is called for
+    each chunk that is not text, in order, once the stream is over; texts are joined.
 
     Args:
-        value: What the caller passed to `phospho.log(output=...)`, untouched. Do not change it.
+        value: What the caller passed to `phospho.log(output=...)`, or one chunk, untouched. Do not
+            change it.
     """
 
 
