@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import os
@@ -10,20 +11,28 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 
 import phospho as sdk
+from phospho import hookspecs
+from phospho.extractors import catalogue
 from phospho.redaction.rules import RULES
 from phospho_server.commands import phospho as phospho_command
 from phospho_server.store.sqlite import SqliteStore
+from tests.extractors.recordings import fields_of, load
 from tests.loopback import serve_openai
 from tests.server.processes import ServerProcess, phospho, serving
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").glob("*/*.md")),
+]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -123,6 +132,14 @@ def test_the_plugin_page_shows_code_that_runs(server: ServerProcess, tmp_path: P
     assert json.loads(row["metadata"])["queue"] == "orders"
 
 
+def test_the_plugin_page_names_every_hook_with_its_arguments() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    hooks = {n: f for n, f in vars(hookspecs).items() if n.startswith("phospho_")}
+    assert len(hooks) > 5
+    signatures = {f"`{n}({', '.join(inspect.signature(f).parameters)})`" for n, f in hooks.items()}
+    assert {signature for signature in signatures if signature not in text} == set()
+
+
 def test_the_page_of_the_sdk_names_every_setting_and_function_and_its_code_runs(
     server: ServerProcess, tmp_path: Path
 ) -> None:
@@ -158,6 +175,85 @@ def test_the_page_of_redaction_shows_what_its_code_prints(server: ServerProcess)
     assert [run(code, server) for code in examples] == printed
     text = (ROOT / "docs" / "redaction.md").read_text(encoding="utf-8")
     assert {kind for kind in RULES if f"| `{kind}` |" not in text} == set()
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_extraction_shows_what_its_code_prints(server: ServerProcess) -> None:
+    (code,) = blocks("docs/extraction.md", "python")
+    assert [run(code, server)] == blocks("docs/extraction.md", "text")
+
+
+def test_the_page_of_extraction_is_what_the_extractors_read(generator: ModuleType) -> None:
+    text = (ROOT / "docs" / "extraction.md").read_text(encoding="utf-8")
+    assert text == generator.page(), "docs/extraction.md is stale: run make docs"
+
+
+def test_every_source_has_recorded_values() -> None:
+    """The page of extraction shows them; their form is that of the others."""
+    recorded = {path.stem for path in (ROOT / "tests/extractors/recorded").glob("*.json")}
+    assert {source.name for source in catalogue.SOURCES} - recorded == set()
+    assert recorded - {*catalogue.every_name(), catalogue.DELTAS} == set()
+
+
+def test_the_page_of_extraction_reads_what_was_recorded_as_its_tests_say(
+    generator: ModuleType,
+) -> None:
+    for name in generator.recorded_names():
+        reads = load(name)["reads"]
+        found = generator.read_recording(name).reads
+        assert {w: fields_of(f) for w, f in found.items()} == reads, name
+
+
+def test_any_text_can_stand_in_a_table_of_the_page_of_extraction(generator: ModuleType) -> None:
+    assert generator.cell("text", "a `|`\n<img> _c_ *d* " + "e" * 99) == (
+        r"a '\|' \<img\> \_c\_ \*d\* " + "e" * 51 + "…"
+    )
+    call = {"name": "f", "arguments": "`|`"}
+    assert generator.cell("tool_calls", [call]) == r"`` f(`\|`) ``"
+    assert generator.cell("usage", {}) == ""
+
+
+TICKETS = ROOT / "examples" / "tickets_extractor"
+
+
+def test_the_page_of_extractors_begins_with_three_lines_that_read_a_reply(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    use = (
+        "import types\nplugin = types.ModuleType('three_lines')\n"
+        "plugin.phospho_extract_output = phospho_extract_output\n"
+        "phospho.init(plugins=[plugin])\n"
+        "request = acme_tickets.Request(ticket='T-7', question='Where is it?')\n"
+        "phospho.log('Where is it?', acme_tickets.answer(request))\n"
+    )
+    code = "import acme_tickets, phospho\n" + blocks("docs/extractors.md", "python")[0] + use
+    run(code, server, PYTHONPATH=os.pathsep.join([str(TICKETS / "src"), *sys.path]))
+    assert stored(tmp_path)[0]["output"] == "Your order left on Monday."
+
+
+@pytest.mark.parametrize(
+    ("language", "files"),
+    [
+        pytest.param("python", "**/*.py", id="python"),
+        pytest.param("toml", "pyproject.toml", id="toml"),
+        pytest.param("bash", "README.md", id="bash"),
+    ],
+)
+def test_the_page_of_extractors_shows_what_stands_in_its_example(language: str, files: str) -> None:
+    texts = [path.read_text(encoding="utf-8") for path in TICKETS.glob(files)]
+    shown = blocks("docs/extractors.md", language)[1 if language == "python" else 0 :]
+    assert shown
+    assert [block for block in shown if not any(block in text for text in texts)] == []
 
 
 def test_the_page_of_faults_names_tests_that_are_there() -> None:
@@ -219,7 +315,7 @@ def test_the_readme_lists_exactly_the_commands_there_are() -> None:
     assert listed == set(phospho_command.commands)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", text) + re.findall(r'src(?:set)?="([^"]+)"', text)
