@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+# The page tells of the phospho it stands beside, whichever is installed.
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from phospho.collecting import Collector
 from phospho.extraction import Extracted, extract
@@ -41,7 +47,7 @@ class Example:
     """A source with its recorded values, and what phospho reads of them now.
 
     Args:
-        name: The extractor's module.
+        name: The extractor's module, or another name where those of other sources read it.
         title: What people call the library.
         library: The one whose values were recorded, with its version.
         reads: For each recorded value, as `input`, `output` or `chunks`, its facts.
@@ -67,9 +73,10 @@ def page() -> str:
 
 
 def recorded_names() -> list[str]:
-    """Return the extractors with a recording, in the order in which phospho asks them."""
-    names = [*catalogue.every_name(), catalogue.DELTAS]
-    return [name for name in names if (RECORDED / f"{name}.json").exists()]
+    """Return the sources with a recording, in the order in which phospho asks them."""
+    recorded = {path.stem for path in RECORDED.glob("*.json")}
+    known = dict.fromkeys((*catalogue.every_name(), catalogue.DELTAS))
+    return [*(name for name in known if name in recorded), *sorted(recorded - known.keys())]
 
 
 def read_recording(name: str) -> Example:
@@ -101,24 +108,31 @@ def summary(examples: Sequence[Example]) -> str:
     lines.append("|---|---|" + ":-:|" * (len(wanted) + 1))
     for example in examples:
         found = {f for facts in example.reads.values() for f in FACTS if getattr(facts, f)}
-        ticks = [_TICK if fact in found else "" for fact in wanted]
+        ticks = [has_stream(example), *(fact in found for fact in wanted)]
         title = f"[{example.title}](#{anchor(example.title)})"
-        lines.append(row(title, example.library, _TICK if has_stream(example.name) else "", *ticks))
-    return "## At a glance\n\n" + "\n".join(lines) + "\n"
+        lines.append(row(title, example.library, *(_TICK if tick else "" for tick in ticks)))
+    legend = "A tick says that the values below show it; sources are asked in this order."
+    return f"## At a glance\n\n{legend}\n\n" + "\n".join(lines) + "\n"
 
 
-def has_stream(name: str) -> bool:
-    """Tell whether an extractor reads the chunks of a stream."""
-    return hasattr(importlib.import_module(f"{catalogue.PACKAGE}.{name}"), "Chunks")
+def module_of(name: str) -> ModuleType | None:
+    """Return the extractor of a source that has its own."""
+    path = f"{catalogue.PACKAGE}.{name}"
+    return importlib.import_module(path) if importlib.util.find_spec(path) else None
+
+
+def has_stream(example: Example) -> bool:
+    """Tell whether the chunks of a stream are read."""
+    return _STREAM in example.reads or hasattr(module_of(example.name), "Chunks")
 
 
 def section(example: Example) -> str:
     """Return what one source is, how it is known, and what is read of its recorded values."""
-    what, *more = docstring(example.name)
+    what, *more = docstring(example.name) or [""]
     told = [
         f"## {example.title}",
         what,
-        "\n".join(f"* {point}" for point in recognised(example.name)),
+        "\n".join(f"* {point}" for point in recognised(example)),
         table(example),
         *more,
     ]
@@ -127,24 +141,25 @@ def section(example: Example) -> str:
 
 def docstring(name: str) -> list[str]:
     """Return the paragraphs of an extractor's docstring: what it reads, and the source of that."""
-    documented = importlib.import_module(f"{catalogue.PACKAGE}.{name}").__doc__ or ""
-    first, *rest = documented.strip().split("\n\n")
+    module = module_of(name)
+    if module is None or not module.__doc__:
+        return []
+    first, *rest = module.__doc__.strip().split("\n\n")
     what = re.sub(r"^Read (text out of )?", "Reads ", first)
     return [escaped(" ".join(paragraph.split())) for paragraph in (what, *rest)]
 
 
-def recognised(name: str) -> Iterator[str]:
+def recognised(example: Example) -> Iterator[str]:
     """Say by what phospho knows that a value may be of a source, and whether it reads streams."""
-    sources = [source for source in catalogue.SOURCES if source.name == name]
-    for source in sources:
+    for source in (source for source in catalogue.SOURCES if source.name == example.name):
         if source.packages:
             yield f"Objects of {listed(source.packages)}."
         if source.fields:
             shapes = sorted(" + ".join(code(n) for n in sorted(shape)) for shape in source.fields)
             yield f"Dicts and other objects are looked at if they have: {' · '.join(shapes)}."
-    if name in catalogue.GENERAL:
+    if example.name in catalogue.GENERAL:
         yield "Asked about every value that none of the others knows."
-    yield "Streams are read." if has_stream(name) else "Streams are not read."
+    yield "Streams are read." if has_stream(example) else "Streams are not read."
 
 
 def listed(names: frozenset[str]) -> str:
