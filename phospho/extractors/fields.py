@@ -9,31 +9,11 @@ from typing import Any
 
 from phospho import snapshot
 
-# Whether the objects of a class are mappings: to ask `Mapping` takes longer than to read a field.
-_MAPPINGS: dict[type, bool] = {}
-
-# A class that is known here is kept in memory, so an app that makes classes all the time is not.
-_MAX_CLASSES = 1_000
-
-
-def is_mapping(value: Any) -> bool:
-    """Tell whether a value has its fields as items."""
-    try:
-        kind = value.__class__
-        known = _MAPPINGS.get(kind)
-        if known is None:
-            known = isinstance(value, Mapping)
-            if len(_MAPPINGS) < _MAX_CLASSES:
-                _MAPPINGS[kind] = known
-    except Exception:  # noqa: BLE001 - a class may not be hashable, or say anything of itself
-        return issubclass(type(value), dict)
-    return known
-
 
 def get(value: Any, name: str) -> Any:
     """Return a dict's item or an object's attribute, or None where it cannot be read."""
     try:
-        if value.__class__ is dict or is_mapping(value):
+        if value.__class__ is dict or isinstance(value, Mapping):
             return value.get(name)
         return getattr(value, name, None)
     except Exception:  # noqa: BLE001 - a stranger's `__getattr__` must not cost the extractor

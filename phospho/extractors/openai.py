@@ -70,8 +70,6 @@ class Chunks(ChunkReader):
 
     def add(self, chunk: Any) -> bool:
         """Read one chunk; of the helper's events only those that hold a chunk."""
-        if self._add_token(chunk):
-            return True
         choices = get(chunk, "choices")
         if not isinstance(choices, (list, tuple)):
             return self._add_event(chunk)
@@ -92,31 +90,6 @@ class Chunks(ChunkReader):
         if usage is not None:
             self.usage.update(read_usage(usage))
             self.extra.update(read_details(usage))
-        return True
-
-    def _add_token(self, chunk: Any) -> bool:
-        """Read a chunk that has a text and nothing else, as nearly all of a stream do.
-
-        Their fields are read without asking the objects: a model looks longer for a field that is
-        not set than all of this takes.
-        """
-        try:
-            fields = chunk if chunk.__class__ is dict else chunk.__dict__
-            choices = fields["choices"]
-            if choices.__class__ is not list or len(choices) != 1 or self.model is None:
-                return False
-            choice = choices[0]
-            choice = choice if choice.__class__ is dict else choice.__dict__
-            delta = choice["delta"]
-            delta = delta if delta.__class__ is dict else delta.__dict__
-            text = delta["content"]
-            if text.__class__ is not str or not text or choice["index"] != 0:
-                return False
-            if choice.get("finish_reason") or fields.get("usage") or delta.get("tool_calls"):
-                return False
-        except Exception:  # noqa: BLE001 - whatever else it is, it is read with care
-            return False
-        self.texts.append(text)
         return True
 
     def _add_event(self, event: Any) -> bool:

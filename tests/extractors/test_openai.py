@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import ChatCompletion
 
 from phospho.extraction import Extracted
 from phospho.extractors.fields import get
@@ -111,40 +111,3 @@ def test_no_field_of_a_wrong_type_raises(path: tuple[Any, ...], junk: Any) -> No
     place[path[-1]] = junk
     answer = phospho_extract_output(value)
     assert answer is None or isinstance(answer.text, str)
-
-
-def token(text: str, **fields: Any) -> dict[str, Any]:
-    choice = {"index": 0, "delta": {"content": text, **fields}, "finish_reason": None}
-    return {"object": "chat.completion.chunk", "model": "gpt-x", "choices": [choice]}
-
-
-@pytest.mark.parametrize("form", ["object", "dict"])
-def test_a_token_with_more_than_text_loses_nothing(form: str) -> None:
-    """Plain ones take a short cut."""
-    events = [
-        token("a"), token("b"),
-        token("c", tool_calls=[{"index": 0, "function": {"name": "f", "arguments": "{}"}}]),
-        {**token("d"), "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}},
-    ]  # fmt: skip
-    events[-1]["choices"][0]["finish_reason"] = "stop"
-    other = token("other")
-    other["choices"][0]["index"] = 1
-    events.insert(2, other)
-    if form == "object":
-        events = [ChatCompletionChunk.construct(**event) for event in events]
-    answer = read(events)
-    assert (answer.text, answer.finish_reason) == ("abcd", "stop")
-    assert answer.tool_calls == [{"name": "f", "arguments": "{}"}]
-    assert answer.usage["total_tokens"] == 3
-    assert answer.extra == {"choices": ["other"]}
-
-
-def test_a_class_that_cannot_be_a_key_is_read_all_the_same() -> None:
-    class Unhashable(type):
-        def __eq__(cls, other: object) -> bool:
-            raise RuntimeError
-
-    class Reply(metaclass=Unhashable):
-        object = "chat.completion"
-
-    assert get(Reply(), "object") == "chat.completion"
