@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -13,11 +14,44 @@ from phospho import snapshot
 def get(value: Any, name: str) -> Any:
     """Return a dict's item or an object's attribute, or None where it cannot be read."""
     try:
-        if value.__class__ is dict or isinstance(value, Mapping):
+        kind = value.__class__
+        if kind is dict:
             return value.get(name)
+        is_mapping, is_model = _kind_of(kind)
+        if is_mapping:
+            return value.get(name)
+        if is_model:
+            return _get_of_model(value, kind, name)
         return getattr(value, name, None)
     except Exception:  # noqa: BLE001 - a stranger's `__getattr__` must not cost the extractor
         return None
+
+
+# Few classes go through an app's answers; those it makes at run time are not kept for ever.
+@lru_cache(maxsize=256)
+def _kind_of(kind: type) -> tuple[bool, bool]:
+    """Tell whether objects of a class are mappings, and whether plain Pydantic models."""
+    missing = getattr(kind, "__getattr__", None)
+    return issubclass(kind, Mapping), getattr(missing, "__module__", "") == "pydantic.main"
+
+
+def _get_of_model(value: Any, kind: type, name: str) -> Any:
+    """Read a model's field; Pydantic takes ten times as long to say that one is not there."""
+    found = value.__dict__.get(name, _MISSING)
+    if found is not _MISSING:
+        return found
+    extra = value.__pydantic_extra__
+    if extra and name in extra:
+        return extra[name]
+    return getattr(value, name, None) if _has(kind, name) else None
+
+
+_MISSING = object()
+
+
+@lru_cache(maxsize=2_048)
+def _has(kind: type, name: str) -> bool:
+    return any(name in vars(base) for base in kind.__mro__)
 
 
 def get_text(value: Any, name: str) -> str | None:
