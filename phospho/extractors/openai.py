@@ -12,7 +12,15 @@ from typing import Any
 
 from phospho.extraction import Extracted
 from phospho.extractors.chunks import ChunkReader, read_list
-from phospho.extractors.fields import get, get_count, get_list, get_text, last_items
+from phospho.extractors.fields import (
+    get,
+    get_count,
+    get_list,
+    get_text,
+    json_text,
+    last_items,
+    token_counts,
+)
 from phospho.extractors.messages import content_text, message_text, tool_calls_of
 from phospho.hookspecs import hookimpl
 
@@ -28,8 +36,11 @@ def phospho_extract_output(value: Any) -> Extracted | None:
         return read_list(Chunks([]), last_items(value))
     if is_completion(value):
         return read_completion(value)
+    if (error := error_of(value)) is not None:
+        return Extracted(text="", error=error)
     chunks = Chunks([])
-    return chunks.read() if get(value, "object") in _CHUNKS and chunks.add(value) else None
+    is_whole = get(value, "object") in _CHUNKS or get_text(value, "model") is not None
+    return chunks.read() if is_whole and get(value, "choices") and chunks.add(value) else None
 
 
 def is_completion(value: Any) -> bool:
@@ -54,9 +65,19 @@ def read_completion(value: Any) -> Extracted:
     )
 
 
+def error_of(value: Any) -> dict[str, str] | None:
+    """Return what `{"error": {"message": str, "type": str, "code": ...}}` says, or None."""
+    error = get(value, "error")
+    kind, message = get_text(error, "type"), get_text(error, "message")
+    # Others say in the same place what kind of thing theirs is.
+    if kind is None or message is None or get(value, "type") is not None:
+        return None
+    return {"type": kind, "message": message}
+
+
 def read_usage(usage: Any) -> dict[str, int]:
     """Return the token counts of a `usage` object under their own names."""
-    return {name: count for name in COUNTS if (count := get_count(usage, name)) is not None}
+    return token_counts(*(get_count(usage, name) for name in COUNTS))
 
 
 class Chunks(ChunkReader):
@@ -67,29 +88,60 @@ class Chunks(ChunkReader):
         # Of the choices after the first one.
         self._others: dict[int, list[str]] = {}
         self._transcript: list[str] = []
+        # The id of the last call at each index: some vendors give all calls the same index.
+        self._ids: dict[Any, str | None] = {}
+        self._has_chunks = False
 
     def add(self, chunk: Any) -> bool:
         """Read one chunk; of the helper's events only those that hold a chunk."""
+        if self.model is not None and self._add_token(chunk):
+            return True
         choices = get(chunk, "choices")
         if not isinstance(choices, (list, tuple)):
             return self._add_event(chunk)
-        for choice in last_items(choices):
-            delta = get(choice, "delta")
-            index = get(choice, "index") or 0
-            if delta is not None:
-                self._add_delta(delta, index)
-            elif (text := get(choice, "text")).__class__ is str:
-                self._add_text(text, index)
-            else:
-                return False
-            if index == 0:
-                self.finish_reason = get_text(choice, "finish_reason") or self.finish_reason
+        if not all(self._add_choice(choice) for choice in last_items(choices)):
+            return False
+        self._has_chunks = True
         if self.model is None:
             self.model = get_text(chunk, "model") or None
-        usage = get(chunk, "usage")
+        # Groq tells it beside what is its own.
+        usage = get(chunk, "usage") or get(get(chunk, "x_groq"), "usage")
         if usage is not None:
             self.usage.update(read_usage(usage))
             self.extra.update(read_details(usage))
+        return True
+
+    def _add_token(self, chunk: Any) -> bool:
+        """Read the usual chunk, which holds a piece of text and nothing else; False for others."""
+        try:
+            fields = chunk if chunk.__class__ is dict else chunk.__dict__
+            choices = fields["choices"]
+            if len(choices) != 1 or fields.get("usage") is not None:
+                return False
+            choice = choices[0]
+            fields = choice if choice.__class__ is dict else choice.__dict__
+            if fields.get("finish_reason") is not None or fields["index"] != 0:
+                return False
+            delta = fields["delta"]
+            fields = delta if delta.__class__ is dict else delta.__dict__
+            text = fields["content"]
+            if text.__class__ is not str or fields.get("tool_calls"):
+                return False
+        except Exception:  # noqa: BLE001 - whatever it is, it is no usual chunk
+            return False
+        self.texts.append(text)
+        return True
+
+    def _add_choice(self, choice: Any) -> bool:
+        delta, index = get(choice, "delta"), get(choice, "index") or 0
+        if delta is not None:
+            self._add_delta(delta, index)
+        elif (text := get(choice, "text")).__class__ is str:
+            self._add_text(text, index)
+        else:
+            return False
+        if index == 0:
+            self.finish_reason = get_text(choice, "finish_reason") or self.finish_reason
         return True
 
     def _add_event(self, event: Any) -> bool:
@@ -97,7 +149,22 @@ class Chunks(ChunkReader):
         kind = get(event, "type")
         if kind == "chunk":
             return self.add(get(event, "chunk"))
-        return isinstance(kind, str) and kind.startswith(_EVENTS)
+        if kind is None and (error := error_of(event)) is not None:
+            self.error = error
+            return True
+        if not isinstance(kind, str) or not kind.startswith(_EVENTS):
+            return False
+        if not self._has_chunks:
+            self._add_repeated(kind, event)
+        return True
+
+    def _add_repeated(self, kind: str, event: Any) -> None:
+        """Read an event that repeats, for an app that hands on no others."""
+        if kind in {"content.delta", "refusal.delta"}:
+            self._add_text(get_text(event, "delta") or "", 0)
+        elif kind == "tool_calls.function.arguments.done":
+            call = self.call(get_count(event, "index"))
+            call.add(get_text(event, "name"), get_text(event, "arguments"))
 
     def _add_delta(self, delta: Any, index: Any) -> None:
         text = get(delta, "content")
@@ -105,19 +172,31 @@ class Chunks(ChunkReader):
             self._add_text(text, index)
         elif text:
             self._add_text(content_text(text), index)
-        elif refusal := get_text(delta, "refusal"):
+        if not text and (refusal := get_text(delta, "refusal")):
             self._add_text(refusal, index)
             self.extra["refusal"] = True
         if index != 0:
             return
         for call in get_list(delta, "tool_calls"):
-            inner = get(call, "function") or get(call, "custom")
-            pieces = self.call(get_count(call, "index") or 0)
-            pieces.add(
-                get_text(inner, "name"), get_text(inner, "arguments") or get_text(inner, "input")
-            )
+            self._add_call(call)
+        if (old := get(delta, "function_call")) is not None:
+            self.call("function_call").add(get_text(old, "name"), get_text(old, "arguments"))
         if (audio := get(delta, "audio")) is not None:
             self._transcript.append(get_text(audio, "transcript") or "")
+
+    def _add_call(self, call: Any) -> None:
+        index, own_id = get_count(call, "index") or 0, get_text(call, "id")
+        if own_id and own_id != "null":
+            self._ids[index] = own_id
+        pieces = self.call((index, self._ids.get(index)))
+        inner = get(call, "function") or get(call, "custom")
+        name = get_text(inner, "name")
+        arguments = get(inner, "arguments")
+        pieces.add(
+            # Some vendors repeat it with each piece.
+            None if name == pieces.name else name,
+            json_text(get(inner, "input") if arguments is None else arguments),
+        )
 
     def _add_text(self, text: str, index: Any) -> None:
         if index == 0:
@@ -163,6 +242,8 @@ def _extra(value: Any, message: Any, choices: list[Any]) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     if get_text(message, "refusal"):
         extra["refusal"] = True
+    if get(message, "audio") is not None:
+        extra["attachments"] = {"audio": 1}
     if len(choices) > 1:
         extra["choices"] = [_seen(get(choice, "message")) for choice in choices[1:]]
     return extra | read_details(get(value, "usage"))
