@@ -199,7 +199,7 @@ def _own(value: object, name: str) -> Any:
         return None
 
 
-def _is_data(kind: type) -> bool:
+def is_data(kind: type) -> bool:
     """Tell whether a class says that its fields are data: dataclass, attrs, pydantic, namespace."""
     return kind.__name__ == "SimpleNamespace" or any(
         hasattr(kind, name)
@@ -337,7 +337,7 @@ class _Copier:
             return self._text(f"{kind.__name__}: {value}")
         if kind is type or callable(value) or is_unfinished(value):
             return self._text(getattr(value, "__qualname__", None) or describe(value))
-        is_plain = not _is_data(kind)
+        is_plain = not is_data(kind)
         # An object inside an object may be the app's whole machinery, with its keys.
         fields = None if is_plain and self._is_in_object else public_fields(value)
         if fields is None:

@@ -110,3 +110,8 @@ def token_counts(
 def first_text(value: Any, *names: str) -> str | None:
     """Return the first of several fields that is a text with something in it, or None."""
     return next((text for name in names if (text := get_text(value, name))), None)
+
+
+def first_count(value: Any, *names: str) -> int | None:
+    """Return the first of several fields that is a whole number, or None."""
+    return next((count for name in names if (count := get_count(value, name)) is not None), None)

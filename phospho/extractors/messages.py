@@ -6,19 +6,36 @@ most vendors and frameworks share.
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-from phospho import attachments
+from phospho import attachments, snapshot
 from phospho.extraction import Extracted
-from phospho.extractors.fields import get, get_list, get_text, json_text, last_items
+from phospho.extractors import inside
+from phospho.extractors.fields import (
+    first_count,
+    get,
+    get_count,
+    get_list,
+    get_text,
+    json_text,
+    last_items,
+    token_counts,
+)
 from phospho.hookspecs import hookimpl
 
-_USER = frozenset({"user", "human"})
-_ASSISTANT = frozenset({"assistant", "ai", "model", "bot"})
+if TYPE_CHECKING:
+    from phospho.models import Side
+
+_USER = frozenset({"user", "human", "customer"})
+_ASSISTANT = frozenset({"assistant", "ai", "model", "bot", "chatbot"})
 _SYSTEM = frozenset({"system", "developer"})
 _TOOL = frozenset({"tool", "function"})
+_ROLES = _USER | _ASSISTANT | _SYSTEM | _TOOL
 
 # Names apps give to what a user said, and to what was answered, the surest first.
 INPUT_KEYS = (
@@ -27,7 +44,7 @@ INPUT_KEYS = (
 )  # fmt: skip
 OUTPUT_KEYS = (
     "output", "answer", "response", "result", "completion", "reply", "output_text",
-    "generated_text", "message", "text", "content",
+    "generated_text", "generation", "message", "text", "content",
 )  # fmt: skip
 
 
@@ -36,7 +53,7 @@ def phospho_extract_input(value: Any) -> Extracted | None:
     """Return the last user message; a request's `messages` or a bare list of them."""
     messages = _messages_of(value)
     if messages is None:
-        return _by_name(value, INPUT_KEYS, phospho_extract_input)
+        return by_name(value, "input")
     return _facts(value, messages, text=_last(messages, _USER, otherwise=True))
 
 
@@ -45,7 +62,7 @@ def phospho_extract_output(value: Any) -> Extracted | None:
     """Return the last assistant message; tool calls are lines `name(arguments)`."""
     messages = _messages_of(value)
     if messages is None:
-        return _by_name(value, OUTPUT_KEYS, phospho_extract_output)
+        return by_name(value, "output")
     calls = [call for message in messages[-1:] for call in tool_calls_of(message)]
     text = _last(messages, _ASSISTANT, otherwise=len(messages) == 1)
     return _facts(value, messages, text=text, tool_calls=calls)
@@ -106,28 +123,56 @@ def _part_text(part: Any) -> str | None:
         return None
     if kind in {"text", "input_text", "output_text", "refusal", None}:
         return get_text(part, "text") or get_text(part, "refusal")
-    return None
+    return get_text(part, "transcript") if kind in _AUDIO else None
+
+
+_AUDIO = frozenset({"audio", "input_audio", "output_audio"})
 
 
 def _messages_of(value: Any) -> list[Any] | None:
     """Return the messages in a list, a request, or one message; None where there are none."""
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and not _is_pair(value):
         messages = last_items(value)
-    elif is_message(value):
+    elif is_message(value) or (isinstance(value, tuple) and _is_pair(value)):
         messages = [value]
     else:
         messages = get_list(value, "messages")
-    return messages if messages and all(is_message(message) for message in messages) else None
+    if not any(is_message(message) or _is_pair(message) for message in messages):
+        return None
+    read = [_as_message(message) for message in messages]
+    return read if all(message is not None for message in read) else None
+
+
+def _as_message(value: Any) -> Any:
+    """Return a message; `("user", text)` is one, and a text among them is the user's."""
+    if _is_pair(value):
+        return {"role": value[0], "content": value[1]}
+    if isinstance(value, str):
+        return {"role": "user", "content": value}
+    return value if is_message(value) else None
+
+
+def _is_pair(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 2  # noqa: PLR2004 - a pair
+        and all(isinstance(item, str) for item in value)
+        and value[0].lower() in _ROLES
+    )
+
+
+def _role(message: Any) -> str:
+    return (get_text(message, "role") or "").lower()
 
 
 def _last(messages: Sequence[Any], roles: frozenset[str], *, otherwise: bool) -> str:
     """Return the last text by one of `roles`; `otherwise`, the last that is not the system's."""
     for message in reversed(messages):
-        if get(message, "role") in roles:
+        if _role(message) in roles:
             return message_text(message)
     if not otherwise:
         return ""
-    rest = [message for message in messages if get(message, "role") not in _SYSTEM | _TOOL]
+    rest = [message for message in messages if _role(message) not in _SYSTEM | _TOOL]
     return message_text((rest or messages)[-1])
 
 
@@ -138,7 +183,7 @@ def _facts(
     text: str,
     tool_calls: Sequence[Mapping[str, str]] = (),
 ) -> Extracted:
-    system = [message_text(m) for m in messages if get(m, "role") in _SYSTEM]
+    system = [message_text(m) for m in messages if _role(m) in _SYSTEM]
     is_request = not isinstance(value, (list, tuple))
     if is_request and not system and (own := content_text(get(value, "system"))):
         system = [own]
@@ -147,11 +192,11 @@ def _facts(
         model=get_text(value, "model") if is_request else None,
         system_prompt="\n".join(system) or None,
         tool_calls=tool_calls,
-        extra=_extra(messages),
+        extra=_count(messages) | (read_hints(value) if is_request else {}),
     )
 
 
-def _extra(messages: Sequence[Any]) -> dict[str, Any]:
+def _count(messages: Sequence[Any]) -> dict[str, Any]:
     """Count what is not text, so that a reader knows something was there."""
     attached = Counter(
         str(get(part, "type"))
@@ -159,7 +204,7 @@ def _extra(messages: Sequence[Any]) -> dict[str, Any]:
         for part in get_list(message, "content")
         if not isinstance(part, str) and _part_text(part) is None and get(part, "type")
     )
-    results = sum(get(message, "role") in _TOOL for message in messages)
+    results = sum(_role(message) in _TOOL for message in messages)
     extra: dict[str, Any] = {}
     if attached:
         extra["attachments"] = dict(attached)
@@ -168,22 +213,87 @@ def _extra(messages: Sequence[Any]) -> dict[str, Any]:
     return extra
 
 
-def _by_name(
-    value: Any, names: Sequence[str], read: Callable[[Any], Extracted | None]
-) -> Extracted | None:
-    """Return the text under the first of `names` a dict has; a message there is read as such."""
+def read_hints(request: Any) -> dict[str, Any]:
+    """Return whom a request is for, and what else the app told the vendor about it."""
+    hints: dict[str, Any] = {
+        name: text for name in ("user", "safety_identifier") if (text := get_text(request, name))
+    }
+    told = get(request, "metadata")
+    if isinstance(told, Mapping) and told and "messages" in request:
+        hints["request_metadata"] = snapshot.take(told, snapshot.MAX_METADATA_CHARS).value
+    return hints
+
+
+# What an app hands to a prompt beside what the user said, and what is no text to read.
+_BESIDE = frozenset({"chat_history", "history", "context", "agent_scratchpad"})
+_LABELS = re.compile(
+    r"(.*_)?(id|type|role|status|model|system|system_prompt|name|language|locale|version|object)"
+)
+
+
+def by_name(value: Any, side: Side) -> Extracted | None:
+    """Return the text under a name that apps use, or the only text a dict has.
+
+    What stands there may be a message, an object of a library, a list or dict of such.
+    """
     if not isinstance(value, Mapping):
         return None
-    for name in names:
+    empty = None
+    for name in INPUT_KEYS if side == "input" else OUTPUT_KEYS:
         found = value.get(name)
-        if isinstance(found, str):
-            if name in attachments.FIELDS and attachments.is_file_in_field(name, found, value):
-                continue
-            return Extracted(
-                text=found,
-                model=get_text(value, "model"),
-                system_prompt=get_text(value, "system") or get_text(value, "system_prompt"),
-            )
-        if _messages_of(found) is not None:
-            return read(found)
-    return None
+        if _is_file(value, name, found):
+            continue
+        read = Extracted(found) if isinstance(found, str) else inside.read(found, side)
+        if read is not None and read.text:
+            return _with_facts(read, value)
+        empty = empty or read
+    if empty is None and (only := _only_text(value)):
+        empty = Extracted(only)
+    return None if empty is None else _with_facts(empty, value)
+
+
+def _is_file(value: Mapping[Any, Any], name: str, found: Any) -> bool:
+    return (
+        isinstance(found, str)
+        and name in attachments.FIELDS
+        and attachments.is_file_in_field(name, found, value)
+    )
+
+
+def _only_text(value: Mapping[Any, Any]) -> str | None:
+    """Return the one text in a dict that holds else only numbers and what stands beside it."""
+    texts = []
+    for name, item in islice(value.items(), _MAX_NAMES):
+        if not isinstance(name, str) or name in _BESIDE or _LABELS.fullmatch(name):
+            continue
+        if isinstance(item, str):
+            texts.append(item)
+        elif item is not None and not isinstance(item, (int, float)):
+            return None
+    return texts[0] if len(texts) == 1 and len(value) <= _MAX_NAMES else None
+
+
+# A dict with more names is a table of data, not a message.
+_MAX_NAMES = 100
+
+
+def _with_facts(read: Extracted, value: Mapping[Any, Any]) -> Extracted:
+    """Add what a dict says beside its text."""
+    system = value.get("system") or value.get("system_prompt")
+    return dataclasses.replace(
+        read,
+        model=read.model or get_text(value, "model"),
+        system_prompt=read.system_prompt or content_text(system) or None,
+        usage=read.usage or read_usage(value.get("usage")),
+        finish_reason=read.finish_reason or get_text(value, "finish_reason"),
+    )
+
+
+def read_usage(usage: Any) -> dict[str, int]:
+    """Return the token counts of a `usage`, under the names of either of the usual formats."""
+    counts = [
+        first_count(usage, "prompt_tokens", "input_tokens"),
+        first_count(usage, "completion_tokens", "output_tokens"),
+        get_count(usage, "total_tokens"),
+    ]
+    return token_counts(*counts)

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phospho.extraction import Extracted
 from phospho.extractors.messages import phospho_extract_input, phospho_extract_output
+from tests.loopback import completion
 
 USER = {"role": "user", "content": "hello"}
 SYSTEM = {"role": "system", "content": "be kind"}
@@ -47,6 +49,25 @@ CALL = {"id": "1", "type": "function", "function": {"name": "book", "arguments":
         pytest.param([{"role": "narrator", "content": "once"}, SYSTEM], "once", id="odd-role"),
         pytest.param({"question": "why?", "k": 3}, "why?", id="by-name"),
         pytest.param({"input": [USER]}, "hello", id="messages-by-name"),
+        pytest.param([("system", "be kind"), ("human", "hi")], "hi", id="pairs"),
+        pytest.param(("user", "hi"), "hi", id="one-pair"),
+        pytest.param([["user", "hi"], ["assistant", "yes"]], "hi", id="pairs-in-json"),
+        pytest.param([SYSTEM, "hi"], "hi", id="text-among-messages"),
+        pytest.param([{"role": "USER", "content": "hi"}], "hi", id="capitals"),
+        pytest.param(
+            [{"role": "user", "content": [{"type": "input_audio", "transcript": "said"}]}],
+            "said",
+            id="transcript",
+        ),
+        pytest.param({"input": "", "question": "why?"}, "why?", id="not-the-empty-one"),
+        pytest.param({"query": ""}, "", id="empty"),
+        pytest.param({"input": {"question": "why?"}}, "why?", id="dict-in-dict"),
+        pytest.param({"prompt": ["one", "two"]}, "one\ntwo", id="texts-by-name"),
+        pytest.param(
+            {"topic": "bikes", "k": 3, "session_id": "s", "chat_history": [1]},
+            "bikes",
+            id="only-text",
+        ),
     ],
 )
 def test_the_input_is_what_the_user_said(value: Any, text: str) -> None:
@@ -73,6 +94,17 @@ def test_the_input_is_what_the_user_said(value: Any, text: str) -> None:
         ),
         pytest.param([USER, SYSTEM], "", id="no-answer"),
         pytest.param({"answer": "42"}, "42", id="by-name"),
+        pytest.param([("user", "hi"), ("assistant", "yes")], "yes", id="pairs"),
+        pytest.param({"response": completion("inner")}, "inner", id="a-library-s-by-name"),
+        pytest.param(
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [{"function": {"name": "book", "arguments": {"to": "PAR"}}}],
+            },
+            'book({"to": "PAR"})',
+            id="arguments-in-a-dict",
+        ),
         pytest.param({"message": {"role": "assistant", "content": "x"}}, "x", id="message-inside"),
     ],
 )
@@ -84,7 +116,10 @@ def test_the_output_is_what_the_app_answered(value: Any, text: str) -> None:
     assert read.text == text
 
 
-@pytest.mark.parametrize("value", [7, [], [1], ["a"], {}, {"messages": "no"}, {"role": "user"}])
+@pytest.mark.parametrize(
+    "value",
+    [7, [], [1], ["a"], {"a": 7}, {"a": "x", "b": "y"}, {}, {"messages": 7}, {"role": "user"}],
+)
 def test_other_values_are_left_to_others(value: Any) -> None:
     assert phospho_extract_input(value) is None
     assert phospho_extract_output(value) is None
@@ -103,6 +138,36 @@ def test_facts_stand_beside_the_text() -> None:
     own = phospho_extract_input({"messages": [USER], "system": [{"type": "text", "text": "s"}]})
     assert own is not None
     assert own.system_prompt == "s"
+
+
+def test_a_dict_tells_facts_beside_its_text() -> None:
+    read = phospho_extract_output({
+        "answer": "42", "model": "m", "system_prompt": "be kind", "finish_reason": "stop",
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+    })  # fmt: skip
+    assert read == Extracted(
+        "42",
+        model="m",
+        system_prompt="be kind",
+        finish_reason="stop",
+        usage={"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+    )
+
+
+def test_what_a_request_tells_the_vendor_about_the_user_is_kept() -> None:
+    request = {"messages": [USER], "user": "ann", "metadata": {"shop": "Leeds"}, "model": "m"}
+    read = phospho_extract_input(request)
+    assert read is not None
+    assert read.extra == {"user": "ann", "request_metadata": {"shop": "Leeds"}}
+
+
+def test_a_dict_that_holds_itself_ends() -> None:
+    loop: dict[str, Any] = {}
+    loop["input"] = [loop]
+    loop["output"] = loop
+    for value in (loop, [loop]):
+        assert phospho_extract_input(value) is None
+        assert phospho_extract_output(value) is None
 
 
 junk = st.recursive(

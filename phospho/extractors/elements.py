@@ -1,0 +1,54 @@
+"""Read text out of a list of anything: texts, answers of a library, dicts and records of an app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from phospho.extraction import Extracted
+from phospho.extractors import inside
+from phospho.extractors.fields import last_items
+from phospho.extractors.messages import by_name
+from phospho.extractors.records import read_named
+from phospho.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from phospho.models import Side
+
+# So many of the last items are looked at: a longer list is a table of data.
+_MAX_LOOKED_AT = 100
+
+
+@hookimpl
+def phospho_extract_input(value: Any) -> Extracted | None:
+    """Return the last thing said in a list, or its texts joined."""
+    return _read(value, "input")
+
+
+@hookimpl
+def phospho_extract_output(value: Any) -> Extracted | None:
+    """Return the last answer in a list, or its texts joined."""
+    return _read(value, "output")
+
+
+def _read(value: Any, side: Side) -> Extracted | None:
+    kind = type(value)
+    if not issubclass(kind, (list, tuple)) or hasattr(kind, "_fields"):
+        return None
+    items = last_items(value)
+    if items and all(isinstance(item, str) for item in items):
+        return Extracted("\n".join(items))
+    if len(items) == 1 and isinstance(items[0], (list, tuple)):
+        return inside.read(items[0], side)
+    last = items[-_MAX_LOOKED_AT:]
+    for item in reversed(last):
+        answer = inside.read_of_source(item, side)
+        if answer is not None and answer.text:
+            return answer
+    return _join(last, side) if len(items) <= _MAX_LOOKED_AT else None
+
+
+def _join(items: list[Any], side: Side) -> Extracted | None:
+    """Join what stands under the usual names of each item."""
+    read = [by_name(item, side) or read_named(item, side) for item in items]
+    texts = [answer.text for answer in read if answer is not None]
+    return Extracted("\n".join(filter(None, texts))) if texts and len(texts) == len(read) else None
