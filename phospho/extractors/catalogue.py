@@ -49,7 +49,7 @@ def _source(name: str, packages: str, *fields: str, chunks: Sequence[str] | None
 
 # Asked in this order, so those with the most telling names come first.
 SOURCES = (
-    _source("openai", "openai", "choices", chunks=["choices"]),
+    _source("openai", "openai", "choices", "error/message", chunks=["choices", "error"]),
     _source(
         "vercel", "", "parts role", "messages.parts", "messages.content.toolName",
         "messages.content.toolCallId", "messages.toolInvocations", "role content.toolName",

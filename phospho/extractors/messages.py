@@ -73,7 +73,7 @@ def is_message(value: Any) -> bool:
     return get_text(value, "role") is not None and (
         isinstance(get(value, "content"), (str, list, tuple))
         or any(get(value, name) for name in ("tool_calls", "refusal"))
-        or (isinstance(value, Mapping) and "content" in value)
+        or "content" in (value if isinstance(value, Mapping) else get(value, "__dict__") or ())
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 from openai.types.model import Model
@@ -44,8 +44,9 @@ class Model1(BaseModel):
 
 
 @pytest.mark.parametrize(
-    "record", [Plain(), Slotted(), Named(), Model1(), SimpleNamespace(question="why?", answer="because")]
-)  # fmt: skip
+    "record",
+    [Plain(), Slotted(), Named(), Model1(), SimpleNamespace(question="why?", answer="because")],
+)
 def test_the_text_of_a_record_stands_under_a_usual_name(record: Any) -> None:
     assert through_hooks("records", record, "input") == {"text": "why?"}
     assert through_hooks("records", record, "output") == {"text": "because"}
@@ -76,10 +77,12 @@ class Parsed(BaseModel):
         pytest.param(Parsed(), '{"steps": ["a", "b"]}', id="model"),
         pytest.param(Plain(answer={"text": "inner"}), "inner", id="dict-inside"),
         pytest.param(
-            Plain(answer=ChatCompletion.model_validate(completion("a"))), "a", id="a-library-s-inside"
+            Plain(answer=ChatCompletion.model_validate(completion("a"))),
+            "a",
+            id="a-library-s-inside",
         ),
     ],
-)  # fmt: skip
+)
 def test_other_records_are_shown_by_their_fields(record: Any, text: str) -> None:
     assert through_hooks("records", record, "output")["text"] == text
 
@@ -92,8 +95,17 @@ def test_a_text_in_a_class_of_its_own_is_that_text() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, "a", 7, ("a",), {"answer": "a"}, object(), Plain, Model(id="m", created=1, object="model", owned_by="x")],
-)  # fmt: skip
+    [
+        None,
+        "a",
+        7,
+        ("a",),
+        {"answer": "a"},
+        object(),
+        Plain,
+        Model(id="m", created=1, object="model", owned_by="x"),
+    ],
+)
 def test_other_values_are_left_to_others(value: Any) -> None:
     assert phospho_extract_input(value) is None
     assert phospho_extract_output(value) is None
@@ -105,6 +117,7 @@ def test_a_record_that_holds_itself_ends() -> None:
     survives("records", record)
 
 
+@settings(deadline=None)
 @given(
     st.from_type(object).map(lambda value: Plain(answer=value))
     | st.builds(RootModel[Any], st.integers())
