@@ -51,6 +51,12 @@ def _source(name: str, packages: str, *fields: str, chunks: Sequence[str] | None
 SOURCES = (
     _source("openai", "openai", "choices", "error/message", chunks=["choices", "error"]),
     _source(
+        "openai_responses", "openai litellm", "output object", "input model", "input instructions",
+        "input previous_response_id", "input conversation", "role type", "call_id type",
+        "summary type", "output type",
+        chunks=["sequence_number type", "response type", "delta type", "item type"],
+    ),
+    _source(
         "vercel", "", "parts role", "messages.parts", "messages.content.toolName",
         "messages.content.toolCallId", "messages.toolInvocations", "role content.toolName",
         "role content.toolCallId", "role toolInvocations", "id message", "finishReason text",
