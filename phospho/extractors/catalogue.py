@@ -164,12 +164,17 @@ _MAX_NAMES = 1_000
 
 def find(value: Any) -> Iterator[str]:
     """Yield the names of the extractors to ask about a value, the likeliest first."""
+    yield from find_of_sources(value)
+    yield from GENERAL
+
+
+def find_of_sources(value: Any) -> Iterator[str]:
+    """Yield the names of those among them that know the format of a library."""
     asked = set()
     for source in _find_sources(value):
         if source.name not in asked:
             asked.add(source.name)
             yield source.name
-    yield from GENERAL
 
 
 def _find_sources(value: Any) -> Iterator[Source]:

@@ -27,6 +27,14 @@ def get(value: Any, name: str) -> Any:
         return None
 
 
+def is_mapping(value: Any) -> bool:
+    """Tell whether a value has its fields as items."""
+    try:
+        return value.__class__ is dict or _kind_of(value.__class__)[0]
+    except Exception:  # noqa: BLE001 - a class may not be hashable, or say anything of itself
+        return issubclass(type(value), dict)
+
+
 # Few classes go through an app's answers; those it makes at run time are not kept for ever.
 @lru_cache(maxsize=256)
 def _kind_of(kind: type) -> tuple[bool, bool]:

@@ -34,7 +34,7 @@ def read(value: Any, side: Side) -> Extracted | None:
 
 def read_of_source(value: Any, side: Side) -> Extracted | None:
     """Return what an extractor reads that knows a library's format; None for an app's own."""
-    return ask(value, side, dict.fromkeys(s.name for s in catalogue.find_sources(value)))
+    return ask(value, side, catalogue.find_of_sources(value))
 
 
 def ask(value: Any, side: Side, names: Iterable[str]) -> Extracted | None:

@@ -338,7 +338,7 @@ class Chunks(ChunkReader):
         self.model = whole.model or self.model
         self.usage = dict(whole.usage) or self.usage
         self.finish_reason = whole.finish_reason
-        self.error = whole.error or self.error
+        self.error = dict(whole.error) if whole.error else self.error
         self.extra.update(whole.extra)
         if not self.texts and whole.text != calls_text(whole.tool_calls):
             self._add_text(whole.text)

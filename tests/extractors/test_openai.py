@@ -189,9 +189,8 @@ def test_an_older_completion_is_read_whole_and_streamed(is_object: bool) -> None
         for index, text in ((0, "It "), (1, "Oh."), (0, "left."))
     ]
     several = {**OLD, "choices": [*OLD["choices"], {"index": 1, "text": "Oh."}]}
-    whole, last, *chunks = (
-        Completion.construct(**value) if is_object else value for value in (several, OLD, *pieces)
-    )
+    values: list[Any] = [several, OLD, *pieces]
+    whole, last, *chunks = [Completion.construct(**v) if is_object else v for v in values]
     wanted = {"text": "It left.", "model": OLD["model"], "extra": {"choices": ["Oh."]}}
     assert through_hooks("openai", chunks, "output") == wanted
     assert through_hooks("openai", whole, "output") == {
@@ -272,7 +271,8 @@ def test_a_stream_reads_as_what_the_user_saw(chunks: list[Any], text: str, is_ob
     if is_object:
         chunks = [ChatCompletionChunk.construct(**fields) for fields in chunks]
     assert read(chunks).text == text
-    reader = Chunks(texts := [])
+    texts: list[str] = []
+    reader = Chunks(texts)
     assert all(reader.add(chunk) for chunk in chunks)
     assert "".join(texts) in {text, ""}
 

@@ -233,7 +233,8 @@ def test_an_error_in_a_stream_is_told() -> None:
 def test_an_image_in_pieces_is_counted_and_not_kept() -> None:
     piece = {"type": "response.image_generation_call.partial_image", "partial_image_b64": "iVBO"}
     done = {"type": "response.output_item.done", "output_index": 0, "item": IMAGE}
-    reader = Chunks(texts := [])
+    texts: list[str] = []
+    reader = Chunks(texts)
     assert reader.add(piece)
     assert reader.add(done)
     assert reader.read().extra == {"attachments": {"image": 1}}
