@@ -35,22 +35,14 @@ from phospho.extractors.llama_index import (
 from tests.extractors.mutations import mutated
 from tests.extractors.recordings import load, survives, through_hooks
 
+pytestmark = pytest.mark.usefixtures("own_loop")
+
 RECORDED = load("llama_index")
 RAW = {"model": "m", "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
 CALLED = [{"name": "track", "arguments": '{"order": 7}'}]
 LOOK = "Let me look."
 SAID = "It arrives on Friday"
 EMBEDDING = MockEmbedding(embed_dim=3)
-
-
-@pytest.fixture(autouse=True)
-def loop() -> Iterator[None]:
-    """Give the library an event loop that is closed: its own it leaves open."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 class Ticket(BaseModel):

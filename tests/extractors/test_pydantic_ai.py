@@ -37,6 +37,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.run import AgentRunResult
 
+pytestmark = pytest.mark.usefixtures("own_loop")
+
 RECORDED = load("pydantic_ai")
 CALLED = [{"name": "track", "arguments": '{"order": 0}'}]
 IMAGE = ImageUrl("https://x.example/y.png")
