@@ -24,7 +24,8 @@ class Source(NamedTuple):
         packages: Top-level packages whose objects it reads.
         fields: Sets of names; a dict, or an object, that has all of one set may be its value.
             `messages.parts` stands for a name in the first or last of a list of dicts, and
-            `content/type` for one in a dict. Of a list, that is the first and the last item.
+            `content/type` for one in a dict; `pair` for what a tuple of two texts has as a name.
+            Of a list, that is the first and the last item.
         chunk_fields: Likewise, of the chunks of its streams.
         has_chunks: Whether the module has a class `Chunks`, which reads streams.
     """
@@ -95,7 +96,7 @@ SOURCES = (
         "langchain", "langchain langchain_core langchain_community langchain_openai langgraph",
         "lc id kwargs", "content additional_kwargs response_metadata", "generations", "type data",
         "messages.lc", "messages.additional_kwargs", "messages.data", "messages.type",
-        "type content",
+        "messages.pair", "pair", "type content",
         chunks=["lc id kwargs", "content additional_kwargs response_metadata", "event data run_id",
                 "ns type data"],
     ),
@@ -276,6 +277,8 @@ def _names(value: Any, nesting: int) -> set[Any]:
     if kind in _PLAIN or issubclass(kind, (str, bytes, bytearray, int, float)):
         return set()
     if issubclass(kind, (list, tuple)):
+        if kind is tuple and [type(item) for item in value[:3]] == [str, str]:
+            return {"pair"}
         # A batch is a list of lists.
         return _names_of_all((_ends(value) or ())[:1], nesting - 1) if nesting else set()
     try:

@@ -116,6 +116,7 @@ def test_each_form_of_messages_reads_the_same(form: Callable[[Any], Any]) -> Non
         pytest.param(TURN, "Where is it?", id="history"),
         pytest.param([[SystemMessage("s"), ASKED]], "Where is it?", id="batch-of-one"),
         pytest.param({"messages": [("system", "s"), ("user", "hey")]}, "hey", id="pairs"),
+        pytest.param([("system", "s"), ("user", "hey")], "hey", id="bare-pairs"),
         pytest.param(
             {"messages": [SystemMessage("s"), {"role": "user", "content": "hey"}]},
             "hey",
