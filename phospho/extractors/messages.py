@@ -267,7 +267,8 @@ def _only_text(value: Mapping[Any, Any]) -> str | None:
         if not isinstance(name, str) or name in _BESIDE or _LABELS.fullmatch(name):
             continue
         if isinstance(item, str):
-            texts.append(item)
+            if not _is_file(value, name, item):
+                texts.append(item)
         elif item is not None and not isinstance(item, (int, float)):
             return None
     return texts[0] if len(texts) == 1 and len(value) <= _MAX_NAMES else None

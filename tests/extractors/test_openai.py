@@ -190,7 +190,8 @@ def test_an_older_completion_is_read_whole_and_streamed(is_object: bool) -> None
     ]
     several = {**OLD, "choices": [*OLD["choices"], {"index": 1, "text": "Oh."}]}
     values: list[Any] = [several, OLD, *pieces]
-    whole, last, *chunks = [Completion.construct(**v) if is_object else v for v in values]
+    built: list[Any] = [Completion.construct(**v) if is_object else v for v in values]
+    whole, last, chunks = built[0], built[1], built[2:]
     wanted = {"text": "It left.", "model": OLD["model"], "extra": {"choices": ["Oh."]}}
     assert through_hooks("openai", chunks, "output") == wanted
     assert through_hooks("openai", whole, "output") == {
