@@ -8,12 +8,12 @@ which are the same with more fields. LiteLLM and others answer in this format to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from phospho import snapshot
 from phospho.extraction import Extracted
-from phospho.extractors.chunks import ChunkReader, read_list
+from phospho.extractors.chunks import CallInPieces, ChunkReader, read_list
 from phospho.extractors.fields import (
     first_text,
     get,
@@ -263,6 +263,10 @@ class Chunks(ChunkReader):
         super().__init__(texts)
         self._is_apart = False
         self._transcript: list[str] = []
+        # What the answers that ended say as a whole, and whether more was said since.
+        self._wholes: list[str] = []
+        self._is_open = False
+        self._ended: Counter[str] = Counter()
 
     def add(self, chunk: Any) -> bool:
         """Read one event."""
@@ -273,7 +277,7 @@ class Chunks(ChunkReader):
         if kind.__class__ is not str:
             return False
         if kind in _ENDS:
-            self._end(get(chunk, "response"))
+            self._end(get(chunk, "response"), is_complete=kind == "response.completed")
             return True
         read = _EVENTS.get(kind)
         if read is not None:
@@ -289,30 +293,40 @@ class Chunks(ChunkReader):
             self._is_apart = False
             if self.texts:
                 self.texts.append("\n")
+        self._is_open = True
         self.texts.append(text)
 
     def start(self, event: Any) -> None:
-        """Read what a response is made by."""
+        """Read what a response is made by; a stream may go on with the next one."""
+        self._is_apart = True
         response = get(event, "response")
         self.model = get_text(response, "model") or self.model
         self.extra.update(_read_links(response))
 
     def start_item(self, event: Any) -> None:
-        """Part one message from the next."""
-        self._is_apart = get_text(get(event, "item"), "type") == "message"
+        """Part one message from the next, and note which tool is called."""
+        item = get(event, "item")
+        self._is_apart = get_text(item, "type") == "message"
+        if (call := _read_call(item)) is not None:
+            self.call(_key(item, "id", event)).add(call["name"], None)
+
+    def add_arguments(self, event: Any) -> None:
+        """Read a piece of what a tool is called with."""
+        self.call(_key(event, "item_id", event)).add(None, get_text(event, "delta"))
 
     def end_item(self, event: Any) -> None:
         """Read a call, which is complete now."""
         item = get(event, "item")
         call = _read_call(item)
         if call is not None:
-            place = get_count(event, "output_index")
-            self.call(len(self.calls) if place is None else place).add(
-                call["name"], call["arguments"]
-            )
+            self._set_call(_key(item, "id", event), call)
         elif get_text(item, "type") == "image_generation_call":
             attached = self.extra.setdefault("attachments", {})
             attached["image"] = attached.get("image", 0) + 1
+
+    def _set_call(self, key: str, call: Mapping[str, str]) -> None:
+        pieces = self.calls[key] = CallInPieces()
+        pieces.add(call["name"], call["arguments"])
 
     def add_refusal(self, event: Any) -> None:
         """Read a piece of a refusal."""
@@ -332,23 +346,28 @@ class Chunks(ChunkReader):
         self.error = {"type": first_text(error, "code", "type") or "error", "message": message}
         return True
 
-    def _end(self, response: Any) -> None:
-        """Read the whole response, which ends the stream."""
+    def _end(self, response: Any, *, is_complete: bool) -> None:
+        """Read the whole response; one that is complete goes before what came of it in pieces."""
         whole = read_response(response)
         self.model = whole.model or self.model
-        self.usage = dict(whole.usage) or self.usage
+        self._ended.update(whole.usage)
+        self.usage = dict(self._ended)
         self.finish_reason = whole.finish_reason
         self.error = dict(whole.error) if whole.error else self.error
         self.extra.update(whole.extra)
-        if not self.texts and whole.text != calls_text(whole.tool_calls):
-            self._add_text(whole.text)
-        if whole.tool_calls:
-            self.calls.clear()
-        for call in whole.tool_calls:
-            self.call(len(self.calls)).add(call["name"], call["arguments"])
+        items = get_list(response, "output")
+        for place, item in enumerate(items):
+            if (call := _read_call(item)) is not None:
+                self._set_call(_key(item, "id", {"output_index": place}), call)
+        is_said = bool(whole.text) and whole.text != calls_text(whole.tool_calls)
+        if is_said and (is_complete or not self._is_open):
+            self._wholes.append(whole.text)
+            self._is_open = False
 
     def text(self) -> str:
         """Return what a person read or heard, or the calls."""
+        if self._wholes and not self._is_open:
+            return "\n".join(self._wholes)
         return "".join(self.texts) or "".join(self._transcript) or super().text()
 
 
@@ -358,4 +377,12 @@ _EVENTS: dict[str, Callable[[Chunks, Any], None]] = {
     "response.output_item.done": Chunks.end_item,
     "response.refusal.delta": Chunks.add_refusal,
     "response.audio.transcript.delta": Chunks.add_transcript,
+    "response.function_call_arguments.delta": Chunks.add_arguments,
+    "response.custom_tool_call_input.delta": Chunks.add_arguments,
+    "response.mcp_call_arguments.delta": Chunks.add_arguments,
 }
+
+
+def _key(holder: Any, name: str, event: Any) -> str:
+    """Return what tells a call from the others of a stream."""
+    return get_text(holder, name) or str(get(event, "output_index"))

@@ -212,10 +212,34 @@ def test_how_a_response_ended_is_told(
         pytest.param(
             [*EVENTS[5:8], *EVENTS[5:8]], "It left our shop\nIt left our shop", id="messages"
         ),
+        pytest.param([*EVENTS[:6], EVENTS[-1]], READS["chunks"]["text"], id="pieces-lost"),
+        pytest.param(
+            [*EVENTS, *EVENTS[:8]],
+            f"{READS['chunks']['text']}\nIt left our shop",
+            id="next-response",
+        ),
     ],
 )
 def test_a_stream_reads_as_what_the_user_saw(events: list[Any], text: str) -> None:
     assert through_hooks("openai_responses", events, "output")["text"] == text
+
+
+def test_a_call_that_is_cut_off_is_told_as_far_as_it_came() -> None:
+    item = {"type": "function_call", "id": "fc", "call_id": "c", "name": "book", "arguments": ""}
+    added = {"type": "response.output_item.added", "output_index": 0, "item": item}
+    piece = {"type": "response.function_call_arguments.delta", "item_id": "fc", "delta": '{"to":'}
+    read = through_hooks("openai_responses", [EVENTS[0], added, piece], "output")
+    assert read["text"] == 'book({"to":)'
+    done = {"type": "response.output_item.done", "output_index": 0,
+            "item": {**item, "arguments": '{"to":1}'}}  # fmt: skip
+    read = through_hooks("openai_responses", [EVENTS[0], added, piece, done], "output")
+    assert read["tool_calls"] == [{"name": "book", "arguments": '{"to":1}'}]
+
+
+def test_responses_of_one_stream_are_counted_together() -> None:
+    once, twice = (through_hooks("openai_responses", EVENTS * n, "output") for n in (1, 2))
+    assert twice["text"] == "\n".join([once["text"]] * 2)
+    assert twice["usage"] == {name: 2 * count for name, count in once["usage"].items()}
 
 
 def test_an_error_in_a_stream_is_told() -> None:
