@@ -111,7 +111,7 @@ def summary(examples: Sequence[Example]) -> str:
         ticks = [has_stream(example), *(fact in found for fact in wanted)]
         title = f"[{example.title}](#{anchor(example.title)})"
         lines.append(row(title, example.library, *(_TICK if tick else "" for tick in ticks)))
-    legend = "A tick says that the values below show it; sources are asked in this order."
+    legend = "A tick says that the values below show it."
     return f"## At a glance\n\n{legend}\n\n" + "\n".join(lines) + "\n"
 
 
@@ -155,11 +155,18 @@ def recognised(example: Example) -> Iterator[str]:
         if source.packages:
             yield f"Objects of {listed(source.packages)}."
         if source.fields:
-            shapes = sorted(" + ".join(code(n) for n in sorted(shape)) for shape in source.fields)
-            yield f"Dicts and other objects are looked at if they have: {' · '.join(shapes)}."
+            yield f"Dicts and other objects are looked at if they have: {shapes(source.fields)}."
+        if source.chunk_fields:
+            yield f"Chunks of a stream, if they have: {shapes(source.chunk_fields)}."
     if example.name in catalogue.GENERAL:
         yield "Asked about every value that none of the others knows."
-    yield "Streams are read." if has_stream(example) else "Streams are not read."
+    if not has_stream(example):
+        yield "Streams are not read."
+
+
+def shapes(sets: Sequence[frozenset[str]]) -> str:
+    """Return sets of names, each written as a sum."""
+    return " · ".join(sorted(" + ".join(code(name) for name in sorted(one)) for one in sets))
 
 
 def listed(names: frozenset[str]) -> str:
