@@ -68,7 +68,7 @@ def page() -> str:
     """Return the page as it has to be: what is written by hand, and what is generated."""
     by_hand = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
     examples = [read_recording(name) for name in recorded_names()]
-    parts = [summary(examples), *(section(example) for example in examples)]
+    parts = [summary(examples), *(section(example) for example in examples), rest(examples)]
     return by_hand + MARK + "\n" + "\n".join(parts)
 
 
@@ -137,6 +137,14 @@ def section(example: Example) -> str:
         *more,
     ]
     return "\n\n".join(filter(None, told)) + "\n"
+
+
+def rest(examples: Sequence[Example]) -> str:
+    """Return who reads what is of no source, in the order in which they are asked."""
+    shown = {example.name for example in examples}
+    names = [n for n in (*catalogue.GENERAL, catalogue.FALLBACK) if n not in shown]
+    told = [f"{place}. {' '.join(docstring(name))}" for place, name in enumerate(names, 1)]
+    return "## Everything else\n\n" + "\n".join(told) + "\n"
 
 
 def docstring(name: str) -> list[str]:
