@@ -50,8 +50,8 @@ def wrap(
     """Log every call of `fn`, without changing what it takes, returns or raises.
 
     Use it as `@phospho.wrap`, `@phospho.wrap(user_id="u1")` or `phospho.wrap(fn)(...)`, for sync
-    and async functions, generators and methods. The input is the one argument that is text or
-    messages; where there are several, all of them. A call that raises is logged with status
+    and async functions, generators and methods. The input is the only argument, or the one that is
+    text or messages; where there are several, all of them. A call that raises is logged with status
     `error`. An answer that is streamed is logged when it is over; the caller reads it as before.
 
     Args:
@@ -161,8 +161,10 @@ class _Call:
             self._client = get_client()
             passed = _passed(fn, args, kwargs)
             spoken = [value for value in passed.values() if _is_spoken(value)]
-            if len(spoken) == 1:
-                value, raw = spoken[0], passed if len(passed) > 1 else None
+            if len(passed) == 1:
+                (value,), raw = passed.values(), None
+            elif len(spoken) == 1:
+                value, raw = spoken[0], passed
             else:
                 value, raw = passed, None
             to_text = fields.get("input_to_str_function")

@@ -39,7 +39,7 @@ def phospho_extract_output(value: Any) -> Extracted | None:
     if (error := error_of(value)) is not None:
         return Extracted(text="", error=error)
     chunks = Chunks([])
-    is_whole = get(value, "object") in _CHUNKS or get_text(value, "model") is not None
+    is_whole = get_text(value, "object") in _CHUNKS or get_text(value, "model") is not None
     return chunks.read() if is_whole and get(value, "choices") and chunks.add(value) else None
 
 

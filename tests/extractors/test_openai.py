@@ -26,7 +26,7 @@ CALL = {"id": "1", "type": "function", "function": {"name": "book", "arguments":
 CUSTOM = {"id": "2", "type": "custom", "custom": {"name": "run", "input": "ls"}}
 AUDIO = {"id": "a", "data": "QUJD", "expires_at": 1, "transcript": "spoken words"}
 USAGE = {"prompt_tokens": 21, "completion_tokens": 6, "total_tokens": 27}
-OLD = {
+OLD: dict[str, Any] = {
     "id": "cmpl-1",
     "object": "text_completion",
     "created": 1,
