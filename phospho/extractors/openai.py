@@ -148,7 +148,9 @@ class Chunks(ChunkReader):
         """Read an event of the stream helper; all but `chunk` repeat what the chunks say."""
         kind = get(event, "type")
         if kind == "chunk":
-            return self.add(get(event, "chunk"))
+            inner = get(event, "chunk")
+            # One that holds itself has no choices.
+            return get(inner, "choices") is not None and self.add(inner)
         if kind is None and (error := error_of(event)) is not None:
             self.error = error
             return True

@@ -364,3 +364,13 @@ def test_no_broken_value_raises(values: Any) -> None:
         if isinstance(value, dict) and "choices" in value:
             survives("openai", ChatCompletion.construct(**{str(k): v for k, v in value.items()}))
     assert fields_of(read(FULL))["text"] == "x"
+
+
+def test_an_object_that_is_no_text_does_not_tell_what_a_value_is() -> None:
+    survives("openai", {"object": ["text_completion"], "choices": [{"text": "x"}]})
+
+
+def test_an_event_that_holds_itself_is_no_chunk() -> None:
+    event: dict[str, Any] = {"type": "chunk"}
+    event["chunk"] = event
+    assert Chunks([]).add(event) is False
