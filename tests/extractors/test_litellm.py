@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from phospho.extractors.litellm import phospho_extract_output
 from tests.extractors.mutations import mutated
@@ -70,7 +70,6 @@ def without_object(value: Any) -> Any:
     return {name: item for name, item in value.items() if name != "object"}
 
 
-@settings(deadline=None)  # each example loads the extractors anew
 @given(mutated([without_object(RECORDED["output"]), without_object(RECORDED["chunks"])]))
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from llama_index.core import Document, MockEmbedding, VectorStoreIndex
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import (
@@ -332,7 +332,6 @@ EVENTS = [
 ]  # fmt: skip
 
 
-@settings(deadline=None)  # each example loads the extractors anew
 @given(mutated({**{k: RECORDED[k] for k in ("input", "output", "chunks")}, "events": EVENTS}))
 def test_no_broken_value_raises(value: Any) -> None:
     for name in ("input", "output", "chunks", "events"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from mistralai.client import Mistral
 from mistralai.client.models import (
     ChatCompletionResponse,
@@ -165,7 +165,6 @@ def test_a_chunk_is_read_in_microseconds() -> None:
     assert min(timeit.repeat(lambda: reader.add(event), number=1000, repeat=5)) < 0.05
 
 
-@settings(deadline=None)  # each example loads the extractors anew
 @given(mutated([RECORDED["input"], RECORDED["output"], RECORDED["chunks"], CONVERSATION, FRAMES]))
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:

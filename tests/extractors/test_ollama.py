@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from ollama import ChatResponse, Client, GenerateResponse, Image, Message
 
 from phospho.extractors.ollama import Chunks, phospho_extract_input, phospho_extract_output
@@ -136,7 +136,6 @@ def test_a_chunk_is_read_in_microseconds() -> None:
     assert min(timeit.repeat(lambda: reader.add(chunk), number=1000, repeat=5)) < 0.05
 
 
-@settings(deadline=None)  # each example loads the extractors anew
 @given(
     mutated(
         [RECORDED["input"], RECORDED["output"], RECORDED["chunks"], GENERATED, GENERATED_CHUNKS]

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from openai import AsyncOpenAI, OpenAI
 from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
@@ -356,7 +356,6 @@ def test_a_field_of_a_model_is_found_wherever_it_is() -> None:
 FULL = completion("x", tool_calls=[CALL, CUSTOM], audio=AUDIO, refusal="r")
 
 
-@settings(deadline=None)
 @given(mutated([FULL, RECORDED["input"], RECORDED["output"], RECORDED["chunks"], OLD]))
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:

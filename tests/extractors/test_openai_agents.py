@@ -17,7 +17,7 @@ from agents import (
     Usage,
     function_tool,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from openai.types.responses import (
     Response,
     ResponseFunctionToolCall,
@@ -252,7 +252,6 @@ def test_other_values_are_left_to_others(value: Any) -> None:
     assert phospho_extract_output(value) is None
 
 
-@settings(deadline=None)  # each example loads the extractors anew
 @given(mutated({k: RECORDED[k] for k in ("output", "chunks")}))
 def test_no_broken_value_raises(value: Any) -> None:
     for name in ("output", "chunks"):

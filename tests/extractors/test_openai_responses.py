@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from openai import OpenAI
 from openai.types.responses import Response, ResponseOutputMessage
 from pydantic import BaseModel
@@ -343,7 +343,6 @@ def test_other_values_are_left_to_others(value: Any) -> None:
 FULL = response(said("a"), CUSTOM, MCP, SEARCH, CODE, IMAGE)
 
 
-@settings(deadline=None)
 @given(mutated([RECORDED["input"], RECORDED["output"], EVENTS, FULL]))
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:

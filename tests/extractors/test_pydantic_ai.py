@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from pydantic import BaseModel, TypeAdapter
 
 from phospho.extractors.pydantic_ai import (
@@ -203,7 +203,6 @@ def test_other_values_are_left_to_others(value: Any) -> None:
     assert phospho_extract_output(value) is None
 
 
-@settings(deadline=None)  # each example loads the extractors anew
 @given(mutated({k: RECORDED[k] for k in ("input", "output", "chunks")}))
 def test_no_broken_value_raises(value: Any) -> None:
     for name in ("input", "output", "chunks"):

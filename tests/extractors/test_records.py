@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 from openai.types.model import Model
@@ -117,7 +117,6 @@ def test_a_record_that_holds_itself_ends() -> None:
     survives("records", record)
 
 
-@settings(deadline=None)
 @given(
     st.from_type(object).map(lambda value: Plain(answer=value))
     | st.builds(RootModel[Any], st.integers())
