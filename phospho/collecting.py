@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from phospho import lifecycle, snapshot
+from phospho import guard, lifecycle, snapshot
 from phospho.extraction import Extracted, ask_plugins, extract, is_fallback
 from phospho.extractors import catalogue
 from phospho.reading import Reading, ask_app
@@ -58,7 +58,7 @@ class Collector:
                 return
         if piece.__class__ is str:
             self.texts.append(piece)
-        elif self._for_plugins is None and self._reader is not None and self._reader.add(piece):
+        elif self._for_plugins is None and self._reader is not None and _takes(self._reader, piece):
             return
         else:
             self._add_other(piece)
@@ -85,7 +85,7 @@ class Collector:
 
     def _read_chunk(self, piece: Any) -> bool:
         """Give a chunk to the reader that took the one before, else to those of its source."""
-        if self._reader is not None and self._reader.add(piece):
+        if self._reader is not None and _takes(self._reader, piece):
             return True
         if len(self._unknown) > _BLOCK:
             # A stream of so many is in no format of ours; to look further would cost each token.
@@ -94,7 +94,7 @@ class Collector:
             reader = self._readers.get(name)
             if reader is None:
                 reader = _load_reader(name)(self.texts)
-            if reader.add(piece):
+            if _takes(reader, piece):
                 self._readers[name] = self._reader = reader
                 return True
         return False
@@ -142,6 +142,15 @@ class Collector:
             inner.add(event)
         facts = inner._read_by_plugins() or inner._read_all()
         return facts if facts.text and not is_fallback(facts) else None
+
+
+def _takes(reader: ChunkReader, piece: Any) -> bool:
+    """Tell whether a reader knew a chunk; one that it fails on is left to the next."""
+    try:
+        return reader.add(piece)
+    except Exception as exc:  # noqa: BLE001 - a stranger's chunk may raise anything
+        guard.report_failure("read a chunk of a stream", exc)
+        return False
 
 
 def _load_reader(name: str) -> type[ChunkReader]:

@@ -44,6 +44,7 @@ class Implementation:
     argument_names: tuple[str, ...]
     advice: str
     is_last: bool = False
+    is_ours: bool = False
     failures: int = 0
     last_failure: str | None = None
     _failures_in_a_row: int = 0
@@ -51,8 +52,11 @@ class Implementation:
 
     @property
     def is_switched_off(self) -> bool:
-        """Whether it failed so often, or took so long, that it is not asked again."""
-        return self.hook not in NEVER_SWITCHED_OFF and (
+        """Whether it failed so often, or took so long, that it is not asked again.
+
+        One of ours is not switched off: what it reads well is worth more than a report saved.
+        """
+        return not (self.is_ours or self.hook in NEVER_SWITCHED_OFF) and (
             self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW or self._slow_s_in_a_row > MAX_SLOW_S
         )
 
@@ -91,6 +95,8 @@ class Implementation:
             type(exc).__name__,
             "What it fails on is not sent"
             if self.hook in NEVER_SWITCHED_OFF
+            else "The next one is asked"
+            if self.is_ours
             else f"Its answer is ignored; after {MAX_FAILURES_IN_A_ROW} failures in a row it is "
             "not asked again",
             self.advice,
@@ -108,7 +114,7 @@ class Implementation:
             elapsed_s,
             self.hook,
             ""
-            if self.hook in NEVER_SWITCHED_OFF
+            if self.is_ours or self.hook in NEVER_SWITCHED_OFF
             else f" After {MAX_FAILURES_IN_A_ROW} such calls in a row, or {MAX_SLOW_S:.0f} s in "
             "them, it is not asked again.",
             self.advice,
@@ -117,5 +123,11 @@ class Implementation:
     def afresh(self) -> Implementation:
         """Return the same function, nothing counted against it."""
         return Implementation(
-            self.plugin, self.hook, self.call, self.argument_names, self.advice, self.is_last
+            self.plugin,
+            self.hook,
+            self.call,
+            self.argument_names,
+            self.advice,
+            self.is_last,
+            self.is_ours,
         )

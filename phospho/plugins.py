@@ -401,6 +401,7 @@ def _load_extractor(name: str) -> dict[str, Implementation]:
             found.function,
             tuple(found.argnames),
             "report it: it is one of phospho's own",
+            is_ours=True,
         )
         for caller in vars(manager.hook).values()
         if isinstance(caller, pluggy.HookCaller)

@@ -92,6 +92,25 @@ def test_a_plugin_that_keeps_failing_is_not_asked_again(make_client: ClientFacto
     assert len(asked) == implementation.MAX_FAILURES_IN_A_ROW
 
 
+def test_an_extractor_of_ours_that_fails_is_asked_again(
+    make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(value: Any) -> str:
+        if value == {"answer": "poison"}:
+            raise ValueError("cannot read it")
+        return str(value["answer"])
+
+    client = make_client()
+    client.log("i", {"answer": "text"})
+    ours = client.plugins._extractors["messages"]["phospho_extract_output"]
+    monkeypatch.setattr(ours, "call", fail)
+    for _ in range(9):
+        client.log("i", {"answer": "poison"})
+    assert client.log("i", {"answer": "text"})["output"] == "text"
+    assert client.stats().plugin_failures == {"phospho.extractors.messages": 9}
+    assert len([r for r in caplog.records if "cannot read it" in r.getMessage()]) == 1
+
+
 def test_a_slow_answer_is_used_and_a_plugin_that_stays_slow_is_not_asked_again(
     make_client: ClientFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

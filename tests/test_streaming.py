@@ -806,6 +806,18 @@ def test_a_plugin_that_comes_last_reads_only_chunks_that_we_do_not() -> None:
     assert logged.outputs == ["ours", "the plugin's"]
 
 
+def test_a_chunk_that_cannot_be_read_costs_only_itself(
+    logged: Logged, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(dict[str, Any]):
+        def get(self, *args: Any) -> Any:
+            raise RuntimeError("broken")
+
+    chunks = [{"text": "a "}, Broken(text="x"), *stream_of("b")[1:2], Broken(choices=[]), "c"]
+    assert list(phospho.log("i", iter(chunks), stream=True)["output"]) == chunks
+    assert logged.outputs == ["a bc"]
+
+
 def test_nothing_is_left_of_abandoned_streams(logged: Logged) -> None:
     def abandon() -> None:
         makers: list[Callable[[], Any]] = [lambda: words("hello"), Words, lambda: iter("abc")]

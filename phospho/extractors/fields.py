@@ -62,6 +62,15 @@ def _has(kind: type, name: str) -> bool:
     return any(name in vars(base) for base in kind.__mro__)
 
 
+def get_items(value: Any, max_items: int) -> list[tuple[Any, Any]]:
+    """Return the first names and values of a mapping, or none where they cannot be read."""
+    try:
+        items = dict.items(value) if isinstance(value, dict) else value.items()
+        return list(islice(items, max_items))
+    except Exception:  # noqa: BLE001 - a stranger's mapping may raise anything
+        return []
+
+
 def get_text(value: Any, name: str) -> str | None:
     """Return a field that is text, or None."""
     found = get(value, name)

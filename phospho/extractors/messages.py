@@ -10,7 +10,6 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from phospho import attachments, snapshot
@@ -20,6 +19,7 @@ from phospho.extractors.fields import (
     first_count,
     get,
     get_count,
+    get_items,
     get_list,
     get_text,
     json_text,
@@ -240,7 +240,7 @@ def by_name(value: Any, side: Side) -> Extracted | None:
         return None
     empty = None
     for name in INPUT_KEYS if side == "input" else OUTPUT_KEYS:
-        found = value.get(name)
+        found = get(value, name)
         if _is_file(value, name, found):
             continue
         read = Extracted(found) if isinstance(found, str) else inside.read(found, side)
@@ -263,7 +263,8 @@ def _is_file(value: Mapping[Any, Any], name: str, found: Any) -> bool:
 def _only_text(value: Mapping[Any, Any]) -> str | None:
     """Return the one text in a dict that holds else only numbers and what stands beside it."""
     texts = []
-    for name, item in islice(value.items(), _MAX_NAMES):
+    items = get_items(value, _MAX_NAMES + 1)
+    for name, item in items:
         if not isinstance(name, str) or name in _BESIDE or _LABELS.fullmatch(name):
             continue
         if isinstance(item, str):
@@ -271,7 +272,7 @@ def _only_text(value: Mapping[Any, Any]) -> str | None:
                 texts.append(item)
         elif item is not None and not isinstance(item, (int, float)):
             return None
-    return texts[0] if len(texts) == 1 and len(value) <= _MAX_NAMES else None
+    return texts[0] if len(texts) == 1 and len(items) <= _MAX_NAMES else None
 
 
 # A dict with more names is a table of data, not a message.
@@ -280,12 +281,12 @@ _MAX_NAMES = 100
 
 def _with_facts(read: Extracted, value: Mapping[Any, Any]) -> Extracted:
     """Add what a dict says beside its text."""
-    system = value.get("system") or value.get("system_prompt")
+    system = get(value, "system") or get(value, "system_prompt")
     return dataclasses.replace(
         read,
         model=read.model or get_text(value, "model"),
         system_prompt=read.system_prompt or content_text(system) or None,
-        usage=read.usage or read_usage(value.get("usage")),
+        usage=read.usage or read_usage(get(value, "usage")),
         finish_reason=read.finish_reason or get_text(value, "finish_reason"),
     )
 
