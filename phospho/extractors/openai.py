@@ -104,8 +104,10 @@ class Chunks(ChunkReader):
         self._has_chunks = True
         if self.model is None:
             self.model = get_text(chunk, "model") or None
-        # Groq tells it beside what is its own.
-        usage = get(chunk, "usage") or get(get(chunk, "x_groq"), "usage")
+        usage = get(chunk, "usage")
+        if usage is None and self.finish_reason is not None:
+            # Groq tells it beside what is its own, at the end.
+            usage = get(get(chunk, "x_groq"), "usage")
         if usage is not None:
             self.usage.update(read_usage(usage))
             self.extra.update(read_details(usage))
@@ -179,8 +181,14 @@ class Chunks(ChunkReader):
             self.extra["refusal"] = True
         if index != 0:
             return
-        for call in get_list(delta, "tool_calls"):
+        calls = get_list(delta, "tool_calls")
+        for call in calls:
             self._add_call(call)
+        if not (calls or text):
+            self._add_rest(delta)
+
+    def _add_rest(self, delta: Any) -> None:
+        """Read what few models answer with: a function call of the older kind, or speech."""
         if (old := get(delta, "function_call")) is not None:
             self.call("function_call").add(get_text(old, "name"), get_text(old, "arguments"))
         if (audio := get(delta, "audio")) is not None:

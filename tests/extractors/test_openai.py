@@ -279,7 +279,8 @@ def test_a_stream_reads_as_what_the_user_saw(chunks: list[Any], text: str, is_ob
 
 
 def test_groq_counts_tokens_in_a_field_of_its_own() -> None:
-    chunks = [chunk({"content": "Hi"}), chunk({}, x_groq={"usage": USAGE})]
+    end = {**chunk({}, x_groq={"usage": USAGE}), "choices": RECORDED["chunks"][6]["choices"]}
+    chunks = [chunk({"content": "Hi"}), end]
     for values in (chunks, [ChatCompletionChunk.construct(**fields) for fields in chunks]):
         assert read(values).usage == USAGE
 
