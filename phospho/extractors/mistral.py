@@ -68,7 +68,7 @@ def _read_conversation(value: Any) -> Extracted:
         for entry in entries
         if get(entry, "type") == "function.call" and (name := get_text(entry, "name"))
     ]
-    texts = [text for entry in said if (text := content_text(get(entry, "content")))]
+    texts = [text for entry in said if (text := openai.answer_text(get(entry, "content")))]
     return Extracted(
         text="\n".join(texts) or calls_text(calls),
         model=next((name for entry in said if (name := get_text(entry, "model"))), None),

@@ -175,7 +175,7 @@ class Chunks(ChunkReader):
         if text.__class__ is str:
             self._add_text(text, index)
         elif text:
-            self._add_text(content_text(text), index)
+            self._add_text(answer_text(text), index)
         if not text and (refusal := get_text(delta, "refusal")):
             self._add_text(refusal, index)
             self.extra["refusal"] = True
@@ -243,9 +243,28 @@ def read_details(usage: Any) -> dict[str, int]:
 
 def _seen(message: Any) -> str:
     transcript = get_text(get(message, "audio"), "transcript")
-    if transcript and not get(message, "content"):
+    content = get(message, "content")
+    if transcript and not content:
         return transcript
-    return message_text(message)
+    return answer_text(content) or message_text(message)
+
+
+def answer_text(content: Any) -> str:
+    """Return the text of an answer in parts, which references cut within its sentences."""
+    if not isinstance(content, (list, tuple)):
+        return content if isinstance(content, str) else ""
+    found: list[str] = []
+    is_apart = False
+    for part in last_items(content):
+        text = content_text([part])
+        if text:
+            found.append("\n" + text if is_apart and found else text)
+        is_apart = not text and get_text(part, "type") not in _WITHIN
+    return "".join(found)
+
+
+# Parts that may stand within a sentence.
+_WITHIN = frozenset({"reference", "tool_reference"})
 
 
 def _extra(value: Any, message: Any, choices: list[Any]) -> dict[str, Any]:

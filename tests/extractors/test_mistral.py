@@ -36,8 +36,9 @@ CONVERSATION: dict[str, Any] = {
             "role": "assistant",
             "model": "mistral-medium-2508",
             "content": [
-                {"type": "text", "text": "It left our shop on Monday."},
+                {"type": "text", "text": "It left our shop"},
                 {"type": "tool_reference", "tool": "web_search", "title": "Orders"},
+                {"type": "text", "text": " on Monday."},
             ],
         },
         {

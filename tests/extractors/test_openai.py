@@ -166,6 +166,17 @@ def test_content_parts_of_other_vendors_are_read() -> None:
     assert read(chunks).text == "Hello"
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("reference", "It left on Monday."), ("thinking", "It left\n on Monday.")],
+)
+def test_an_answer_is_cut_by_references_but_parted_by_thoughts(kind: str, text: str) -> None:
+    first, last = ({"type": "text", "text": part} for part in ("It left", " on Monday."))
+    parts = [{"type": "thinking"}, first, {"type": kind}, last]
+    assert read({"choices": [{"message": {"content": parts}}]}).text == text
+    assert read([chunk({"content": parts})]).text == text
+
+
 def test_tool_calls_are_also_structured() -> None:
     value = ChatCompletion.model_validate(completion(None, tool_calls=[CALL]))
     assert read(value).tool_calls == [{"name": "book", "arguments": '{"to":"PAR"}'}]
