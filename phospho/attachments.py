@@ -28,6 +28,7 @@ _URL_BODY = re.compile(r"(?:[A-Za-z0-9+/=_%-]|\\/|(?:\r?\n|(?:\\r)?\\n)(?=[A-Za-
 _URL_HEAD = re.compile(r"data:[^,\s]*\Z")
 _ONE_WORD = re.compile(r"[A-Za-z0-9+/=_\-]+\s*")
 _LINES = re.compile(r"(?:[A-Za-z0-9+/=]{60,80}\r?\n)+[A-Za-z0-9+/=]{0,80}\s*")
+_QUOTED = re.compile(rf'(?<=")(?:[A-Za-z0-9+/=_-]|\\/){{{MIN_ALONE},}}(?=\\?")')
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 
 # Names of fields that hold a file, or what only the vendor can read.
@@ -96,6 +97,15 @@ def is_file(text: str) -> bool:
     if found is None:
         return False
     return all(any(map(has, head)) for has in (str.isupper, str.islower, str.isdigit))
+
+
+def without_quoted_files(text: str) -> str:
+    """Return a text with the files in quotes in it, as arguments in JSON, replaced by length."""
+    return _QUOTED.sub(lambda found: _described(found[0]), text) if '"' in text else text
+
+
+def _described(word: str) -> str:
+    return describe(len(word)) if is_file(word.replace("\\/", "/")) else word
 
 
 def is_file_in_field(name: str, text: str, neighbours: Mapping[str, Any]) -> bool:

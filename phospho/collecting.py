@@ -103,7 +103,7 @@ class Collector:
         """Return what all of it amounts to."""
         facts = self._read_by_plugins() or self._read_all()
         cut = []
-        text = snapshot.without_files(facts.text)
+        text = snapshot.without_long_files(facts.text)
         if len(text) > snapshot.MAX_TEXT_CHARS:
             cut.append("text")
         text = snapshot.clean_text(text)

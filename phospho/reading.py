@@ -72,7 +72,9 @@ def _read(
         facts = _facts_of(source, side, plugins)
     cut = []
     if text is not None:
-        text = snapshot.without_files(text)
+        # What an extractor read may be the arguments of a call.
+        clean = snapshot.without_files if facts is None else snapshot.without_long_files
+        text = clean(text)
         if len(text) > snapshot.MAX_TEXT_CHARS:
             cut.append("text")
         text = snapshot.clean_text(text)

@@ -146,6 +146,13 @@ def without_files(text: str) -> str:
     return attachments.without_data_urls(str.__getitem__(text, slice(0, 8 * MAX_TEXT_CHARS)))
 
 
+def without_long_files(text: str) -> str:
+    """Return a text with data URLs, what is nothing but a file, and files in JSON replaced."""
+    if attachments.is_file(text):
+        return attachments.describe(len(text))
+    return attachments.without_quoted_files(without_files(text[: 8 * MAX_TEXT_CHARS]))
+
+
 def type_name(value: object) -> str:
     """Return the name of a value's type, as text that JSON can hold."""
     return clean_text(str(type(value).__name__), MAX_ID_CHARS)
@@ -236,7 +243,10 @@ class _Copier:
     def _text(self, text: str) -> str:
         if type(text) is not str:
             text = str.__str__(text)
-        text = attachments.describe(len(text)) if attachments.is_file(text) else without_files(text)
+        if len(text) >= attachments.MIN_ALONE:
+            text = without_long_files(text)
+        elif len(text) > len(attachments.URL_MARK):
+            text = without_files(text)
         room = max(self.left, 0)
         length = str.__len__(text)
         if length > room:

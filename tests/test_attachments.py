@@ -95,6 +95,20 @@ def test_a_text_keeps_what_is_around_its_files() -> None:
     assert (record["raw_input"], record["raw_output"]) == (None, None)
 
 
+@pytest.mark.parametrize("nesting", [1, 2])
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+def test_a_long_file_quoted_in_json_is_not_stored(slash: str, nesting: int) -> None:
+    arguments: Any = {"image": ENCODED["large"], "zoom": 2}
+    kept: Any = {"image": f"(data of {len(ENCODED['large'])} characters)", "zoom": 2}
+    for _ in range(nesting):
+        arguments, kept = json.dumps(arguments), json.dumps(kept)
+    call = {"name": "look", "arguments": arguments.replace("/", slash)}
+    record = CaptureClient().log("hi", {"message": {"role": "assistant", "tool_calls": [call]}})
+    assert len(longest_run(record)) < 48
+    if slash == "/":
+        assert record["tool_calls"] == [{"name": "look", "arguments": kept}]
+
+
 def test_a_file_larger_than_the_limits_cuts_nothing() -> None:
     record = CaptureClient().log(f"Look: {url('QUJD' * 500_000)} nice", metadata={"data": "QUJD"})
     assert record["input"] == "Look: (data of 2000022 characters) nice"
