@@ -28,11 +28,14 @@ def is_stream(value: Any, *, declared: bool) -> bool:
     kind = type(value)
     if issubclass(kind, (types.GeneratorType, types.AsyncGeneratorType)):
         return True
-    is_iterator = hasattr(kind, "__next__") or hasattr(kind, "__anext__")
+    is_known = catalogue.is_known_package(kind)
+    if is_known and _is_iterator(getattr(value, "__dict__", {}).get("response_gen")):
+        return True
     if not declared:
-        is_known = catalogue.is_known_package(kind)
-        return is_known and (is_iterator or ("Stream" in kind.__name__ and _is_read_once(kind)))
-    return is_iterator or _is_read_once(kind)
+        return is_known and (
+            _is_iterator(value) or ("Stream" in kind.__name__ and _is_read_once(kind))
+        )
+    return _is_iterator(value) or _is_read_once(kind)
 
 
 def find_stream(value: Any, *, declared: bool) -> Any:
@@ -110,6 +113,10 @@ def _settle_future(done: asyncio.Future[Any], settle: Callable[..., Any]) -> Non
 def _named(ours: Any, original: Any) -> Any:
     ours.__name__, ours.__qualname__ = original.__name__, original.__qualname__
     return ours
+
+
+def _is_iterator(value: Any) -> bool:
+    return hasattr(type(value), "__next__") or hasattr(type(value), "__anext__")
 
 
 def _is_read_once(kind: type) -> bool:

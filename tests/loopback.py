@@ -294,3 +294,52 @@ def serve_openai(answer: str = _OpenAI.answer) -> Iterator[str]:
     """Serve `/v1/chat/completions`; yields the `base_url` for `openai.OpenAI`."""
     with serve(type("OpenAI", (_OpenAI,), {"answer": answer})) as url:
         yield f"{url}/v1"
+
+
+class _Anthropic(BaseHTTPRequestHandler):
+    answer = ""
+
+    def do_POST(self) -> None:
+        """Stream the answer word by word."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        words = re.findall(r"\S+\s*", self.answer)
+        message: dict[str, Any] = {
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": [],
+            "stop_reason": None, "stop_sequence": None,
+            "usage": {"input_tokens": 21, "output_tokens": 1},
+        }  # fmt: skip
+        block = {"type": "text", "text": ""}
+        events: list[dict[str, Any]] = [
+            {"type": "message_start", "message": message},
+            {"type": "content_block_start", "index": 0, "content_block": block},
+            *(
+                {
+                    "type": "content_block_delta",
+                    "index": 0,
+                    "delta": {"type": "text_delta", "text": word},
+                }
+                for word in words
+            ),
+            {"type": "content_block_stop", "index": 0},
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+                "usage": {"output_tokens": 6},
+            },
+            {"type": "message_stop"},
+        ]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for event in events:
+            self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+
+    def log_message(self, *args: object) -> None:
+        """Stay quiet."""
+
+
+@contextmanager
+def serve_anthropic(answer: str) -> Iterator[str]:
+    """Serve streamed answers of `/v1/messages`; yields the `base_url` for `Anthropic`."""
+    with serve(type("Anthropic", (_Anthropic,), {"answer": answer})) as url:
+        yield url

@@ -14,15 +14,17 @@ import types
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from llama_index.core.base.response.schema import AsyncStreamingResponse, StreamingResponse
 
 import phospho
 from phospho import streaming
 from phospho.testing import Logged, capture
-from tests.loopback import serve_openai, stream_of
+from tests.loopback import serve_anthropic, serve_openai, stream_of
 
 ANSWER = "Qubits harness quantum physics."
 
@@ -720,6 +722,50 @@ class TestOpenAI:
         asyncio.run(main())
         assert logged.outputs == [ANSWER, None, ANSWER]
         assert [e.get("status") for e in logged.interactions] == [None, "incomplete", None]
+
+
+class TestLibraries:
+    """Streams of other libraries, which need no word either."""
+
+    def test_a_response_of_llama_index_is_watched_where_it_keeps_its_stream(
+        self, logged: Logged
+    ) -> None:
+        response = StreamingResponse(response_gen=words("hello"))
+        assert phospho.wrap(lambda query: response)("hello") is response
+        assert type(response) is StreamingResponse
+        assert str(response) == "a b c"
+        assert logged.outputs == ["a b c"]
+
+        async def main() -> None:
+            later = AsyncStreamingResponse(response_gen=words_async("hello"))
+            assert phospho.wrap(lambda query: later)("hello") is later
+            assert str(await later.get_response()) == "a b c"
+
+        asyncio.run(main())
+        assert logged.outputs == ["a b c"] * 2
+
+    def test_a_stream_of_anthropic_is_the_same_object_of_the_same_type(
+        self, logged: Logged
+    ) -> None:
+        with serve_anthropic("It left on Monday.") as url:
+            client = anthropic.Anthropic(api_key="k", base_url=url, max_retries=0)
+            query: Any = {
+                "model": "claude", "max_tokens": 9, "system": "Be brief.",
+                "messages": [{"role": "user", "content": "Where is it?"}],
+            }  # fmt: skip
+            stream = phospho.wrap(client.messages.create)(**query, stream=True)
+            assert type(stream) is anthropic.Stream
+            assert {type(event).__name__ for event in stream} >= {"RawMessageStartEvent"}
+            with phospho.wrap(client.messages.stream)(**query) as helper:
+                assert "".join(helper.text_stream) == "It left on Monday."
+                assert helper.get_final_message().usage.output_tokens == 6
+            with phospho.wrap(client.messages.stream)(**query) as helper:
+                next(iter(helper.text_stream))
+            client.close()
+        assert logged.outputs == ["It left on Monday."] * 2 + ["It "]
+        assert [e.get("status") for e in logged.interactions] == [None, None, "incomplete"]
+        assert [e.get("total_tokens") for e in logged.interactions[:2]] == [27, 27]
+        assert logged.interactions[0]["system_prompt"] == "Be brief."
 
 
 def test_a_long_stream_is_cut_visibly_and_not_kept_whole(logged: Logged) -> None:
