@@ -20,8 +20,9 @@ from phospho.config import Settings, read_settings
 from phospho.encoding import NOT_JSON, encode
 from phospho.feedback import read_flag
 from phospho.ids import new_id
+from phospho.no_plugins import NoPlugins
 from phospho.reading import NO_ANSWER, Reading, read
-from phospho.record import RECORD_BYTES, build, pack, read_id, read_plain
+from phospho.record import RECORD_BYTES, build, pack, read_feedback, read_plain
 from phospho.worker import Worker
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Client:
             plugins = _load_plugins((), entry_points=False)
         except Exception as exc:  # noqa: BLE001 - the app must not be hurt
             guard.report_failure("load its own plugins", exc)
-            plugins = cast("Plugins", _NoPlugins())
+            plugins = cast("Plugins", NoPlugins())
         client = cls.__new__(cls)
         client._set_up(Settings(is_disabled=True), plugins, "not_initialised")  # noqa: SLF001 - its own class
         return client
@@ -357,18 +358,13 @@ class Client:
         """Tell whether an answer was good; see `phospho.user_feedback`."""
         with guard.guarded("take user feedback"):
             verdict = read_flag(flag, raw_flag, raw_flag_to_flag)
-            about = read_id(task_id)
-            if about is None or (verdict is None and notes is None):
-                raise ValueError("it needs a task_id, and a flag, a raw_flag or notes")
+            told = read_feedback(
+                {"task_id": task_id, "flag": verdict, "notes": notes, "source": source}
+            )
+            if verdict is None and notes is None:
+                raise ValueError("it needs a flag, a raw_flag or notes")
             if self._unsent_reason:
                 return
-            told: dict[str, Any] = {
-                "project_id": self._settings.project_id,
-                "task_id": about,
-                "flag": verdict,
-                "notes": None if notes is None else snapshot.clean_text(str(notes)),
-                "source": read_id(source) or "user",
-            }
             if self.plugins.has("phospho_before_send_feedback"):
                 changed = self._change_feedback(told)
                 if changed is None:
@@ -388,11 +384,13 @@ class Client:
             changed, why_not = (
                 (None, "before_send_failed")
                 if is_too_deep
-                else self.plugins.before_send_feedback(told)
+                else self.plugins.before_send_feedback(
+                    {"project_id": self._settings.project_id, **told}
+                )
             )
         if changed is not None:
             with guard.guarded("read the feedback that a plugin returned"):
-                return _read_feedback(changed)
+                return read_feedback(changed)
             why_not = "before_send_failed"
         self._worker.count_unsent(f"feedback_{why_not}")
         return None
@@ -446,25 +444,6 @@ def _load_plugins(plugins: Iterable[object], *, entry_points: bool = True) -> Pl
         return Plugins(plugins, entry_points=entry_points, built_in=())
 
 
-class _NoPlugins:
-    """Answers what a client asks of `Plugins`, where not even pluggy can be loaded."""
-
-    def complete(self) -> bool:
-        return True
-
-    def has(self, hook: str) -> bool:  # noqa: ARG002 - as in `Plugins`
-        return False
-
-    def extractors(self, hook: str, value: Any) -> tuple[()]:  # noqa: ARG002 - as in `Plugins`
-        return ()
-
-    def own(self, hook: str) -> tuple[()]:  # noqa: ARG002 - as in `Plugins`
-        return ()
-
-    def failures(self) -> dict[str, int]:
-        return {}
-
-
 def _freeze(record: dict[str, Any], size: int) -> tuple[Any, int]:
     """Return a record with containers as it waits: its JSON takes an eighth of the memory."""
     try:
@@ -472,23 +451,6 @@ def _freeze(record: dict[str, Any], size: int) -> tuple[Any, int]:
     except NOT_JSON:
         return snapshot.copy_again(record), size
     return text, len(text)
-
-
-def _read_feedback(told: dict[str, Any]) -> dict[str, Any]:
-    """Return feedback as plugins left it, in the types that are sent.
-
-    Raises:
-        ValueError: When it lacks a task_id, or its flag is another word.
-    """
-    task_id, notes = read_id(told.get("task_id")), told.get("notes")
-    if task_id is None:
-        raise ValueError("a phospho_before_send_feedback plugin returned it without a task_id")
-    return {
-        "task_id": task_id,
-        "flag": read_flag(told.get("flag")),
-        "notes": None if notes is None else snapshot.clean_text(str(notes)),
-        "source": read_id(told.get("source")) or "user",
-    }
 
 
 def _read_timeout(timeout_s: Any) -> float:

@@ -176,6 +176,23 @@ def read_id(value: Any) -> str | None:
     return text or None
 
 
+def read_feedback(told: dict[str, Any]) -> dict[str, Any]:
+    """Return feedback, as the app or a plugin gave it, in the types that are sent.
+
+    Raises:
+        ValueError: When it lacks a task_id, or its flag is another word.
+    """
+    task_id, notes = read_id(told.get("task_id")), told.get("notes")
+    if task_id is None:
+        raise ValueError("feedback needs a task_id: phospho.log(...)['task_id']")
+    return {
+        "task_id": task_id,
+        "flag": read_flag(told.get("flag")),
+        "notes": None if notes is None else snapshot.clean_text(str(notes)),
+        "source": read_id(told.get("source")) or "user",
+    }
+
+
 def as_mapping(metadata: Any) -> Mapping[str, Any]:
     """Return metadata under names; what is no mapping is kept under the name `metadata`."""
     return metadata if isinstance(metadata, Mapping) else {"metadata": metadata}
