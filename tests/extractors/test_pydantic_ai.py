@@ -1,24 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any
 
 import pytest
 from hypothesis import given
 from pydantic import BaseModel, TypeAdapter
-
-from phospho.extractors.pydantic_ai import (
-    Chunks,
-    phospho_extract_input,
-    phospho_extract_output,
-)
-from tests.extractors.mutations import mutated
-from tests.extractors.recordings import load, survives, through_hooks
-
-if sys.version_info < (3, 11):
-    pytest.skip("pydantic-ai needs Python 3.11", allow_module_level=True)
-
 from pydantic_ai import Agent, DeferredToolRequests
 from pydantic_ai.messages import (
     AgentStreamEvent,
@@ -36,6 +23,14 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.run import AgentRunResult
+
+from phospho.extractors.pydantic_ai import (
+    Chunks,
+    phospho_extract_input,
+    phospho_extract_output,
+)
+from tests.extractors.mutations import mutated
+from tests.extractors.recordings import load, survives, through_hooks
 
 pytestmark = pytest.mark.usefixtures("own_loop")
 
@@ -66,10 +61,10 @@ def asked(value: Any) -> dict[str, Any]:
 def shop() -> Any:
     agent = Agent(TestModel(custom_output_text="It arrives"), instructions="Be kind")
 
-    @agent.tool_plain
     def track(order: int) -> str:
         return "in a van"
 
+    agent.tool_plain(track)
     return agent
 
 
@@ -125,10 +120,10 @@ def test_an_output_that_is_data_is_json() -> None:
 def test_calls_that_wait_for_a_person_are_counted() -> None:
     agent = Agent(TestModel(), output_type=[str, DeferredToolRequests])
 
-    @agent.tool_plain(requires_approval=True)
     def pay(amount: int) -> str:
         return "paid"
 
+    agent.tool_plain(requires_approval=True)(pay)
     answer = read(agent.run_sync("hi"))
     assert (answer["text"], answer["extra"]) == ('pay({"amount": 0})', {"interrupts": 1})
 
