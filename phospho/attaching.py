@@ -7,6 +7,9 @@ a generator, and what is made in C, has a generator of ours stand in front of it
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import inspect
 import types
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -173,12 +176,21 @@ def _attach_to_object(stream: Any, watch: Watch) -> bool:
     watched = _watched_kinds.get(kind) or _make_watched_kind(kind)
     held[_WATCH] = watch
     try:
-        stream.__class__ = watched
+        _CLASS.__set__(stream, watched)
     except TypeError:
         del held[_WATCH]
         return False
     _watched_kinds[kind] = watched
     return True
+
+
+# Sets the class of an object whatever the app's own `__setattr__` does.
+_CLASS: Any = vars(object)["__class__"]
+_BASES: Any = vars(type)["__bases__"]
+
+
+class _Blank:
+    """Of the layout that most classes have."""
 
 
 def _make_watched_kind(kind: type) -> type:
@@ -187,20 +199,60 @@ def _make_watched_kind(kind: type) -> type:
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
         "__doc__": kind.__doc__,
+        "__reduce_ex__": _make_reduce_ex(kind),
     }
-    body |= {name: make(kind) for name, make in _METHODS.items() if hasattr(kind, name)}
+    if inspect.getattr_static(kind, "__class__") is _CLASS:
+        body["__class__"] = property(lambda _: kind, _CLASS.__set__)
+    body |= {name: make(kind) for name, make in _METHODS.items() if _is_method(kind, name)}
+    with contextlib.suppress(TypeError):
+        # The app's metaclass and `__init_subclass__`, which may refuse a subclass or register it,
+        # are not told of this one: it is no class of the app.
+        watched = type.__new__(type(kind), kind.__name__, (_Blank,), dict(body))
+        _BASES.__set__(watched, (kind,))
+        return watched
     return types.new_class(kind.__name__, (kind,), {}, lambda namespace: namespace.update(body))
 
 
-def _watch_of(stream: Any) -> Watch:
-    watch: Watch = stream.__dict__[_WATCH]
+def _is_method(kind: type, name: str) -> bool:
+    """Tell whether a class has a method of that name which takes the object, and nothing else."""
+    found = inspect.getattr_static(kind, name, None)
+    is_bound = callable(found) and hasattr(type(found), "__get__")
+    return is_bound and not isinstance(found, staticmethod)
+
+
+def _watch_of(stream: Any) -> Watch | None:
+    """Return what watches an object; None for one that the app made as `type(stream)(...)`."""
+    watch: Watch | None = stream.__dict__.get(_WATCH)
     return watch
+
+
+def _make_reduce_ex(kind: Any) -> Callable[[Any, Any], Any]:
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: N807 - becomes the method of that name
+        """Let a copy, and what is pickled, be of the app's class and not be watched."""
+        reduced = kind.__reduce_ex__(self, protocol)
+        if not isinstance(reduced, tuple):
+            return reduced
+        make, given, *rest = reduced
+        given = tuple(kind if item is type(self) else item for item in given)
+        if rest and isinstance(rest[0], tuple):
+            rest[0] = tuple(map(_without_watch, rest[0]))
+        elif rest:
+            rest[0] = _without_watch(rest[0])
+        return (kind if make is type(self) else make, given, *rest)
+
+    return __reduce_ex__
+
+
+def _without_watch(state: Any) -> Any:
+    if type(state) is not dict:
+        return state
+    return {name: value for name, value in state.items() if name not in (_WATCH, _ENTERED)}
 
 
 def _make_next(kind: Any) -> Callable[[Any], Any]:
     def __next__(self: Any) -> Any:  # noqa: N807 - becomes the method of that name
         watch = _watch_of(self)
-        if watch.is_inside:
+        if watch is None or watch.is_inside:
             return kind.__next__(self)
         watch.is_inside = True
         try:
@@ -222,7 +274,7 @@ def _make_next(kind: Any) -> Callable[[Any], Any]:
 def _make_anext(kind: Any) -> Callable[[Any], Any]:
     async def __anext__(self: Any) -> Any:  # noqa: N807 - becomes the method of that name
         watch = _watch_of(self)
-        if watch.is_inside:
+        if watch is None or watch.is_inside:
             return await kind.__anext__(self)
         watch.is_inside = True
         try:
@@ -244,10 +296,11 @@ def _make_anext(kind: Any) -> Callable[[Any], Any]:
 def _make_iter(kind: Any) -> Callable[[Any], Any]:
     def __iter__(self: Any) -> Any:  # noqa: N807 - becomes the method of that name
         found = kind.__iter__(self)
-        if found is self:
-            return self
+        watch = _watch_of(self)
+        if found is self or watch is None:
+            return found
         # What is left of the object, if anything, may be read by another loop.
-        return watch_generator(lambda: (found, _watch_of(self)), is_all=False)()
+        return watch_generator(lambda: (found, watch), is_all=False)()
 
     return __iter__
 
@@ -255,9 +308,10 @@ def _make_iter(kind: Any) -> Callable[[Any], Any]:
 def _make_aiter(kind: Any) -> Callable[[Any], Any]:
     def __aiter__(self: Any) -> Any:  # noqa: N807 - becomes the method of that name
         found = kind.__aiter__(self)
-        if found is self:
-            return self
-        return watch_async_generator(lambda: (found, _watch_of(self)), is_all=False)()
+        watch = _watch_of(self)
+        if found is self or watch is None:
+            return found
+        return watch_async_generator(lambda: (found, watch), is_all=False)()
 
     return __aiter__
 
@@ -266,16 +320,21 @@ def _make_close(name: str) -> Callable[[Any], Any]:
     def make(kind: Any) -> Callable[..., Any]:
         method = getattr(kind, name)
 
+        @functools.wraps(method)
         def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-            watch = _watch_of(self)
             try:
                 return method(self, *args, **kwargs)
             finally:
-                if not watch.is_inside:
-                    watch.leave()
+                _closed(self)
 
-        close.__name__ = name
-        return close
+        @functools.wraps(method)
+        async def close_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return await method(self, *args, **kwargs)
+            finally:
+                _closed(self)
+
+        return close_async if inspect.iscoroutinefunction(method) else close
 
     return make
 
@@ -328,19 +387,28 @@ _METHODS: dict[str, Callable[[Any], Callable[..., Any]]] = {
 }
 
 
+def _closed(stream: Any) -> None:
+    watch = _watch_of(stream)
+    if watch is not None and not watch.is_inside:
+        watch.leave()
+
+
 def _entered(manager: Any, value: Any) -> Any:
     """Watch the stream that a context manager gave; what is no stream is read when it is left."""
-    if value is manager:
+    watch = _watch_of(manager)
+    if value is manager or watch is None:
         return value
     with guard.guarded("watch a stream"):
         if is_stream(value, declared=True):
-            return attach(value, _watch_of(manager))
+            return attach(value, watch)
         manager.__dict__[_ENTERED] = value
     return value
 
 
 def _exited(manager: Any, raised: tuple[Any, ...]) -> None:
     watch = _watch_of(manager)
+    if watch is None:
+        return
     exc = raised[1] if len(raised) > 1 else None
     if exc is not None and not isinstance(exc, Exception):
         watch.fail(exc)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import contextvars
+import copy
+import dataclasses
 import functools
 import gc
 import inspect
 import json
+import pickle
 import threading
 import types
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -555,15 +559,96 @@ class FinalWords:
         return self.left.pop()
 
 
-@pytest.mark.parametrize("make", [SlottedWords, FinalWords])
-def test_what_cannot_be_changed_has_a_generator_before_it(
-    make: Callable[[], Any], logged: Logged
-) -> None:
-    stream = make()
+def test_what_cannot_be_changed_has_a_generator_before_it(logged: Logged) -> None:
+    stream = SlottedWords()
     record = phospho.log("hello", stream, stream=True)
-    assert type(stream) is make
+    assert type(stream) is SlottedWords
     assert list(record["output"]) == ["x", "x"]
     assert logged.outputs == ["xx"]
+
+
+class Registered(Words):
+    """Keeps a list of the classes derived from it, and asks each for a name."""
+
+    names: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, *, name: str) -> None:
+        Registered.names += (name,)
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenWords:
+    given: Iterator[str] = dataclasses.field(default_factory=lambda: iter(["x", "x"]))
+    response: str = "200"
+
+    def __iter__(self) -> FrozenWords:
+        return self
+
+    def __next__(self) -> str:
+        return next(self.given)
+
+
+class ClosableWords(FinalWords, abc.ABC):
+    """Closes in every way there is."""
+
+    close = staticmethod(lambda: "closed")
+
+    async def aclose(self) -> None:
+        self.left.clear()
+
+
+class TestAWatchedObject:
+    @pytest.mark.parametrize("make", [FinalWords, Registered, FrozenWords, ClosableWords])
+    def test_stays_what_it_is_whatever_its_class_says_of_changes(
+        self, make: Callable[[], Any], logged: Logged
+    ) -> None:
+        stream = phospho.wrap(lambda question: make(), stream=True)("hello")
+        assert isinstance(stream, make)
+        assert stream.__class__ is make
+        assert Registered.names == ()
+        assert len(list(stream)) >= 2
+        assert len(logged.outputs[0]) >= 2
+
+    def test_equals_another(self) -> None:
+        given = iter("x")
+        assert phospho.wrap(FrozenWords, stream=True)(given) == FrozenWords(given)
+
+    def test_keeps_the_kind_of_its_methods(self) -> None:
+        stream = phospho.wrap(lambda question: ClosableWords(), stream=True)("hello")
+        assert stream.close() == "closed"
+        assert inspect.iscoroutinefunction(stream.aclose)
+        asyncio.run(stream.aclose())
+        assert list(stream) == []
+
+    @pytest.mark.parametrize(
+        "make_again",
+        [
+            pytest.param(lambda stream: type(stream)(), id="type"),
+            pytest.param(copy.copy, id="copy"),
+            pytest.param(copy.deepcopy, id="deepcopy"),
+            pytest.param(lambda stream: pickle.loads(pickle.dumps(stream)), id="pickle"),
+            pytest.param(lambda stream: pickle.loads(pickle.dumps(stream, 0)), id="pickle-0"),
+        ],
+    )
+    def test_may_be_made_again(self, make_again: Callable[[Any], Any], logged: Logged) -> None:
+        stream = phospho.wrap(lambda question: Words(), stream=True)("hello")
+        again = make_again(stream)
+        assert isinstance(again, Words)
+        assert [*again, again.close()] == ["1 ", "2 ", "3 ", None]
+        assert len(logged) == 0
+        assert len(list(stream)) == 3
+        assert logged.outputs == ["1 2 3 "]
+
+    def test_may_be_a_context_manager_that_is_used_as_a_decorator(self) -> None:
+        @contextlib.contextmanager
+        def open_stream(question: str) -> Iterator[str]:
+            yield question
+
+        @phospho.wrap(open_stream, stream=True)("hello")
+        def answer() -> int:
+            return 1
+
+        assert answer() == 1
 
 
 class TestAContextManager:
