@@ -171,7 +171,7 @@ def _attach_to_object(stream: Any, watch: Watch) -> bool:
     if not isinstance(held, dict) or not kind.__flags__ & _IS_HEAP_TYPE:
         return False
     if _WATCH in held:
-        held[_WATCH].followers += (watch,)
+        held[_WATCH] = held[_WATCH].joined_by(watch)
         return True
     watched = _watched_kinds.get(kind) or _make_watched_kind(kind)
     held[_WATCH] = watch

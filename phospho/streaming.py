@@ -73,6 +73,20 @@ class Watch:
         self._type_name = snapshot.type_name(stream)
         return self
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is logged."""
+        return self._once.locked()
+
+    def joined_by(self, other: Watch) -> Watch:
+        """Return what is to watch the same object for both; one that is over is let go."""
+        open_ones = tuple(one for one in self.followers if not one.is_over)
+        if self.is_over:
+            self.followers, other.followers = (), open_ones
+            return other
+        self.followers = (*open_ones, other)
+        return self
+
     def add(self, piece: Any) -> None:
         """Take in what goes by."""
         for follower in self.followers:

@@ -639,6 +639,14 @@ class TestAWatchedObject:
         assert len(list(stream)) == 3
         assert logged.outputs == ["1 2 3 "]
 
+    def test_that_many_calls_return_keeps_none_that_is_over(self, logged: Logged) -> None:
+        page = Page()
+        ask = phospho.wrap(lambda question: page, stream=True)
+        for number in range(20):
+            assert list(ask(f"question {number}")) == ["a ", "b ", "c"]
+        assert logged.outputs == ["a b c"] * 20
+        assert vars(page)["_phospho_watch"].followers == ()
+
     def test_may_be_a_context_manager_that_is_used_as_a_decorator(self) -> None:
         @contextlib.contextmanager
         def open_stream(question: str) -> Iterator[str]:
