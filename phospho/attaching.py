@@ -13,6 +13,7 @@ import inspect
 import types
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar, Token
 from typing import Any, cast
 
 from phospho import guard, snapshot
@@ -249,11 +250,24 @@ def _without_watch(state: Any) -> Any:
     return {name: value for name, value in state.items() if name not in (_WATCH, _ENTERED)}
 
 
+# Whose next piece the code now running waits for. Per thread and task: others may read meanwhile.
+_reading: ContextVar[Watch | None] = ContextVar("phospho_reading", default=None)
+
+
+def _stop_reading(token: Token[Watch | None]) -> None:
+    try:
+        _reading.reset(token)
+    except ValueError:
+        # It waited in a context of another task.
+        _reading.set(None)
+
+
 def _make_next(kind: Any) -> Callable[[Any], Any]:
     def __next__(self: Any) -> Any:  # noqa: N807 - becomes the method of that name
         watch = _watch_of(self)
-        if watch is None or watch.is_inside:
+        if watch is None or _reading.get() is watch:
             return kind.__next__(self)
+        token = _reading.set(watch)
         watch.is_inside = True
         try:
             piece = kind.__next__(self)
@@ -265,6 +279,7 @@ def _make_next(kind: Any) -> Callable[[Any], Any]:
             raise
         finally:
             watch.is_inside = False
+            _stop_reading(token)
         watch.add(piece)
         return piece
 
@@ -274,8 +289,9 @@ def _make_next(kind: Any) -> Callable[[Any], Any]:
 def _make_anext(kind: Any) -> Callable[[Any], Any]:
     async def __anext__(self: Any) -> Any:  # noqa: N807 - becomes the method of that name
         watch = _watch_of(self)
-        if watch is None or watch.is_inside:
+        if watch is None or _reading.get() is watch:
             return await kind.__anext__(self)
+        token = _reading.set(watch)
         watch.is_inside = True
         try:
             piece = await kind.__anext__(self)
@@ -287,6 +303,7 @@ def _make_anext(kind: Any) -> Callable[[Any], Any]:
             raise
         finally:
             watch.is_inside = False
+            _stop_reading(token)
         watch.add(piece)
         return piece
 

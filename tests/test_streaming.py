@@ -647,6 +647,34 @@ class TestAWatchedObject:
         assert logged.outputs == ["a b c"] * 20
         assert vars(page)["_phospho_watch"].followers == ()
 
+    def test_may_be_read_by_several_tasks_at_once(self, logged: Logged) -> None:
+        class Queued:
+            def __init__(self) -> None:
+                self.queue: asyncio.Queue[str] = asyncio.Queue()
+
+            def __aiter__(self) -> Queued:
+                return self
+
+            async def __anext__(self) -> str:
+                piece = await self.queue.get()
+                if not piece:
+                    raise StopAsyncIteration
+                return piece
+
+        async def run() -> None:
+            stream = phospho.wrap(lambda question: Queued(), stream=True)("hello")
+            readers = [asyncio.create_task(collect(stream)) for _ in range(3)]
+            for piece in ["0", "1", "2", "3", "4", "5"]:
+                await asyncio.sleep(0)
+                stream.queue.put_nowait(piece)
+            await asyncio.sleep(0.01)
+            for _ in readers:
+                stream.queue.put_nowait("")
+            await asyncio.gather(*readers)
+
+        asyncio.run(run())
+        assert sorted(logged.outputs[0]) == ["0", "1", "2", "3", "4", "5"]
+
     def test_may_be_a_context_manager_that_is_used_as_a_decorator(self) -> None:
         @contextlib.contextmanager
         def open_stream(question: str) -> Iterator[str]:
