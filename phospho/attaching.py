@@ -102,7 +102,15 @@ def attach_to_awaitable(value: Awaitable[Any], settle: Callable[..., Any]) -> An
             raise
         return settle(result, None)
 
-    return _named(run(), value)
+    ours = _named(run(), value)
+    weakref.finalize(ours, _close_unstarted, value).atexit = False
+    return ours
+
+
+def _close_unstarted(value: Any) -> None:
+    """Let a coroutine that is closed or dropped before its start be told of once, as it would."""
+    if inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+        value.close()
 
 
 def _settle_future(done: asyncio.Future[Any], settle: Callable[..., Any]) -> None:

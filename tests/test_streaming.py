@@ -21,6 +21,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+import warnings
 from hypothesis import given
 from hypothesis import strategies as st
 from llama_index.core.base.response.schema import AsyncStreamingResponse, StreamingResponse
@@ -406,6 +407,28 @@ class TestAFunctionThatReturnsAStream:
         assert phospho.wrap(lambda q: "done", stream=True)("hello") == "done"
         assert phospho.wrap(lambda q: {"answer": "yes"}, stream=True)("hello") == {"answer": "yes"}
         assert logged.outputs == ["done", "yes"]
+
+    @pytest.mark.parametrize("use", ["close", "cancel", "drop"])
+    def test_may_return_a_coroutine_that_is_never_started(self, use: str) -> None:
+        async def answer(question: str) -> str:
+            return question
+
+        async def cancel(made: Any) -> None:
+            task = asyncio.create_task(made)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            made = phospho.wrap(lambda question: answer(question))("hello")
+            if use == "close":
+                made.close()
+            elif use == "cancel":
+                asyncio.run(cancel(made))
+            del made
+            gc.collect()
+        assert len(warned) == (use == "drop")
 
     def test_may_be_wrapped_twice(self, logged: Logged) -> None:
         stream = Words()
