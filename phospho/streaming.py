@@ -186,6 +186,9 @@ def watch_generator(
         stream, watch = open_stream(*args, **kwargs)
         advance, add = stream.__next__, watch.add
         send = getattr(stream, "send", _refuse)
+        # Thrown in, and passed on where it is handled no more: no `__context__` of what follows.
+        thrown: list[BaseException] = []
+        is_closed = False
         try:
             watch.is_inside = True
             piece = advance()
@@ -194,18 +197,19 @@ def watch_generator(
                 add(piece)
                 try:
                     sent = yield piece
-                except GeneratorExit:
-                    watch.is_inside = True
-                    getattr(stream, "close", _do_nothing)()
-                    raise
-                except BaseException as exc:  # noqa: BLE001 - thrown in, and passed on
-                    watch.is_inside = True
-                    piece = getattr(stream, "throw", _raise)(exc)
+                except BaseException as exc:  # noqa: BLE001 - see above
+                    is_closed = isinstance(exc, GeneratorExit)
+                    thrown.append(exc)
+                watch.is_inside = True
+                if thrown:
+                    piece = _throw(stream, thrown)
                 else:
-                    watch.is_inside = True
                     piece = advance() if sent is None else send(sent)
         except StopIteration as end:
-            watch.end()
+            if is_closed:
+                watch.fail(GeneratorExit(), is_left=is_all)
+            else:
+                watch.end()
             return end.value
         except BaseException as exc:
             watch.fail(exc, is_left=is_all)
@@ -225,6 +229,8 @@ def watch_async_generator(
         stream, watch = open_stream(*args, **kwargs)
         advance, add = stream.__anext__, watch.add
         send = getattr(stream, "asend", _refuse)
+        thrown: list[BaseException] = []
+        is_closed = False
         try:
             watch.is_inside = True
             piece = await advance()
@@ -233,20 +239,21 @@ def watch_async_generator(
                 add(piece)
                 try:
                     sent = yield piece
-                except GeneratorExit:
-                    watch.is_inside = True
-                    if is_all:
-                        watch.leave()
-                    await getattr(stream, "aclose", _do_nothing_async)()
-                    raise
                 except BaseException as exc:  # noqa: BLE001 - thrown in, and passed on
-                    watch.is_inside = True
-                    piece = await getattr(stream, "athrow", _raise)(exc)
+                    is_closed = isinstance(exc, GeneratorExit)
+                    thrown.append(exc)
+                watch.is_inside = True
+                if thrown:
+                    if is_closed and is_all:
+                        watch.leave()
+                    piece = await _throw_async(stream, thrown)
                 else:
-                    watch.is_inside = True
                     piece = await (advance() if sent is None else send(sent))
         except StopAsyncIteration:
-            watch.end()
+            if is_closed:
+                watch.fail(GeneratorExit(), is_left=is_all)
+            else:
+                watch.end()
         except BaseException as exc:
             watch.fail(exc, is_left=is_all)
             raise
@@ -256,21 +263,30 @@ def watch_async_generator(
     return run
 
 
+def _throw(stream: Any, thrown: list[BaseException]) -> Any:
+    """Throw what was thrown into a stream, or close one that can take nothing, and raise it."""
+    if hasattr(stream, "throw"):
+        return stream.throw(thrown.pop())
+    if isinstance(thrown[0], GeneratorExit):
+        getattr(stream, "close", _do_nothing)()
+    raise thrown.pop()
+
+
+async def _throw_async(stream: Any, thrown: list[BaseException]) -> Any:
+    """Throw what was thrown into a stream; see above."""
+    if hasattr(stream, "athrow"):
+        return await stream.athrow(thrown.pop())
+    if isinstance(thrown[0], GeneratorExit):
+        await getattr(stream, "aclose", _do_nothing_async)()
+    raise thrown.pop()
+
+
 def _do_nothing() -> None:
     """Close what has nothing to close."""
 
 
 async def _do_nothing_async() -> None:
     """Close what has nothing to close."""
-
-
-def _raise(exc: BaseException) -> Any:
-    """Raise what was thrown into a stream that can take nothing."""
-    try:
-        raise exc
-    finally:
-        # This frame is in its traceback, which would keep the whole stream in a cycle.
-        del exc
 
 
 def _refuse(sent: Any) -> Any:

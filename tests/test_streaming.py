@@ -13,6 +13,7 @@ import gc
 import inspect
 import json
 import pickle
+import sys
 import threading
 import types
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -221,6 +222,44 @@ class TestAWrappedGenerator:
         assert list(phospho.wrap(Bot())("hello")) == ["called"]
         assert logged.outputs == ["HELLO", "called"]
         assert logged.interactions[0]["user_id"] == "u"
+
+    def test_handles_what_is_thrown_as_it_would(self, logged: Logged) -> None:
+        @phospho.wrap
+        def answer(question: str) -> Generator[Any, Any, str]:
+            with contextlib.suppress(ValueError):
+                yield "a"
+            try:
+                yield sys.exc_info()[1]
+            except GeneratorExit:
+                yield "b"
+            try:
+                yield "c"
+            except GeneratorExit:
+                return "value"
+            return "other"
+
+        asked = answer("hello")
+        next(asked)
+        assert asked.throw(ValueError("handled")) is None
+        assert asked.throw(GeneratorExit()) == "b"
+        assert next(asked) == "c"
+        with pytest.raises(StopIteration) as end:
+            asked.throw(GeneratorExit())
+        assert end.value.value == "value"
+        assert [record["status"] for record in logged.interactions] == ["incomplete"]
+
+    def test_raises_without_a_context_that_was_not_there(self) -> None:
+        @phospho.wrap
+        def answer(question: str) -> Iterator[str]:
+            with contextlib.suppress(ValueError):
+                yield "a"
+            raise KeyError("later")
+
+        asked: Any = answer("hello")
+        next(asked)
+        with pytest.raises(KeyError) as raised:
+            asked.throw(ValueError("handled"))
+        assert raised.value.__context__ is None
 
     def test_asks_for_a_piece_only_when_the_app_does(self) -> None:
         produced = []
