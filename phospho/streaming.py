@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
+import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -233,7 +235,7 @@ def watch_async_generator(
         is_closed = False
         try:
             watch.is_inside = True
-            piece = await advance()
+            piece = await _start(stream)
             while True:
                 watch.is_inside = False
                 add(piece)
@@ -261,6 +263,22 @@ def watch_async_generator(
             watch.is_inside = False
 
     return run
+
+
+def _start(stream: AsyncIterator[Any]) -> Any:
+    """Ask for the first piece.
+
+    An async generator tells the event loop of itself at its start, which closes what is open when
+    it ends. It is ours that does; if both were closed, they would be at the same time.
+    """
+    if not isinstance(stream, types.AsyncGeneratorType):
+        return stream.__anext__()
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return stream.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def _throw(stream: Any, thrown: list[BaseException]) -> Any:

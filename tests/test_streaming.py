@@ -359,6 +359,27 @@ class TestAWrappedAsyncGenerator:
             ("between", "a ", "incomplete"),
         ]
 
+    def test_that_is_open_when_the_loop_ends_is_closed_once(self, logged: Logged) -> None:
+        ended, problems, kept = [], [], []
+
+        @phospho.wrap
+        async def answer(question: str) -> AsyncIterator[str]:
+            try:
+                yield "a"
+            finally:
+                await asyncio.sleep(0.01)
+                ended.append(question)
+
+        async def leave() -> None:
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: problems.append(context))
+            kept.append(answer("hello"))
+            await kept[0].__anext__()
+
+        asyncio.run(leave())
+        assert (ended, problems) == (["hello"], [])
+        assert logged.interactions[0]["status"] == "incomplete"
+
     def test_that_is_left_or_closed_runs_its_own_end(self, logged: Logged) -> None:
         ended = []
 
