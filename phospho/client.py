@@ -9,9 +9,9 @@ from __future__ import annotations
 import binascii
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +19,7 @@ from phospho import guard, lifecycle, snapshot
 from phospho.config import Settings, read_settings
 from phospho.encoding import NOT_JSON, encode
 from phospho.feedback import read_flag
+from phospho.held_back import HeldBack
 from phospho.ids import new_id
 from phospho.no_plugins import NoPlugins
 from phospho.reading import NO_ANSWER, Reading, read
@@ -38,9 +39,6 @@ _get_ident = threading.get_ident
 
 # What plugins return is bounded as a whole; a record within the limits of its parts fits.
 _MAX_RECORD_CHARS = 5_000_000
-
-# Logged while plugins are being loaded, which takes a moment.
-_MAX_HELD_BACK = 1_000
 
 
 class Client:
@@ -113,9 +111,7 @@ class Client:
         self.plugins = plugins
         # Known once plugins are complete, which waits for the first log.
         self._has_before_send: bool | None = None
-        self._held_back: deque[tuple[dict[str, Any], int, bool, bool]] = deque(
-            maxlen=_MAX_HELD_BACK
-        )
+        self._held_back = HeldBack()
         self._is_sampling = settings.sample_rate < 1
         self._worker = self._make_worker(settings)
         self._unsent_reason = unsent_reason or ("disabled" if settings.is_disabled else "")
@@ -290,7 +286,7 @@ class Client:
             worker.count_unsent(None)
         else:
             if self._has_before_send is None and not self._learn_of_before_send():
-                self._held_back.append((record, size, is_plain, is_late))
+                self._hold_back(partial(self._hand_over, record, size, is_plain, is_late=is_late))
                 return dict(record)
             if self._has_before_send:
                 with guard.nesting() as is_too_deep:
@@ -323,10 +319,21 @@ class Client:
         if not self.plugins.complete():
             return False
         self._has_before_send = self.plugins.has("phospho_before_send")
-        while self._held_back:
-            record, size, is_plain, is_late = self._held_back.popleft()
-            self._hand_over(record, size, is_plain, is_late=is_late)
+        self._held_back.release()
         return True
+
+    def _hold_back(self, hand_over: Callable[[], object]) -> None:
+        if not self._held_back.add(hand_over):
+            self._worker.count_unsent("queue_full")
+        # Whoever loaded the plugins may be done meanwhile, and have found nothing here.
+        elif self._has_before_send is not None:
+            self._held_back.release()
+
+    def _is_all_handed_over(self) -> bool:
+        """Tell whether nothing waits for plugins; they may be complete since the last log."""
+        if self._held_back:
+            self._learn_of_before_send()
+        return not self._held_back
 
     def _log_what_is_left(self, input: Any, output: Any, ids: dict[str, Any]) -> dict[str, Any]:
         """Return, and if possible send, a record without what could not be read."""
@@ -365,18 +372,25 @@ class Client:
                 raise ValueError("it needs a flag, a raw_flag or notes")
             if self._unsent_reason:
                 return
-            if self.plugins.has("phospho_before_send_feedback"):
-                changed = self._change_feedback(told)
-                if changed is None:
-                    return
-                told = changed
-            body = {
-                "human_eval": told["flag"],
-                "project_id": self._settings.project_id,
-                "source": told["source"],
-                "notes": told["notes"],
-            }
-            self._worker.put((RECORD_BYTES + len(body["notes"] or ""), body, told["task_id"]))
+            self._hand_over_feedback(told)
+
+    def _hand_over_feedback(self, told: dict[str, Any]) -> None:
+        """Queue feedback as plugins want it sent."""
+        if self._has_before_send is None and not self._learn_of_before_send():
+            self._hold_back(partial(self._hand_over_feedback, told))
+            return
+        if self.plugins.has("phospho_before_send_feedback"):
+            changed = self._change_feedback(told)
+            if changed is None:
+                return
+            told = changed
+        body = {
+            "human_eval": told["flag"],
+            "project_id": self._settings.project_id,
+            "source": told["source"],
+            "notes": told["notes"],
+        }
+        self._worker.put((RECORD_BYTES + len(body["notes"] or ""), body, told["task_id"]))
 
     def _change_feedback(self, told: dict[str, Any]) -> dict[str, Any] | None:
         """Return feedback as plugins want it sent; None, and counted, where it is not sent."""
@@ -398,13 +412,15 @@ class Client:
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Deliver what was logged before; True when the server has acknowledged all of it."""
         with guard.guarded("flush"):
-            return self._worker.flush(_read_timeout(timeout_s))
+            is_all = self._is_all_handed_over()
+            return self._worker.flush(_read_timeout(timeout_s)) and is_all
         return False
 
     def close(self, timeout_s: float = 2.0) -> bool:
         """Flush, then end the sender thread; a later `log` starts it again."""
         with guard.guarded("close"):
-            return self._worker.close(_read_timeout(timeout_s))
+            is_all = self._is_all_handed_over()
+            return self._worker.close(_read_timeout(timeout_s)) and is_all
         return False
 
     def hand_over_spool(self) -> None:

@@ -696,3 +696,37 @@ def test_a_thread_that_changes_a_dict_meanwhile_hurts_nobody(client: Client) -> 
         assert "phospho_error" not in client.log(shared, metadata=shared)["metadata"]
     stop.set()
     thread.join()
+
+
+def test_what_is_held_back_while_plugins_load_is_sent_afterwards(
+    make_client: ClientFactory, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client()
+    complete = client.plugins.complete
+
+    def wait_in_vain() -> bool:
+        monkeypatch.setattr(client.plugins, "complete", complete)
+        client.log("first", "of the thread that loads them")
+        return False
+
+    monkeypatch.setattr(client.plugins, "complete", wait_in_vain)
+    client.log("second", "of another one")
+    assert client.flush()
+    assert [event["input"] for event in loopback.events] == ["first", "second"]
+
+
+def test_feedback_waits_for_plugins_that_are_being_loaded(
+    make_client: ClientFactory, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(feedback: dict[str, Any]) -> dict[str, Any]:
+        return feedback
+
+    client = make_client(plugins=[plugin(phospho_before_send_feedback=keep)])
+    monkeypatch.setattr(client.plugins, "complete", lambda: False)
+    client.user_feedback("task_1", flag="success")
+    client.log("i", "o")
+    assert not client.flush()
+    monkeypatch.undo()
+    assert client.flush()
+    assert client.stats().dropped == {}
+    assert (len(loopback.events), len(loopback.feedback)) == (1, 1)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import types
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from phospho import snapshot
+from phospho.extractors import catalogue
 
 
 def get(value: Any, name: str) -> Any:
-    """Return a dict's item or an object's attribute, or None where it cannot be read."""
+    """Return a dict's item or an object's attribute, or None where it cannot be read.
+
+    What is computed (a property, `__getattr__`) is read of packages that an extractor knows: of
+    the app's own classes it may ask a database.
+    """
     try:
         kind = value.__class__
         if kind is dict:
@@ -22,7 +28,7 @@ def get(value: Any, name: str) -> Any:
             return value.get(name)
         if is_model:
             return _get_of_model(value, kind, name)
-        return getattr(value, name, None)
+        return _get_of_object(value, kind, name)
     except Exception:  # noqa: BLE001 - a stranger's `__getattr__` must not cost the extractor
         return None
 
@@ -54,12 +60,33 @@ def _get_of_model(value: Any, kind: type, name: str) -> Any:
     return getattr(value, name, None) if _has(kind, name) else None
 
 
+def _get_of_object(value: Any, kind: type, name: str) -> Any:
+    if _is_data(kind, name):
+        return getattr(value, name, None)
+    own = object.__getattribute__(value, "__dict__")
+    return own.get(name) if type(own) is dict else None
+
+
 _MISSING = object()
+
+# What a class has in place of a field that is stored: in a slot, in C, in a named tuple.
+_STORED = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
 @lru_cache(maxsize=2_048)
 def _has(kind: type, name: str) -> bool:
     return any(name in vars(base) for base in kind.__mro__)
+
+
+@lru_cache(maxsize=2_048)
+def _is_data(kind: type, name: str) -> bool:
+    """Tell whether reading an attribute runs none of the app's own code."""
+    if catalogue.is_known_package(kind):
+        return True
+    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    is_stored = not hasattr(type(found), "__get__") or isinstance(found, _STORED)
+    is_of_tuple = issubclass(kind, tuple) and name in getattr(kind, "_fields", ())
+    return found is not None and (is_stored or is_of_tuple)
 
 
 def get_items(value: Any, max_items: int) -> list[tuple[Any, Any]]:

@@ -122,7 +122,9 @@ def _part_text(part: Any) -> str | None:
     if kind is not None and not isinstance(kind, str):
         return None
     if kind in {"text", "input_text", "output_text", "refusal", None}:
-        return get_text(part, "text") or get_text(part, "refusal")
+        # Threads of OpenAI's Assistants have `{"text": {"value": ..., "annotations": [...]}}`.
+        text = get_text(part, "text") or get_text(get(part, "text"), "value")
+        return text or get_text(part, "refusal")
     return get_text(part, "transcript") if kind in _AUDIO else None
 
 

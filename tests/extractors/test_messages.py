@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.beta.threads import message as openai_message
 
 from phospho.extraction import Extracted
 from phospho.extractors.messages import phospho_extract_input, phospho_extract_output
@@ -183,6 +185,73 @@ junk = st.recursive(
     ),
     max_leaves=25,
 )
+
+
+def test_a_message_of_an_assistants_thread_is_read() -> None:
+    message = openai_message.Message.model_validate({
+        "id": "msg_1", "object": "thread.message", "created_at": 1, "thread_id": "thread_1",
+        "role": "assistant", "status": "completed",
+        "content": [{"type": "text", "text": {"value": "On its way.", "annotations": []}}],
+    })  # fmt: skip
+    for value in (message, message.model_dump()):
+        read = phospho_extract_output(value)
+        assert read is not None
+        assert (read.text, read.extra) == ("On its way.", {})
+
+
+class Conversation:
+    """As an object-relational mapper makes one: to read its messages is to ask the database."""
+
+    asked = 0
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        self.asked += 1
+        return [{"role": "user", "content": "Hi"}]
+
+
+class Stub:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> str:
+        self.asked.append(name)
+        return name
+
+
+def test_no_code_of_the_apps_own_objects_is_run() -> None:
+    conversation, stub = Conversation(), Stub()
+    for value in (conversation, [conversation], stub, [stub]):
+        assert phospho_extract_input(value) is None
+        assert phospho_extract_output(value) is None
+    assert conversation.asked == 0
+    assert stub.asked == []
+
+
+class Turn(NamedTuple):
+    role: str
+    content: str
+
+
+@dataclasses.dataclass
+class Slotted:
+    __slots__ = ("content", "role")
+    role: str
+    content: str
+
+
+class Fixed:
+    role = "user"
+
+    def __init__(self, content: str) -> None:
+        self.content = content
+
+
+@pytest.mark.parametrize("message", [Turn("user", "Hi"), Slotted("user", "Hi"), Fixed("Hi")])
+def test_what_the_apps_own_objects_hold_is_read(message: Any) -> None:
+    read = phospho_extract_input([message])
+    assert read is not None
+    assert read.text == "Hi"
 
 
 def test_a_type_that_is_no_text_is_no_reason_to_fail() -> None:
