@@ -70,10 +70,11 @@ def attach(stream: Any, watch: Watch) -> Any:
     with guard.guarded("watch a stream"):
         if _attach_to_source(stream, watch) or _attach_to_object(stream, watch):
             return stream
-    if hasattr(kind, "__next__"):
-        return watch_generator(lambda: (stream, watch))()
-    if hasattr(kind, "__anext__"):
-        return watch_async_generator(lambda: (stream, watch))()
+    if _is_only_iterated(kind):
+        if hasattr(kind, "__next__"):
+            return watch_generator(lambda: (stream, watch))()
+        if hasattr(kind, "__anext__"):
+            return watch_async_generator(lambda: (stream, watch))()
     guard.report_once(
         f"attach:{snapshot.type_name(stream)}",
         "phospho cannot watch %s go by. It is left as it is and logged without its answer; log it "
@@ -81,6 +82,12 @@ def attach(stream: Any, watch: Watch) -> Any:
         snapshot.describe(stream),
     )
     return stream
+
+
+def _is_only_iterated(kind: type) -> bool:
+    """Tell whether a generator can do all that objects of a class can; an open file does more."""
+    is_made_in_c = not kind.__flags__ & _IS_HEAP_TYPE
+    return not (is_made_in_c and any(not name.startswith("_") for name in dir(kind)))
 
 
 def attach_to_awaitable(value: Awaitable[Any], settle: Callable[..., Any]) -> Any:

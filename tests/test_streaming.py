@@ -18,6 +18,7 @@ import threading
 import types
 import warnings
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -780,6 +781,18 @@ class TestAWatchedObject:
             return 1
 
         assert answer() == 1
+
+
+def test_what_does_more_than_to_be_iterated_is_left_as_it_is(
+    logged: Logged, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    (tmp_path / "answer.txt").write_text("a\nb\n")
+    with (tmp_path / "answer.txt").open() as file:
+        assert phospho.log("hello", file, stream=True)["output"] is file
+        assert file.readlines() == ["a\n", "b\n"]
+    gc.collect()
+    assert logged.outputs == [None]
+    assert "cannot watch" in caplog.text
 
 
 class TestAContextManager:
