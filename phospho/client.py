@@ -369,7 +369,7 @@ class Client:
                 {"task_id": task_id, "flag": verdict, "notes": notes, "source": source}
             )
             if verdict is None and notes is None:
-                raise ValueError("it needs a flag, a raw_flag or notes")
+                raise ValueError("beside a task_id, it needs a flag, a raw_flag or notes")
             if self._unsent_reason:
                 return
             self._hand_over_feedback(told)

@@ -91,6 +91,7 @@ def test_a_signal_handler_may_log_and_flush(loopback: Loopback) -> None:
         """
         import signal, time, phospho
         phospho.init(tick=0.01)
+        phospho.log("first, so that plugins are loaded")
         handled = []
         def handle(*args):
             phospho.log("from the handler")
@@ -109,6 +110,33 @@ def test_a_signal_handler_may_log_and_flush(loopback: Loopback) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert inputs(loopback).count("from the handler") >= 20
+
+
+def test_what_a_signal_handler_logs_while_plugins_load_is_sent_after_that(
+    loopback: Loopback,
+) -> None:
+    done = run_script(
+        """
+        import signal, phospho, phospho.plugins
+        phospho.init()
+        handled = []
+        def handle(*args):
+            phospho.log("from the handler")
+            handled.append(phospho.flush(5))
+        signal.signal(signal.SIGALRM, handle)
+        def interrupted(**kwargs):
+            signal.raise_signal(signal.SIGALRM)
+            return ()
+        phospho.plugins.metadata.entry_points = interrupted
+        phospho.log("from the program")
+        # What redacts may be among the plugins, so nothing could be delivered yet.
+        assert handled == [False], handled
+        assert phospho.flush(10)
+        """,
+        loopback.url,
+    )
+    assert done.returncode == 0, done.stderr
+    assert inputs(loopback) == ["from the handler", "from the program"]
 
 
 def test_a_program_that_never_logs_starts_no_thread_and_ends_at_once() -> None:
