@@ -95,7 +95,7 @@ def _read_text(
         if text is not None:
             return text, None if isinstance(value, str) else _facts_of(value, side, plugins)
     if issubclass(type(value), str):
-        return value, None
+        return str.__str__(value), None
     if value is None:
         return nothing, None
     if snapshot.is_unfinished(value):

@@ -730,3 +730,25 @@ def test_feedback_waits_for_plugins_that_are_being_loaded(
     assert client.flush()
     assert client.stats().dropped == {}
     assert (len(loopback.events), len(loopback.feedback)) == (1, 1)
+
+
+class Shouted(str):
+    """As a library returns text with methods of its own."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.upper()
+
+    def __contains__(self, part: object) -> bool:
+        raise RuntimeError
+
+    def __len__(self) -> int:
+        return 10_000_000
+
+
+def test_what_is_kept_of_a_text_of_another_class_is_plain_text(client: Client) -> None:
+    record = client.log(Shouted("Hi"), Shouted("Hello"))
+    assert (record["input"], record["output"]) == ("Hi", "Hello")
+    assert {type(record["input"]), type(record["output"])} == {str}
+    assert "truncated" not in record
