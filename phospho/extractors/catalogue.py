@@ -140,7 +140,7 @@ SOURCES = (
 _EVERY_PACKAGE = frozenset().union(*(source.packages for source in SOURCES))
 
 # Asked about every value that none of these knows, in this order.
-GENERAL = ("messages", "records", "elements")
+GENERAL = ("messages", "turns", "records", "elements")
 
 # Reads whatever is left, so it is asked last of all.
 FALLBACK = "text"

@@ -17,11 +17,13 @@ from phospho.extraction import Extracted
 from phospho.extractors import inside
 from phospho.extractors.fields import (
     first_count,
+    first_text,
     get,
     get_count,
     get_items,
     get_list,
     get_text,
+    is_mapping,
     json_text,
     last_items,
     token_counts,
@@ -35,7 +37,7 @@ _USER = frozenset({"user", "human", "customer"})
 _ASSISTANT = frozenset({"assistant", "ai", "model", "bot", "chatbot"})
 _SYSTEM = frozenset({"system", "developer"})
 _TOOL = frozenset({"tool", "function"})
-_ROLES = _USER | _ASSISTANT | _SYSTEM | _TOOL
+ROLES = _USER | _ASSISTANT | _SYSTEM | _TOOL
 
 # Names apps give to what a user said, and to what was answered, the surest first.
 INPUT_KEYS = (
@@ -81,6 +83,12 @@ def content_text(content: Any) -> str:
     """Return the text of a message's content: a text, or parts of which some are text."""
     if isinstance(content, str):
         return content
+    if isinstance(content, bytes):
+        return content.decode("utf-8", "ignore")
+    if is_mapping(content):
+        # One part; or the export of ChatGPT, with its `parts`.
+        parts = get_list(content, "parts")
+        return content_text(parts) if parts else _part_text(content) or ""
     if not isinstance(content, (list, tuple)):
         return ""
     return "\n".join(text for part in last_items(content) if (text := _part_text(part)))
@@ -121,10 +129,10 @@ def _part_text(part: Any) -> str | None:
     kind = get(part, "type")
     if kind is not None and not isinstance(kind, str):
         return None
-    if kind in {"text", "input_text", "output_text", "refusal", None}:
+    if kind in {"text", "input_text", "output_text", "markdown", "refusal", None}:
         # Threads of OpenAI's Assistants have `{"text": {"value": ..., "annotations": [...]}}`.
-        text = get_text(part, "text") or get_text(get(part, "text"), "value")
-        return text or get_text(part, "refusal")
+        text = first_text(part, "text", "refusal") or get_text(get(part, "text"), "value")
+        return text or (first_text(part, "content", "value") if kind == "text" else None)
     return get_text(part, "transcript") if kind in _AUDIO else None
 
 
@@ -159,7 +167,7 @@ def _is_pair(value: Any) -> bool:
         isinstance(value, (list, tuple))
         and len(value) == 2  # noqa: PLR2004 - a pair
         and all(isinstance(item, str) for item in value)
-        and value[0].lower() in _ROLES
+        and value[0].lower() in ROLES
     )
 
 

@@ -264,3 +264,18 @@ def test_a_type_that_is_no_text_is_no_reason_to_fail() -> None:
 def test_no_shape_raises(value: Any) -> None:
     phospho_extract_input(value)
     phospho_extract_output(value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"text": "hi"}, {"content_type": "text", "parts": ["hi"]}, b"hi",
+        [{"type": "markdown", "text": "hi"}], [{"type": "text", "content": "hi"}],
+        [{"type": "text", "value": "hi"}], [{"type": "text", "text": {"value": "hi"}}],
+    ],
+)  # fmt: skip
+def test_contents_of_other_forms_are_read(content: Any) -> None:
+    turn = {"role": "user", "content": content}
+    read = phospho_extract_input([turn])
+    assert read is not None
+    assert read.text == "hi"
