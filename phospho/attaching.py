@@ -90,6 +90,31 @@ def _is_only_iterated(kind: type) -> bool:
     return not (is_made_in_c and any(not name.startswith("_") for name in dir(kind)))
 
 
+def attach_to_body(response: Any, watch: Watch) -> None:
+    """Watch the body of an HTTP response, which the app has not read, go by as bytes.
+
+    Source: `iter_bytes` and `aiter_bytes` of httpx 0.28 and httpx2 2.16, _models.py, by which all
+    else of a response reads.
+    """
+    watch.is_of(response)
+    for name, watch_pieces in (
+        ("iter_bytes", watch_generator),
+        ("aiter_bytes", watch_async_generator),
+    ):
+        setattr(response, name, _watched_method(getattr(response, name), watch_pieces, watch))
+    _attach_to_object(response, watch)
+
+
+def _watched_method(
+    method: Callable[..., Any], watch_pieces: Callable[..., Any], watch: Watch
+) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return watch_pieces(lambda: (method(*args, **kwargs), watch))()
+
+    return run
+
+
 def attach_to_awaitable(value: Awaitable[Any], settle: Callable[..., Any]) -> Any:
     """Have the result of a coroutine or future told to `settle(result)`, or `settle(exc=...)`.
 

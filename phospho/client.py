@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -243,13 +243,14 @@ class Client:
         created_at: Any = None,
         anything: Mapping[str, Any] | None = None,
         *,
+        steps: Sequence[dict[str, Any]] = (),
         is_late: bool = False,
     ) -> dict[str, Any]:
         """Log an interaction whose sides were read before.
 
         `heard` is what the user said, `said` what the app answered, `at_ms` when the interaction
-        began in UTC milliseconds; all other arguments are those of `phospho.log`. `is_late` tells
-        that it began earlier, maybe on another thread.
+        began in UTC milliseconds, `steps` those of `Steps.as_list`; all other arguments are those
+        of `phospho.log`. `is_late` tells that it began earlier, maybe on another thread.
         """
         return self._hand_over(
             *build(
@@ -265,6 +266,7 @@ class Client:
                 flag,
                 created_at,
                 anything,
+                steps,
             ),
             is_late=is_late,
         )

@@ -6,7 +6,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phospho import guard, snapshot
@@ -15,6 +15,7 @@ from phospho.context import Context, find_context
 from phospho.feedback import read_flag
 from phospho.ids import new_id
 from phospho.reading import Reading
+from phospho.steps import MAX_STEP_CHARS, are_steps
 
 if TYPE_CHECKING:
     from phospho.config import Settings
@@ -43,6 +44,9 @@ _KEYS = (
 # What a queued record takes besides its texts: its values, ids and numbers, the queue's entry.
 RECORD_BYTES = 400
 
+# What a step takes at most, but for its error.
+STEP_BYTES = 2 * MAX_STEP_CHARS + RECORD_BYTES
+
 STATUSES = frozenset({"ok", "incomplete", "cancelled", "error"})
 
 _TIME_KEYS = ("client_created_at", "client_created_at_ms")
@@ -66,6 +70,7 @@ def build(
     flag: Any,
     created_at: Any,
     anything: Mapping[str, Any] | None,
+    steps: Sequence[dict[str, Any]] = (),
 ) -> tuple[dict[str, Any], int, bool]:
     """Return a record, about how many bytes it takes, and whether it is a plain one.
 
@@ -108,6 +113,9 @@ def build(
         _add_facts(record, said)
     if anything:
         size += _add_anything(record, anything)
+    if steps:
+        record["steps"] = list(steps)
+        size += len(steps) * STEP_BYTES
     if flag is not None:
         _add_flag(record, flag)
     if created_at is not None:
@@ -263,6 +271,7 @@ def _add_anything(record: dict[str, Any], anything: Mapping[str, Any]) -> int:
 _CHECKED_KEYS: dict[str, Callable[[Any], bool]] = {
     "status": lambda status: isinstance(status, str) and status in STATUSES,
     "error": lambda error: isinstance(error, dict) and {"type", "message"} <= error.keys(),
+    "steps": are_steps,
 }
 
 

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 from phospho import guard, lifecycle, snapshot
 from phospho.collecting import Collector
 from phospho.extraction import is_fallback
+from phospho.underway import enter
 
 if TYPE_CHECKING:
     from phospho.client import Client
     from phospho.reading import Reading
+    from phospho.underway import Underway
 
 # Logs what was said: the answer, the status and error if there are any, and the times.
 LogAnswer = Callable[["Reading | None", dict[str, Any], dict[str, float]], None]
@@ -37,11 +39,12 @@ class Watch:
         started: When the call began, by `time.perf_counter()`.
         to_text: The app's own extractor; reads each chunk.
         stop: Tells of a chunk whether the answer is complete with it.
+        underway: The interaction that what the stream does is part of.
     """
 
     __slots__ = (
-        "__weakref__", "_client", "_collector", "_first_s", "_log", "_once", "_process", "_started",
-        "_stop", "_type_name", "followers", "is_inside",
+        "__weakref__", "_client", "_collector", "_first_s", "_log", "_once", "_outer", "_process",
+        "_started", "_stop", "_type_name", "_underway", "followers", "is_inside",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +54,7 @@ class Watch:
         started: float,
         to_text: Callable[[Any], Any] | None = None,
         stop: Callable[[Any], Any] | None = None,
+        underway: Underway | None = None,
     ) -> None:
         self._once = threading.Lock()
         self._process = os.getpid()
@@ -65,6 +69,8 @@ class Watch:
         self.followers: tuple[Watch, ...] = ()
         # Whether the app waits for the next piece just now; what is closed meanwhile is done.
         self.is_inside = False
+        self._underway = underway
+        self._outer: Underway | None = None
         with guard.guarded("watch a stream"):
             if client is not None:
                 self._collector = Collector(client.plugins, to_text)
@@ -79,6 +85,18 @@ class Watch:
     def is_over(self) -> bool:
         """Whether it is logged."""
         return self._once.locked()
+
+    def resume(self) -> None:
+        """Take note that the app waits for the next piece, and that what runs is part of it."""
+        self.is_inside = True
+        if self._underway is not None:
+            self._outer = enter(self._underway)
+
+    def pause(self) -> None:
+        """Take note that the app has what it waited for, or will not get it."""
+        if self.is_inside and self._underway is not None:
+            enter(self._outer)
+        self.is_inside = False
 
     def joined_by(self, other: Watch) -> Watch:
         """Return what is to watch the same object for both; one that is over is let go."""
@@ -192,17 +210,17 @@ def watch_generator(
         thrown: list[BaseException] = []
         is_closed = False
         try:
-            watch.is_inside = True
+            watch.resume()
             piece = advance()
             while True:
-                watch.is_inside = False
+                watch.pause()
                 add(piece)
                 try:
                     sent = yield piece
                 except BaseException as exc:  # noqa: BLE001 - see above
                     is_closed = isinstance(exc, GeneratorExit)
                     thrown.append(exc)
-                watch.is_inside = True
+                watch.resume()
                 if thrown:
                     piece = _throw(stream, thrown)
                 else:
@@ -217,7 +235,7 @@ def watch_generator(
             watch.fail(exc, is_left=is_all)
             raise
         finally:
-            watch.is_inside = False
+            watch.pause()
 
     return run
 
@@ -234,17 +252,17 @@ def watch_async_generator(
         thrown: list[BaseException] = []
         is_closed = False
         try:
-            watch.is_inside = True
+            watch.resume()
             piece = await _start(stream)
             while True:
-                watch.is_inside = False
+                watch.pause()
                 add(piece)
                 try:
                     sent = yield piece
                 except BaseException as exc:  # noqa: BLE001 - thrown in, and passed on
                     is_closed = isinstance(exc, GeneratorExit)
                     thrown.append(exc)
-                watch.is_inside = True
+                watch.resume()
                 if thrown:
                     if is_closed and is_all:
                         watch.leave()
@@ -260,7 +278,7 @@ def watch_async_generator(
             watch.fail(exc, is_left=is_all)
             raise
         finally:
-            watch.is_inside = False
+            watch.pause()
 
     return run
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import inspect
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from phospho import guard, snapshot
 from phospho.default import get_client
-from phospho.reading import NO_ANSWER, Reading
-from phospho.record import as_mapping
+from phospho.reading import NO_ANSWER
+from phospho.underway import Underway, enter
 
 if TYPE_CHECKING:
     from phospho.client import Client
+    from phospho.reading import Reading
     from phospho.streaming import Watch
 
 _OWNERS = frozenset({"self", "cls"})
@@ -86,11 +85,14 @@ def wrap(
 def _wrap_sync(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         call = make_call(args, kwargs)
+        outer = enter(call.underway)
         try:
             returned = fn(*args, **kwargs)
         except BaseException as exc:
-            call.failed(exc)
+            call.underway.fail(exc)
             raise
+        finally:
+            enter(outer)
         return call.returned(returned)
 
     return run
@@ -99,11 +101,14 @@ def _wrap_sync(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Calla
 def _wrap_async(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Callable[..., Any]:
     async def run(*args: Any, **kwargs: Any) -> Any:
         call = make_call(args, kwargs)
+        outer = enter(call.underway)
         try:
             returned = await fn(*args, **kwargs)
         except BaseException as exc:
-            call.failed(exc)
+            call.underway.fail(exc)
             raise
+        finally:
+            enter(outer)
         return call.returned(returned)
 
     return run
@@ -136,9 +141,7 @@ _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Callable[..., Any]]], .
 class _Call:
     """One call: its input read before it starts, for the function may change its arguments."""
 
-    __slots__ = (
-        "_at_ms", "_client", "_fields", "_fn", "_heard", "_is_stream", "_started", "_stop",
-    )  # fmt: skip
+    __slots__ = ("_fields", "_fn", "_is_stream", "_stop", "underway")
 
     def __init__(
         self,
@@ -154,22 +157,12 @@ class _Call:
         self._fields = fields
         self._is_stream = is_stream
         self._stop = stop
-        self._client: Client | None = None
-        self._heard: Reading | None = None
-        self._at_ms = time.time_ns() // 1_000_000
+        client = heard = None
         with guard.guarded("read the arguments of a wrapped function"):
-            self._client = get_client()
-            passed = _passed(fn, args, kwargs)
-            spoken = [value for value in passed.values() if _is_spoken(value)]
-            if len(passed) == 1:
-                (value,), raw = passed.values(), None
-            elif len(spoken) == 1:
-                value, raw = spoken[0], passed
-            else:
-                value, raw = passed, None
-            to_text = fields.get("input_to_str_function")
-            self._heard = self._client.read("input", value, raw=raw, to_text=to_text)
-        self._started = time.perf_counter()
+            client = get_client()
+            heard = _hear(client, fn, args, kwargs, fields.get("input_to_str_function"))
+        told = {name: fields[name] for name in fields if name not in _SIDES}
+        self.underway = Underway(client, heard, told)
 
     def returned(self, value: Any) -> Any:
         """Log the call with its answer, or when that is there; return what the caller gets."""
@@ -197,14 +190,14 @@ class _Call:
                 getattr(self._fn, "__qualname__", "A wrapped function"),
                 snapshot.describe(value),
             )
-            self._log(NO_ANSWER, {}, self._elapsed())
+            self.underway.log(NO_ANSWER)
         else:
             self._log_answer(value)
         return value
 
     def _settled(self, result: Any, exc: BaseException | None) -> Any:
         if exc is not None:
-            self.failed(exc)
+            self.underway.fail(exc)
             return None
         return self.returned(result)
 
@@ -215,64 +208,38 @@ class _Call:
         try:
             stream = fn(*args, **kwargs)
         except BaseException as exc:
-            self.failed(exc)
+            self.underway.fail(exc)
             raise
         return stream, self._watch().is_of(stream)
 
     def _watch(self) -> Watch:
-        from phospho.streaming import Watch
-
-        context = contextvars.copy_context()
-        return Watch(
-            self._client,
-            # What is logged late is logged as of the call: its session is that of the call.
-            lambda said, outcome, times: context.run(
-                self._log, said or NO_ANSWER, outcome, times, is_late=True
-            ),
-            self._started,
-            self._fields.get("output_to_str_function"),
-            self._stop,
-        )
-
-    def failed(self, exc: BaseException) -> None:
-        """Log the call with what it raised."""
-        with guard.guarded("log a failed call"):
-            status = "error" if isinstance(exc, Exception) else "cancelled"
-            message = guard.words_of(exc, snapshot.MAX_RAW_CHARS)
-            error = {"type": type(exc).__name__, "message": message}
-            self._log(NO_ANSWER, {"status": status, "error": error}, self._elapsed())
+        return self.underway.watch(self._fields.get("output_to_str_function"), self._stop)
 
     def _log_answer(self, value: Any) -> None:
-        if self._client is not None:
-            times = self._elapsed()
+        client = self.underway.client
+        if client is not None:
+            times = self.underway.elapsed()
             to_text = self._fields.get("output_to_str_function")
-            self._log(self._client.read("output", value, to_text=to_text), {}, times)
+            self.underway.log(client.read("output", value, to_text=to_text), times=times)
 
-    def _elapsed(self) -> dict[str, float]:
-        return {"latency_ms": round((time.perf_counter() - self._started) * 1000, 1)}
 
-    def _log(
-        self,
-        said: Reading,
-        outcome: dict[str, Any],
-        times: dict[str, float],
-        *,
-        is_late: bool = False,
-    ) -> None:
-        if self._client is None or self._heard is None:
-            return
-        fields = {**self._fields, **outcome}
-        known = {name: fields.pop(name, None) for name in _KNOWN_FIELDS}
-        given = known.pop("metadata")
-        self._client.log_readings(
-            self._heard,
-            said,
-            self._at_ms,
-            metadata={**(as_mapping(given) if given else {}), **times},
-            **known,
-            anything={name: fields[name] for name in fields if name not in _SIDES},
-            is_late=is_late,
-        )
+def _hear(
+    client: Client,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    to_text: Callable[[Any], Any] | None,
+) -> Reading:
+    """Read what was passed: the only argument, the one that is text or messages, or all."""
+    passed = _passed(fn, args, kwargs)
+    spoken = [value for value in passed.values() if _is_spoken(value)]
+    if len(passed) == 1:
+        (value,), raw = passed.values(), None
+    elif len(spoken) == 1:
+        value, raw = spoken[0], passed
+    else:
+        value, raw = passed, None
+    return client.read("input", value, raw=raw, to_text=to_text)
 
 
 def _may_hold_a_stream(value: Any) -> bool:
@@ -284,16 +251,6 @@ def _may_hold_a_stream(value: Any) -> bool:
 # Where an answer of AWS Bedrock has its stream.
 _STREAM_KEYS = frozenset({"stream", "body"})
 
-
-_KNOWN_FIELDS = (
-    "session_id",
-    "task_id",
-    "user_id",
-    "version_id",
-    "metadata",
-    "flag",
-    "created_at",
-)
 
 # What the call itself gives, and how to read it.
 _SIDES = frozenset(

@@ -107,7 +107,12 @@ def read_response(response: Any) -> Extracted:
         finish_reason=_finish_reason(response),
         tool_calls=answer.tool_calls,
         error=_error_of(response),
-        extra={**answer.extra, **read_details(usage), **_read_links(response)},
+        extra={
+            **answer.extra,
+            **read_details(usage),
+            **_read_links(response),
+            **_read_id(response),
+        },
     )
 
 
@@ -256,6 +261,12 @@ def _read_links(value: Any) -> dict[str, str]:
     return {name: link for name, link in links.items() if link}
 
 
+def _read_id(response: Any) -> dict[str, str]:
+    """Return by what the next request goes on from a response."""
+    own = get_text(response, "id")
+    return {"response_id": own} if own else {}
+
+
 class Chunks(ChunkReader):
     """Reads the events of a stream; what the last one says of the whole goes before the pieces."""
 
@@ -301,7 +312,7 @@ class Chunks(ChunkReader):
         self._is_apart = True
         response = get(event, "response")
         self.model = get_text(response, "model") or self.model
-        self.extra.update(_read_links(response))
+        self.extra.update(_read_links(response) | _read_id(response))
 
     def start_item(self, event: Any) -> None:
         """Part one message from the next, and note which tool is called."""

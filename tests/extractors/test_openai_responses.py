@@ -151,6 +151,7 @@ def test_made_images_are_counted_and_refusals_told() -> None:
     read = through_hooks("openai_responses", response(IMAGE, refusal, usage=None), "output")
     assert read["extra"] == {
         "attachments": {"image": 1}, "refusal": True, "previous_response_id": "resp_0",
+        "response_id": "resp_1",
     }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Integrations make other libraries log by themselves; one module a library, none imported here."""

@@ -1,0 +1,198 @@
+"""An interaction that is under way: begun by a call, logged once when its answer is there.
+
+Functions that are wrapped and integrations begin one. What happens meanwhile, in the code that they
+call, is part of it: a call of a model inside of a wrapped function is a step of the function's
+interaction, and no interaction of its own.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from phospho import guard
+from phospho.reading import NO_ANSWER, Reading
+from phospho.record import as_mapping
+from phospho.steps import Steps, describe_error
+
+if TYPE_CHECKING:
+    from phospho.client import Client
+    from phospho.streaming import Watch
+
+# Fields that `phospho.log` names; all others are the app's own keywords.
+_KNOWN_FIELDS = (
+    "session_id", "task_id", "user_id", "version_id", "metadata", "flag", "created_at",
+)  # fmt: skip
+
+
+class Underway:
+    """What is known of an interaction before its answer is.
+
+    Args:
+        client: Logs it.
+        heard: What the user said, read when it was said; None where nothing can be logged.
+        fields: What else `phospho.log` takes, for this interaction.
+    """
+
+    __slots__ = (
+        "_context", "_once", "_process", "at_ms", "client", "fields", "heard", "started", "steps",
+    )  # fmt: skip
+
+    def __init__(
+        self, client: Client | None, heard: Reading | None, fields: Mapping[str, Any]
+    ) -> None:
+        self.client = client
+        self.heard = heard
+        self.fields = fields
+        self.at_ms = time.time_ns() // 1_000_000
+        self.started = time.perf_counter()
+        self.steps = Steps()
+        self._once = threading.Lock()
+        self._process = os.getpid()
+        # What is logged late is logged as of the call: its session is that of the call.
+        self._context = contextvars.copy_context()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is logged, or is the parent's of this process."""
+        return self._once.locked() or self._process != os.getpid()
+
+    def log(
+        self,
+        said: Reading,
+        outcome: Mapping[str, Any] | None = None,
+        times: Mapping[str, float] | None = None,
+        *,
+        is_late: bool = False,
+    ) -> dict[str, Any] | None:
+        """Log it, the first time this is called, and return the record.
+
+        Args:
+            said: What the app answered.
+            outcome: Its `status` and `error`, and what else is known only now.
+            times: `latency_ms` and `time_to_first_token_ms`; by default, the time until now.
+            is_late: Whether it is logged later than the call that began it.
+        """
+        if not self._once.acquire(blocking=False):
+            return None
+        if self.client is None or self.heard is None:
+            return None
+        fields = {**self._facts_of_steps(said), **self.fields, **(outcome or {})}
+        known = {name: fields.pop(name, None) for name in _KNOWN_FIELDS}
+        given = known.pop("metadata")
+        metadata = {**(as_mapping(given) if given else {}), **(times or self.elapsed())}
+        if self.steps.left_out:
+            metadata["steps_left_out"] = self.steps.left_out
+        return self._context.run(
+            self.client.log_readings,
+            self.heard,
+            said,
+            self.at_ms,
+            metadata=metadata,
+            **known,
+            anything=fields,
+            steps=self.steps.as_list(),
+            is_late=is_late,
+        )
+
+    def fail(self, exc: BaseException) -> None:
+        """Log it with what was raised instead of an answer."""
+        with guard.guarded("log a failed call"):
+            status = "error" if isinstance(exc, Exception) else "cancelled"
+            self.log(NO_ANSWER, {"status": status, "error": describe_error(exc)})
+
+    def watch(
+        self,
+        to_text: Callable[[Any], Any] | None = None,
+        stop: Callable[[Any], Any] | None = None,
+    ) -> Watch:
+        """Return what watches its answer go by, and logs it when that is over."""
+        from phospho.streaming import Watch
+
+        def log(
+            said: Reading | None, outcome: Mapping[str, Any], times: Mapping[str, float]
+        ) -> None:
+            self.log(said or NO_ANSWER, outcome, times, is_late=True)
+
+        return Watch(self.client, log, self.started, to_text, stop, self)
+
+    def elapsed(self) -> dict[str, float]:
+        """Return how long it took until now."""
+        return {"latency_ms": round((time.perf_counter() - self.started) * 1000, 1)}
+
+    def _facts_of_steps(self, said: Reading) -> dict[str, Any]:
+        """Return what the steps tell of the model, where the answer does not."""
+        facts = self.steps.facts()
+        read = said.facts
+        if read is not None and read.model:
+            facts.pop("model", None)
+        if read is not None and read.usage:
+            facts = {name: facts[name] for name in facts if name == "model"}
+        return facts
+
+
+class Outer(NamedTuple):
+    """What the code now running is part of.
+
+    Args:
+        underway: The interaction.
+        is_model_call: Whether it is the call of a model, which is told of as a step already.
+    """
+
+    underway: Underway
+    is_model_call: bool = False
+
+
+_current: contextvars.ContextVar[Underway | None] = contextvars.ContextVar(
+    "phospho_underway", default=None
+)
+
+# Frameworks know by themselves which of their runs the code now running is part of.
+_finders: list[Callable[[], Outer | None]] = []
+
+
+def find_outer() -> Outer | None:
+    """Return the interaction that the code now running is part of, if any."""
+    for find in _finders:
+        outer = find()
+        if outer is not None and not outer.underway.is_over:
+            return outer
+    underway = _current.get()
+    return None if underway is None or underway.is_over else Outer(underway)
+
+
+def add_finder(find: Callable[[], Outer | None]) -> None:
+    """Ask `find` as well, from now on."""
+    if find not in _finders:
+        _finders.append(find)
+
+
+def remove_finder(find: Callable[[], Outer | None]) -> None:
+    """Ask `find` no more."""
+    if find in _finders:
+        _finders.remove(find)
+
+
+def enter(underway: Underway | None) -> Underway | None:
+    """Make what runs from now on part of an interaction; returns the one before, to go back to.
+
+    There is no token to reset: a generator may be left in another context than it was entered in.
+    """
+    outer = _current.get()
+    _current.set(underway)
+    return outer
+
+
+@contextmanager
+def inside(underway: Underway) -> Iterator[None]:
+    """Make what runs in this block part of an interaction."""
+    outer = enter(underway)
+    try:
+        yield
+    finally:
+        enter(outer)
