@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib
+import importlib.util
+import inspect
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pluggy
 
-from phospho import guard, hookspecs, lifecycle
+from phospho import guard, hookspecs, lifecycle, snapshot
 from phospho.errors import PluginError
 from phospho.extractors import catalogue
 from phospho.implementation import FAILED, Implementation
@@ -92,7 +96,7 @@ class Plugins:
         for module_name in self.built_in:
             self._register(importlib.import_module(module_name), module_name)
         for name, plugin in installed.items():
-            with self._reporting(name):
+            with self._reporting(name, partial(_names_sending, plugin)):
                 self._register(plugin, name)
         for plugin in self.plugins:
             # Its package may be installed as well: then it is there already.
@@ -145,30 +149,35 @@ class Plugins:
             name = entry_point.name
             if name in disabled:
                 continue
-            with self._reporting(name):
+            self._versions[name] = None if entry_point.dist is None else entry_point.dist.version
+            with self._reporting(name, partial(_speaks_of_sending, entry_point)):
                 plugin = entry_point.load()
                 namesake = found.get(name) or self._manager.get_plugin(name)
                 if namesake is not None and namesake is not plugin:
                     raise PluginError(f"Two phospho plugins are called {name!r}.")
                 found[name] = plugin
-                self._versions[name] = (
-                    None if entry_point.dist is None else entry_point.dist.version
-                )
         return found
 
     @contextlib.contextmanager
-    def _reporting(self, name: str) -> Iterator[None]:
+    def _reporting(self, name: str, may_redact: Callable[[], bool]) -> Iterator[None]:
         """Leave an installed plugin out where it raises: a stranger's package may do anything."""
         try:
             yield
         except Exception as exc:  # noqa: BLE001 - see above
             self._unloadable[name] = f"{guard.words_of(exc)} ({type(exc).__name__})"
+            is_closed = may_redact()
+            self._is_broken = self._is_broken or is_closed
             guard.report_once(
                 f"entry_point:{name}",
-                "The installed phospho plugin %r could not be loaded: %s. It is left out; upgrade "
-                "or uninstall its package.",
+                "The installed phospho plugin %r could not be loaded: %s. %s with "
+                "PHOSPHO_DISABLE_PLUGINS=%s.",
                 name,
                 self._unloadable[name],
+                "Nothing is sent meanwhile, for it may be there to remove secrets: repair or "
+                "uninstall its package, or leave it out"
+                if is_closed
+                else "It is left out: upgrade or uninstall its package, or say so",
+                name,
                 exc=exc,
             )
 
@@ -198,9 +207,11 @@ class Plugins:
             raise PluginError(f"The phospho plugin {name!r} is given twice. Leave one out.")
         if self._manager.has_plugin(name):
             raise PluginError(f"Two phospho plugins are called {name!r}. Rename one of them.")
+        if isinstance(plugin, type):
+            raise PluginError(f"The phospho plugin {name!r} is a class. Pass an object: {name}().")
         try:
             self._manager.register(plugin, name)
-            self._refuse_unknown_hooks(name)
+            self._refuse_what_is_never_called(name)
         except pluggy.PluginValidationError as exc:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
@@ -209,17 +220,22 @@ class Plugins:
                 "The hooks and their arguments are listed in phospho/hookspecs.py."
             ) from exc
 
-    def _refuse_unknown_hooks(self, name: str) -> None:
-        """Refuse a misspelt hook now: it would silently never be called."""
+    def _refuse_what_is_never_called(self, name: str) -> None:
+        """Refuse a misspelt hook now, and what would silently do nothing."""
         self._manager.check_pending()
-        for caller in self._manager.get_hookcallers(self._manager.get_plugin(name)) or ():
+        plugin = self._manager.get_plugin(name)
+        callers = self._manager.get_hookcallers(plugin)
+        for caller in callers or ():
             for implementation in caller.get_hookimpls():
-                if implementation.plugin_name == name and (
-                    implementation.wrapper or implementation.hookwrapper
-                ):
-                    raise pluggy.PluginValidationError(
-                        implementation.plugin, f"{caller.name} asks for wrapper=True"
-                    )
+                fault = _fault_of(implementation)
+                if implementation.plugin_name == name and fault is not None:
+                    raise pluggy.PluginValidationError(plugin, f"{caller.name} {fault}")
+        if not callers:
+            raise pluggy.PluginValidationError(
+                plugin,
+                f"{snapshot.describe(plugin)} implements no hook: mark its functions with "
+                "@phospho.hookimpl",
+            )
 
     def _implementations(self, caller: pluggy.HookCaller) -> list[Implementation]:
         """Return those of one hook in the order in which they are asked."""
@@ -409,6 +425,30 @@ def _load_extractor(name: str) -> dict[str, Implementation]:
     }
 
 
+def _names_sending(plugin: object) -> bool:
+    """Tell whether a plugin that was refused may have meant to change what is sent."""
+    return any("send" in name for name in dir(plugin))
+
+
+def _speaks_of_sending(entry_point: metadata.EntryPoint) -> bool:
+    """Tell whether a module that cannot be loaded may change what is sent, as its text says."""
+    try:
+        spec = importlib.util.find_spec(entry_point.module)
+        return spec is None or "send" in Path(str(spec.origin)).read_text(encoding="utf-8")
+    except Exception:  # noqa: BLE001 - a module that cannot be looked at may do anything
+        return True
+
+
+def _fault_of(implementation: pluggy.HookImpl) -> str | None:
+    """Return why a function would not do what its author means, or None."""
+    function = implementation.function
+    if implementation.wrapper or implementation.hookwrapper:
+        return "asks for wrapper=True"
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "is async: nobody would await it"
+    return None
+
+
 def _accept_record(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise TypeError(f"returned {type(answer).__name__}, not a dict or None")
@@ -418,7 +458,10 @@ def _accept_record(answer: Any) -> dict[str, Any]:
 def _disabled_names() -> frozenset[str]:
     """Read `PHOSPHO_DISABLE_PLUGINS`: names of entry points, or `all`, separated by commas."""
     names = os.environ.get("PHOSPHO_DISABLE_PLUGINS", "").split(",")
-    return frozenset("all" if n.strip() in {"1", "true"} else n.strip() for n in names)
+    return frozenset("all" if n.strip().lower() in _EVERY else n.strip() for n in names)
+
+
+_EVERY = frozenset({"all", "1", "true"})
 
 
 def accept_sequence_of(kind: type, *, unique: str) -> Callable[[Any], Sequence[Any]]:

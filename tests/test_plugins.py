@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import importlib
 import time
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import phospho
+import phospho.redaction
 from phospho import implementation
 from phospho.errors import PluginError
 from phospho.extractors import catalogue
@@ -344,11 +347,37 @@ def test_a_wrapper_is_refused() -> None:
 
 def test_two_plugins_of_one_name_are_refused() -> None:
     with pytest.raises(PluginError, match="Two phospho plugins"):
-        Plugins([plugin(), plugin()], built_in=())
+        Plugins([plugin(phospho_extract_output=read_reply) for _ in range(2)], built_in=())
+
+
+async def tell(event: Any) -> None:
+    """Do nothing, for nobody awaits it."""
+
+
+class Forgotten:
+    def phospho_before_send(self, interaction: dict[str, Any]) -> None:
+        """Redact, its author believes; without the mark it is never asked."""
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        pytest.param("my_redaction", "implements no hook", id="text"),
+        pytest.param(None, "implements no hook", id="none"),
+        pytest.param(phospho.redaction, "implements no hook", id="module-of-a-plugin"),
+        pytest.param(Forgotten(), "implements no hook", id="unmarked"),
+        pytest.param(phospho.Redaction, r"Redaction\(\)", id="class"),
+        pytest.param(plugin(phospho_event_detected=tell), "async", id="async"),
+    ],
+)
+def test_what_would_never_be_called_is_refused(given: Any, why: str) -> None:
+    with pytest.raises(PluginError, match=why):
+        phospho.init("key", "proj", plugins=[given])
 
 
 class EntryPoint:
     name = "theirs"
+    module = "acme_broken_plugin"
     dist = types.SimpleNamespace(version="1.2")
 
     def __init__(self, load: Callable[[], object]) -> None:
@@ -369,8 +398,46 @@ def test_installed_packages_bring_plugins(
     assert reports["theirs"].version == "1.2"
     assert reports["theirs"].hooks == ("phospho_extract_output",)
     assert reports["broken"].hooks == ()
-    assert reports["broken"].failures == 1
+    assert (reports["broken"].version, reports["broken"].failures) == ("1.2", 1)
     assert "half installed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("source", "is_sent"),
+    [
+        pytest.param("def phospho_extract_input(value): ...", True, id="reads"),
+        pytest.param("def phospho_before_send(interaction): ...", False, id="redacts"),
+        pytest.param(None, False, id="nobody-knows"),
+    ],
+)
+def test_nothing_is_sent_past_a_package_that_may_redact_and_cannot_be_loaded(
+    source: str | None,
+    is_sent: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    make_client: ClientFactory,
+    tmp_path: Path,
+) -> None:
+    if source is not None:
+        (tmp_path / "acme_broken_plugin.py").write_text(f"import does_not_exist\n{source}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    broken = EntryPoint(lambda: importlib.import_module("acme_broken_plugin"))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken])
+    client = make_client()
+    client.log("ada@example.com")
+    assert (client.stats().dropped == {}) is is_sent
+    assert ("Nothing is sent meanwhile" in caplog.text) is not is_sent
+    assert "PHOSPHO_DISABLE_PLUGINS=theirs" in caplog.text
+
+
+def test_a_plugin_that_is_refused_and_may_redact_stops_what_is_sent(
+    monkeypatch: pytest.MonkeyPatch, make_client: ClientFactory
+) -> None:
+    misspelt = EntryPoint(lambda: plugin(phospho_before_sending=lambda interaction: None))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [misspelt])
+    client = make_client()
+    client.log("ada@example.com")
+    assert client.stats().dropped == {"before_send_failed": 1}
 
 
 def test_a_plugin_may_be_both_installed_and_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,7 +459,7 @@ def test_a_failing_plugin_of_a_package_can_be_left_out_by_a_variable(
     assert "plugins=[...]" not in caplog.text
 
 
-@pytest.mark.parametrize("names", ["theirs", "other, theirs", "all", "1"])
+@pytest.mark.parametrize("names", ["theirs", "other, theirs", "all", "True", "1"])
 def test_installed_plugins_can_be_left_out(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     entry_point = EntryPoint(lambda: plugin(phospho_extract_output=read_reply))
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry_point])
