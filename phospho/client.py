@@ -163,7 +163,7 @@ class Client:
                 said = NO_ANSWER
             else:
                 said = self.read("output", output, raw=raw_output, to_text=output_to_str_function)
-            return self.log_readings(
+            record = self.log_readings(
                 heard,
                 said,
                 time.time_ns() // 1_000_000,
@@ -184,7 +184,11 @@ class Client:
                 "user_id": user_id,
                 "version_id": version_id,
             }
-            return self._log_what_is_left(input, output, ids)
+            record = self._log_what_is_left(input, output, ids)
+        if stream and type(output) is not str:
+            # The app goes through it, whatever it is.
+            record["output"] = output
+        return record
 
     def _log_stream(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import importlib
 import json
+import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from phospho.reading import Reading, ask_app
 
 if TYPE_CHECKING:
     from phospho.extractors.chunks import ChunkReader
+    from phospho.models import Side
     from phospho.plugins import Plugins
 
 # Texts are joined in blocks of so many, so that a long stream does not keep a million of them.
@@ -22,6 +25,10 @@ _BLOCK = 1_024
 
 # Of chunks in no known format, and where plugins are to read them, so many are kept.
 _MAX_KEPT = snapshot.MAX_ITEMS
+_MAX_KEPT_BYTES = 8_000_000
+
+# At the end of a stream the app waits while these are read; what is not read by then is cut.
+_MAX_READING_S = 0.5
 
 
 class Collector:
@@ -42,7 +49,8 @@ class Collector:
         # Plugins are asked when the stream has ended: they must not hold it up.
         self._for_plugins: list[Any] | None = [] if plugins.own("phospho_extract_output") else None
         self._unknown: list[Any] = []
-        self._count = self._joined = self._chars = 0
+        self._count = self._joined = self._chars = self._kept_bytes = 0
+        self._is_cut = False
 
     def add(self, piece: Any) -> None:
         """Take in one piece; called between two tokens of the app."""
@@ -55,19 +63,27 @@ class Collector:
             text = ask_app(self._to_text, piece, "output")
             if text is not None:
                 self.texts.append(text)
+                self._chars += len(text)
                 return
         if piece.__class__ is str:
             self.texts.append(piece)
-        elif self._for_plugins is None and self._reader is not None and _takes(self._reader, piece):
+            self._chars += len(piece)
             return
-        else:
+        count = len(self.texts)
+        if self._for_plugins is not None or self._reader is None or not _takes(self._reader, piece):
             self._add_other(piece)
+        if len(self.texts) > count:
+            self._chars += len(self.texts[-1])
 
     def _join_block(self) -> None:
-        block = "".join(self.texts[self._joined :])
-        self.texts[self._joined :] = [block]
+        self.texts[self._joined :] = ["".join(self.texts[self._joined :])]
         self._joined += 1
-        self._chars += len(block)
+
+    def _keep(self, piece: Any, kept: list[Any]) -> None:
+        """Keep a chunk until the stream is over, if there is room."""
+        self._kept_bytes += sys.getsizeof(piece, 0)
+        if self._kept_bytes < _MAX_KEPT_BYTES:
+            kept.append(piece)
 
     def _add_other(self, piece: Any) -> None:
         if piece is None:
@@ -79,9 +95,9 @@ class Collector:
             self.texts.append(self._decode(bytes(piece)))
         else:
             if self._for_plugins is not None and len(self._for_plugins) < _MAX_KEPT:
-                self._for_plugins.append(piece)
+                self._keep(piece, self._for_plugins)
             if not self._read_chunk(piece) and len(self._unknown) < _MAX_KEPT:
-                self._unknown.append(piece)
+                self._keep(piece, self._unknown)
 
     def _read_chunk(self, piece: Any) -> bool:
         """Give a chunk to the reader that took the one before, else to those of its source."""
@@ -104,7 +120,7 @@ class Collector:
         facts = self._read_by_plugins() or self._read_all()
         cut = []
         text = snapshot.without_long_files(facts.text)
-        if len(text) > snapshot.MAX_TEXT_CHARS:
+        if len(text) > snapshot.MAX_TEXT_CHARS or self._is_cut:
             cut.append("text")
         text = snapshot.clean_text(text)
         raw = snapshot.take(self._unknown, snapshot.MAX_RAW_CHARS) if self._unknown else None
@@ -118,9 +134,24 @@ class Collector:
         """Return what plugins read in the chunks, joined, or None where none knows any of them."""
         if not self._for_plugins:
             return None
-        answers = [ask_plugins(chunk, "output", self._plugins) for chunk in self._for_plugins]
-        known = [answer for answer in answers if answer is not None]
+        known = self._ask_about(self._for_plugins, ask_plugins)
         return _merge(known, "".join(answer.text for answer in known)) if known else None
+
+    def _ask_about(
+        self, chunks: list[Any], ask: Callable[[Any, Side, Plugins], Extracted | None]
+    ) -> list[Extracted]:
+        """Return what is read of each chunk, as long as the app can wait for it."""
+        deadline = time.monotonic() + _MAX_READING_S
+        known: list[Extracted] = []
+        chars = 0
+        for chunk in chunks:
+            if time.monotonic() > deadline or chars > snapshot.MAX_TEXT_CHARS:
+                self._is_cut = True
+                break
+            if (answer := ask(chunk, "output", self._plugins)) is not None:
+                known.append(answer)
+                chars += len(answer.text)
+        return known
 
     def _read_all(self) -> Extracted:
         texts = "".join(self.texts)
@@ -129,8 +160,7 @@ class Collector:
         found = [reader.read() for reader in self._readers.values()]
         text = found[0].text if len(found) == 1 else texts
         if not text and self._unknown:
-            others = [extract(chunk, "output", self._plugins) for chunk in self._unknown]
-            known = [answer for answer in others if answer is not None]
+            known = self._ask_about(self._unknown, extract)
             is_read = [answer for answer in known if not is_fallback(answer)]
             text = "".join(a.text for a in is_read) or "\n".join(a.text for a in known)
             found += is_read or known

@@ -43,8 +43,9 @@ class Watch:
     """
 
     __slots__ = (
-        "__weakref__", "_client", "_collector", "_first_s", "_log", "_once", "_outer", "_process",
-        "_started", "_stop", "_type_name", "_underway", "followers", "is_inside",
+        "__weakref__", "_client", "_collector", "_first_s", "_is_interrupted", "_log", "_once",
+        "_outer", "_process", "_started", "_stop", "_type_name", "_underway", "followers",
+        "is_inside",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +70,7 @@ class Watch:
         self.followers: tuple[Watch, ...] = ()
         # Whether the app waits for the next piece just now; what is closed meanwhile is done.
         self.is_inside = False
+        self._is_interrupted = False
         self._underway = underway
         self._outer: Underway | None = None
         with guard.guarded("watch a stream"):
@@ -100,17 +102,22 @@ class Watch:
 
     def joined_by(self, other: Watch) -> Watch:
         """Return what is to watch the same object for both; one that is over is let go."""
-        open_ones = tuple(one for one in self.followers if not one.is_over)
-        if self.is_over:
-            self.followers, other.followers = (), open_ones
-            return other
-        self.followers = (*open_ones, other)
-        return self
+        if not self.is_over:
+            self.tell(other)
+            return self
+        other.followers = tuple(one for one in self.followers if not one.is_over)
+        self.followers = ()
+        return other
+
+    def tell(self, other: Watch) -> None:
+        """Have another one told of all that this one is told, even when this one is over."""
+        self.followers = (*(one for one in self.followers if not one.is_over), other)
 
     def add(self, piece: Any) -> None:
         """Take in what goes by."""
         for follower in self.followers:
             follower.add(piece)
+        self._is_interrupted = False
         collector = self._collector
         if collector is None:
             return
@@ -133,7 +140,13 @@ class Watch:
         """Log a stream that the app left before its end."""
         for follower in self.followers:
             follower.leave()
-        self._finish({"status": "incomplete"})
+        self._finish({"status": "cancelled" if self._is_interrupted else "incomplete"})
+
+    def interrupt(self) -> None:
+        """Take note that the app was cancelled while it waited: it may ask again, or leave."""
+        for follower in self.followers:
+            follower.interrupt()
+        self._is_interrupted = True
 
     def fail(self, exc: BaseException, *, is_left: bool = True) -> None:
         """Log a stream that raised, with what came before.
@@ -165,7 +178,8 @@ class Watch:
 
     def _finish(self, outcome: dict[str, Any], said: Reading | None = None) -> None:
         # A forked child leaves its parent's streams, which are the parent's to log.
-        is_foreign = outcome.get("status") == "incomplete" and self._process != os.getpid()
+        is_left = outcome.get("status") in {"incomplete", "cancelled"}
+        is_foreign = is_left and self._process != os.getpid()
         if is_foreign or not self._once.acquire(blocking=False):
             return
         with guard.guarded("log a stream"):
@@ -287,16 +301,21 @@ def _start(stream: AsyncIterator[Any]) -> Any:
     """Ask for the first piece.
 
     An async generator tells the event loop of itself at its start, which closes what is open when
-    it ends. It is ours that does; if both were closed, they would be at the same time.
+    it ends, and what is garbage. It is ours that does; if both were closed, they would be at the
+    same time. So this one is not told of, and found as garbage it is left to ours, which holds it.
     """
     if not isinstance(stream, types.AsyncGeneratorType):
         return stream.__anext__()
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
+    sys.set_asyncgen_hooks(None, _leave_to_ours)
     try:
         return stream.__anext__()
     finally:
         sys.set_asyncgen_hooks(*hooks)
+
+
+def _leave_to_ours(_: object) -> None:
+    """Close nothing: the generator that stands in front of this one does."""
 
 
 def _throw(stream: Any, thrown: list[BaseException]) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from phospho import guard, snapshot
 from phospho.default import get_client
 from phospho.reading import NO_ANSWER
+from phospho.stand_in import StandIn
 from phospho.underway import Underway, enter
 
 if TYPE_CHECKING:
@@ -76,10 +78,21 @@ def wrap(
         )
         return fn
     make_call = functools.partial(_Call, fn, fields, is_stream=stream, stop=stop)
+    run, is_plain = _wrap(fn, make_call)
+    return functools.wraps(fn)(run) if is_plain else StandIn(fn, run)
+
+
+def _wrap(
+    fn: Callable[..., Any], make_call: Callable[..., _Call]
+) -> tuple[Callable[..., Any], bool]:
+    """Return what is called instead of `fn`, and whether it is of the same kind as that."""
+    if isinstance(fn, type):
+        return _wrap_sync(fn, make_call), True
     for is_kind, wrap_kind in _KINDS:
         if is_kind(fn) or is_kind(getattr(fn, "__call__", None)):  # noqa: B004 - of an object
-            return functools.wraps(fn)(wrap_kind(fn, make_call))
-    return functools.wraps(fn)(_wrap_sync(fn, make_call))
+            is_plain = wrap_kind is _wrap_async and isinstance(fn, types.FunctionType)
+            return wrap_kind(fn, make_call), is_plain
+    return _wrap_sync(fn, make_call), isinstance(fn, types.FunctionType)
 
 
 def _wrap_sync(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Callable[..., Any]:
@@ -118,7 +131,7 @@ def _wrap_generator(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> 
     # Loaded before the first call, which a signal handler may interrupt.
     from phospho.streaming import watch_generator
 
-    return watch_generator(lambda *args, **kwargs: make_call(args, kwargs).opened(fn, args, kwargs))
+    return _wrap_opening(fn, make_call, watch_generator)
 
 
 def _wrap_async_generator(
@@ -126,14 +139,39 @@ def _wrap_async_generator(
 ) -> Callable[..., Any]:
     from phospho.streaming import watch_async_generator
 
-    return watch_async_generator(
-        lambda *args, **kwargs: make_call(args, kwargs).opened(fn, args, kwargs)
-    )
+    return _wrap_opening(fn, make_call, watch_async_generator)
+
+
+def _wrap_opening(
+    fn: Callable[..., Any], make_call: Callable[..., _Call], watching: Callable[..., Any]
+) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        call = make_call(args, kwargs)
+        try:
+            stream = fn(*args, **kwargs)
+        except BaseException as exc:
+            call.underway.fail(exc)
+            raise
+        # One that nobody starts is not watched, and not logged: nothing ran.
+        ours = watching(lambda: (stream, call.watch().is_of(stream)))()
+        ours.__name__, ours.__qualname__ = stream.__name__, stream.__qualname__
+        return ours
+
+    return run
+
+
+def _is_generator_function(fn: Any) -> bool:
+    """Tell whether a call gives a generator that is iterated; what is awaited has a mark."""
+    if not inspect.isgeneratorfunction(fn):
+        return False
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return not inspect.unwrap(fn).__code__.co_flags & inspect.CO_ITERABLE_COROUTINE
 
 
 _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Callable[..., Any]]], ...] = (
     (inspect.iscoroutinefunction, _wrap_async),
-    (inspect.isgeneratorfunction, _wrap_generator),
+    (_is_generator_function, _wrap_generator),
     (inspect.isasyncgenfunction, _wrap_async_generator),
 )
 
@@ -179,7 +217,7 @@ class _Call:
             return attach_to_awaitable(value, self._settled)
         stream = find_stream(value, declared=self._is_stream)
         if stream is not None:
-            attached = attach(stream, self._watch())
+            attached = attach(stream, self.watch())
             return attached if stream is value else value
         if snapshot.is_unfinished(value):
             guard.report_once(
@@ -201,18 +239,8 @@ class _Call:
             return None
         return self.returned(result)
 
-    def opened(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, Watch]:
-        """Call a generator function; return its generator and what watches it."""
-        try:
-            stream = fn(*args, **kwargs)
-        except BaseException as exc:
-            self.underway.fail(exc)
-            raise
-        return stream, self._watch().is_of(stream)
-
-    def _watch(self) -> Watch:
+    def watch(self) -> Watch:
+        """Return what watches the answer go by."""
         return self.underway.watch(self._fields.get("output_to_str_function"), self._stop)
 
     def _log_answer(self, value: Any) -> None:
@@ -267,7 +295,7 @@ def _passed(
     """Return what was passed by parameter name; `**kwargs` under their own names."""
     try:
         bound = inspect.signature(fn).bind(*args, **kwargs)
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - annotations of the app may raise anything
         # Built-ins without a signature, or a call that is about to fail.
         return {**{str(place): value for place, value in enumerate(args)}, **kwargs}
     passed: dict[str, Any] = {}
@@ -282,10 +310,12 @@ def _passed(
 
 def _is_spoken(value: Any) -> bool:
     """Tell whether an argument may be what the user said: text, or messages."""
-    if isinstance(value, str):
+    # Of its class, not of what it says its class is: to ask a lazy object would evaluate it.
+    kind = type(value)
+    if issubclass(kind, str):
         return True
     return (
-        isinstance(value, (list, tuple))
+        issubclass(kind, (list, tuple))
         and bool(value)
-        and all(isinstance(item, Mapping) and "role" in item for item in value)
+        and all(issubclass(type(item), Mapping) and "role" in item for item in value)
     )

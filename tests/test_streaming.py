@@ -7,16 +7,21 @@ import asyncio
 import contextlib
 import contextvars
 import copy
+import csv
 import dataclasses
 import functools
 import gc
 import inspect
 import json
 import pickle
+import sqlite3
 import sys
 import threading
+import time
+import tracemalloc
 import types
 import warnings
+import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +31,11 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.base.response.schema import AsyncStreamingResponse, StreamingResponse
+from llama_index.core.chat_engine.types import StreamingAgentChatResponse
+from llama_index.core.llms import MockLLM
+from llama_index.core.memory import ChatMemoryBuffer
 
 import phospho
 from phospho import streaming
@@ -610,19 +619,25 @@ class TestLogOfAStream:
 class SlottedWords:
     """An iterator without a place for anything."""
 
-    __slots__ = ("given",)
+    __slots__ = ("_given",)
 
     def __init__(self) -> None:
-        self.given = 0
+        self._given = 0
 
     def __iter__(self) -> SlottedWords:
         return self
 
     def __next__(self) -> str:
-        self.given += 1
-        if self.given > 2:
+        self._given += 1
+        if self._given > 2:
             raise StopIteration
         return "x"
+
+
+class SlottedResponse(SlottedWords):
+    """One that has more to it than to be iterated."""
+
+    __slots__ = ("response",)
 
 
 class FinalWords:
@@ -649,6 +664,18 @@ def test_what_cannot_be_changed_has_a_generator_before_it(logged: Logged) -> Non
     assert type(stream) is SlottedWords
     assert list(record["output"]) == ["x", "x"]
     assert logged.outputs == ["xx"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [SlottedResponse, lambda: csv.reader(["a"]), lambda: sqlite3.connect(":memory:").cursor()],
+)
+def test_what_a_generator_could_not_stand_for_is_left_as_it_is(
+    make: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = make()
+    assert phospho.log("hello", stream, stream=True)["output"] is stream
+    assert "logged without its answer" in caplog.text
 
 
 class Registered(Words):
@@ -1170,3 +1197,357 @@ def test_any_stream_passes_unchanged_and_is_logged_once(
     assert [id(piece) for piece in got] == [id(piece) for piece in pieces[: len(got)]]
     assert len(logged) == 1
     assert json.dumps(logged.interactions[0])
+
+
+class Proxy:
+    """As instrumentations hand streams out; their own are made in C."""
+
+    __slots__ = ("__wrapped__",)
+
+    def __init__(self, wrapped: Any) -> None:
+        self.__wrapped__ = wrapped
+
+    def __iter__(self) -> Any:
+        return iter(self.__wrapped__)
+
+    def __next__(self) -> Any:
+        return next(self.__wrapped__)
+
+    def __len__(self) -> int:
+        return len(self.__wrapped__)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__wrapped__, name)
+
+
+class TestWhoElseHasAHandInIt:
+    def test_two_watches_of_one_stream_each_have_the_text_once(
+        self, client: openai.OpenAI, logged: Logged
+    ) -> None:
+        create = phospho.wrap(client.chat.completions.create)
+
+        @phospho.wrap
+        def answer(question: str) -> Any:
+            return create(**QUERY, stream=True)
+
+        stream = answer("hello")
+        assert type(stream) is openai.Stream
+        phospho.log("a third", stream, stream=True)
+        list(stream)
+        assert logged.outputs == [ANSWER] * 3
+
+    def test_a_stream_behind_a_proxy_is_read(self, client: openai.OpenAI, logged: Logged) -> None:
+        proxy = Proxy(client.chat.completions.create(**QUERY, stream=True))
+        assert phospho.log("hello", proxy, stream=True)["output"] is proxy
+        list(proxy)
+        assert logged.outputs == [ANSWER]
+
+    def test_the_chat_of_an_engine_is_read_when_it_is_made(self, logged: Logged) -> None:
+        def slow() -> Iterator[ChatResponse]:
+            for word in ("It ", "left."):
+                time.sleep(0.05)
+                message = ChatMessage(role="assistant", content=word)
+                yield ChatResponse(message=message, delta=word)
+
+        chat = StreamingAgentChatResponse(chat_stream=slow())
+        memory = ChatMemoryBuffer.from_defaults(llm=MockLLM())
+        thread = threading.Thread(target=chat.write_response_to_history, args=(memory,))
+        thread.start()
+        chat = phospho.wrap(lambda question: chat)("Where is it?")
+        assert type(chat).__name__ == "StreamingAgentChatResponse"
+        assert not logged.interactions
+        assert "".join(chat.response_gen) == "It left."
+        thread.join()
+        [event] = logged.interactions
+        assert (event["output"], event.get("status", "ok")) == ("It left.", "ok")
+
+
+class Sized:
+    def __init__(self) -> None:
+        self.words = ["a ", "b"]
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+
+@pytest.mark.parametrize("make", [Sized, lambda: ["a ", "b"], lambda: ("a ", "b")])
+def test_what_has_a_length_stays_what_the_app_goes_through(
+    make: Callable[[], Any], logged: Logged
+) -> None:
+    stream = make()
+    record = phospho.log("hello", stream, stream=True)
+    assert list(record["output"]) == ["a ", "b"]
+    assert logged.interactions[0]["output"].replace("\n", "") == "a b"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_generator_is_of_the_session_and_the_input_of_its_call(
+    is_async: bool, logged: Logged
+) -> None:
+    async def answer_async(messages: list[Any]) -> AsyncIterator[str]:
+        yield "an answer"
+
+    def answer(messages: list[Any]) -> Iterator[str]:
+        yield "an answer"
+
+    messages = [{"role": "user", "content": "first"}]
+    with phospho.session("s1"):
+        stream: Any = phospho.wrap(answer_async if is_async else answer)(messages)
+    messages.append({"role": "user", "content": "second"})
+    time.sleep(0.02)
+    assert asyncio.run(collect(stream)) if is_async else list(stream)
+    [event] = logged.interactions
+    assert (event["session_id"], event["input"]) == ("s1", "first")
+    assert event["metadata"]["latency_ms"] >= 20
+
+
+def test_a_generator_that_nobody_starts_is_not_logged(logged: Logged) -> None:
+    phospho.wrap(words)("hello")
+    gc.collect()
+    assert not logged.interactions
+
+
+class TestStandIns:
+    """A wrapped generator function is one for everybody who asks."""
+
+    def test_is_a_function_for_frameworks(self) -> None:
+        for function, is_kind in (
+            (words, inspect.isgeneratorfunction), (words_async, inspect.isasyncgenfunction),
+        ):  # fmt: skip
+            wrapped = phospho.wrap(function)
+            assert is_kind(wrapped)
+            assert inspect.isfunction(wrapped)
+            assert inspect.signature(wrapped) == inspect.signature(function)
+            assert wrapped.__name__ == function.__name__
+            assert wrapped.__doc__ == function.__doc__
+            assert copy.deepcopy(wrapped) is wrapped
+            assert repr(wrapped) == repr(function)
+
+    def test_is_a_method_where_the_original_would_be_one(self, logged: Logged) -> None:
+        class Bot:
+            name = "bot"
+
+            @phospho.wrap
+            def answer(self, question: str) -> Iterator[str]:
+                yield f"{self.name}: {question}"
+
+            ask = phospho.wrap("a-b-{}".format)
+            add = phospho.wrap(functools.partial(pow, 2))
+
+        assert list(Bot().answer("hello")) == ["bot: hello"]
+        assert inspect.isgeneratorfunction(Bot().answer)
+        assert Bot().ask("q") == "a-b-q"
+        assert Bot().add(3) == 8
+        assert logged.outputs == ["bot: hello", "a-b-q", "8"]
+
+    def test_what_is_awaited_though_it_is_a_generator(self, logged: Logged) -> None:
+        @types.coroutine
+        def answer(question: str) -> Generator[Any, Any, str]:
+            yield
+            return f"to {question}"
+
+        async def run() -> list[str]:
+            called = phospho.wrap(functools.partial(answer, "b"))
+            return [await phospho.wrap(answer)("a"), await called()]
+
+        assert asyncio.run(run()) == ["to a", "to b"]
+        assert logged.outputs == ["to a", "to b"]
+
+    def test_a_class_makes_objects_whatever_these_can_do(self, logged: Logged) -> None:
+        class Bot:
+            async def __call__(self) -> str:
+                return "hello"
+
+        assert isinstance(phospho.wrap(Bot)(), Bot)
+
+
+def test_an_abandoned_async_generator_cleans_up_on_its_loop(
+    logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found in a cycle by the garbage collector, as streams of OpenAI's client are."""
+    done: list[str] = []
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    async def answer(box: Any) -> AsyncIterator[str]:
+        try:
+            yield "a"
+            yield "b"
+        finally:
+            await asyncio.sleep(0)
+            done.append("cleaned up")
+
+    async def run(function: Any) -> None:
+        problems: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, told: problems.append(told))
+        box = types.SimpleNamespace()
+        box.stream = function(box)
+        assert await box.stream.__anext__() == "a"
+        del box
+        gc.collect()
+        await asyncio.sleep(0.05)
+        assert problems == []
+
+    asyncio.run(run(answer))
+    asyncio.run(run(phospho.wrap(answer)))
+    assert done == ["cleaned up"] * 2
+    assert unraisable == []
+    assert [i["status"] for i in logged.interactions] == ["incomplete"]
+
+
+def test_a_reader_that_is_cancelled_may_ask_again(logged: Logged) -> None:
+    class Queued:
+        def __init__(self) -> None:
+            self.queue: asyncio.Queue[str] = asyncio.Queue()
+
+        def __aiter__(self) -> Queued:
+            return self
+
+        async def __anext__(self) -> str:
+            if (word := await self.queue.get()) == "":
+                raise StopAsyncIteration
+            return word
+
+    async def run(*, is_read_on: bool) -> None:
+        stream = Queued()
+        stream.queue.put_nowait("a ")
+        phospho.log("hello", stream, stream=True)
+        assert await stream.__anext__() == "a "
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(stream.__anext__(), 0.01)
+        if is_read_on:
+            stream.queue.put_nowait("b")
+            stream.queue.put_nowait("")
+            assert [word async for word in stream] == ["b"]
+
+    asyncio.run(run(is_read_on=True))
+    asyncio.run(run(is_read_on=False))
+    gc.collect()
+    assert [(i["output"], i.get("status", "ok")) for i in logged.interactions] == [
+        ("a b", "ok"), ("a ", "cancelled"),
+    ]  # fmt: skip
+
+
+def test_what_is_sent_into_an_object_is_part_of_it(logged: Logged) -> None:
+    class Counter(Generator[str, int, None]):
+        def __init__(self) -> None:
+            self.count = 0
+
+        def send(self, value: int | None) -> str:
+            self.count += value or 1
+            if self.count > 5:
+                raise StopIteration
+            return f"{self.count} "
+
+        def throw(self, *args: Any) -> str:
+            raise args[0]
+
+    stream = Counter()
+    phospho.log("hello", stream, stream=True)
+    assert [next(stream), stream.send(2), stream.send(1), *stream] == ["1 ", "3 ", "4 ", "5 "]
+    assert logged.outputs == ["1 3 4 5 "]
+
+
+def test_a_failed_future_that_nobody_asks_is_told_of(logged: Logged) -> None:
+    told: list[Any] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: told.append(context["message"]))
+
+        async def fail() -> None:
+            raise ValueError("no")
+
+        task = phospho.wrap(lambda question: asyncio.ensure_future(fail()))("hello")
+        await asyncio.sleep(0.01)
+        del task
+        gc.collect()
+
+    asyncio.run(run())
+    assert told == ["Task exception was never retrieved"]
+    assert logged.interactions[0]["status"] == "error"
+
+
+def test_a_dict_with_a_generator_is_left_as_it_is(logged: Logged) -> None:
+    returned = phospho.wrap(lambda question: {"stream": words(question), "text": "see it"})("hello")
+    assert list(returned["stream"]) == ["a ", "b ", "c"]
+    assert logged.interactions[0].get("status", "ok") == "ok"
+
+
+def test_classes_made_at_run_time_are_not_kept(logged: Logged) -> None:
+    def abandon() -> weakref.ref[type]:
+        class Local(Words):
+            pass
+
+        next(iter(phospho.wrap(lambda question: Local(), stream=True)("hello")))
+        return weakref.ref(Local)
+
+    made = [abandon() for _ in range(300)]
+    gc.collect()
+    assert sum(one() is not None for one in made) < 150
+
+
+def test_large_pieces_are_not_kept(logged: Logged) -> None:
+    def pieces() -> Iterator[str]:
+        for _ in range(50):
+            yield "x" * 1_000_000
+
+    tracemalloc.start()
+    for _ in phospho.wrap(pieces)():
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 15_000_000
+    assert len(logged.interactions[0]["output"]) == 1_000_000
+
+
+@pytest.mark.parametrize("is_plugin", [False, True])
+def test_the_end_of_a_stream_does_not_wait_for_all_of_its_chunks(
+    is_plugin: bool, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho.collecting._MAX_READING_S", 0.0)
+
+    class Chunk:
+        def __str__(self) -> str:
+            return "x"
+
+    class Plugin:
+        @phospho.hookimpl
+        def phospho_extract_output(self, value: Any) -> str:
+            return "x"
+
+    phospho.init(plugins=[Plugin()] if is_plugin else [])
+    list(phospho.wrap(lambda question: (Chunk() for _ in range(100)))("hello"))
+    [event] = logged.interactions
+    assert len(event["output"] or "") < 10
+    assert event["truncated"] == ["output"]
+
+
+def test_annotations_that_cannot_be_evaluated_cost_no_record(logged: Logged) -> None:
+    class Signed:
+        @property
+        def __signature__(self) -> Any:
+            raise NameError("only known to type checkers")
+
+        def __call__(self, question: str) -> str:
+            return "an answer"
+
+    assert phospho.wrap(Signed())("hello") == "an answer"
+    assert logged.outputs == ["an answer"]
+
+
+def test_a_lazy_argument_is_not_evaluated(logged: Logged) -> None:
+    evaluated: list[str] = []
+
+    class Lazy:
+        @property  # type: ignore[misc]
+        def __class__(self) -> Any:
+            evaluated.append("class")
+            return str
+
+    phospho.wrap(lambda question, db: "an answer")("hello", Lazy())
+    assert logged.inputs == ["hello"]
+    assert evaluated == []
