@@ -100,20 +100,6 @@ def read_settings(
     )
 
 
-def refuse_what_is_not_there_yet(*, auto_log: bool) -> None:
-    """Refuse the option this version only reserves, rather than silently ignore it.
-
-    Raises:
-        ConfigurationError: When it is used.
-    """
-    if auto_log:
-        raise ConfigurationError(
-            "auto_log=True is not available in this version of phospho. Leave it out, and call "
-            "phospho.log(input=query, output=response) or decorate your function with "
-            "@phospho.wrap."
-        )
-
-
 def _refusal(
     argument: str, variable: str | None, problem: str, value: object
 ) -> ConfigurationError:

@@ -9,7 +9,6 @@ from typing import Any
 from phospho import guard, lifecycle
 from phospho.backlog import Stats
 from phospho.client import Client
-from phospho.config import refuse_what_is_not_there_yet
 from phospho.errors import ConfigurationError
 from phospho.ids import new_id
 
@@ -44,7 +43,8 @@ def init(
         project_id: The project (`PHOSPHO_PROJECT_ID`).
         base_url: Where the server answers (`PHOSPHO_BASE_URL`, else http://127.0.0.1:8000).
         version_id: Which release of your app answers (`PHOSPHO_VERSION_ID`).
-        auto_log: Reserved; not available in this version.
+        auto_log: Whether OpenAI, LangChain and LlamaIndex log by themselves, whichever of them the
+            app has imported or imports later; `uninstrument_openai` and the like end that.
         tick: Seconds the sender waits for more before it sends what there is.
         spool_dir: A folder: what is logged is written there before `log` returns, and removed once
             it is sent (`PHOSPHO_SPOOL_DIR`). Several processes may share it.
@@ -58,7 +58,6 @@ def init(
         PluginError: When a plugin implements a hook that does not exist.
     """
     global _client
-    refuse_what_is_not_there_yet(auto_log=auto_log)
     with lifecycle.loading:
         client = _make_client(
             api_key,
@@ -72,6 +71,10 @@ def init(
             plugins=plugins,
         )
         former, _client = _client, client
+    if auto_log:
+        from phospho.integrations.auto import instrument_all
+
+        instrument_all()
     if former is None or former.close():
         return
     former.hand_over_spool()

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import phospho
 from phospho.config import DEFAULT_BASE_URL, read_settings
 from phospho.errors import ConfigurationError
 
@@ -66,11 +65,6 @@ def test_an_unusable_setting_is_refused_by_name(
         read_settings(**arguments, environ=environ)
     assert all(name in str(refusal.value) for name in names)
     assert "X: y" not in str(refusal.value)
-
-
-def test_an_option_of_a_later_version_is_refused_not_ignored() -> None:
-    with pytest.raises(ConfigurationError, match="not available in this version"):
-        phospho.init("key", "proj", auto_log=True)
 
 
 def test_the_spool_is_set_by_argument_or_variable(tmp_path: Path) -> None:

@@ -180,7 +180,6 @@ class TestInit:
             {"base_url": "nowhere"},
             {"api_key": "schlüssel"},
             {"project_id": 7},
-            {"auto_log": True},
         ],
         ids=str,
     )

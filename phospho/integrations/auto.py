@@ -1,0 +1,116 @@
+"""Make the libraries that an app imports log by themselves: `phospho.init(auto_log=True)`.
+
+A library that is imported already is instrumented at once, any other when the app imports it.
+Nothing is imported for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import sys
+import threading
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from phospho import guard
+
+
+class Integration(NamedTuple):
+    """Which function makes a library log, and with which of its modules that can be called.
+
+    Args:
+        trigger: The module of the library that has to be there.
+        module: Ours, below `phospho.integrations`.
+        function: The function in it.
+    """
+
+    trigger: str
+    module: str
+    function: str
+
+
+INTEGRATIONS = (
+    Integration("openai", "openai", "instrument_openai"),
+    # Loaded by the first call that may have callbacks.
+    Integration("langchain_core.tracers.context", "langchain", "instrument_langchain"),
+    Integration("llama_index_instrumentation", "llama_index", "instrument_llama_index"),
+)
+
+_lock = threading.Lock()
+
+
+def instrument_all() -> None:
+    """Instrument each library that is there, and each that comes, once."""
+    with _lock:
+        waiting = {i.trigger: i for i in INTEGRATIONS if not _is_imported(i.trigger)}
+        sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, _Finder)]
+        if waiting:
+            sys.meta_path.insert(0, _Finder(waiting))
+    for integration in INTEGRATIONS:
+        if integration.trigger not in waiting:
+            _instrument(integration)
+
+
+def _is_imported(name: str) -> bool:
+    """Tell whether a module is there as a whole; one that another thread imports is not yet."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return module is not None and not getattr(spec, "_initializing", False)
+
+
+def _instrument(integration: Integration) -> None:
+    with guard.guarded(f"make {integration.module} log by itself"):
+        module = importlib.import_module(f"phospho.integrations.{integration.module}")
+        getattr(module, integration.function)()
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules that are waited for as all others would, and tells when one is loaded."""
+
+    def __init__(self, waiting: dict[str, Integration]) -> None:
+        self._waiting = waiting
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return what the other finders find of a module that is waited for; None for others."""
+        integration = self._waiting.get(fullname)
+        if integration is None:
+            return None
+        for finder in sys.meta_path:
+            find_spec = getattr(finder, "find_spec", None)
+            if finder is self or find_spec is None:
+                continue
+            spec: ModuleSpec | None = find_spec(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _Loader(spec.loader, integration)
+                return spec
+        return None
+
+
+class _Loader(importlib.abc.Loader):
+    """Loads a module as another loader does, and instruments its library then."""
+
+    def __init__(self, loader: Any, integration: Integration) -> None:
+        self._loader = loader
+        self._integration = integration
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Make the module as the other loader does."""
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module; from then on it is as if the other loader had been alone."""
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _instrument(self._integration)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)

@@ -1,0 +1,116 @@
+"""`init(auto_log=True)`: libraries log by themselves, imported before or after."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.integrations.openai_server import echo, serve_echo
+from tests.processes import run_script
+
+ASK = """
+client = openai.OpenAI(api_key="k", base_url={url!r}, max_retries=0)
+client.chat.completions.create(model="gpt-x", messages=[{{"role": "user", "content": "Hi"}}])
+[interaction] = logged.interactions
+assert (interaction["input"], interaction["output"]) == ("Hi", {answer!r}), interaction
+"""
+
+BEFORE = """
+import openai, phospho, phospho.testing
+with phospho.testing.capture() as logged:
+    phospho.init(auto_log=True)
+"""
+
+AFTER = """
+import phospho, phospho.testing, sys
+with phospho.testing.capture() as logged:
+    phospho.init(auto_log=True)
+    phospho.init(auto_log=True)
+    assert "openai" not in sys.modules
+    finders = len(sys.meta_path)
+import openai
+assert type(openai.__spec__.loader) is type(phospho.__spec__.loader)
+assert openai.__loader__ is openai.__spec__.loader
+"""
+
+
+@pytest.mark.parametrize("imports", [BEFORE, AFTER], ids=["before", "after"])
+def test_a_library_logs_whenever_it_is_imported(imports: str) -> None:
+    with serve_echo() as server:
+        ask = ASK.format(url=server.url, answer=echo("Hi"))
+        lines = [line for line in ask.splitlines() if line]
+        inside = "with phospho.testing.capture() as logged:\n    " + "\n    ".join(lines)
+        done = run_script(f"{imports}\n{inside}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_nothing_is_imported_or_hooked_without_it() -> None:
+    done = run_script(
+        """
+        import sys
+        before = list(sys.meta_path)
+        import phospho
+        phospho.init("key", "proj")
+        assert sys.meta_path == before
+        phospho.init("key", "proj", auto_log=True)
+        assert sys.meta_path[1:] == before
+        print([n for n in ("openai", "langchain_core", "llama_index") if n in sys.modules])
+        """
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_library_that_cannot_be_imported_fails_as_without_us() -> None:
+    done = run_script(
+        """
+        import sys, phospho
+        phospho.init("key", "proj", auto_log=True)
+        sys.path_importer_cache.clear()
+        sys.path[:] = []
+        try:
+            import openai
+        except ModuleNotFoundError as exc:
+            print(exc)
+        """
+    )
+    assert done.stdout == "No module named 'openai'\n", done.stderr
+
+
+def test_a_broken_integration_costs_the_app_nothing() -> None:
+    done = run_script(
+        """
+        import phospho, phospho.integrations.auto as auto
+        auto.INTEGRATIONS = (auto.Integration("colorsys", "nowhere", "nothing"),)
+        phospho.init("key", "proj", auto_log=True)
+        import colorsys
+        print(colorsys.rgb_to_hsv(0, 0, 0))
+        """
+    )
+    assert done.stdout == "(0.0, 0.0, 0)\n", done.stderr
+    assert "phospho could not make nowhere log by itself" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("library", "module", "extra"),
+    [("openai", "openai", "openai")],
+)
+def test_an_integration_without_its_library_says_what_to_install(
+    library: str, module: str, extra: str
+) -> None:
+    done = run_script(
+        f"""
+        import sys
+        sys.modules[{library!r}] = None
+        try:
+            import phospho.integrations.{module}
+        except ImportError as exc:
+            print(exc)
+        """
+    )
+    assert f"pip install 'phospho[{extra}]'" in done.stdout
+
+
+def test_the_tests_themselves_are_not_hooked() -> None:
+    assert "_Finder" not in [type(finder).__name__ for finder in sys.meta_path]
