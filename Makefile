@@ -9,13 +9,19 @@ PORT   ?= 8000
 # Half of a test run waits for processes and sockets, so more workers than cores pay off a little.
 WORKERS ?= auto
 
-.PHONY: demo test lint docs setup bench serve clean
+# The oldest versions that integrations listen to, beside the newest of `test`.
+OLDEST := .venv-oldest
+
+.PHONY: demo test test-oldest lint docs setup bench serve clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/phospho demo --port $(PORT)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-oldest: $(OLDEST)/.test
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) tests/integrations $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -37,7 +43,7 @@ serve: $(VENV)/.demo
 	$(BIN)/phospho serve --port $(PORT)
 
 clean:
-	rm -rf $(VENV) $(OLD)
+	rm -rf $(VENV) $(OLD) $(OLDEST)
 
 $(VENV)/bin/python:
 	@PYTHON="$(PYTHON)" sh .ci/make-venv $(VENV)
@@ -52,6 +58,13 @@ $(VENV)/.dev: pyproject.toml $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,semantic]' --group dev
 	@touch $@ $(VENV)/.demo
+
+$(OLDEST)/.test: pyproject.toml
+	@echo "Installing the oldest versions that phospho integrates into $(OLDEST)."
+	@test -x $(OLDEST)/bin/python || PYTHON="$(PYTHON)" sh .ci/make-venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[server]' --group oldest
+	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "Installing the libraries phospho is measured beside into $(VENV)."
