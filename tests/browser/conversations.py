@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.store import Connection, detections, feedback, jobs
@@ -15,6 +16,13 @@ HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)> \u202egnirts\u202c "
     "javascript:alert(1) <a href='javascript:alert(1)'>link</a>"
 )
+
+OUTCOMES: list[dict[str, Any]] = [
+    {"status": "incomplete"},
+    {"status": "cancelled"},
+    {"status": "error", "error": {"type": "RateLimitError", "message": "Try again in 20 s."}},
+    {"status": "error", "error": {"type": HOSTILE, "message": "x" * 300}},
+]
 
 EVENTS = {
     "flight_booking": ("The user is trying to book a flight", "input", "book a flight"),
@@ -89,6 +97,16 @@ def _conversations() -> list[NewInteraction]:
     return [
         *new,
         interaction("hostile", input=HOSTILE, output=HOSTILE, created_at_ms=now + 1, **hostile),
+        *(
+            interaction(
+                f"broken-{n}",
+                session_id="broken",
+                output=None if n else "The 9:40 to",
+                created_at_ms=now - 3 + n,
+                metadata=json.dumps(outcome),
+            )
+            for n, outcome in enumerate(OUTCOMES)
+        ),
         interaction("long", session_id="long", input="y" * 3000, output=long, created_at_ms=now),
         *(
             interaction(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -23,6 +23,9 @@ _SHORT_TEXT = 1_600
 
 # More would make a browser slow; the whole text is in the database.
 _MOST_TEXT = 20_000
+
+# An error is a line below a message; all of it stands among the details.
+_LONGEST_ERROR = 1_000
 
 # What is longer reads better on several lines.
 _SHORT_JSON = 60
@@ -95,6 +98,16 @@ def duration(length_ms: int) -> str:
         if count or parts:
             parts.append(f"{count} {name}" if count else "")
     return " ".join(part for part in parts[:2] if part)
+
+
+def error_words(error: object) -> str:
+    """Return an error, `{"type", "message"}` or a text, in words; nothing for other values."""
+    if isinstance(error, Mapping):
+        parts = [error.get("type"), error.get("message")]
+        words = ": ".join(part for part in parts if isinstance(part, str) and part)
+    else:
+        words = error if isinstance(error, str) else ""
+    return words if len(words) <= _LONGEST_ERROR else words[:_LONGEST_ERROR] + " \u2026"
 
 
 def hue(color: int) -> str:
@@ -195,6 +208,7 @@ _FILTERS: tuple[Callable[..., str], ...] = (
     iso,
     utc,
     duration,
+    error_words,
     hue,
     pretty_json,
 )

@@ -17,13 +17,15 @@ from phospho_server.store import sessions as store
 from phospho_server.store.definitions import list_definitions
 from phospho_server.store.rows import Event, SessionFilter, TranscriptLine
 from phospho_server.views import periods
-from phospho_server.views.formats import Message, hue, lay_out
+from phospho_server.views.formats import Message, error_words, hue, lay_out
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.query import Choices, read_choice, read_number, read_text
 
 bp = Blueprint("sessions", __name__)
 
 FLAGS = {"success": "Positive", "failure": "Negative"}
+
+_STATUSES = {"incomplete": "The answer broke off.", "cancelled": "The answer was cancelled."}
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Exchange:
         input: The user's message.
         output: The assistant's; None where there is no answer.
         notes: The events of both.
+        trouble: Why the answer is not whole; None where nothing is known of that.
     """
 
     position: int
@@ -51,6 +54,7 @@ class Exchange:
     input: Message
     output: Message | None
     notes: Sequence[Note]
+    trouble: str | None
 
     def notes_on(self, side: Side) -> list[Note]:
         """Return the events that occurred in one of the two messages."""
@@ -158,7 +162,16 @@ def _lay_out(line: TranscriptLine, position: int) -> Exchange:
         input=lay_out(line.input, _quotes(notes, "input")),
         output=None if line.output is None else lay_out(line.output, _quotes(notes, "output")),
         notes=notes,
+        trouble=_describe_trouble(line.metadata),
     )
+
+
+def _describe_trouble(metadata: Mapping[str, Any]) -> str | None:
+    """Return in words what the SDK tells by `status` and `error`."""
+    status = metadata.get("status")
+    if status == "error":
+        return f"Failed: {error_words(metadata.get('error')) or 'no reason was logged.'}"
+    return _STATUSES.get(status) if isinstance(status, str) else None
 
 
 def _side_of(event: Event, line: TranscriptLine) -> Side:

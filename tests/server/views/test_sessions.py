@@ -189,6 +189,42 @@ def test_a_transcript_shows_what_was_logged_with_it(
         assert words in page
 
 
+@pytest.mark.parametrize(
+    ("metadata", "line"),
+    [
+        pytest.param({"status": "incomplete"}, "The answer broke off.", id="incomplete"),
+        pytest.param({"status": "cancelled"}, "The answer was cancelled.", id="cancelled"),
+        pytest.param(
+            {"status": "error", "error": {"type": "RateLimitError", "message": "slow down"}},
+            "Failed: RateLimitError: slow down",
+            id="error",
+        ),
+        pytest.param({"status": "error"}, "Failed: no reason was logged.", id="no-reason"),
+        pytest.param({"status": "error", "error": "slow"}, "Failed: slow", id="error-text"),
+    ],
+)
+def test_an_answer_that_is_not_whole_says_why(
+    visitor: Visitor,
+    store: SqliteStore,
+    project: Project,
+    home: str,
+    metadata: dict[str, object],
+    line: str,
+) -> None:
+    add(store, project, interaction(metadata=json.dumps(metadata)))
+    page = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert line in page[: page.index("Details")]
+
+
+@pytest.mark.parametrize("status", ["ok", "shipped", ["error"], 5, None])
+def test_another_status_is_only_among_the_details(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, status: object
+) -> None:
+    add(store, project, interaction(metadata=json.dumps({"status": status})))
+    page = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert "Assistant Which date? Details" in page
+
+
 def test_a_long_transcript_comes_in_parts(
     visitor: Visitor, store: SqliteStore, project: Project, home: str
 ) -> None:
@@ -265,6 +301,7 @@ def test_a_session_of_another_project_is_not_found(
 def test_what_strangers_wrote_stays_text(
     visitor: Visitor, store: SqliteStore, project: Project, home: str, payload: str
 ) -> None:
+    error = {"type": payload, "message": payload}
     add(
         store,
         project,
@@ -275,7 +312,7 @@ def test_what_strangers_wrote_stays_text(
             output=payload,
             user_id=payload,
             version_id=payload,
-            metadata=json.dumps({payload: payload}),
+            metadata=json.dumps({payload: payload, "status": "error", "error": error}),
             raw_input=json.dumps({payload: payload}),
             raw_output=json.dumps([payload]),
             created_at_ms=now_ms(),
