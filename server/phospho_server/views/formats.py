@@ -12,6 +12,7 @@ from flask import Flask
 
 from phospho_server.clock import DAY_MS, HOUR_MS
 
+SECOND_MS = 1_000
 MINUTE_MS = 60_000
 
 # The stylesheet has this many colours for events: `hue-0`, `hue-1`, ...
@@ -90,7 +91,7 @@ def duration(length_ms: int) -> str:
     if length_ms <= 0:
         return "\u2013"
     if length_ms < MINUTE_MS:
-        return f"{max(1, length_ms // 1000)} s"
+        return f"{max(1, length_ms // SECOND_MS)} s"
     units = [("d", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS)]
     parts: list[str] = []
     for name, size in units:
@@ -98,6 +99,15 @@ def duration(length_ms: int) -> str:
         if count or parts:
             parts.append(f"{count} {name}" if count else "")
     return " ".join(part for part in parts[:2] if part)
+
+
+def elapsed(length_ms: float) -> str:
+    """Return how long a call took, finely where it was short: `340 ms`, `1.2 s`, `5 min`."""
+    if round(length_ms) < SECOND_MS:
+        return f"{round(length_ms)} ms"
+    if round(length_ms / SECOND_MS, 1) < MINUTE_MS / SECOND_MS:
+        return f"{length_ms / SECOND_MS:.1f} s"
+    return duration(max(MINUTE_MS, int(length_ms)))
 
 
 def error_words(error: object) -> str:
@@ -208,6 +218,7 @@ _FILTERS: tuple[Callable[..., str], ...] = (
     iso,
     utc,
     duration,
+    elapsed,
     error_words,
     hue,
     pretty_json,
