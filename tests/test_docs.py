@@ -290,10 +290,10 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path, is_disabled: str) ->
     assert f"{len(list(tmp_path.glob('test_*.py'))) + 1} passed" in ended.stdout
 
 
-def test_the_query_of_the_data_page_runs(tmp_path: Path) -> None:
+def test_the_queries_of_the_data_page_run(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "phospho.db").close()
-    code = blocks("docs/data.md", "python")[0]
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+    for code in blocks("docs/data.md", "python"):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
 
 
 def test_the_data_page_names_every_table(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from phospho.extractors.messages import content_text
+from phospho.record import as_mapping
 from phospho_server.errors import InvalidError
 from phospho_server.incoming import parse_json, read_interaction
 from phospho_server.store import Store
@@ -148,7 +149,7 @@ def _pair_turns(
     """
     if not isinstance(turns, list):
         raise InvalidError('"turns" must be a list of {"role": "...", "content": "..."}.')
-    shared = {k: v for k, v in conversation.items() if k not in {"turns", "messages", "task_id"}}
+    shared = _shared_fields(conversation)
     session_id = conversation.get("session_id") or f"session_{digest}"
     pairs: list[dict[str, Any]] = []
     last_role = "assistant"
@@ -172,6 +173,16 @@ def _pair_turns(
         {**shared, **pair, "session_id": session_id, "task_id": f"import_{digest}_{place}"}
         for place, pair in enumerate(pairs)
     ]
+
+
+def _shared_fields(conversation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a conversation says of each of its interactions."""
+    shared = {k: v for k, v in conversation.items() if k not in {"turns", "messages", "task_id"}}
+    if shared.get("steps") is not None:
+        # Which of the answers they led to is not told: as steps, they would be told of each.
+        given = as_mapping(shared.get("metadata") or {})
+        shared["metadata"] = {"steps": shared.pop("steps"), **given}
+    return shared
 
 
 def _read_turn(turn: object) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Turn a stranger's log event into an interaction to keep, or say why it cannot be.
 
 The format is that of existing phospho clients (`POST /v2/log`, observed from phospho 0.3.45) with
-what our SDK adds: `client_created_at_ms`, `finish_reason`, `tool_calls`, `status`, `error`.
+what our SDK adds: `client_created_at_ms`, `finish_reason`, `tool_calls`, `status`, `error`,
+`steps`.
 Checks are written out: a pydantic model for each event costs twice as much as parsing the batch.
 """
 
@@ -18,6 +19,7 @@ from phospho.snapshot import MAX_ID_CHARS, MAX_METADATA_CHARS, MAX_RAW_CHARS, cl
 from phospho_server.clock import DAY_MS, new_id
 from phospho_server.errors import InvalidError
 from phospho_server.limits import MAX_DEPTH
+from phospho_server.steps import read_steps
 from phospho_server.store.rows import NewInteraction
 
 # Keys with a column of their own, or with nothing to say once stored. All others are metadata.
@@ -41,6 +43,7 @@ _NOT_METADATA = frozenset(
         "raw_input_type_name",
         "raw_output",
         "raw_output_type_name",
+        "steps",
     }
 )
 
@@ -91,6 +94,7 @@ def read_interaction(event: object, *, received_at_ms: int) -> NewInteraction:
         flag=read_flag(event.get("flag")),
         raw_input=_dump_raw(event, "raw_input", text_in, metadata),
         raw_output=_dump_raw(event, "raw_output", text_out, metadata),
+        steps=_dump_steps(event.get("steps"), metadata),
         metadata=_dump_metadata(metadata),
     )
 
@@ -191,6 +195,16 @@ def _dump_raw(
         metadata[f"{name}_left_out"] = f"{len(dumped)} characters"
         return None
     return dumped
+
+
+def _dump_steps(value: object, metadata: dict[str, Any]) -> str | None:
+    """Return the steps as JSON; what is none stays in the metadata."""
+    if value is None:
+        return None
+    steps, left = read_steps(value)
+    for name, rest in left.items():
+        metadata.setdefault(name, rest)
+    return _dump(steps) if steps else None
 
 
 def _dump_metadata(metadata: dict[str, Any]) -> str | None:

@@ -210,3 +210,9 @@ def m001_first_schema(db: Database) -> None:
         for statement in script.split(";\n"):
             if statement.strip():
                 db.execute(statement)
+
+
+@migrations()
+def m002_steps(db: Database) -> None:
+    """The calls that led to an answer, a JSON list; null where none were logged."""
+    db.execute("alter table interactions add column steps text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.store import Connection, detections, feedback, jobs
@@ -15,6 +16,45 @@ HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)> \u202egnirts\u202c "
     "javascript:alert(1) <a href='javascript:alert(1)'>link</a>"
 )
+
+_BEGIN_MS = 1_795_176_000_000
+STEPS: list[dict[str, Any]] = [
+    {
+        "kind": "llm",
+        "name": "ask",
+        "started_at_ms": _BEGIN_MS,
+        "duration_ms": 812.4,
+        "model": "gpt-x",
+        "usage": {"prompt_tokens": 1100, "completion_tokens": 104, "total_tokens": 1204},
+        "input": "Which flights go to Oslo on Friday?",
+        "output": '[{"name": "search_flights", "arguments": "{\\"to\\": \\"OSL\\"}"}]',
+    },
+    {
+        "kind": "tool",
+        "name": "search_flights",
+        "started_at_ms": _BEGIN_MS + 820,
+        "duration_ms": 340.0,
+        "input": '{"to": "OSL", "day": "Friday"}',
+        "error": {"type": "TimeoutError", "message": "the airline did not answer in 300 ms"},
+    },
+    {
+        "kind": "retrieval",
+        "name": "timetable " + "x" * 180,
+        "started_at_ms": _BEGIN_MS + 1160,
+        "duration_ms": 48.2,
+        "output": "Oslo 9:40\nOslo 17:15\n" + "One endless line of a timetable. " * 14,
+    },
+    {"kind": "agent", "name": "planner"},
+    {"kind": "other", "name": HOSTILE, "input": HOSTILE, "other": {HOSTILE: {HOSTILE: [1, None]}},
+     "model": HOSTILE, "error": {"type": HOSTILE, "message": HOSTILE}},
+]  # fmt: skip
+
+OUTCOMES: list[dict[str, Any]] = [
+    {"status": "incomplete"},
+    {"status": "cancelled"},
+    {"status": "error", "error": {"type": "RateLimitError", "message": "Try again in 20 s."}},
+    {"status": "error", "error": {"type": HOSTILE, "message": "x" * 300}},
+]
 
 EVENTS = {
     "flight_booking": ("The user is trying to book a flight", "input", "book a flight"),
@@ -84,11 +124,23 @@ def _conversations() -> list[NewInteraction]:
                 **fields,
             ),
         ]
+    steps = {"session_id": "steps", "created_at_ms": now - 2, "steps": json.dumps(STEPS)}
     hostile = {"session_id": f"a//b {HOSTILE}", "user_id": HOSTILE, "version_id": HOSTILE}
     long = "An endless answer. " * 300 + "x" * 500
     return [
         *new,
         interaction("hostile", input=HOSTILE, output=HOSTILE, created_at_ms=now + 1, **hostile),
+        interaction("stepped", input="Which flights?", output="The 9:40 to Oslo.", **steps),
+        *(
+            interaction(
+                f"broken-{n}",
+                session_id="broken",
+                output=None if n else "The 9:40 to",
+                created_at_ms=now - 3 + n,
+                metadata=json.dumps(outcome),
+            )
+            for n, outcome in enumerate(OUTCOMES)
+        ),
         interaction("long", session_id="long", input="y" * 3000, output=long, created_at_ms=now),
         *(
             interaction(

@@ -161,6 +161,20 @@ def test_a_keyboard_reaches_a_transcript_with_its_focus_in_sight(
     expect(page).to_have_url(re.compile("/sessions/session-"))
 
 
+def test_steps_unfold_by_keyboard_and_without_javascript(open_page: OpenPage, site: Site) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(site.page_of(site.full, "sessions/steps"))
+    error = page.get_by_text("TimeoutError: the airline did not answer")
+    expect(page.get_by_text("5 steps, 2 failed · 1.2 s")).to_be_visible()
+    expect(error).to_be_hidden()
+    page.locator("summary", has_text="5 steps").focus()
+    page.keyboard.press("Enter")
+    expect(error).to_be_visible()
+    expect(page.locator(".calls > li").first).to_contain_text("Model ask · 812 ms · gpt-x")
+    page.keyboard.press("Enter")
+    expect(error).to_be_hidden()
+
+
 def test_everything_works_without_javascript(open_page: OpenPage, site: Site) -> None:
     page = open_page(java_script_enabled=False)
     page.goto(site.page_of(site.full, "sessions"))

@@ -25,6 +25,8 @@ PAGES = (
     "sessions?q=nothing+like+this",
     "sessions/session-1",
     "sessions/long",
+    "sessions/steps",
+    "sessions/broken",
     "sessions/endless?page=2",
     "session?" + urlencode({"id": f"a//b {HOSTILE}"}),
     "settings",

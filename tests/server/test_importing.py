@@ -95,6 +95,23 @@ def test_interactions_are_read_as_log_sends_them(
     assert (first.metadata, second.task_id) == ({"plan": "pro"}, "mine")
 
 
+def test_steps_are_kept_with_their_interaction_and_not_with_each_of_a_conversation(
+    store: SqliteStore, project: Project, tmp_path: Path
+) -> None:
+    steps = [{"kind": "tool", "name": "search"}]
+    path = write(
+        tmp_path,
+        {"input": "one", "session_id": "s1", "steps": steps},
+        {"session_id": "s2", "turns": turns("u1", "a1"), "steps": steps, "metadata": {"a": 1}},
+    )
+    assert run(store, project, path).problems == []
+    with store.read() as db:
+        [alone] = list_transcript(db, project.id, "s1")
+        [turn] = list_transcript(db, project.id, "s2")
+    assert [step.name for step in alone.steps] == ["search"]
+    assert (turn.steps, turn.metadata) == ([], {"steps": steps, "a": 1})
+
+
 def test_importing_again_adds_nothing_twice(
     store: SqliteStore, project: Project, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from phospho_server.incoming import read_interaction
 from phospho_server.limits import MAX_DEPTH
 from phospho_server.store.rows import NewInteraction
 from tests.server.builders import NOON_MS
+from tests.server.strangers import json_values
 
 
 def read(**event: Any) -> NewInteraction:
@@ -87,6 +88,26 @@ def test_metadata_that_is_no_object_is_kept_too() -> None:
     assert json.loads(read(metadata=["a"]).metadata or "") == {"metadata": ["a"]}
 
 
+def test_steps_are_kept_apart_and_what_is_none_of_them_in_metadata() -> None:
+    kept = read(steps=[{"name": "search", "kind": "tool"}, "walk"], plan="pro")
+    assert json.loads(kept.steps or "") == [{"kind": "tool", "name": "search"}]
+    assert json.loads(kept.metadata or "") == {"plan": "pro", "steps": ["walk"]}
+
+
+@pytest.mark.parametrize("steps", [None, [], "three", ["walk"]])
+def test_without_steps_there_is_nothing_to_keep(steps: object) -> None:
+    assert read(steps=steps).steps is None
+
+
+def test_a_step_nested_too_deeply_refuses_nothing() -> None:
+    deep: Any = {}
+    for _ in range(MAX_DEPTH * 2):
+        deep = {"a": deep}
+    kept = read(steps=[{"name": "search", "input": deep}, deep])
+    assert "search" in (kept.steps or "")
+    assert "deeper than" in (kept.metadata or "")
+
+
 def test_users_and_versions_are_found_in_metadata() -> None:
     kept = read(metadata={"user_id": "u1", "version_id": 7})
     assert (kept.user_id, kept.version_id) == ("u1", "7")
@@ -134,19 +155,10 @@ def test_a_flag_is_success_or_failure_or_nothing() -> None:
     ]
 
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
-    | st.text(st.characters()),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
 names = st.sampled_from(
     [
         *("input", "output", "task_id", "session_id", "user_id", "version_id", "flag", "metadata"),
-        *("raw_input", "raw_output", "created_at", "client_created_at", "other"),
+        *("raw_input", "raw_output", "created_at", "client_created_at", "steps", "other"),
     ]
 )
 
@@ -158,7 +170,7 @@ def test_any_json_is_kept_or_refused(event: dict[str, Any]) -> None:
     except InvalidError as exc:
         assert str(exc)
         return
-    for text in (kept.input, kept.output, kept.metadata, kept.task_id, kept.raw_input):
+    for text in (kept.input, kept.output, kept.metadata, kept.task_id, kept.raw_input, kept.steps):
         assert text is None or "\x00" not in text
         (text or "").encode("utf-8")
     assert 0 <= kept.created_at_ms <= NOON_MS + DAY_MS

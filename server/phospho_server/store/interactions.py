@@ -20,9 +20,10 @@ _PREVIEW_LENGTH = 200
 
 _INSERT = """
 insert into interactions (project_id, task_id, session_id, user_id, version_id, created_at_ms,
-    received_at_ms, input, output, flag, notes, metadata, raw_input, raw_output)
+    received_at_ms, input, output, flag, notes, metadata, raw_input, raw_output, steps)
 values (:project_id, :task_id, :session_id, :user_id, :version_id, :created_at_ms,
-    :received_at_ms, :input, :output, :flag, :notes, :metadata, :raw_input, :raw_output)
+    :received_at_ms, :input, :output, :flag, :notes, :metadata, :raw_input, :raw_output,
+    :steps)
 """
 
 

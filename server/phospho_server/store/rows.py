@@ -35,8 +35,8 @@ class ApiKey:
 class NewInteraction:
     """An interaction as it arrives, checked and cut to the limits.
 
-    `metadata`, `raw_input` and `raw_output` are JSON texts; None means there is nothing to keep.
-    `notes` come from feedback that was here first.
+    `metadata`, `raw_input`, `raw_output` and `steps` are JSON texts; None means there is nothing to
+    keep. `notes` come from feedback that was here first.
     """
 
     task_id: str
@@ -51,6 +51,7 @@ class NewInteraction:
     metadata: str | None = None
     raw_input: str | None = None
     raw_output: str | None = None
+    steps: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,35 @@ class Event:
     score: float
     detector: str
     evidence: Evidence | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call on the way to an answer; only its kind and its name are always known.
+
+    Args:
+        kind: One of `phospho.steps.KINDS`.
+        usage: Token counts, under the names of `phospho.steps.USAGE_KEYS`.
+        error: Its `type` and `message`.
+        other: What else a stranger's step had.
+    """
+
+    kind: str
+    name: str
+    started_at_ms: int | None = None
+    duration_ms: float | None = None
+    model: str | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
+    error: Mapping[str, str] | None = None
+    input: str | None = None
+    output: str | None = None
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens a model read and wrote; 0 where that is unknown."""
+        parts = self.usage.get("prompt_tokens", 0) + self.usage.get("completion_tokens", 0)
+        return self.usage.get("total_tokens", parts)
 
 
 @dataclass(frozen=True)
@@ -82,6 +112,7 @@ class TranscriptLine:
     metadata: Mapping[str, Any]
     raw_input: Any
     raw_output: Any
+    steps: Sequence[Step] = ()
     events: Sequence[Event] = ()
 
 

@@ -14,6 +14,7 @@ from phospho_server.store.rows import (
     SessionFilter,
     SessionPage,
     SessionRow,
+    Step,
     TranscriptLine,
 )
 
@@ -146,7 +147,7 @@ def list_transcript(
     """Return a session's interactions in the order of time, at most 200 from `offset` on."""
     rows = db.rows(
         "select id, task_id, created_at_ms, input, output, user_id, version_id, flag, notes, "
-        "metadata, raw_input, raw_output from interactions "
+        "metadata, raw_input, raw_output, steps from interactions "
         "where project_id = :project_id and session_id = :session_id "
         "order by created_at_ms, id limit :limit offset :offset",
         {
@@ -163,6 +164,7 @@ def list_transcript(
         for name in ("metadata", "raw_input", "raw_output"):
             columns[name] = json.loads(columns[name]) if columns[name] else None
         columns["metadata"] = columns["metadata"] or {}
+        columns["steps"] = [Step(**step) for step in json.loads(columns["steps"] or "[]")]
         lines.append(TranscriptLine(**columns, events=events.get(row["id"], ())))
     return lines
 

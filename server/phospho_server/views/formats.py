@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -12,6 +12,7 @@ from flask import Flask
 
 from phospho_server.clock import DAY_MS, HOUR_MS
 
+SECOND_MS = 1_000
 MINUTE_MS = 60_000
 
 # The stylesheet has this many colours for events: `hue-0`, `hue-1`, ...
@@ -23,6 +24,9 @@ _SHORT_TEXT = 1_600
 
 # More would make a browser slow; the whole text is in the database.
 _MOST_TEXT = 20_000
+
+# An error is a line below a message; all of it stands among the details.
+_LONGEST_ERROR = 1_000
 
 # What is longer reads better on several lines.
 _SHORT_JSON = 60
@@ -87,7 +91,7 @@ def duration(length_ms: int) -> str:
     if length_ms <= 0:
         return "\u2013"
     if length_ms < MINUTE_MS:
-        return f"{max(1, length_ms // 1000)} s"
+        return f"{max(1, length_ms // SECOND_MS)} s"
     units = [("d", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS)]
     parts: list[str] = []
     for name, size in units:
@@ -95,6 +99,25 @@ def duration(length_ms: int) -> str:
         if count or parts:
             parts.append(f"{count} {name}" if count else "")
     return " ".join(part for part in parts[:2] if part)
+
+
+def elapsed(length_ms: float) -> str:
+    """Return how long a call took, finely where it was short: `340 ms`, `1.2 s`, `5 min`."""
+    if round(length_ms) < SECOND_MS:
+        return f"{round(length_ms)} ms"
+    if round(length_ms / SECOND_MS, 1) < MINUTE_MS / SECOND_MS:
+        return f"{length_ms / SECOND_MS:.1f} s"
+    return duration(max(MINUTE_MS, int(length_ms)))
+
+
+def error_words(error: object) -> str:
+    """Return an error, `{"type", "message"}` or a text, in words; nothing for other values."""
+    if isinstance(error, Mapping):
+        parts = [error.get("type"), error.get("message")]
+        words = ": ".join(part for part in parts if isinstance(part, str) and part)
+    else:
+        words = error if isinstance(error, str) else ""
+    return words if len(words) <= _LONGEST_ERROR else words[:_LONGEST_ERROR] + " \u2026"
 
 
 def hue(color: int) -> str:
@@ -195,6 +218,8 @@ _FILTERS: tuple[Callable[..., str], ...] = (
     iso,
     utc,
     duration,
+    elapsed,
+    error_words,
     hue,
     pretty_json,
 )

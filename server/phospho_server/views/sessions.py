@@ -15,15 +15,29 @@ from phospho_server.services import services
 from phospho_server.store import counters
 from phospho_server.store import sessions as store
 from phospho_server.store.definitions import list_definitions
-from phospho_server.store.rows import Event, SessionFilter, TranscriptLine
+from phospho_server.store.rows import Event, SessionFilter, Step, TranscriptLine
 from phospho_server.views import periods
-from phospho_server.views.formats import Message, hue, lay_out
+from phospho_server.views.formats import Message, error_words, hue, lay_out
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.query import Choices, read_choice, read_number, read_text
 
 bp = Blueprint("sessions", __name__)
 
 FLAGS = {"success": "Positive", "failure": "Negative"}
+
+# What a page calls the kinds of steps.
+STEP_KINDS = {
+    "llm": "Model",
+    "tool": "Tool",
+    "retrieval": "Retrieval",
+    "agent": "Agent",
+    "other": "Step",
+}
+
+# Steps of one page: a thousand make 2 MB, and with more a browser becomes slow.
+_MOST_STEPS = 1_000
+
+_STATUSES = {"incomplete": "The answer broke off.", "cancelled": "The answer was cancelled."}
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,8 @@ class Exchange:
         input: The user's message.
         output: The assistant's; None where there is no answer.
         notes: The events of both.
+        steps: Those of its steps that are on the page.
+        trouble: Why the answer is not whole; None where nothing is known of that.
     """
 
     position: int
@@ -51,6 +67,24 @@ class Exchange:
     input: Message
     output: Message | None
     notes: Sequence[Note]
+    steps: Sequence[Step]
+    trouble: str | None
+
+    @property
+    def failed_steps(self) -> int:
+        """How many of the steps ended with an error."""
+        return sum(step.error is not None for step in self.line.steps)
+
+    @property
+    def steps_ms(self) -> float | None:
+        """Time from the begin of the first step to the end of the last, as far as known."""
+        # Steps may run side by side, so their lengths do not add up to the time they took.
+        spans = [
+            (step.started_at_ms, step.started_at_ms + step.duration_ms)
+            for step in self.line.steps
+            if step.started_at_ms is not None and step.duration_ms is not None
+        ]
+        return max(end for _, end in spans) - min(start for start, _ in spans) if spans else None
 
     def notes_on(self, side: Side) -> list[Note]:
         """Return the events that occurred in one of the two messages."""
@@ -102,12 +136,13 @@ def show(project_id: str, session_id: str) -> str:
         "sessions/show.html",
         project=project,
         session=session,
-        exchanges=[_lay_out(line, offset + n) for n, line in enumerate(lines, start=1)],
+        exchanges=_lay_out_all(lines, offset),
         page=page,
         pages=pages,
         newer_id=newer_id,
         older_id=older_id,
         flags=FLAGS,
+        step_kinds=STEP_KINDS,
     )
 
 
@@ -150,7 +185,17 @@ def _to_filter(asked: dict[str, str]) -> SessionFilter:
     return replace(wanted, since_ms=period.since_ms, until_ms=period.until_ms)
 
 
-def _lay_out(line: TranscriptLine, position: int) -> Exchange:
+def _lay_out_all(lines: Sequence[TranscriptLine], offset: int) -> list[Exchange]:
+    """Lay out a page of interactions, of very many steps the first."""
+    exchanges: list[Exchange] = []
+    steps_left = _MOST_STEPS
+    for position, line in enumerate(lines, start=offset + 1):
+        exchanges.append(_lay_out(line, position, line.steps[:steps_left]))
+        steps_left -= len(exchanges[-1].steps)
+    return exchanges
+
+
+def _lay_out(line: TranscriptLine, position: int, steps: Sequence[Step]) -> Exchange:
     notes = [Note(event, _side_of(event, line)) for event in line.events]
     return Exchange(
         position=position,
@@ -158,7 +203,17 @@ def _lay_out(line: TranscriptLine, position: int) -> Exchange:
         input=lay_out(line.input, _quotes(notes, "input")),
         output=None if line.output is None else lay_out(line.output, _quotes(notes, "output")),
         notes=notes,
+        steps=steps,
+        trouble=_describe_trouble(line.metadata),
     )
+
+
+def _describe_trouble(metadata: Mapping[str, Any]) -> str | None:
+    """Return in words what the SDK tells by `status` and `error`."""
+    status = metadata.get("status")
+    if status == "error":
+        return f"Failed: {error_words(metadata.get('error')) or 'no reason was logged.'}"
+    return _STATUSES.get(status) if isinstance(status, str) else None
 
 
 def _side_of(event: Event, line: TranscriptLine) -> Side:

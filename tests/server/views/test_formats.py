@@ -10,6 +10,8 @@ from phospho_server.views.formats import (
     LONG_TEXT,
     counted,
     duration,
+    elapsed,
+    error_words,
     iso,
     lay_out,
     pretty_json,
@@ -34,6 +36,39 @@ from phospho_server.views.formats import (
 )
 def test_a_duration_names_its_largest_units(length_ms: int, text: str) -> None:
     assert duration(length_ms) == text
+
+
+@pytest.mark.parametrize(
+    ("length_ms", "text"),
+    [
+        (0, "0 ms"),
+        (0.7, "1 ms"),
+        (340.2, "340 ms"),
+        (999.6, "1.0 s"),
+        (1234, "1.2 s"),
+        (59_940, "59.9 s"),
+        (59_960, "1 min"),
+        (3_660_000.5, "1 h 1 min"),
+    ],
+)
+def test_the_length_of_a_call_is_told_finely_where_it_is_short(length_ms: float, text: str) -> None:
+    assert elapsed(length_ms) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        pytest.param({"type": "KeyError", "message": "'a'"}, "KeyError: 'a'", id="both"),
+        pytest.param({"type": "CancelledError", "message": ""}, "CancelledError", id="type"),
+        pytest.param({"message": "no"}, "no", id="message"),
+        pytest.param({"type": 5, "message": [1]}, "", id="no-texts"),
+        pytest.param("no", "no", id="text"),
+        pytest.param(None, "", id="none"),
+        pytest.param("x" * 2000, "x" * 1000 + " \u2026", id="long"),
+    ],
+)
+def test_an_error_reads_as_its_type_and_message(error: object, words: str) -> None:
+    assert error_words(error) == words
 
 
 def test_a_time_is_told_in_utc() -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from phospho_server.clock import new_id
 from phospho_server.store.rows import Project
+from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, define, interaction
+from tests.server.strangers import json_values, steps
 from tests.server.views.conftest import Visitor
 
 ANYTHING = st.text(max_size=40) | st.sampled_from(
@@ -53,6 +59,31 @@ def test_any_form_is_answered(
         assert visitor.post(path, **fields).status_code < 500
     assert visitor.post(f"{home}/settings/events/{event.id}/delete").status_code == 303
     assert visitor.get(f"{home}/settings").status_code == 200
+
+
+@calmly
+@given(found=st.lists(steps | json_values, max_size=5) | json_values)
+def test_any_steps_are_stored_and_shown(
+    visitor: Visitor, store: SqliteStore, project: Project, api_key: str, home: str, found: Any
+) -> None:
+    session_id = new_id("session_")
+    event = {"input": "hi", "session_id": session_id, "steps": found}
+    answer = visitor.client.post(
+        f"/v2/log/{project.id}",
+        json={"batched_log_events": [event]},
+        headers={"Authorization": f"Bearer {api_key}"},
+    )
+    assert "error_in_log" not in answer.get_data(as_text=True)
+    with store.read() as db:
+        [line] = list_transcript(db, project.id, session_id)
+    left = line.metadata.get("steps")
+    if isinstance(found, list):
+        assert len(line.steps) + len(left or []) == len(found)
+    else:
+        assert line.steps == []
+        # JSON has no infinite numbers: they arrive as null.
+        assert (left is None) == (found in (None, math.inf, -math.inf))
+    assert visitor.get(f"{home}/sessions/{session_id}").status_code == 200
 
 
 @pytest.mark.parametrize("method", ["put", "delete", "patch", "post"])

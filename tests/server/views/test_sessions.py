@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote
 
 import pytest
@@ -189,6 +190,111 @@ def test_a_transcript_shows_what_was_logged_with_it(
         assert words in page
 
 
+def step(name: str = "search", **facts: object) -> dict[str, object]:
+    return {"kind": "tool", "name": name, **facts}
+
+
+@pytest.mark.parametrize(
+    ("steps", "summary"),
+    [
+        pytest.param([step()], "1 step", id="one"),
+        pytest.param([step(duration_ms=5)], "1 step", id="no-start"),
+        pytest.param([step(started_at_ms=5, duration_ms=340.4)], "1 step · 340 ms", id="length"),
+        pytest.param(
+            [step(started_at_ms=5, duration_ms=900), step(started_at_ms=405, duration_ms=800)],
+            "2 steps · 1.2 s",
+            id="side-by-side",
+        ),
+        pytest.param(
+            [step(), step(error={"type": "E", "message": "no"}), step(started_at_ms=5)],
+            "3 steps, 1 failed",
+            id="failed",
+        ),
+    ],
+)
+def test_steps_are_summed_up_before_they_are_unfolded(
+    visitor: Visitor,
+    store: SqliteStore,
+    project: Project,
+    home: str,
+    steps: list[dict[str, object]],
+    summary: str,
+) -> None:
+    add(store, project, interaction(steps=json.dumps(steps)))
+    page = visitor.get(f"{home}/sessions/s1").get_data(as_text=True)
+    folded = page[page.index('<details class="more"') : page.index('<ol class="calls"')]
+    assert " ".join(re.sub(r"<[^>]+>", "", folded).split()) == summary
+    assert " open" not in folded
+
+
+def test_a_step_says_what_it_was_given_and_what_came_of_it(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    facts = {
+        "kind": "llm",
+        "duration_ms": 1234,
+        "model": "gpt-x-1",
+        "usage": {"prompt_tokens": 1200, "completion_tokens": 34},
+        "error": {"type": "TimeoutError", "message": "too late"},
+        "input": "Which?",
+        "output": "This.",
+        "other": {"plan": ["pro"]},
+    }
+    add(store, project, interaction(steps=json.dumps([step("gpt-x", **facts)])))
+    page = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert (
+        "Model gpt-x · 1.2 s · gpt-x-1 · 1,234 tokens TimeoutError: too late "
+        'Input Which? Output This. plan ["pro"]'
+    ) in page
+
+
+def test_a_page_of_very_many_steps_shows_the_first_and_counts_the_others(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    steps = json.dumps([step(f"number {n}") for n in range(100)])
+    add(store, project, *(interaction(f"t{n:02d}", steps=steps) for n in range(12)))
+    page = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert page.count("100 steps") == 12
+    assert page.count("Tool number 99") == 10
+    assert page.count("100 more are stored but not shown here.") == 2
+
+
+@pytest.mark.parametrize(
+    ("metadata", "line"),
+    [
+        pytest.param({"status": "incomplete"}, "The answer broke off.", id="incomplete"),
+        pytest.param({"status": "cancelled"}, "The answer was cancelled.", id="cancelled"),
+        pytest.param(
+            {"status": "error", "error": {"type": "RateLimitError", "message": "slow down"}},
+            "Failed: RateLimitError: slow down",
+            id="error",
+        ),
+        pytest.param({"status": "error"}, "Failed: no reason was logged.", id="no-reason"),
+        pytest.param({"status": "error", "error": "slow"}, "Failed: slow", id="error-text"),
+    ],
+)
+def test_an_answer_that_is_not_whole_says_why(
+    visitor: Visitor,
+    store: SqliteStore,
+    project: Project,
+    home: str,
+    metadata: dict[str, object],
+    line: str,
+) -> None:
+    add(store, project, interaction(metadata=json.dumps(metadata)))
+    page = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert line in page[: page.index("Details")]
+
+
+@pytest.mark.parametrize("status", ["ok", "shipped", ["error"], 5, None])
+def test_another_status_is_only_among_the_details(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, status: object
+) -> None:
+    add(store, project, interaction(metadata=json.dumps({"status": status})))
+    page = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert "Assistant Which date? Details" in page
+
+
 def test_a_long_transcript_comes_in_parts(
     visitor: Visitor, store: SqliteStore, project: Project, home: str
 ) -> None:
@@ -265,6 +371,8 @@ def test_a_session_of_another_project_is_not_found(
 def test_what_strangers_wrote_stays_text(
     visitor: Visitor, store: SqliteStore, project: Project, home: str, payload: str
 ) -> None:
+    error = {"type": payload, "message": payload}
+    texts = {"input": payload, "output": payload, "other": {payload: payload}}
     add(
         store,
         project,
@@ -275,7 +383,8 @@ def test_what_strangers_wrote_stays_text(
             output=payload,
             user_id=payload,
             version_id=payload,
-            metadata=json.dumps({payload: payload}),
+            metadata=json.dumps({payload: payload, "status": "error", "error": error}),
+            steps=json.dumps([step(payload, model=f"{payload}2", error=error, **texts)]),
             raw_input=json.dumps({payload: payload}),
             raw_output=json.dumps([payload]),
             created_at_ms=now_ms(),
