@@ -71,7 +71,10 @@ class Step:
         if usage:
             facts["usage"] = {name: usage[name] for name in USAGE_KEYS if name in usage}
         if error is not None:
-            facts["error"] = describe_error(error)
+            facts["error"] = {
+                name: snapshot.clean_text(text, MAX_STEP_CHARS)
+                for name, text in describe_error(error).items()
+            }
 
     def end_with(self, said: Reading, error: Mapping[str, str] | None = None) -> None:
         """Say that it ended with an answer, as an extractor read that."""
@@ -165,9 +168,5 @@ def are_steps(value: Any) -> bool:
     return (
         isinstance(value, list)
         and len(value) <= MAX_STEPS
-        and all(isinstance(step, dict) and _is_step(step) for step in value)
+        and all(isinstance(step, dict) and isinstance(step.get("name"), str) for step in value)
     )
-
-
-def _is_step(step: Mapping[str, Any]) -> bool:
-    return isinstance(step.get("name"), str) and step.get("kind") in KINDS
