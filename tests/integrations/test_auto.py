@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from importlib import metadata
 
 import pytest
+from packaging.version import Version
 
 from tests.integrations.openai_server import echo, serve_echo
 from tests.processes import run_script
+from tests.test_docs import ROOT
 
 ASK = """
 client = openai.OpenAI(api_key="k", base_url={url!r}, max_retries=0)
@@ -114,3 +118,15 @@ def test_an_integration_without_its_library_says_what_to_install(
 
 def test_the_tests_themselves_are_not_hooked() -> None:
     assert "_Finder" not in [type(finder).__name__ for finder in sys.meta_path]
+
+
+def test_the_page_of_integrations_names_the_versions_that_are_tested() -> None:
+    text = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([a-z-]+) \| (.+) \|$", text, re.MULTILINE))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    oldest = dict(re.findall(r'"([a-z-]+)==([\d.]+)"', project))
+    for name in ("openai", "langchain-core", "llama-index-core"):
+        said_oldest, said_newest = rows[name].split(" | ")
+        assert said_oldest == oldest[name]
+        installed = metadata.version(name)
+        assert installed == said_oldest or not Version(installed) < Version(said_newest)
