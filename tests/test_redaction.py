@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import ipaddress
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import phospho
 import phospho.testing
 from phospho import Redaction, client
 from phospho.errors import ConfigurationError
+from phospho.redaction.masks import OWN_MASK
+from phospho.redaction.rules import RULES
 from tests.conftest import ClientFactory
 from tests.hostile import make_cycle, make_depth
 from tests.loopback import Loopback
@@ -88,6 +91,20 @@ def text_of(text: str, **settings: Any) -> str:
         ("mysql://root:p@ss@host/db", "mysql://root:[SECRET]@host/db"),
         ("{'api_key': 'abc12345'}", "{'api_key': '[SECRET]'}"),
         ("API key: abc12345def", "API key: [SECRET]"),
+        ("CC4111111111111111 card4111111111111111exp", "CC[CREDIT_CARD] card[CREDIT_CARD]exp"),
+        ("IBANDE89370400440532013000", "IBAN[IBAN_CODE]"),
+        ("DE89.3704.0044.0532.0130.00", "[IBAN_CODE]"),
+        ("DE 89 3704  0044  0532  0130  00", "[IBAN_CODE]"),
+        ("00 44 20 7946 0958; +1\t415 555 0123", "[PHONE_NUMBER]; [PHONE_NUMBER]"),
+        ("Ph: 9876543210, Mob: 98765 43210", "Ph: [PHONE_NUMBER], Mob: [PHONE_NUMBER]"),
+        ("415-555-0123x12, +14155550123 ext. 5", "[PHONE_NUMBER], [PHONE_NUMBER]"),
+        ("+4915112345678 or (+1) 415 555 0123", "[PHONE_NUMBER] or [PHONE_NUMBER]"),
+        ("https://u:p/w@host/x", "https://u:[SECRET]@host/x"),
+        ("GOCSPX-" + "aB3" * 9, "[SECRET]"),
+        ("https://hooks.slack.com/services/T0/B0/" + "aB3" * 8, "https://[SECRET]"),
+        ("sk-abcdefghijklmnopqrstuv", "[SECRET]"),
+        ('secret_key="abc def 1234 5678"', 'secret_key="[SECRET]"'),
+        ("token=abcd api_key=settings.api_key", "token=[SECRET] api_key=settings.api_key"),
         ("postgres://app:s3cret@db.example.com/x", "postgres://app:[SECRET]@db.example.com/x"),
     ],
 )  # fmt: skip
@@ -123,12 +140,231 @@ def test_what_should_not_leave_is_masked(text: str, masked: str) -> None:
         "token: a unit of text; secret: the sauce; max_tokens=4096; monkey: 12345678",
         "I forgot the password. Password reset, please!",
         "basic understanding of responsibilities; bearer of bad news",
+        "the secret: patience; API key: required; the access token: expires; Token: 4096",
+        "pass: 3 of 4; auth: failed; cookies: we use them; Authorization: ask the people here",
+        "12345678-1234-4123-8123-123456789012, 41111111-1111-1111-8111-111111111111",
+        "Chrome/120.0.0.0, x[100::200], https://host:8080/a@b",
+        "order 4111111111111111, invoice no. 4111111111111111, tracking: 4111111111111111",
+        "sk-learn-is-a-package-2",
+        "200 300 4000 500 600 7000\n12 15 415 555 0123 19 20\n01 02 03 04 05 06 07",
+        "is 26 days of rain at 20 places; deadbeef4111111111111111",
         "task-management-and-planning, sk-learn, risk-averse-investors-2024",
         "[EMAIL_ADDRESS] [EMAIL_ADDRESS 3f9a1c0b7d24] password=[SECRET]",
     ],
 )
 def test_what_only_looks_alike_is_left(text: str) -> None:
     assert text_of(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (rf"hello\n{CARD}\nsk-proj-abc123def456ghi789jkl", r"hello\n[CREDIT_CARD]\n[SECRET]"),
+        (r"x\nDE89370400440532013000\t192.168.1.10\r", r"x\n[IBAN_CODE]\t[IP_ADDRESS]\r"),
+        (r"x\b415-555-0123\f+14155550123\n", r"x\b[PHONE_NUMBER]\f[PHONE_NUMBER]\n"),
+        (r"x\\nAKIAIOSFODNN7EXAMPLE\\u000aada@a.com", r"x\\n[SECRET]\\u000a[EMAIL_ADDRESS]"),
+        (r"4111\u00a01111\u00a01111\xa01111", "[CREDIT_CARD]"),
+        (r"ada\u0040example.com", "[EMAIL_ADDRESS]"),
+        (r"{'text': 'password: hunter2\nbye'}", r"{'text': 'password: [SECRET]\nbye'}"),
+        (r"C:\new\table\users", r"C:\new\table\users"),
+    ],
+)
+def test_an_escape_is_read_as_what_it_stands_for(text: str, masked: str) -> None:
+    assert text_of(text) == masked
+    assert text_of(masked) == masked
+
+
+def wide(text: str) -> str:
+    """Return a text as it is typed in Japan."""
+    return "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in text)
+
+
+def in_digits(text: str, zero: int) -> str:
+    """Return a text with the digits of another script."""
+    return "".join(chr(zero + int(char)) if char.isdigit() else char for char in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (wide(CARD), "[CREDIT_CARD]"),
+        (
+            f"{in_digits(CARD, 0x660)}, +{in_digits('14155550123', 0x966)}",
+            "[CREDIT_CARD], [PHONE_NUMBER]",
+        ),
+        (in_digits("415-555-0123", 0x1D7CE), "[PHONE_NUMBER]"),
+        (wide("415\u2011555\u20110123"), "[PHONE_NUMBER]"),
+        (wide("ada@example.com"), "[EMAIL_ADDRESS]"),
+        (f"{wide('password:')}hunter2", f"{wide('password:')}[SECRET]"),
+        (
+            "41\u200b11\u200b11\xad1111111111, a\u2060da@example.com",
+            "[CREDIT_CARD], [EMAIL_ADDRESS]",
+        ),
+        ("sk-proj-abc\xad123def456\ufeffghi789jkl!", "[SECRET]!"),
+        ("4111111111111111¹ ②415-555-0123", "[CREDIT_CARD]¹ ②[PHONE_NUMBER]"),
+    ],
+)
+def test_digits_and_letters_may_be_written_otherwise(text: str, masked: str) -> None:
+    assert text_of(text) == masked
+    assert text_of(masked) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("password := hunter2", "password := [SECRET]"),
+        ("password = = hunter2", "password = = [SECRET]"),
+        ("password == 'hunter2'", "password == '[SECRET]'"),
+        ("password: str = 'x'", "password: str = '[SECRET]'"),
+        ("password: str | None = 'x y'", "password: str | None = '[SECRET]'"),
+        ("password=p\"ss'word99 next", "password=[SECRET] next"),
+        ("password=abc<def99 next", "password=[SECRET] next"),
+        (r"password=abc\def99 next", "password=[SECRET] next"),
+        ("password: 'it's hunter2' next", "password: '[SECRET]' next"),
+        ('password: "hunter2 two', 'password: "[SECRET]'),
+        ('password="""hunter2 two"""', 'password="""[SECRET]"""'),
+        (r'{\"password\": \"hunter2 two\"} x', r'{\"password\": \"[SECRET]\"} x'),
+        (r'{\\\"pwd\\\": \\\"a\\\\\\\"b c\\\"}', r'{\\\"pwd\\\": \\\"[SECRET]\\\"}'),
+        ('x "password" : ["hunter2"], "y"', 'x "password" : [SECRET], "y"'),
+        ('x "password": {"a": "b c"}', 'x "password": [SECRET]'),
+        ("password=[AB]hunter2", "password=[SECRET]"),
+        ("password: [REDACTED] hunter2", "password: [SECRET]"),
+        ("password=[SECRET]hunter2", "password=[SECRET]"),
+        ("password=[SECRET].hunter2", "password=[SECRET]"),
+        ("password: [SECRET] is what it was", "password: [SECRET] is what it was"),
+        ("password=SecretStr('a b'), pw = b'a b'", "password=SecretStr('[SECRET]'), pw = b'a b'"),
+        ("password:\nhunter2\nnext", "password:\n[SECRET]\nnext"),
+        ("Forgot your password:\nAsk your admin", "Forgot your password:\nAsk your admin"),
+        ("--password hunter2 --token=abcd1234", "--password [SECRET] --token=[SECRET]"),
+        ("<password>hunter2 two</password>", "<password>[SECRET]</password>"),
+        ("config['db']['password'] = 'hunter2'", "config['db']['password'] = '[SECRET]'"),
+        ("password=*****", "password=[SECRET]"),
+        ("password: **hunter2**, next", "password: **[SECRET]**, next"),
+        ("**Password:** hunter2", "**Password:** [SECRET]"),
+        ("password=[hunter2]", "password=[SECRET]"),
+        ("password: null, passwd=None", "password: null, passwd=None"),
+        ("password=os.environ['PASSWORD']", "password=os.environ['PASSWORD']"),
+    ],
+)  # fmt: skip
+def test_a_value_is_masked_whole_however_it_is_assigned(text: str, masked: str) -> None:
+    once = redact({"input": text})
+    assert once["input"] == masked
+    count = masked.count("[SECRET]") - text.count("[SECRET] ")
+    assert once.get("metadata", {"redacted": {"SECRET": 0}})["redacted"]["SECRET"] == count
+    again = redact(once)
+    assert again == once
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic", "Token", "ApiKey", "Key", "OAuth", "Bot",
+                                    "SSWS", "Api-Key", "DeepL-Auth-Key"])  # fmt: skip
+def test_the_scheme_of_a_header_may_be_told_but_not_what_follows(scheme: str) -> None:
+    text = f"Authorization: {scheme} abcdef1234567890\nnext"
+    assert text_of(text) == f"Authorization: {scheme} [SECRET]\nnext"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Authorization: Secretly abcdef", "Authorization: [SECRET]"),
+        ('Authorization: Digest username="ada", response="6629"', "Authorization: Digest [SECRET]"),
+        (
+            "Authorization: AWS4-HMAC-SHA256 Credential=AKIA/2024, Signature=fe5f\nHost: x",
+            "Authorization: AWS4-HMAC-SHA256 [SECRET]\nHost: x",
+        ),
+        ("-H 'Authorization: Key abc' http://x", "-H 'Authorization: Key [SECRET]' http://x"),
+        (
+            r'-H "Authorization: Digest a=\"b\", c=\"d\"" http://x',
+            r'-H "Authorization: Digest [SECRET]" http://x',
+        ),
+        (r"GET /\nAuthorization: X a b=c\nHost: x", r"GET /\nAuthorization: [SECRET]\nHost: x"),
+        ("Cookie: session=abc; theme=dark\nHost: x", "Cookie: [SECRET]\nHost: x"),
+        ("Set-Cookie: id=abc; Path=/", "Set-Cookie: [SECRET]"),
+        ("Bearer: abc123def456", "Bearer: [SECRET]"),
+    ],
+)  # fmt: skip
+def test_a_header_is_masked_to_its_end(text: str, masked: str) -> None:
+    assert text_of(text) == masked
+    assert text_of(masked) == masked
+
+
+SECRET_NAMES = [
+    "GITHUB_TOKEN", "db_pass", "MYSQL_PWD", "user_pwd", "AccountKey", "PRIVATE-TOKEN",
+    "X-Vault-Token", "X-Amz-Security-Token", "pass", "passwords", "auth", "password_confirmation",
+    "passwordConfirm", "password1", "refresh_token", "apikey", "AWS_SECRET_ACCESS_KEY",
+    "clientSecret", "x-api-key", "secret", "api_key", "credentials", "cookie",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_a_secret_name_counts_in_a_dict_in_json_in_pairs_and_in_text(name: str) -> None:
+    assert redact({"raw_input": {name: "hunter"}})["raw_input"] == {name: "[SECRET]"}
+    assert redact({"raw_input": [[name, "hunter"]]})["raw_input"] == [[name, "[SECRET]"]]
+    assert text_of(f'["{name}", "k7f8a9b0c1d2e3f4"]') == f'["{name}","[SECRET]"]'
+    assert text_of(f"run {name}=hunter next") == f"run {name}=[SECRET] next"
+    assert text_of(f"{name}: hunter2") == f"{name}: [SECRET]"
+    assert text_of(f"x {{'{name}': 'hunter two'}}") == f"x {{'{name}': '[SECRET]'}}"
+    pair = {"Name": name, "Value": "hunter"}
+    assert redact({"raw_input": pair})["raw_input"] == {"Name": name, "Value": "[SECRET]"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["eos_token", "nextPageToken", "max_token", "monkey", "compass", "sort_key", "secretary",
+     "password_reset_at", "auth_type"],
+)  # fmt: skip
+def test_a_name_that_only_sounds_alike_is_no_secret(name: str) -> None:
+    assert redact({"raw_input": {name: "value9876"}})["raw_input"] == {name: "value9876"}
+    assert text_of(f"{name}=value9876") == f"{name}=value9876"
+
+
+def test_a_list_of_names_is_no_pair() -> None:
+    fields = {"required": ["password", "email"], "order": ["token", "name", "age"]}
+    assert redact({"raw_input": fields})["raw_input"] == fields
+
+
+def test_a_telephone_number_may_be_told_by_its_key() -> None:
+    arguments = '{"phone": "4155550123", "mobile": "98765 43210", "id": "4155550123"}'
+    assert text_of(arguments) == (
+        '{"phone": "[PHONE_NUMBER]", "mobile": "[PHONE_NUMBER]", "id": "4155550123"}'
+    )
+    metadata = {
+        "phone": "4155550123",
+        "homePhone": 4155550123,
+        "phone_numbers": ["4155550123", {"number": "4155550123", "id": 4155550123}],
+        "fields": [{"name": "mobile", "value": "4155550123 (home)"}, ["tel", "4155550123"]],
+        "phone_number_id": "4155550123",
+        "phone_seen": True,
+        "mobile": {"os": "2023-11-24", "visits": 1234567},
+    }
+    assert redact({"raw_input": metadata})["raw_input"] == {
+        "phone": "[PHONE_NUMBER]",
+        "homePhone": "[PHONE_NUMBER]",
+        "phone_numbers": ["[PHONE_NUMBER]", {"number": "[PHONE_NUMBER]", "id": 4155550123}],
+        "fields": [
+            {"name": "mobile", "value": "[PHONE_NUMBER] (home)"},
+            ["tel", "[PHONE_NUMBER]"],
+        ],
+        "phone_number_id": "4155550123",
+        "phone_seen": True,
+        "mobile": {"os": "2023-11-24", "visits": 1234567},
+    }
+    assert redact({"raw_input": metadata}, kinds=["SECRET"])["raw_input"] == metadata
+
+
+@pytest.mark.parametrize(
+    "gap",
+    ["  ", " - ", "\t", "\n", "_", "/", "\xa0", "\u2007", "\u3000", "—", " — ", "\u2212", "&nbsp;",
+     "&#160;", "%20", "+", ".", r"\n", "\u200b"],
+)  # fmt: skip
+def test_a_card_is_found_whatever_stands_between_its_groups(gap: str) -> None:
+    for card in (CARD, "3782 822463 10005", "5555 5555 5555 4444"):
+        assert text_of(f"no 12: {card.replace(' ', gap)}.") == "no 12: [CREDIT_CARD]."
+
+
+def test_all_of_a_private_key_is_masked_whatever_stands_in_it() -> None:
+    begin, end = "-----BEGIN PGP PRIVATE KEY BLOCK-----", "-----END PGP PRIVATE KEY BLOCK-----"
+    assert text_of(f"{begin}\nVersion: <x> {{'é'}}\n\n-- =q\n{end} after") == "[SECRET] after"
+    assert text_of(f"{begin}\nab=\n{{x}} {begin}?{end}.") == "[SECRET]{x} [SECRET]."
 
 
 def test_all_of_a_record_is_masked_and_counted_and_nothing_else_changes() -> None:
@@ -236,6 +472,21 @@ def test_a_time_is_kept_only_if_it_is_one() -> None:
 def test_log_probabilities_are_no_secrets() -> None:
     logprobs = {"content": [{"token": "Hello", "logprob": -0.1}]}
     assert redact({"raw_output": logprobs})["raw_output"] == logprobs
+    assert text_of(f"It was {logprobs}") == f"It was {logprobs}"
+    mixed = redact({"raw_output": {"token": "Hello", "logprob": -0.1, "password": "hunter2"}})
+    assert mixed["raw_output"] == {"token": "Hello", "logprob": -0.1, "password": "[SECRET]"}
+
+
+def test_each_kind_has_a_mask_that_is_known_as_ours() -> None:
+    assert all(re.fullmatch(OWN_MASK, f"[{kind}]") for kind in RULES)
+    assert re.fullmatch(OWN_MASK, "[PERSON]") is None
+
+
+class Subclass(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise AssertionError("no code of it is run")
 
 
 def test_ids_become_pseudonyms_that_tell_users_apart() -> None:
@@ -251,6 +502,7 @@ def test_ids_become_pseudonyms_that_tell_users_apart() -> None:
     assert len({ada, *others}) == 3
     assert user("crm:ada@example.com", key="k") == user("crm:ada@example.com", "other", key=b"k")
     assert user(ada) == ada
+    assert user(Subclass("crm:ada@example.com")) == ada
     assert user("whatsapp:+14155550123").startswith("whatsapp:[PHONE_NUMBER ")
     assert redact({"version_id": "1.2.3.4"})["version_id"] == "1.2.3.4"
 
@@ -539,8 +791,13 @@ def plant(secret: str, value: Any, draw: Callable[..., Any]) -> Any:
             return {**value, f"({secret})": None}
         return {**value, "more": plant(secret, draw(scalars), draw)}
     text = f"({secret})"
-    for wrap in draw(st.lists(st.sampled_from(["json", "words"]), max_size=3)):
-        text = json.dumps({"inner": [text]}) if wrap == "json" else f"It is {text}, then."
+    wraps: dict[str, Callable[[str], str]] = {
+        "json": lambda text: json.dumps({"inner": [text]}),
+        "words": lambda text: f"It is {text}, then.",
+        "repr": lambda text: repr({"inner": f"then\n{text[1:-1]}\nand"}),
+    }
+    for wrap in draw(st.lists(st.sampled_from(sorted(wraps)), max_size=3)):
+        text = wraps[wrap](text)
     return text
 
 
@@ -573,6 +830,9 @@ def test_any_value_keeps_its_shape(value: Any) -> None:
         "a@", "a@a.", "a%40", "a'", "1 ", "1", "01 23 ", "::", "1:", "1.", "eyJ.", "eyJaaaaaaaa.",
         "+1 2", "password=", 'password="', "password=&a", "://a:", "-----BEGIN PRIVATE KEY-----",
         "sk-", "DE89", "basic a", "[", '{"a":', "a", "411111111111111", "phone 1 ",
+        "\\n", "\\", "%31", "&#49;", "\uff11", "\u200b1", "token:", 'secret:"a ', "secret: '''",
+        'api_key:["', "api_key=f(", "password:\n", "authorization: a b ", "cookie: a=", "4111 ",
+        "01 02 03 04 05 ", "DE 89 ", "--", "key", r'password\": \"', "password: **",
     ],
 )  # fmt: skip
 def test_hostile_texts_take_time_in_proportion_to_their_length(unit: str) -> None:

@@ -1,47 +1,49 @@
-"""Masks telephone numbers, which have no checksum: by their form, and the words before them."""
+"""Finds telephone numbers, which have no checksum: by their form, and the words before them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from phospho.redaction.masks import GAP, Mask, count_digits
+from phospho.redaction.masks import GAP, NUMBER_OF, Finder, Span, count_digits
 
-
-def mask_phones(text: str, mask: Mask) -> str:
-    """Mask telephone numbers: international ones, and national ones that look like nothing else."""
-    text = _INTERNATIONAL.sub(lambda found: _mask_international(found[0], mask), text)
-    for pattern in _NATIONAL:
-        text = pattern.sub(lambda found: _mask_national(found, mask), text)
-    return _LABELLED.sub(lambda found: _mask_labelled(found, mask), text)
+_PHONE_GAP = rf"[{GAP}\t.()/]{{0,3}}"
+_EXTENSION = re.compile(r"(?i)[ \t]?(?:x|ext\.?|extension)[ \t]?[0-9]{1,6}(?![0-9A-Za-z])")
+_STARTS_EXTENSION = r"(?=(?:[xX]|ext)[0-9]{1,6}(?![0-9A-Za-z]))"
 
 
-_PHONE_GAP = rf"[{GAP}.()/]{{0,3}}"
+def _with_extension(text: str, start: int, end: int) -> Span:
+    extension = _EXTENSION.match(text, end)
+    return start, extension.end() if extension else end
 
 
-def mask_international_phones(text: str, mask: Mask) -> str:
-    """Mask telephone numbers that start with a plus sign: nothing else does."""
-    if "+" not in text:
-        return text
-    return _INTERNATIONAL.sub(
-        lambda found: _mask_international(found[0], mask) if "+" in found[0] else found[0], text
-    )
+def find_international(text: str) -> Iterator[Span]:
+    """Find telephone numbers with a country code, after a plus sign or two zeros."""
+    for found in _INTERNATIONAL.finditer(text):
+        if not _DECIMAL.fullmatch(found[0]):
+            yield _with_extension(text, *found.span())
 
 
-def _mask_international(number: str, mask: Mask) -> str:
-    return number if _DECIMAL.fullmatch(number) else mask(number)
+def find_with_plus(text: str) -> Iterator[Span]:
+    """Find telephone numbers that start with a plus sign: nothing else does."""
+    if "+" in text:
+        for start, end in find_international(text):
+            if text.startswith(("+", "(+"), start):
+                yield start, end
 
 
-# With a country code. North America's numbers have ten digits after it.
+# North America's numbers have ten digits after the country code.
 _INTERNATIONAL = re.compile(
-    rf"(?:\+|00(?<![0-9A-Za-z.,+\-]00)(?<![^0-9][0-9]{{4}} 00))(?<![0-9A-Za-z+]\+)"
+    r"(?:(?:\((?=\+[0-9]{1,4}\)))?\+(?<![0-9A-Za-z+]\+)"
+    r"|00(?<![0-9A-Za-z.,+\-]00)(?<![^0-9][0-9]{4} 00)(?:(?<![0-9][ \t]00)[ \t])?)"
     rf"(?:\(?1{_PHONE_GAP}[2-9](?:{_PHONE_GAP}[0-9]){{9}}|[2-9](?:{_PHONE_GAP}[0-9]){{7,14}})"
-    r"(?![0-9A-Za-z])"
+    rf"(?:{_STARTS_EXTENSION}|(?![0-9A-Za-z]))"
 )
 # A latitude or a difference: "+48.856614".
 _DECIMAL = re.compile(r"\+[0-9]+\.[0-9]{1,8}")
 
 _ALONE = r"(?<![0-9A-Za-z.+\-])"
-_ENDS = r"(?![0-9A-Za-z]|[.,:/\-][0-9])"
+_ENDS = rf"(?:{_STARTS_EXTENSION}|(?![0-9A-Za-z]|[.,:/\-][0-9]))"
 # The digits of an account or a card stand in fours.
 _NOT_IN_FOURS = r"(?<![^0-9][0-9]{4} )"
 _GROUPS = r"(?:[ \-][0-9]{2,6}){0,3}"
@@ -68,34 +70,84 @@ _LAST_GROUP = re.compile(r"[ \-][0-9]+\Z")
 _OTHER_NUMBER = re.compile(
     r"(?i)(?:order|invoice|booking|reservation|reference|ref|case|ticket|tracking|parcel|shipment"
     r"|account|customer|model|sku|isbn|article|part|serial|version|bestellung|rechnung|commande"
-    r"|pedido)(?:s?nummer|[ \t]?(?:number|no|nr|id|code))?[ \t.:#=_\-]{0,4}\Z"
+    rf"|pedido){NUMBER_OF}\Z"
 )
 _LABEL_CHARS = 32
+# Numbers in a row, before and behind, are those of a table.
+_ROW_BEFORE = re.compile(r"(?<![0-9A-Za-z.,])(?:[0-9.,]{1,12}[ \t]+){2}\Z")
+_ROW_AFTER = re.compile(r"(?:[ \t]+[0-9.,]{1,12}){2}(?![0-9A-Za-z\-/])")
 
 
-def _mask_national(found: re.Match[str], mask: Mask) -> str:
+def _finder_of(pattern: re.Pattern[str]) -> Finder:
+    def find(text: str) -> Iterator[Span]:
+        done = 0
+        for found in pattern.finditer(text):
+            if (end := _find_national_end(found, done)) is not None:
+                yield _with_extension(text, found.start(), end)
+                done = found.end()
+
+    return find
+
+
+def _find_national_end(found: re.Match[str], done: int) -> int | None:
+    """Return where a national number ends; None if it is something else."""
     text, start = found.string, found.start()
-    if _OTHER_NUMBER.search(text, max(0, start - _LABEL_CHARS), start):
-        return found[0]
-    number, rest = found[0], ""
+    if _OTHER_NUMBER.search(text, max(done, start - _LABEL_CHARS), start):
+        return None
+    if " " in found[0] and "(" not in found[0] and _is_in_a_table(found, done):
+        return None
+    number = found[0]
     while count_digits(number) > _MAX_NATIONAL_DIGITS and (last := _LAST_GROUP.search(number)):
-        number, rest = number[: last.start()], number[last.start() :] + rest
-    if not _MIN_NATIONAL_DIGITS <= count_digits(number) <= _MAX_NATIONAL_DIGITS:
-        return found[0]
-    return mask(number) + rest
+        number = number[: last.start()]
+    is_number = _MIN_NATIONAL_DIGITS <= count_digits(number) <= _MAX_NATIONAL_DIGITS
+    return start + len(number) if is_number else None
 
 
-# Whatever its form, where the text says that it is one.
+def _is_in_a_table(found: re.Match[str], done: int) -> bool:
+    text, numbers = found.string, found[0].split()
+    if all(number.endswith("0") for number in numbers) or _is_counting(numbers):
+        return True
+    if _ROW_BEFORE.search(text, max(done, found.start() - _LABEL_CHARS), found.start()):
+        return True
+    row = _ROW_AFTER.match(text, found.end())
+    # Two telephone numbers may stand in a row, too.
+    return row is not None and not found.re.match(text, found.end() + 1)
+
+
+def _is_counting(numbers: list[str]) -> bool:
+    """Tell whether numbers follow each other: 01 02 03 04 05."""
+    if not all(map(str.isdigit, numbers)):
+        return False
+    first = int(numbers[0])
+    return [int(number) - first for number in numbers] == list(range(len(numbers)))
+
+
+NATIONAL_FINDERS = tuple(map(_finder_of, _NATIONAL))
+
+
+def find_labelled(text: str) -> Iterator[Span]:
+    """Find numbers, whatever their form, where the text says that they are telephone numbers."""
+    for found in _LABELLED.finditer(text):
+        if not _DATE.search(found[1]):
+            yield _with_extension(text, *found.span(1))
+
+
+def find_any(text: str) -> Iterator[Span]:
+    """Find numbers in a text that is said to be a telephone number."""
+    for found in _ANY.finditer(text):
+        if not _DATE.search(found[0]):
+            yield _with_extension(text, *found.span())
+
+
+_DIGITS = rf"[0-9(](?:{_PHONE_GAP}[0-9]){{6,14}}(?:{_STARTS_EXTENSION}|(?![0-9A-Za-z]))"
+_ANY = re.compile(rf"(?<![0-9A-Za-z])\+?{_DIGITS}")
 _LABELLED = re.compile(
-    r"(?i)((?<![0-9A-Za-z])(?:phone|telephone|mobile|cell|whatsapp|tel|fax|handy|telefon|telefono"
-    r"|t[eé]l[eé]phone|tel[eé]fono|celular|call me|text me)s?(?:nummer)?[ \t:.#=\"'*\-]{0,4}"
-    r"(?:(?:number|no|nr|nummer|is|at|on|ist|est|es)[ \t:.#=\"'*\-]{1,4}){0,3})"
-    rf"([0-9(](?:{_PHONE_GAP}[0-9]){{6,14}})(?![0-9A-Za-z])"
+    r"(?i)(?<![0-9A-Za-z])(?:phone|telephone|mobile|cell|whatsapp|tel|ph|mob|fax|handy|telefon"
+    r"|telefono|t[eé]l[eé]phone|tel[eé]fono|celular|call me|text me)s?(?:nummer)?"
+    r"[ \t:.#=\"'*\[\\_\-]{0,8}"
+    r"(?:(?:number|no|nr|nummer|is|at|on|ist|est|es)[ \t:.#=\"'*\[\\\-]{1,8}){0,3}"
+    rf"({_DIGITS})"
 )
 _DATE = re.compile(
     r"(?:19|20)[0-9]{2}[.\-/ ][01]?[0-9][.\-/ ][0-3]?[0-9](?![0-9])|[.\-/](?:19|20)[0-9]{2}\b"
 )
-
-
-def _mask_labelled(found: re.Match[str], mask: Mask) -> str:
-    return found[0] if _DATE.search(found[2]) else found[1] + mask(found[2])

@@ -10,12 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from phospho import snapshot
 from phospho.redaction import rules
 from phospho.redaction.accounts import is_card
-from phospho.redaction.keys import is_secret_name
+from phospho.redaction.names import is_phone_name, is_secret_name
+from phospho.redaction.phones import find_any
+from phospho.redaction.reading import Page
 
 if TYPE_CHECKING:
     from phospho.redaction.presidio import Analyzer
@@ -43,7 +45,14 @@ _MAX_NAME_CHARS = 64
 # The shortest key without a digit has more: a prefix, underscores and ten letters.
 _MAX_PLAIN_CHARS = 16
 
-_is_secret_name = lru_cache(maxsize=1024)(is_secret_name)
+# What the name of a value says that it is.
+_Label = Literal["SECRET", "PHONE_NUMBER"]
+_NAMES_OF_NAMES = frozenset({"name", "key", "header", "type"})
+_NAMES_OF_VALUES = frozenset({"value", "values"})
+_NAMES_OF_PHONES = _NAMES_OF_VALUES | {"number", "national", "raw"}
+_PHONE_DIGITS = range(7, 16)
+_PAIR = 2
+_HINT_OF_SECRET = re.compile("[0-9=]")
 
 
 class RecordRedaction:
@@ -89,7 +98,7 @@ class RecordRedaction:
         ids = {
             name: self._redact_id(name, value)
             for name, value in record.items()
-            if name in _IDS and type(value) is str
+            if name in _IDS and isinstance(value, str)
         }
         others = {n: v for n, v in record.items() if n not in kept and n not in ids}
         redacted = {**self._redact_dict(others), **ids, **kept}
@@ -97,13 +106,15 @@ class RecordRedaction:
         return {name: redacted.pop(name) for name in record if name in redacted} | redacted
 
     def _redact_id(self, name: str, value: str) -> str:
-        if _OWN_ID.fullmatch(value):
-            return value
+        # Of a subclass no code is run.
+        page = Page(str.__str__(value))
+        if _OWN_ID.fullmatch(page.text):
+            return page.text
         for kind, rule in rules.RULES_IN_IDS.items():
             # A release may be called 1.2.3.4.
             if kind in self._rules and (name, kind) != ("version_id", "IP_ADDRESS"):
-                value = rule(value, self._pseudonyms(kind))
-        return value
+                rule.mask(page, self._pseudonyms(kind))
+        return page.text
 
     def _pseudonyms(self, kind: str) -> Callable[[str], str]:
         def mask(found: str) -> str:
@@ -120,26 +131,26 @@ class RecordRedaction:
         self._counts[kind] += 1
         return f"[{kind}]"
 
-    def _redact(self, value: Any, *, is_secret: bool = False) -> Any:
+    def _redact(self, value: Any, label: _Label | None = None) -> Any:
         kind = type(value)
         if kind is str:
-            return self._redact_secret(value) if is_secret else self._redact_text(value)
+            return self._redact_labelled(value, label) if label else self._redact_text(value)
         if value is None or kind is bool:
             return value
         if kind is dict:
-            return self._redact_dict(value, is_secret=is_secret)
+            return self._redact_dict(value, label)
         if kind is list:
-            return [self._redact(item, is_secret=is_secret) for item in value]
+            return self._redact_list(value, label)
         if kind is int or kind is float:
-            return self._mask("SECRET") if is_secret else self._redact_number(value)
+            return self._redact_number(value, label)
         # From another plugin: a record itself holds nothing else.
         copied = snapshot.take(value, snapshot.MAX_RAW_CHARS).value
-        return self._redact(copied, is_secret=is_secret)
+        return self._redact(copied, label)
 
-    def _redact_dict(self, values: dict[Any, Any], *, is_secret: bool = False) -> dict[str, Any]:
+    def _redact_dict(self, values: dict[Any, Any], label: _Label | None = None) -> dict[str, Any]:
         if not all(type(name) is str for name in values):
             values = snapshot.take(values, snapshot.MAX_RAW_CHARS).value
-        secret_names = self._secret_names(values)
+        labels = self._read_labels(values, label)
         redacted: dict[str, Any] = {}
         namesakes: Counter[str] = Counter()
         for name, value in values.items():
@@ -147,26 +158,55 @@ class RecordRedaction:
             while masked in redacted or (masked != name and masked in values):
                 namesakes[first] += 1
                 masked = f"{first} ({namesakes[first] + 1})"
-            redacted[masked] = self._redact(value, is_secret=is_secret or name in secret_names)
+            redacted[masked] = self._redact(value, labels.get(name))
         return redacted
 
-    def _secret_names(self, values: dict[str, Any]) -> set[str]:
-        """Return the names of a dict under which all is secret."""
+    def _read_labels(
+        self, values: dict[str, Any], outer: _Label | None
+    ) -> dict[str, _Label | None]:
+        """Return what the names in a dict say of their values, below a name that said `outer`."""
+        if outer == "SECRET":
+            return dict.fromkeys(values, outer)
+        labels: dict[str, _Label | None] = {name: self._read_label(name) for name in values}
+        lowered = {name.lower(): name for name in values}
+        # As {"name": "Authorization", "value": "abc"}.
+        names = [values[lowered[name]] for name in _NAMES_OF_NAMES & lowered.keys()]
+        said = {self._read_label(name) for name in names if type(name) is str} | {outer}
+        if "SECRET" in said:
+            labels |= {lowered[name]: "SECRET" for name in _NAMES_OF_VALUES & lowered.keys()}
+        elif "PHONE_NUMBER" in said:
+            labels |= {lowered[name]: "PHONE_NUMBER" for name in _NAMES_OF_PHONES & lowered.keys()}
         # Each token of an answer is called so beside its log probability.
-        if "SECRET" not in self._rules or "logprob" in values:
-            return set()
-        found = {name for name in values if _is_secret(name)}
-        if "value" in values and any(
-            type(values.get(label)) is str and _is_secret(values[label])
-            for label in ("name", "key")
-        ):
-            found.add("value")
-        return found
+        if "logprob" in values:
+            labels.pop("token", None)
+        return labels
 
-    def _redact_secret(self, value: str) -> str:
-        return value if not value or value == "[SECRET]" else self._mask("SECRET")
+    def _read_label(self, name: str) -> _Label | None:
+        label = _read_label(name[-_MAX_NAME_CHARS:])
+        return label if label is not None and label in self._rules else None
 
-    def _redact_number(self, value: float) -> Any:
+    def _redact_list(self, items: list[Any], label: _Label | None) -> list[Any]:
+        if label:
+            return [self._redact(item, label) for item in items]
+        if items and all(map(_is_pair, items)):
+            return [[self._redact(i[0]), self._redact(i[1], self._read_label(i[0]))] for i in items]
+        # As one header; a list of the names of fields has no signs in it.
+        if _is_pair(items) and type(items[1]) is str and _HINT_OF_SECRET.search(items[1]):
+            return [self._redact(items[0]), self._redact(items[1], self._read_label(items[0]))]
+        return [self._redact(item) for item in items]
+
+    def _redact_labelled(self, value: str, label: _Label) -> str:
+        if label == "SECRET":
+            return value if not value or value == "[SECRET]" else self._mask("SECRET")
+        page = Page(self._redact_text(value))
+        page.mask(page.read_numbers(), find_any, self._masks[label])
+        return page.text
+
+    def _redact_number(self, value: float, label: _Label | None) -> Any:
+        if label == "SECRET":
+            return self._mask(label)
+        if label and type(value) is int and len(str(abs(value))) in _PHONE_DIGITS:
+            return self._mask(label)
         if "CREDIT_CARD" not in self._rules or not 1e12 <= abs(value) < 1e19:  # noqa: PLR2004 - 13 to 19 digits
             return value
         is_masked = value == int(value) and is_card(str(abs(int(value))))
@@ -185,14 +225,13 @@ class RecordRedaction:
         return text
 
     def _mask_once(self, text: str) -> str:
-        has_long_number = rules.has_long_number(text)
+        page = Page(text)
         for kind, rule in self._rules.items():
-            if has_long_number or kind not in rules.LONG_NUMBERS:
-                text = rule(text, self._masks[kind])
+            rule.mask(page, self._masks[kind])
         # The name of a field is an identifier; asking for each would take longer than for the rest.
-        if self._analyzer is None or text.isidentifier():
-            return text
-        return self._analyzer.mask(text, self._mask)
+        if self._analyzer is None or page.text.isidentifier():
+            return page.text
+        return self._analyzer.mask(page.text, self._mask)
 
     def _redact_json(self, text: str) -> str | None:
         """Return a text that is JSON, as the arguments of a tool call, as JSON; None if it is not.
@@ -214,8 +253,15 @@ class RecordRedaction:
         return json.dumps(redacted, ensure_ascii=text.isascii(), separators=separators)
 
 
-def _is_secret(name: str) -> bool:
-    return _is_secret_name(name[-_MAX_NAME_CHARS:])
+@lru_cache(maxsize=1024)
+def _read_label(name: str) -> _Label | None:
+    if is_secret_name(name):
+        return "SECRET"
+    return "PHONE_NUMBER" if is_phone_name(name) else None
+
+
+def _is_pair(value: Any) -> bool:
+    return type(value) is list and len(value) == _PAIR and type(value[0]) is str
 
 
 def _is_plain(name: str) -> bool:
