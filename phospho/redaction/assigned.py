@@ -16,7 +16,7 @@ from phospho.redaction.names import Secrecy, read_secrecy
 from phospho.redaction.reading import ESCAPED_NEWLINE
 
 # Each secret name has one of them.
-_STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "credential", "bearer")
+_STEMS = ("pass", "pw", "secret", "token", "key", "auth", "cookie", "credential", "bearer")
 
 
 def find_assigned(text: str) -> Iterator[Span]:
@@ -54,9 +54,9 @@ class _Label(NamedTuple):
 
 
 _LABEL = re.compile(
-    r"(?i)(?:passw|passphrase|passcode|pass|pwd|secret|token|key|auth|cookie|credential|bearer)"
+    r"(?i)(?:passw|passphrase|passcode|pass|pw|secret|token|key|auth|cookie|credential|bearer)"
     r"[\w.\-]{0,24}"
-    r"(?:([\"'`*\\\]) \t]{0,6}[?+!]?[:=][:=>~ \t]{0,8}(?:\*{1,3}[ \t]{1,4})?)"
+    r"(?:([\"'`*\\\]) \t]{0,6}(?:[?+!]?[:=]|->)[:=>~ \t]{0,8}(?:\*{1,3}[ \t]{1,4})?)"
     r"|([ \t]{1,4})(?=[^\s\-])|(>))"
 )
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
@@ -76,6 +76,9 @@ def _read_label(found: re.Match[str]) -> _Label | None:
     name, before = raw.lstrip("-"), text[start - 1 : start]
     # `--password hunter2` and `<password>hunter2` need no other sign.
     if (group == _FLAG and not raw.startswith("--")) or (group == _TAG and before != "<"):
+        return None
+    # The name in our own mask is none.
+    if before == "[" and _OWN.match(text, start - 1):
         return None
     secrecy = read_secrecy(name)
     if secrecy is None and name.lower() in {"key", "keys"}:
@@ -167,7 +170,10 @@ def _find_quoted(text: str, opening: re.Match[str], label: _Label) -> Span | Non
     start = min(_skip(_SCHEME, text, start), end)
     if start == end or _OWN.fullmatch(text, start, end):
         return None
-    return (start, end) if _is_quoted_secret(text[start:end], label) else None
+    # Each token of an answer is called so, beside its log probability.
+    is_logprob = label.name == "token" and "logprob" in text[max(0, start - 80) : end + 40]
+    is_secret = not is_logprob and _is_quoted_secret(text[start:end], label)
+    return (start, end) if is_secret else None
 
 
 def _find_closing(text: str, quote: str, start: int, limit: int) -> int | None:
@@ -183,12 +189,8 @@ def _find_closing(text: str, quote: str, start: int, limit: int) -> int | None:
 
 
 def _is_quoted_secret(value: str, label: _Label) -> bool:
-    if label.secrecy is not Secrecy.WORD:
-        return True
-    # Each token of an answer is called so, beside its log probability.
-    if label.name == "token" and label.is_quoted:
-        return _looks_random(value)
-    return label.is_quoted or "=" in label.operator or _looks_random(value)
+    is_sure = label.secrecy is not Secrecy.WORD or label.is_quoted or "=" in label.operator
+    return is_sure or _looks_random(value)
 
 
 # --- without quotes
@@ -202,6 +204,7 @@ _BARE = re.compile(
 _BRACKETED = re.compile(
     rf"(?!{OWN_MASK})\[[A-Z_ ]{{1,40}}\](?:[ \t]{{1,4}}(?=\w))?|\[[^\]\s]{{1,256}}\](?!\w)"
 )
+_STARS = re.compile(r"\*{1,3}(?=[^\s*])")
 _LONG_WORD = re.compile("[A-Za-z]{20}")
 _SIGN_IN_WORD = re.compile("[A-Za-z][@$%^#!*][0-9A-Za-z]")
 _MIN_RANDOM_CHARS, _MIN_NUMBER_CHARS, _MIN_CHARS = 6, 8, 3
@@ -227,12 +230,13 @@ def _find_bare(text: str, place: int, label: _Label) -> Span | None:
 
 
 def _read_bare(text: str, start: int, limit: int) -> Span:
-    end = _skip(_BARE, text, _skip(_BRACKETED, text, start, limit), limit)
     # As in "password: **hunter2**"; but a row of stars is all there is.
-    if stars := text[start:end].strip("*"):
-        start = text.index(stars, start, end)
-        end = start + len(stars)
-    return start, end
+    start = _skip(_STARS, text, start)
+    end = _skip(_BARE, text, _skip(_BRACKETED, text, start, limit), limit)
+    if text[end : end + 1] == "]" and text.rfind("[", start, end) > text.rfind("]", start, end):
+        end += 1
+    without_stars = len(text[start:end].rstrip("*"))
+    return start, start + without_stars if without_stars else end
 
 
 def _is_bare_secret(value: str, label: _Label) -> bool:
