@@ -42,7 +42,7 @@ class _Label(NamedTuple):
         name: The name in lower case.
         secrecy: How sure it is that the value is a secret.
         is_quoted: Whether the name stands in quotes, as in JSON.
-        operator: What assigns to it, without spaces.
+        operator: What assigns to it, without spaces; none after the name of an option.
     """
 
     start: int
@@ -52,9 +52,15 @@ class _Label(NamedTuple):
     is_quoted: bool
     operator: str
 
+    @property
+    def is_sure(self) -> bool:
+        """Tell whether the value need not look like a secret: in prose it must."""
+        is_assigned = not self.operator or "=" in self.operator
+        return self.secrecy is not Secrecy.WORD or self.is_quoted or is_assigned
+
 
 _LABEL = re.compile(
-    r"(?i)(?:passw|passphrase|passcode|pass|pw|secret|token|key|auth|cookie|credential|bearer)"
+    r"(?i)(?:pass|pw|secret|token|key|auth|cookie|credential|bearer)"
     r"[\w.\-]{0,24}"
     r"(?:([\"'`*\\\]) \t]{0,6}(?:[?+!]?[:=]|->)[:=>~ \t]{0,8}(?:\*{1,3}[ \t]{1,4})?)"
     r"|([ \t]{1,4})(?=[^\s\-])|(>))"
@@ -148,7 +154,7 @@ def _find_in_tag(text: str, place: int) -> Span | None:
 # --- in quotes
 
 _CLOSING = {
-    quote: re.compile(rf"(?:[^{quote}\\\n]|\\.|{quote}(?=\w))*({quote})") for quote in "\"'`"
+    quote: re.compile(rf"(?:[^{quote}\\\n]|\\.|{quote}(?=\w))*({quote})(?!\w)") for quote in "\"'`"
 }
 _LINE = re.compile(rf"[^\r\n{ESCAPED_NEWLINE}]*")
 _NO_SPACES = re.compile(r"\S*")
@@ -161,19 +167,26 @@ _MAX_LOOK_CHARS = 64
 
 def _find_quoted(text: str, opening: re.Match[str], label: _Label) -> Span | None:
     start = opening.end()
-    is_word = label.secrecy is Secrecy.WORD
-    limit = start + (_MAX_LOOK_CHARS if is_word else _MAX_QUOTED_CHARS)
-    end = _find_closing(text, opening[0], start, limit)
-    if end is None:
-        end = _skip(_LINE, text, start, start + _MAX_UNCLOSED_CHARS)
-        end = end if is_word else _skip(_NO_SPACES, text, end)
-    start = min(_skip(_SCHEME, text, start), end)
-    if start == end or _OWN.fullmatch(text, start, end):
+    if not _may_be_quoted(text, opening, label):
         return None
+    end = _find_closing(text, opening[0], start, start + _MAX_QUOTED_CHARS)
+    if end is None:
+        end = _skip(_NO_SPACES, text, _skip(_LINE, text, start, start + _MAX_UNCLOSED_CHARS))
+    start = min(_skip(_SCHEME, text, start), end)
+    return None if start == end or _OWN.fullmatch(text, start, end) else (start, end)
+
+
+def _may_be_quoted(text: str, opening: re.Match[str], label: _Label) -> bool:
+    """Tell from the start of a text in quotes whether it may be the secret."""
+    start = opening.end()
+    limit = start + _MAX_LOOK_CHARS
     # Each token of an answer is called so, beside its log probability.
-    is_logprob = label.name == "token" and "logprob" in text[max(0, start - 80) : end + 40]
-    is_secret = not is_logprob and _is_quoted_secret(text[start:end], label)
-    return (start, end) if is_secret else None
+    if label.name == "token" and "logprob" in text[max(0, start - _MAX_LOOK_CHARS) : limit]:
+        return False
+    if label.is_sure:
+        return True
+    end = _find_closing(text, opening[0], start, limit)
+    return _looks_random(text[start : _skip(_LINE, text, start, limit) if end is None else end])
 
 
 def _find_closing(text: str, quote: str, start: int, limit: int) -> int | None:
@@ -186,11 +199,6 @@ def _find_closing(text: str, quote: str, start: int, limit: int) -> int | None:
     while place > start and text[place - 1] == "\\":
         place = text.find(quote, place + 1, limit)
     return place if place >= 0 else None
-
-
-def _is_quoted_secret(value: str, label: _Label) -> bool:
-    is_sure = label.secrecy is not Secrecy.WORD or label.is_quoted or "=" in label.operator
-    return is_sure or _looks_random(value)
 
 
 # --- without quotes
@@ -243,9 +251,7 @@ def _is_bare_secret(value: str, label: _Label) -> bool:
     word = value.lower()
     if word in _NO_VALUES or word == label.name or word in _NO_SECRETS or _CODE.match(value):
         return False
-    if label.secrecy is Secrecy.WORD and "=" not in label.operator:
-        return _looks_random(value)
-    return len(value) >= _MIN_CHARS
+    return len(value) >= _MIN_CHARS if label.is_sure else _looks_random(value)
 
 
 def _looks_random(value: str) -> bool:
