@@ -222,6 +222,11 @@ def test_digits_and_letters_may_be_written_otherwise(text: str, masked: str) -> 
         (r"password=abc\def99 next", "password=[SECRET] next"),
         ("password: 'it's hunter2' next", "password: '[SECRET]' next"),
         ('password: "hunter2 two', 'password: "[SECRET]'),
+        ("password: 'it's hunter2", "password: '[SECRET]"),
+        (f'x "secret": "{"ab " * 40}", "user": "ada"', 'x "secret": "[SECRET]", "user": "ada"'),
+        (f'secret: "1a{"b " * 40}", "ada"', 'secret: "[SECRET]", "ada"'),
+        (f'secret: "{"a " * 40}1b2", "ada"', f'secret: "{"a " * 40}1b2", "ada"'),
+        ("--secret patience", "--secret [SECRET]"),
         ('password="""hunter2 two"""', 'password="""[SECRET]"""'),
         (r'{\"password\": \"hunter2 two\"} x', r'{\"password\": \"[SECRET]\"} x'),
         (r'{\\\"pwd\\\": \\\"a\\\\\\\"b c\\\"}', r'{\\\"pwd\\\": \\\"[SECRET]\\\"}'),
@@ -232,7 +237,9 @@ def test_digits_and_letters_may_be_written_otherwise(text: str, masked: str) -> 
         ("password=[SECRET]hunter2", "password=[SECRET]"),
         ("password=[SECRET].hunter2", "password=[SECRET]"),
         ("password: [SECRET] is what it was", "password: [SECRET] is what it was"),
-        ("password=SecretStr('a b'), pw = b'a b'", "password=SecretStr('[SECRET]'), pw = b'a b'"),
+        ("password=SecretStr('a b') x", "password=SecretStr('[SECRET]') x"),
+        ("pw = b'a b', db_pw -> c", "pw = b'[SECRET]', db_pw -> [SECRET]"),
+        ("password=*x[SECRET]*, [SECRET] = y", "password=*[SECRET]*, [SECRET] = y"),
         ("password:\nhunter2\nnext", "password:\n[SECRET]\nnext"),
         ("Forgot your password:\nAsk your admin", "Forgot your password:\nAsk your admin"),
         ("--password hunter2 --token=abcd1234", "--password [SECRET] --token=[SECRET]"),
@@ -473,6 +480,7 @@ def test_log_probabilities_are_no_secrets() -> None:
     logprobs = {"content": [{"token": "Hello", "logprob": -0.1}]}
     assert redact({"raw_output": logprobs})["raw_output"] == logprobs
     assert text_of(f"It was {logprobs}") == f"It was {logprobs}"
+    assert text_of("x {'token': 'abc'}") == "x {'token': '[SECRET]'}"
     mixed = redact({"raw_output": {"token": "Hello", "logprob": -0.1, "password": "hunter2"}})
     assert mixed["raw_output"] == {"token": "Hello", "logprob": -0.1, "password": "[SECRET]"}
 

@@ -16,7 +16,7 @@ from phospho.redaction.names import Secrecy, read_secrecy
 from phospho.redaction.reading import ESCAPED_NEWLINE
 
 # Each secret name has one of them.
-_STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "credential", "bearer")
+_STEMS = ("pass", "pw", "secret", "token", "key", "auth", "cookie", "credential", "bearer")
 
 
 def find_assigned(text: str) -> Iterator[Span]:
@@ -42,7 +42,7 @@ class _Label(NamedTuple):
         name: The name in lower case.
         secrecy: How sure it is that the value is a secret.
         is_quoted: Whether the name stands in quotes, as in JSON.
-        operator: What assigns to it, without spaces.
+        operator: What assigns to it, without spaces; none after the name of an option.
     """
 
     start: int
@@ -52,11 +52,17 @@ class _Label(NamedTuple):
     is_quoted: bool
     operator: str
 
+    @property
+    def is_sure(self) -> bool:
+        """Tell whether the value need not look like a secret: in prose it must."""
+        is_assigned = not self.operator or "=" in self.operator
+        return self.secrecy is not Secrecy.WORD or self.is_quoted or is_assigned
+
 
 _LABEL = re.compile(
-    r"(?i)(?:passw|passphrase|passcode|pass|pwd|secret|token|key|auth|cookie|credential|bearer)"
+    r"(?i)(?:pass|pw|secret|token|key|auth|cookie|credential|bearer)"
     r"[\w.\-]{0,24}"
-    r"(?:([\"'`*\\\]) \t]{0,6}[?+!]?[:=][:=>~ \t]{0,8}(?:\*{1,3}[ \t]{1,4})?)"
+    r"(?:([\"'`*\\\]) \t]{0,6}(?:[?+!]?[:=]|->)[:=>~ \t]{0,8}(?:\*{1,3}[ \t]{1,4})?)"
     r"|([ \t]{1,4})(?=[^\s\-])|(>))"
 )
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
@@ -76,6 +82,9 @@ def _read_label(found: re.Match[str]) -> _Label | None:
     name, before = raw.lstrip("-"), text[start - 1 : start]
     # `--password hunter2` and `<password>hunter2` need no other sign.
     if (group == _FLAG and not raw.startswith("--")) or (group == _TAG and before != "<"):
+        return None
+    # The name in our own mask is none.
+    if before == "[" and _OWN.match(text, start - 1):
         return None
     secrecy = read_secrecy(name)
     if secrecy is None and name.lower() in {"key", "keys"}:
@@ -145,7 +154,7 @@ def _find_in_tag(text: str, place: int) -> Span | None:
 # --- in quotes
 
 _CLOSING = {
-    quote: re.compile(rf"(?:[^{quote}\\\n]|\\.|{quote}(?=\w))*({quote})") for quote in "\"'`"
+    quote: re.compile(rf"(?:[^{quote}\\\n]|\\.|{quote}(?=\w))*({quote})(?!\w)") for quote in "\"'`"
 }
 _LINE = re.compile(rf"[^\r\n{ESCAPED_NEWLINE}]*")
 _NO_SPACES = re.compile(r"\S*")
@@ -158,16 +167,26 @@ _MAX_LOOK_CHARS = 64
 
 def _find_quoted(text: str, opening: re.Match[str], label: _Label) -> Span | None:
     start = opening.end()
-    is_word = label.secrecy is Secrecy.WORD
-    limit = start + (_MAX_LOOK_CHARS if is_word else _MAX_QUOTED_CHARS)
-    end = _find_closing(text, opening[0], start, limit)
-    if end is None:
-        end = _skip(_LINE, text, start, start + _MAX_UNCLOSED_CHARS)
-        end = end if is_word else _skip(_NO_SPACES, text, end)
-    start = min(_skip(_SCHEME, text, start), end)
-    if start == end or _OWN.fullmatch(text, start, end):
+    if not _may_be_quoted(text, opening, label):
         return None
-    return (start, end) if _is_quoted_secret(text[start:end], label) else None
+    end = _find_closing(text, opening[0], start, start + _MAX_QUOTED_CHARS)
+    if end is None:
+        end = _skip(_NO_SPACES, text, _skip(_LINE, text, start, start + _MAX_UNCLOSED_CHARS))
+    start = min(_skip(_SCHEME, text, start), end)
+    return None if start == end or _OWN.fullmatch(text, start, end) else (start, end)
+
+
+def _may_be_quoted(text: str, opening: re.Match[str], label: _Label) -> bool:
+    """Tell from the start of a text in quotes whether it may be the secret."""
+    start = opening.end()
+    limit = start + _MAX_LOOK_CHARS
+    # Each token of an answer is called so, beside its log probability.
+    if label.name == "token" and "logprob" in text[max(0, start - _MAX_LOOK_CHARS) : limit]:
+        return False
+    if label.is_sure:
+        return True
+    end = _find_closing(text, opening[0], start, limit)
+    return _looks_random(text[start : _skip(_LINE, text, start, limit) if end is None else end])
 
 
 def _find_closing(text: str, quote: str, start: int, limit: int) -> int | None:
@@ -182,15 +201,6 @@ def _find_closing(text: str, quote: str, start: int, limit: int) -> int | None:
     return place if place >= 0 else None
 
 
-def _is_quoted_secret(value: str, label: _Label) -> bool:
-    if label.secrecy is not Secrecy.WORD:
-        return True
-    # Each token of an answer is called so, beside its log probability.
-    if label.name == "token" and label.is_quoted:
-        return _looks_random(value)
-    return label.is_quoted or "=" in label.operator or _looks_random(value)
-
-
 # --- without quotes
 
 _BARE = re.compile(
@@ -202,6 +212,7 @@ _BARE = re.compile(
 _BRACKETED = re.compile(
     rf"(?!{OWN_MASK})\[[A-Z_ ]{{1,40}}\](?:[ \t]{{1,4}}(?=\w))?|\[[^\]\s]{{1,256}}\](?!\w)"
 )
+_STARS = re.compile(r"\*{1,3}(?=[^\s*])")
 _LONG_WORD = re.compile("[A-Za-z]{20}")
 _SIGN_IN_WORD = re.compile("[A-Za-z][@$%^#!*][0-9A-Za-z]")
 _MIN_RANDOM_CHARS, _MIN_NUMBER_CHARS, _MIN_CHARS = 6, 8, 3
@@ -227,21 +238,20 @@ def _find_bare(text: str, place: int, label: _Label) -> Span | None:
 
 
 def _read_bare(text: str, start: int, limit: int) -> Span:
-    end = _skip(_BARE, text, _skip(_BRACKETED, text, start, limit), limit)
     # As in "password: **hunter2**"; but a row of stars is all there is.
-    if stars := text[start:end].strip("*"):
-        start = text.index(stars, start, end)
-        end = start + len(stars)
-    return start, end
+    start = _skip(_STARS, text, start)
+    end = _skip(_BARE, text, _skip(_BRACKETED, text, start, limit), limit)
+    if text[end : end + 1] == "]" and text.rfind("[", start, end) > text.rfind("]", start, end):
+        end += 1
+    without_stars = len(text[start:end].rstrip("*"))
+    return start, start + without_stars if without_stars else end
 
 
 def _is_bare_secret(value: str, label: _Label) -> bool:
     word = value.lower()
     if word in _NO_VALUES or word == label.name or word in _NO_SECRETS or _CODE.match(value):
         return False
-    if label.secrecy is Secrecy.WORD and "=" not in label.operator:
-        return _looks_random(value)
-    return len(value) >= _MIN_CHARS
+    return len(value) >= _MIN_CHARS if label.is_sure else _looks_random(value)
 
 
 def _looks_random(value: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
+from functools import lru_cache
 
 from phospho.redaction.reading import narrow
 
@@ -19,6 +20,7 @@ class Secrecy(enum.Enum):
     PASSWORD = "its value may be any word"  # noqa: S105 - no password
 
 
+@lru_cache(maxsize=1024)
 def read_secrecy(name: str) -> Secrecy | None:
     """Return how sure it is that the value of a name is a secret; None if nothing says so."""
     plain = _SUFFIX.sub("", _spell(name))
@@ -50,7 +52,7 @@ _GAPS = re.compile(r"[\s.\-_]+")
 _SUFFIX = re.compile("(?:_?(?:confirm(?:ation|ed)?|again|repeat(?:ed)?|hash|value|[0-9]{1,2}))+\\Z")
 
 _PASSWORD = re.compile(
-    r"(?:passwor[dt]|passwd|passphrase|passcode|authorization|pwd|(?:_|\Adb|\Auser)pass)\Z"
+    r"(?:passwor[dt]|passwd|passphrase|passcode|authorization|pwd|(?:_|\A)pw|(?:_|\Adb|\Auser)pass)\Z"
 )
 _WORDS = frozenset(
     {
