@@ -192,6 +192,18 @@ def test_nothing_but_the_dispatcher_is_imported() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+def test_a_library_that_is_imported_later_is_heard() -> None:
+    code = (
+        "import phospho.integrations.llama_index as ours, phospho.testing\n"
+        "ours.instrument_llama_index()\n"
+        "from llama_index.core.llms import MockLLM\n"
+        "with phospho.testing.capture() as logged:\n"
+        "    MockLLM(max_tokens=2).complete('Hi')\n"
+        "assert logged.outputs == ['text text']\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_without_the_library_it_says_what_to_install() -> None:
     code = (
         "import sys\nsys.modules['llama_index_instrumentation'] = None\n"
