@@ -7,7 +7,6 @@ before there is one: then the interaction is logged when the stream has gone by.
 
 from __future__ import annotations
 
-import types
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from llama_index_instrumentation.span import active_span_id
 
 from phospho import guard, underway
-from phospho.attaching import attach, is_stream
+from phospho.attaching import is_stream
 from phospho.default import get_client
 from phospho.extractors.fields import get
+from phospho.integrations import llama_index_streams as streams
 from phospho.integrations.llama_index_reading import (
     find_asked,
     find_model,
@@ -32,11 +32,11 @@ from phospho.integrations.llama_index_runs import OpenRuns, Run, Span
 from phospho.integrations.llama_index_spans import Alone, Role, find_role
 from phospho.reading import NO_ANSWER, Reading
 from phospho.steps import describe_error
-from phospho.streaming import Watch
 from phospho.underway import Outer, Underway
 
 if TYPE_CHECKING:
     from phospho.client import Client
+    from phospho.streaming import Watch
 
 # Of an agent that goes in circles, the first errors tell enough.
 _MAX_ERRORS = 10
@@ -44,7 +44,7 @@ _MAX_ERRORS = 10
 # By raising this, a step of a workflow waits for a person: `ctx.wait_for_event`.
 _NO_ERRORS = frozenset({"WaitingForEvent"})
 
-_GENERATORS = (types.GeneratorType, types.AsyncGeneratorType)
+_LEFT = {"status": "incomplete"}
 
 
 class Calls:
@@ -56,7 +56,12 @@ class Calls:
     def find_outer(self) -> Outer | None:
         """Return the interaction that the code now running is part of, as LlamaIndex tells."""
         span = self.open.find(active_span_id.get())
-        return None if span is None else Outer(span.run.underway, span.is_model_call)
+        if span is None:
+            return None
+        if span.run.underway.is_over:
+            # What goes on after the answer, as tasks that nobody waits for, is nobody's.
+            return Outer(_of_nobody(), is_model_call=True)
+        return Outer(span.run.underway, span.is_model_call)
 
     def enter(
         self, id_: str, instance: Any, arguments: Mapping[str, Any], parent_id: str | None
@@ -65,30 +70,20 @@ class Calls:
         role = find_role(id_, instance, arguments)
         parent = self.open.find(parent_id)
         if parent is not None:
-            run = parent.run
-        elif role is None or (begun := self._begin(id_, role, arguments)) is None:
-            return
+            run: Run | None = parent.run
         else:
-            run = begun
-        is_model = role is not None and role.kind == "llm"
+            run = None if role is None else self._begin(id_, role, arguments)
+        if run is None:
+            return
         is_inside = run.is_quiet or (parent is not None and parent.is_model_call)
-        span = Span(id_, run, role, is_model_call=is_model or is_inside)
-        if is_model:
+        span = Span(id_, run, role, is_inside=is_inside)
+        if span.kind == "llm":
             span.model = find_model(instance)
-        if span.kind == "writer" and parent is not None and parent.id == run.id:
-            span.watch = run.find_watch()
-        elif span.kind == "chat" and span.is_answer and "stream" in id_:
-            # Its writer may be done before the call has returned.
-            watch = self._watch(span)
-            run.find_watch = lambda: watch
         self.open.add(span)
-        # The adapter of a tool calls the tool.
-        is_told = is_inside or (parent is None and run.is_own) or _are_one_tool(parent, span)
-        if role is not None and role.step is not None and not is_told:
-            span.name = find_name(id_, role, instance, arguments)
-            plugins = _client_of(run).plugins
-            asked = read_asked_of_step(role, find_asked(role, arguments), plugins)
-            span.step = run.underway.steps.begin(role.step, span.name, asked)
+        if span.kind == "writer":
+            self._follow_writer(span, instance, parent)
+        if not is_inside and not (span.is_answer and run.is_own) and not _is_one_tool(parent, span):
+            self._begin_step(span, instance, arguments)
 
     def exit(self, id_: str, result: Any) -> None:
         """Take note of what a call returned."""
@@ -107,9 +102,7 @@ class Calls:
             return
         err = err or RuntimeError("no error was told")
         if span.kind == "writer":
-            self.open.remove(span)
-            if span.watch is not None:
-                span.watch.fail(err)
+            self.fail_stream(id_, err)
         elif type(err).__name__ in _NO_ERRORS:
             self._over(span, NO_ANSWER)
         else:
@@ -123,19 +116,19 @@ class Calls:
             span.watch.add(piece)
 
     def end_stream(self, id_: str) -> None:
-        """Take note of the end of a model's stream."""
+        """Take note of the end of a stream."""
         span = self.open.get(id_)
         if span is not None and span.watch is not None:
             span.watch.end()
 
     def fail_stream(self, id_: str, exc: BaseException) -> None:
-        """Take note of what a model's stream raised, or that it was closed."""
+        """Take note of what a stream raised, or that it was closed."""
         span = self.open.get(id_)
         if span is not None and span.watch is not None:
             span.watch.fail(exc)
 
     def leave_all(self) -> None:
-        """Log all that is under way with what there is of it."""
+        """Log all that is under way with what there is of it, and forget it."""
         for run in self.open.list_runs():
             self._give_up(run)
 
@@ -150,21 +143,28 @@ class Calls:
             heard = client.read("input", find_asked(role, arguments))
             run = Run(id_, role, Underway(client, heard, fields), fields["metadata"], is_own=True)
         elif outer is None or outer.is_model_call:
-            run = Run(id_, role, Underway(None, None, {}), {}, is_quiet=True)
+            run = Run(id_, role, _of_nobody(), {}, is_quiet=True)
         else:
             run = Run(id_, role, outer.underway, {})
         self.open.add_run(run)
         return run
 
+    def _begin_step(self, span: Span, instance: Any, arguments: Mapping[str, Any]) -> None:
+        role, run = span.role, span.run
+        if role is None or role.step is None:
+            return
+        span.name = find_name(span.id, role, instance, arguments)
+        asked = read_asked_of_step(role, find_asked(role, arguments), _client_of(run).plugins)
+        span.step = run.underway.steps.begin(role.step, span.name, asked)
+
     def _exit(self, span: Span, result: Any) -> None:
         if span.kind == "writer":
-            self.open.remove(span)
-            if span.watch is not None:
-                span.watch.end()
-        elif span.kind == "llm" and isinstance(result, _GENERATORS):
+            self.end_stream(span.id)
+        elif span.kind == "llm" and streams.is_generator(result):
             self._follow_model(span, result)
         elif not span.is_answer:
-            self._over(span, self._read(span, result))
+            if not self._is_held_open(span, result):
+                self._over(span, self._read(span, result))
         elif span.kind == "workflow" and result is None:
             self._over(span, NO_ANSWER, {"status": "cancelled"})
         else:
@@ -172,50 +172,61 @@ class Calls:
             if not self._follow(span, answer):
                 self._over(span, self._read(span, answer))
 
+    def _is_held_open(self, span: Span, response: Any) -> bool:
+        """Keep a chat engine's call open for what writes its stream, which may begin later."""
+        if not streams.is_chat_stream(response) or get(response, "is_done"):
+            return False
+        span.stream = weakref.ref(response, lambda _: self.open.remove(span))
+        return True
+
     def _follow_model(self, span: Span, stream: Any) -> None:
         """Follow what a model streams; of one that is asked by another, the other is."""
         if span.step is None and not span.is_answer:
             self.open.remove(span)
             return
         watch = self._watch(span).is_of(stream)
-        if span.is_answer:
-            span.run.find_watch = lambda: watch
         self.open.follow(span, stream, watch)
+        if span.is_answer:
+            span.expect()
+
+    def _follow_writer(self, span: Span, response: Any, parent: Span | None) -> None:
+        """Follow what a chat engine streams, by the call that writes it into its memory."""
+        span.watch = self._watch(span)
+        span.stream = weakref.ref(response)
+        if parent is not None and parent.kind == "chat":
+            span.held_open = parent
+        awaited = span.run.awaited
+        is_of_run = span.held_open is not None and span.held_open.is_answer
+        if is_of_run or (awaited is not None and awaited() is response):
+            span.expect()
 
     def _follow(self, span: Span, answer: Any) -> bool:
-        """Follow an answer that is a stream; returns whether it is one."""
-        run = span.run
-        if type(answer).__name__ == "StreamingAgentChatResponse":
-            return self._follow_chat(run, answer)
+        """Follow an answer that is a stream; returns whether it is one that is still to come."""
+        if streams.is_chat_stream(answer):
+            return self._follow_chat(span, answer)
         if not is_stream(answer, declared=False):
             return False
-        if isinstance(answer, _GENERATORS):
-            # What a workflow passes on of a model.
-            stream = self.open.find_by_stream(answer)
-            if stream is None or stream.run is not run:
-                return False
-            stream.is_answer = True
+        if not streams.is_generator(answer):
+            streams.watch_response(span.run, answer, self._watch(span))
             return True
-        watch = self._watch(span)
-        run.find_watch = weakref.ref(watch)
-        attach(answer, watch)
+        passed_on = self.open.find_by_stream(answer)
+        if passed_on is not None and passed_on.run is span.run:
+            passed_on.expect()
+        else:
+            # A generator of the app's own, which has it already.
+            self._over(span, NO_ANSWER, _LEFT)
         return True
 
-    def _follow_chat(self, run: Run, response: Any) -> bool:
-        """Follow a chat engine's stream: by the span that writes it to the memory, if any does."""
-        watch = run.find_watch()
-        if watch is None:
-            return False
-        if get(response, "is_writing_to_memory"):
-            run.held = weakref.ref(response, lambda _: watch.leave())
-            return True
-        for name in ("chat_stream", "achat_stream"):
-            stream = get(response, name)
-            if isinstance(stream, _GENERATORS):
-                run.find_watch = weakref.ref(watch)
-                setattr(response, name, attach(stream, watch))
-                return True
-        return False
+    def _follow_chat(self, span: Span, response: Any) -> bool:
+        run = span.run
+        if not get(response, "is_writing_to_memory"):
+            return streams.watch_chat(run, response, self._watch(span))
+        # What writes it may have begun, may be about to, or be done.
+        run.awaited = weakref.ref(response, lambda _: self._give_up(run))
+        writer = self.open.find_writer(run, response)
+        if writer is not None:
+            writer.expect()
+        return writer is not None or not get(response, "is_done")
 
     def _watch(self, span: Span) -> Watch:
         """Return what watches the stream that a call returned."""
@@ -225,9 +236,8 @@ class Calls:
         ) -> None:
             self._over(span, said or NO_ANSWER, outcome, times)
 
-        run = span.run
-        is_told = run.is_own or span.step is not None
-        return _SpanWatch(_client_of(run) if is_told else None, log, run.underway.started, span.id)
+        is_told = span.run.is_own or span.step is not None
+        return streams.SpanWatch(_client_of(span.run) if is_told else None, log, span)
 
     def _read(self, span: Span, result: Any) -> Reading:
         """Read what a call returned, in full where that is the answer."""
@@ -247,6 +257,8 @@ class Calls:
     ) -> None:
         """End a span, and its run where that is its answer."""
         self.open.remove(span)
+        if span.held_open is not None:
+            self.open.remove(span.held_open)
         outcome = outcome or {}
         said = with_model(said, span.model)
         if span.step is not None:
@@ -261,10 +273,10 @@ class Calls:
         run: Run,
         said: Reading,
         outcome: Mapping[str, Any],
-        times: Mapping[str, float] | None,
+        times: Mapping[str, float] | None = None,
     ) -> None:
         """Log a run that is an interaction, and let go of it."""
-        self.open.remove_run(run)
+        self.open.finish(run)
         if not run.is_own:
             return
         if run.errors and "status" not in outcome:
@@ -276,41 +288,24 @@ class Calls:
         run.underway.log(said, outcome, times, is_late=times is not None)
 
     def _give_up(self, run: Run) -> None:
-        """Log a run with what there is of it."""
+        """Log a run with what there is of it, and forget it."""
         watch = run.find_watch()
         if watch is not None:
             watch.leave()
-        self._finish(run, NO_ANSWER, {"status": "incomplete"}, None)
+        self._finish(run, NO_ANSWER, _LEFT)
+        self.open.forget(run)
 
 
-class _SpanWatch(Watch):
-    """Watches a stream; what LlamaIndex does for its next piece is part of the call it is of."""
-
-    __slots__ = ("_outer_id", "_span_id")
-
-    def __init__(self, client: Client | None, log: Any, started: float, span_id: str) -> None:
-        super().__init__(client, log, started)
-        self._span_id = span_id
-        self._outer_id: str | None = None
-
-    def resume(self) -> None:
-        """Make what runs part of the call; there is no token, as the app may change contexts."""
-        super().resume()
-        self._outer_id = active_span_id.get()
-        active_span_id.set(self._span_id)
-
-    def pause(self) -> None:
-        """Go back to what the app was in."""
-        if self.is_inside:
-            active_span_id.set(self._outer_id)
-        super().pause()
+def _of_nobody() -> Underway:
+    return Underway(None, None, {})
 
 
 def _client_of(run: Run) -> Client:
     return run.underway.client or get_client()
 
 
-def _are_one_tool(parent: Span | None, span: Span) -> bool:
+def _is_one_tool(parent: Span | None, span: Span) -> bool:
+    """Tell whether a tool is called by another one, which is its adapter."""
     return span.kind == "tool" and parent is not None and parent.kind == "tool"
 
 

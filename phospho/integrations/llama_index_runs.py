@@ -8,6 +8,7 @@ dict, since the garbage collector may come in between to tell of a stream that w
 from __future__ import annotations
 
 import inspect
+import os
 import types
 import weakref
 from collections import OrderedDict
@@ -36,8 +37,8 @@ class Run:
     """
 
     __slots__ = (
-        "__weakref__", "errors", "find_watch", "held", "id", "is_own", "is_quiet", "metadata",
-        "role", "span_ids", "underway",
+        "__weakref__", "awaited", "errors", "find_watch", "id", "is_over", "is_own", "is_quiet",
+        "metadata", "role", "span_ids", "underway",
     )  # fmt: skip
 
     def __init__(
@@ -56,14 +57,15 @@ class Run:
         self.metadata = metadata
         self.is_own = is_own
         self.is_quiet = is_quiet
+        self.is_over = False
         self.span_ids: set[str] = set()
         # Of the steps that failed, for those that LlamaIndex got over.
         self.errors: list[dict[str, str]] = []
         # What watches its answer go by. A generator that is dropped takes its watch along, so that
         # one is not held from here.
         self.find_watch: Callable[[], Watch | None] = _find_none
-        # The response that the app holds, to learn when it is dropped.
-        self.held: weakref.ref[Any] | None = None
+        # The response that the app has, whose text another call is about to say.
+        self.awaited: weakref.ref[Any] | None = None
 
 
 def _find_none() -> None:
@@ -77,32 +79,41 @@ class Span:
         id_: As LlamaIndex has it.
         run: What it is part of.
         role: What it is, or None.
-        is_model_call: Whether it is the call of a model, or is made by one.
+        is_inside: Whether a model makes it, or nothing of it is told.
     """
 
     __slots__ = (
-        "frame_id", "id", "is_answer", "is_model_call", "model", "name", "role", "run",
+        "frame_id", "held_open", "id", "is_answer", "is_model_call", "model", "name", "role", "run",
         "step", "stream", "watch",
     )  # fmt: skip
 
-    def __init__(self, id_: str, run: Run, role: Role | None, *, is_model_call: bool) -> None:
+    def __init__(self, id_: str, run: Run, role: Role | None, *, is_inside: bool) -> None:
         self.id = id_
         self.run = run
         self.role = role
-        self.is_model_call = is_model_call
+        # Whether it is the call of a model, or is made by one.
+        self.is_model_call = is_inside or self.kind == "llm"
         # Whether what it says is what the run answers.
         self.is_answer = id_ == run.id
         self.name = ""
         self.model: str | None = None
         self.step: Step | None = None
         self.watch: Watch | None = None
+        # The generator that a model returned, or the response that is written into a memory.
         self.stream: weakref.ref[Any] | None = None
         self.frame_id = 0
+        # The call of a chat engine that is open for as long as this one.
+        self.held_open: Span | None = None
 
     @property
     def kind(self) -> str:
         """The kind of its role."""
         return self.role.kind if self.role is not None else "unknown"
+
+    def expect(self) -> None:
+        """Take what it is about to say for the answer of its run."""
+        self.is_answer = True
+        self.run.find_watch = lambda: self.watch
 
 
 class OpenRuns:
@@ -114,6 +125,12 @@ class OpenRuns:
 
     def __init__(self, give_up: Callable[[Run], None]) -> None:
         self._give_up = give_up
+        self._start_afresh()
+        if hasattr(os, "register_at_fork"):
+            # What a forked child inherits is its parent's to log.
+            os.register_at_fork(after_in_child=self._start_afresh)
+
+    def _start_afresh(self) -> None:
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._spans: dict[str, Span] = {}
         # Streams of models that the app has, by the id of the frame that they run in.
@@ -133,13 +150,23 @@ class OpenRuns:
         if len(self._runs) > MAX_RUNS:
             self._give_up(self._runs.popitem(last=False)[1])
 
-    def remove_run(self, run: Run) -> None:
+    def finish(self, run: Run) -> None:
+        """Take note that a run is over; what still goes on in it stays part of it."""
+        run.is_over = True
+        run.find_watch, run.awaited = _find_none, None
+        root = self._spans.get(run.id)
+        if root is not None:
+            self.remove(root)
+        if not run.span_ids:
+            self._runs.pop(run.id, None)
+
+    def forget(self, run: Run) -> None:
         """Let go of a run with all its spans."""
-        self._runs.pop(run.id, None)
         for span_id in list(run.span_ids):
             span = self._spans.get(span_id)
             if span is not None:
                 self.remove(span)
+        self._runs.pop(run.id, None)
 
     def add(self, span: Span) -> None:
         """Keep a span."""
@@ -147,10 +174,13 @@ class OpenRuns:
         self._spans[span.id] = span
 
     def remove(self, span: Span) -> None:
-        """Let go of a span."""
+        """Let go of a span, and of its run if that is over and this is the last one."""
+        run = span.run
         self._spans.pop(span.id, None)
         self._streams.pop(span.frame_id, None)
-        span.run.span_ids.discard(span.id)
+        run.span_ids.discard(span.id)
+        if run.is_over and not run.span_ids:
+            self._runs.pop(run.id, None)
 
     def get(self, id_: str) -> Span | None:
         """Return the span of an id, if it is open."""
@@ -173,6 +203,14 @@ class OpenRuns:
         """Return the span that returned a generator, if that is open."""
         span = self._streams.get(id(_frame_of(stream)))
         return span if span is not None and _stream_of(span) is stream else None
+
+    def find_writer(self, run: Run, response: Any) -> Span | None:
+        """Return the span that writes a chat engine's stream into a memory, if it has begun."""
+        for span_id in list(run.span_ids):
+            span = self._spans.get(span_id)
+            if span is not None and span.kind == "writer" and _stream_of(span) is response:
+                return span
+        return None
 
     def find(self, id_: str | None) -> Span | None:
         """Return the span that the code now running is in.

@@ -88,11 +88,13 @@ class Echo(CustomLLM):  # type: ignore[misc]
 
 
 class Slow(Echo):
-    """Answers when it is too late."""
+    """Takes its time, in a stream after the second word."""
+
+    pause_s: float = 30
 
     @llm_completion_callback()  # type: ignore[untyped-decorator]
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
-        await asyncio.sleep(30)
+        await asyncio.sleep(self.pause_s)
 
     @llm_completion_callback()  # type: ignore[untyped-decorator]
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
@@ -103,14 +105,14 @@ class Slow(Echo):
         async def pieces() -> AsyncIterator[Any]:
             async for piece in self._stream_slowly(messages[-1].content):
                 message = ChatMessage(role="assistant", content=piece.text)
-                yield ChatResponse(message=message, delta=piece.delta)
+                yield ChatResponse(message=message, delta=piece.delta, raw=piece.raw)
 
         return pieces()
 
     async def _stream_slowly(self, prompt: str) -> AsyncIterator[Any]:
         for piece in self._stream(prompt):
             yield piece
-            await asyncio.sleep(30 if piece.text.count(" ") == 2 else 0)
+            await asyncio.sleep(self.pause_s if piece.text.count(" ") == 2 else 0)
 
 
 class Unheard(Echo):

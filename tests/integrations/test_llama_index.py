@@ -10,6 +10,7 @@ import pytest
 from llama_index.core import PromptTemplate, get_response_synthesizer
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.query_engine import CustomQueryEngine
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.tools import FunctionTool, QueryEngineTool
@@ -250,6 +251,28 @@ class TestErrors:
         assert said(interaction) == (QUESTION, ANSWER)
         assert interaction["steps"][1]["error"]["type"] == "LookupError"
         assert interaction["metadata"]["step_errors"][0]["step"] == "track"
+
+    def test_what_goes_on_after_a_failure_is_no_interaction(self, logged: Logged) -> None:
+        class Halves(CustomQueryEngine):  # type: ignore[misc]
+            """Asks two engines, of which one fails at once."""
+
+            def custom_query(self, query_str: str) -> str:
+                raise NotImplementedError
+
+            async def acustom_query(self, query_str: str) -> str:
+                asked = [self.fail(), query_engine().aquery("number 1")]
+                return str(await asyncio.gather(*asked))
+
+            async def fail(self) -> None:
+                raise LookupError("lost")
+
+        async def ask() -> None:
+            with pytest.raises(LookupError):
+                await Halves().aquery(QUESTION)
+            await asyncio.sleep(0.2)
+
+        asyncio.run(ask())
+        assert (only(logged)["input"], only(logged)["status"]) == (QUESTION, "error")
 
     def test_a_workflow_that_fails(self, logged: Logged) -> None:
         class Failing(Workflow):  # type: ignore[misc]

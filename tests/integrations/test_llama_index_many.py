@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -153,6 +154,27 @@ def test_of_very_many_at_once_the_oldest_is_given_up(
     assert [ended(i) for i in logged.interactions[2:]] == [
         (f"number {number}", echo(f"number {number}"), "ok") for number in range(2, 5)
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_logs_what_it_does_itself() -> None:
+    code = (
+        "import os, sys, phospho.integrations.llama_index as ours, phospho.testing\n"
+        "from llama_index.core.llms import MockLLM\n"
+        "class Forking(MockLLM):\n"
+        "    def complete(self, prompt, **kwargs):\n"
+        "        child = os.fork()\n"
+        "        if child:\n"
+        "            assert os.waitpid(child, 0)[1] == 0\n"
+        "            return super().complete(prompt)\n"
+        "        MockLLM().complete('of the child')\n"
+        "        os._exit(logged.inputs != ['of the child'])\n"
+        "ours.instrument_llama_index()\n"
+        "with phospho.testing.capture() as logged:\n"
+        "    Forking().complete('Hi')\n"
+        "assert logged.inputs == ['Hi']\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_everything_is_restored_exactly() -> None:

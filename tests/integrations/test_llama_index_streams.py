@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -76,6 +76,10 @@ async def ask_async(method: str, asked: Any) -> list[str]:
     return await gather(await getattr(Echo(), method)(asked))
 
 
+async def words_of_its_own() -> AsyncIterator[str]:
+    yield "Hello."
+
+
 class Streaming(Workflow):  # type: ignore[misc]
     """Answers with what another one is about to say."""
 
@@ -83,12 +87,18 @@ class Streaming(Workflow):  # type: ignore[misc]
     async def answer(self, ev: StartEvent) -> StopEvent:
         if ev.how == "model":
             return StopEvent(result=await Echo().astream_complete(ev.question))
+        if ev.how == "chat":
+            return StopEvent(
+                result=await chat_engine(llm=Slow(pause_s=0.2)).astream_chat(ev.question)
+            )
+        if ev.how == "own":
+            return StopEvent(result=words_of_its_own())
         return StopEvent(result=await engine().aquery(ev.question))
 
 
 async def flow(how: str) -> list[str]:
     result = await run(Streaming(), how=how, question=QUESTION)
-    return await gather(result if how == "model" else result.async_response_gen())
+    return await gather(result if how in {"model", "own"} else result.async_response_gen())
 
 
 def words_of(response: Any) -> list[str]:
@@ -117,6 +127,7 @@ STREAMS: dict[str, tuple[Callable[[], Any], list[tuple[str, str]]]] = {
     "llm.astream_chat": (lambda: ask_async("astream_chat", [user(QUESTION)]), []),
     "workflow, of an engine": (lambda: flow("engine"), BOTH),
     "workflow, of a model": (lambda: flow("model"), [ASKED]),
+    "workflow, of a chat": (lambda: flow("chat"), [ASKED]),
 }  # fmt: skip
 
 
@@ -290,6 +301,27 @@ def test_a_model_that_tells_nothing_of_its_stream_is_logged_without_an_answer(
     assert [piece.text for piece in Unheard().stream_complete(QUESTION)][-1] == ANSWER
     gc.collect()
     assert ended(only(logged)) == (QUESTION, None, "incomplete")
+
+
+def test_a_workflow_that_streams_by_itself_is_logged_without_an_answer(logged: Logged) -> None:
+    assert asyncio.run(flow("own")) == ["Hello."]
+    assert ended(only(logged)) == (QUESTION, None, "incomplete")
+
+
+@pytest.mark.parametrize("mode", ["simple", "context"])
+def test_a_chat_inside_of_a_workflow_that_says_more_is_part_of_it(
+    mode: str, logged: Logged
+) -> None:
+    class Talking(Workflow):  # type: ignore[misc]
+        @step  # type: ignore[untyped-decorator]
+        async def answer(self, ev: StartEvent) -> StopEvent:
+            response = await chat_engine(mode).astream_chat(ev.question)
+            words = await gather(response.async_response_gen())
+            return StopEvent(result=f"I say: {''.join(words)}")
+
+    assert asyncio.run(run(Talking(), question=QUESTION)) == f"I say: {ANSWER}"
+    assert said(only(logged)) == (QUESTION, f"I say: {ANSWER}")
+    assert steps_of(only(logged)) == ([ASKED] if mode == "simple" else BOTH)
 
 
 class TestInsideOfAFunction:
