@@ -22,6 +22,7 @@ from phospho.integrations.llama_index_reading import (
     find_asked,
     find_model,
     find_name,
+    read_answer,
     read_asked_of_step,
     read_step,
     read_tags,
@@ -245,7 +246,7 @@ class Calls:
         if span.step is not None:
             return read_step(span.role, result, _client_of(run).plugins)
         if run.is_own and span.is_answer:
-            return _client_of(run).read("output", result)
+            return read_answer(span.kind, result, _client_of(run))
         return NO_ANSWER
 
     def _over(

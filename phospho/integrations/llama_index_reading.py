@@ -21,6 +21,7 @@ from phospho.reading import Reading
 from phospho.steps import short_text
 
 if TYPE_CHECKING:
+    from phospho.client import Client
     from phospho.plugins import Plugins
 
 _ASKED: Mapping[str, tuple[str, ...]] = {
@@ -36,23 +37,29 @@ _ASKED: Mapping[str, tuple[str, ...]] = {
 def find_asked(role: Role, arguments: Mapping[str, Any]) -> Any:
     """Return what a call was asked; of a tool, what it was called with.
 
-    All else that stands beside it is left alone: the state of a workflow may be very large.
+    All else that stands beside it is left alone: the context of a workflow, and its state, which
+    may be very large.
     """
-    by_name = arguments.get("kwargs") or {}
+    by_name: Mapping[str, Any] = arguments.get("kwargs") or {}
     by_place: Sequence[Any] = arguments.get("args") or ()
     if role.kind == "tool":
-        told = {name: arguments[name] for name in arguments if name not in ("args", "kwargs")}
-        return {**told, **by_name} or (by_place[0] if len(by_place) == 1 else list(by_place))
+        named = {n: v for n, v in arguments.items() if n not in ("args", "kwargs")}
+        return _without_context({**named, **by_name}) or _only(by_place)
     if role.kind == "agent":
         return get(arguments.get("ev"), "input")
     for name in _ASKED.get(role.kind, ()):
         for held in (arguments, by_name):
             if held.get(name) is not None:
                 return held[name]
-    if role.kind == "workflow":
-        # Before it had a start event, it had the fields of one.
-        return by_name or None
     return by_place[0] if by_place else None
+
+
+def _without_context(named: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in named.items() if type(value).__name__ != "Context"}
+
+
+def _only(values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else list(values)
 
 
 def find_name(id_: str, role: Role, instance: Any, arguments: Mapping[str, Any]) -> str:
@@ -80,6 +87,18 @@ def read_asked_of_step(role: Role, asked: Any, plugins: Plugins) -> Any:
         return asked
     facts = extract(asked, "input", plugins)
     return None if facts is None else facts.text
+
+
+# Their responses hold each passage that was found, up to three times; the steps tell of them.
+_HOLD_PASSAGES = frozenset({"query", "chat", "synthesis"})
+
+
+def read_answer(kind: str, answer: Any, client: Client) -> Reading:
+    """Read what a person was answered; of an engine, without the passages it was made from."""
+    facts = extract(answer, "output", client.plugins) if kind in _HOLD_PASSAGES else None
+    if facts is None:
+        return client.read("output", answer)
+    return client.read("output", facts.text)._replace(facts=facts)
 
 
 def read_step(role: Role | None, result: Any, plugins: Plugins) -> Reading:

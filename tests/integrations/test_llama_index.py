@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from llama_index.core import PromptTemplate, get_response_synthesizer
+from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.query_engine import CustomQueryEngine
@@ -39,6 +40,7 @@ from tests.integrations.llama_index_models import (
     RETRIEVED,
     Ask,
     AskFlow,
+    Caller,
     Echo,
     Flow,
     Slow,
@@ -50,6 +52,7 @@ from tests.integrations.llama_index_models import (
     query_engine,
     react_agent,
     run,
+    start,
     user,
 )
 from tests.integrations.records import only, said, steps_of
@@ -168,6 +171,14 @@ class TestWhatIsNoInteraction:
 
         answer(QUESTION)
         assert said(only(logged)) == (QUESTION, ANSWER)
+
+
+@pytest.mark.parametrize("name", ["query", "chat, context", "synthesize"])
+def test_passages_are_kept_once_by_their_begin(name: str, logged: Logged) -> None:
+    call(name)
+    interaction = only(logged)
+    assert interaction["raw_output"] is None
+    assert interaction["metadata"]["source_nodes"] > 0
 
 
 def test_a_structured_answer_is_its_json(logged: Logged) -> None:
@@ -347,6 +358,34 @@ class TestEndingsOfTheirOwn:
         asyncio.run(ask())
         assert said(only(logged)) == (QUESTION, "Yes.")
         assert "step_errors" not in only(logged)["metadata"]
+
+
+def test_a_tool_that_waits_for_a_person_has_not_failed(logged: Logged) -> None:
+    async def track(ctx: Context, order: int) -> str:
+        heard = await ctx.wait_for_event(
+            HumanResponseEvent, waiter_event=InputRequiredEvent(prefix="Sure?")
+        )
+        return str(heard.response)
+
+    # LlamaIndex does not read an annotation that is a string.
+    track.__annotations__["ctx"] = Context
+
+    async def ask() -> None:
+        handler = start(FunctionAgent(tools=[track], llm=Caller()), user_msg=QUESTION)
+        async for event in handler.stream_events():
+            if isinstance(event, InputRequiredEvent):
+                handler.ctx.send_event(HumanResponseEvent(response="Yes."))
+        await handler
+
+    asyncio.run(ask())
+    interaction = only(logged)
+    assert said(interaction) == (QUESTION, ANSWER)
+    tools = [step for step in interaction["steps"] if step["kind"] == "tool"]
+    if len(tools) == 1:
+        pytest.skip("in the oldest releases no tool can wait")
+    assert (tools[-1]["input"], tools[-1]["output"]) == ('{"order": 7}', "Yes.")
+    assert not [step for step in tools if "error" in step]
+    assert "step_errors" not in interaction["metadata"]
 
 
 @pytest.mark.parametrize("broken", ["find_asked", "read_step", "find_role", "read_tags"])

@@ -186,6 +186,20 @@ class TestOpenAIInside:
         assert said(only(logged)) == (QUESTION, ANSWER)
         assert steps_of(only(logged)) == [*CALLED[:2], ("llm", "gpt-x"), CALLED[2]]
 
+    def test_a_stream_that_is_read_after_its_function_is_nobodys(
+        self, llm: Any, logged: Logged
+    ) -> None:
+        kept = []
+
+        @phospho.wrap
+        def answer(question: str) -> str:
+            kept.append(query_engine(llm, streaming=True).query(question))
+            return "Wait."
+
+        answer(QUESTION)
+        assert str(kept.pop()).startswith("Echo of ")
+        assert said(only(logged)) == (QUESTION, "Wait.")
+
     def test_a_client_outside_is_an_interaction(self, llm: Any, logged: Logged) -> None:
         stream = llm.stream_complete(QUESTION)
         next(stream)
