@@ -158,10 +158,10 @@ _finders: list[Callable[[], Outer | None]] = []
 
 def find_outer() -> Outer | None:
     """Return the interaction that the code now running is part of, if any."""
-    for find in _finders:
-        outer = find()
-        if outer is not None and not outer.underway.is_over:
-            return outer
+    found = [outer for find in _finders if (outer := find()) and not outer.underway.is_over]
+    if found:
+        # One framework inside of the other: the inner one may be calling a model.
+        return next((outer for outer in found if outer.is_model_call), found[0])
     underway = _current.get()
     return None if underway is None or underway.is_over else Outer(underway)
 

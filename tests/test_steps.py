@@ -143,14 +143,17 @@ class TestWhatIsUnderWay:
         def find() -> Outer | None:
             return theirs
 
-        add_finder(find)
-        add_finder(find)
+        def find_around() -> Outer | None:
+            return Outer(theirs.underway)
+
+        for finder in (find_around, find, find):
+            add_finder(finder)
         try:
             with inside(ours):
                 assert find_outer() == theirs
         finally:
-            remove_finder(find)
-        remove_finder(find)
+            for finder in (find_around, find, find):
+                remove_finder(finder)
         assert find_outer() is None
 
 
