@@ -38,7 +38,7 @@ class Collector:
         self._to_text = to_text
         self._readers: dict[str, ChunkReader] = {}
         self._reader: ChunkReader | None = None
-        self._decode: Callable[[bytes], str] | None = None
+        self._bytes = _Bytes(self.texts)
         # Plugins are asked when the stream has ended: they must not hold it up.
         self._for_plugins: list[Any] | None = [] if plugins.own("phospho_extract_output") else None
         self._unknown: list[Any] = []
@@ -75,8 +75,7 @@ class Collector:
         if isinstance(piece, str):
             self.texts.append(str.__str__(piece))
         elif isinstance(piece, (bytes, bytearray)):
-            self._decode = self._decode or codecs.getincrementaldecoder("utf-8")("replace").decode
-            self.texts.append(self._decode(bytes(piece)))
+            self._bytes.add(bytes(piece))
         else:
             if self._for_plugins is not None and len(self._for_plugins) < _MAX_KEPT:
                 self._for_plugins.append(piece)
@@ -123,7 +122,7 @@ class Collector:
         return _merge(known, "".join(answer.text for answer in known)) if known else None
 
     def _read_all(self) -> Extracted:
-        texts = "".join(self.texts)
+        texts = "".join(self.texts) + self._bytes.description()
         if not self._readers and not self._unknown and (events := _events(texts)) is not None:
             return self._read_events(events) or Extracted(texts)
         found = [reader.read() for reader in self._readers.values()]
@@ -142,6 +141,34 @@ class Collector:
             inner.add(event)
         facts = inner._read_by_plugins() or inner._read_all()
         return facts if facts.text and not is_fallback(facts) else None
+
+
+class _Bytes:
+    """Takes the bytes of a stream: text in UTF-8, cut anywhere, or a file, which is counted."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+        self._decode: Callable[[bytes], str] | None = None
+        self._is_text = True
+        self._first = self._count = 0
+
+    def add(self, piece: bytes) -> None:
+        """Take in one piece; with the first that is no text, those before it were none either."""
+        if self._decode is None:
+            self._decode = codecs.getincrementaldecoder("utf-8")().decode
+            self._first = len(self._texts)
+        self._count += len(piece)
+        if not self._is_text:
+            return
+        try:
+            self._texts.append(self._decode(piece))
+        except UnicodeDecodeError:
+            self._is_text = False
+            del self._texts[self._first :]
+
+    def description(self) -> str:
+        """Return what is kept of a file, or an empty text."""
+        return "" if self._is_text else f"({self._count} bytes)"
 
 
 def _takes(reader: ChunkReader, piece: Any) -> bool:

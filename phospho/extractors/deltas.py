@@ -6,7 +6,7 @@ from typing import Any
 
 from phospho import snapshot
 from phospho.extractors.chunks import ChunkReader
-from phospho.extractors.fields import is_mapping
+from phospho.extractors.fields import get, is_mapping
 
 # What apps call the next piece of an answer, the surest first.
 NAMES = (
@@ -20,9 +20,7 @@ class Chunks(ChunkReader):
 
     def add(self, chunk: Any) -> bool:
         """Read one chunk; one without a text under such a name is not of this format."""
-        fields = chunk if is_mapping(chunk) else snapshot.public_fields(chunk)
-        if fields is None:
-            return False
+        fields = chunk if is_mapping(chunk) else _fields_of(chunk)
         for name in NAMES:
             found = fields.get(name)
             if found is None:
@@ -32,6 +30,11 @@ class Chunks(ChunkReader):
                 self.texts.append(text)
                 return True
         return False
+
+
+def _fields_of(chunk: Any) -> dict[str, Any]:
+    """Return an object's fields; what is called a token is a secret anywhere but in a stream."""
+    return {"token": get(chunk, "token"), **(snapshot.public_fields(chunk) or {})}
 
 
 def _inner_text(value: Any) -> str | None:
