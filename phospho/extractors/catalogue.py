@@ -50,7 +50,10 @@ def _source(name: str, packages: str, *fields: str, chunks: Sequence[str] | None
 
 # Asked in this order, so those with the most telling names come first.
 SOURCES = (
-    _source("openai", "openai", "choices", "error/message", chunks=["choices", "error"]),
+    _source(
+        "openai", "openai", "choices", "error/message", "finish_reason index message",
+        chunks=["choices", "error"],
+    ),
     _source(
         "openai_responses", "openai litellm", "output object", "input model", "input instructions",
         "input previous_response_id", "input conversation", "role type", "call_id type",
@@ -83,7 +86,8 @@ SOURCES = (
     ),
     _source(
         "google_genai", "google vertexai", "candidates", "contents", "parts", "usageMetadata",
-        "promptFeedback", "prompt_feedback", "error/status",
+        "promptFeedback", "prompt_feedback", "error/status", "content finishReason",
+        "content finish_reason",
         chunks=["candidates", "usageMetadata", "promptFeedback"],
     ),
     _source(

@@ -90,6 +90,8 @@ def phospho_extract_output(value: Any) -> Extracted | None:
             return error
         value = [value]
     values = last_items(value)
+    if values and all(map(_is_candidate, values)):
+        return read_response({"candidates": values})
     if (streamed := read_list(Chunks([]), values)) is not None:
         return streamed
     answers = [parts for role, parts in _history_of(values) if role in {"model", None}]

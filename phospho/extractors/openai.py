@@ -32,6 +32,8 @@ _CHUNKS = frozenset({"chat.completion.chunk", "text_completion"})
 @hookimpl
 def phospho_extract_output(value: Any) -> Extracted | None:
     """Return the first choice as a person read it: its content, refusal, transcript or calls."""
+    if (choices := choices_in(value)) is not None:
+        return read_completion({"choices": choices})
     if isinstance(value, (list, tuple)):
         return read_list(Chunks([]), last_items(value))
     if is_completion(value):
@@ -49,6 +51,17 @@ def is_completion(value: Any) -> bool:
         return True
     choices = get_list(value, "choices")
     return bool(choices) and get(choices[0], "message") is not None
+
+
+def choices_in(value: Any) -> list[Any] | None:
+    """Return the choices of a completion where they, or one of them, are all there is."""
+    choices = last_items(value) if isinstance(value, (list, tuple)) else [value]
+    return choices if choices and all(map(_is_choice, choices)) else None
+
+
+def _is_choice(value: Any) -> bool:
+    is_placed = get_count(value, "index") is not None and get(value, "message") is not None
+    return is_placed and get_text(value, "finish_reason") is not None
 
 
 def read_completion(value: Any) -> Extracted:

@@ -10,6 +10,7 @@ from typing import Any
 
 from phospho import attachments, snapshot
 from phospho.extraction import Extracted
+from phospho.extractors import catalogue
 from phospho.hookspecs import hookimpl
 
 
@@ -36,11 +37,18 @@ def _read(value: Any) -> Extracted | str:
     if isinstance(copied, str):
         return copied
     text = json.dumps(copied, ensure_ascii=False)
-    # What an object says of itself has the files in it.
-    if not attachments.is_described_in(text):
+    # What an object says of itself has the files in it; what a model says is for programmers.
+    if not attachments.is_described_in(text) and not _is_model(type(value)):
         text = snapshot.own_text(value) or text
     return Extracted(text=text, extra={"extractor": "fallback"})
 
 
 def _is_container(value: Any) -> bool:
     return issubclass(type(value), (dict, list, tuple, set, frozenset))
+
+
+def _is_model(kind: type) -> bool:
+    """Tell whether objects of a class describe themselves as Pydantic makes them."""
+    where = str(getattr(kind.__str__, "__module__", ""))
+    is_library = hasattr(kind, "__pydantic_fields__") and catalogue.is_known_package(kind)
+    return is_library or where.startswith("pydantic")

@@ -190,3 +190,13 @@ def test_contents_that_contain_themselves_are_left() -> None:
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:
         survives("google_genai", value)
+
+
+def test_candidates_without_their_response_are_read() -> None:
+    body = response({"text": "hello"})
+    whole = types.GenerateContentResponse.model_validate(body)
+    assert whole.candidates
+    one = body["candidates"][0]
+    for value in (whole.candidates, whole.candidates[0], [one], one):
+        read = through_hooks("google_genai", value, "output")
+        assert read == {"text": "hello", "finish_reason": "STOP"}

@@ -14,6 +14,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletio
 from pydantic import BaseModel
 
 from phospho.extraction import Extracted
+from phospho.extractors import messages
 from phospho.extractors.fields import get
 from phospho.extractors.openai import Chunks, phospho_extract_output
 from tests.extractors.mutations import mutated
@@ -385,3 +386,23 @@ def test_an_event_that_holds_itself_is_no_chunk() -> None:
     event: dict[str, Any] = {"type": "chunk"}
     event["chunk"] = event
     assert Chunks([]).add(event) is False
+
+
+def test_choices_without_their_completion_are_read() -> None:
+    body = completion("hello")
+    body["choices"].append({**body["choices"][0], "index": 1})
+    whole = ChatCompletion.model_validate(body)
+    for choices in (whole.choices, body["choices"]):
+        read = through_hooks("openai", choices, "output")
+        assert read == {"text": "hello", "finish_reason": "stop", "extra": {"choices": ["hello"]}}
+        one = through_hooks("openai", choices[0], "output")
+        assert one == {"text": "hello", "finish_reason": "stop"}
+    assert fields_of(messages.phospho_extract_output(whole.choices[0].message)) == {"text": "hello"}
+
+
+def test_the_calls_of_a_message_are_read() -> None:
+    message = ChatCompletionMessage.model_validate({"role": "assistant", "tool_calls": [CALL]})
+    assert message.tool_calls
+    for value in (message.tool_calls, message.tool_calls[0]):
+        read = through_hooks("messages", value, "output")
+        assert read["text"] == 'book({"to":"PAR"})'
