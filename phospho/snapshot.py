@@ -407,6 +407,11 @@ def _iso(value: Any) -> str:
     return str(value.isoformat())
 
 
+def _agent_name(value: Any) -> Any:
+    # Each item of a run has its agent, which has its instructions and tools, and other agents.
+    return _own(value, "name") or describe(value)
+
+
 # Known by name, so that their modules are not loaded for an app that never uses them.
 _CONVERTERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("datetime", "date"): _iso,
@@ -418,6 +423,7 @@ _CONVERTERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("ipaddress", "_BaseAddress"): str,
     ("pathlib", "PurePath"): str,
     ("pathlib._local", "PurePath"): str,
+    ("agents.agent", "AgentBase"): _agent_name,
     ("numpy", "generic"): lambda value: value.item(),
     ("numpy", "ndarray"): lambda value: f"(array of shape {value.shape})",
 }
