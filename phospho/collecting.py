@@ -5,12 +5,14 @@ from __future__ import annotations
 import codecs
 import importlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from phospho import guard, lifecycle, snapshot
 from phospho.extraction import Extracted, ask_plugins, extract, is_fallback
 from phospho.extractors import catalogue
+from phospho.extractors.fields import is_mapping
 from phospho.reading import Reading, ask_app
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Collector:
         # Plugins are asked when the stream has ended: they must not hold it up.
         self._for_plugins: list[Any] | None = [] if plugins.own("phospho_extract_output") else None
         self._unknown: list[Any] = []
+        self._is_in_events = False
         self._count = self._joined = self._chars = 0
 
     def add(self, piece: Any) -> None:
@@ -64,8 +67,9 @@ class Collector:
             self._add_other(piece)
 
     def _join_block(self) -> None:
-        block = "".join(self.texts[self._joined :])
-        self.texts[self._joined :] = [block]
+        # The last one stays, for it may repeat what came before.
+        block = "".join(self.texts[self._joined : -1])
+        self.texts[self._joined : -1] = [block]
         self._joined += 1
         self._chars += len(block)
 
@@ -79,8 +83,24 @@ class Collector:
         else:
             if self._for_plugins is not None and len(self._for_plugins) < _MAX_KEPT:
                 self._for_plugins.append(piece)
-            if not self._read_chunk(piece) and len(self._unknown) < _MAX_KEPT:
+            if not self._read_other(piece) and len(self._unknown) < _MAX_KEPT:
                 self._unknown.append(piece)
+
+    def _read_other(self, piece: Any) -> bool:
+        """Read a chunk, or what an event has in it; of one, most likely the next is another."""
+        if self._is_in_events and self._read_event(piece):
+            return True
+        return self._read_chunk(piece) or self._read_event(piece)
+
+    def _read_event(self, piece: Any) -> bool:
+        """Read the data of a server-sent event, as web frameworks take it to send it."""
+        data = _data_of(piece)
+        if data.__class__ is str:
+            self.texts.append("" if data.strip() == _END else data)
+        elif data is None or isinstance(data, (list, tuple)) or not self._read_chunk(data):
+            return False
+        self._is_in_events = True
+        return True
 
     def _read_chunk(self, piece: Any) -> bool:
         """Give a chunk to the reader that took the one before, else to those of its source."""
@@ -100,6 +120,7 @@ class Collector:
 
     def read(self, type_name: str) -> Reading:
         """Return what all of it amounts to."""
+        self._unknown = _without_stages(self._unknown)
         facts = self._read_by_plugins() or self._read_all()
         cut = []
         text = snapshot.without_long_files(facts.text)
@@ -122,10 +143,10 @@ class Collector:
         return _merge(known, "".join(answer.text for answer in known)) if known else None
 
     def _read_all(self) -> Extracted:
+        found = [reader.read() for reader in self._readers.values()]
         texts = "".join(self.texts) + self._bytes.description()
         if not self._readers and not self._unknown and (events := _events(texts)) is not None:
             return self._read_events(events) or Extracted(texts)
-        found = [reader.read() for reader in self._readers.values()]
         text = found[0].text if len(found) == 1 else texts
         if not text and self._unknown:
             others = [extract(chunk, "output", self._plugins) for chunk in self._unknown]
@@ -209,24 +230,102 @@ def _events(text: str) -> list[Any] | None:
 
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
     """
-    is_lines = text.startswith("{")
-    if not is_lines and not text.startswith(("data:", "event:", "id:", ":")):
+    if not text.startswith(("{", "data", "event", "id", "retry", ":")):
         return None
-    lines = [line for line in text.splitlines() if line]
-    if not is_lines:
-        lines = [line[5:].removeprefix(" ") for line in lines if line.startswith("data:")]
-    events = [_read_json(line) for line in lines if line.strip() != "[DONE]"]
-    if is_lines and (len(events) < _MIN_LINES or not all(isinstance(e, dict) for e in events)):
+    lines = _LINE_END.split(text)
+    if text.startswith("{"):
+        events = [_read_json(line) for line in lines if line and line.strip() != _END]
+        is_json = len(events) >= _MIN_LINES and all(isinstance(event, dict) for event in events)
+        return events if is_json else None
+    if not all(_FIELD.match(line) for line in lines):
         return None
+    data = _data_in(lines)
+    return [_read_json(event) for event in data if event.strip() != _END] if data else None
+
+
+def _data_in(lines: list[str]) -> list[str]:
+    """Return the data of each event, which may be in several lines and ends with an empty one."""
+    events: list[str] = []
+    data: list[str] = []
+    for line in [*lines, ""]:
+        if not line and data:
+            events.append("\n".join(data))
+            data = []
+        elif line.startswith("data"):
+            data.append(line[5:].removeprefix(" "))
     return events
 
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+
+# Each line of events is empty, a comment or a field; in prose, few are.
+_FIELD = re.compile(r"\Z|:|(?:data|event|id|retry)(?::|\Z)")
+
+# What many vendors send last.
+_END = "[DONE]"
 
 # One line of JSON is an answer in JSON.
 _MIN_LINES = 2
 
+_EVENT_FIELDS = frozenset({"event", "data", "id", "retry", "comment"})
 
-def _read_json(line: str) -> Any:
+
+def _data_of(event: Any) -> Any:
+    """Return the data of an event that is a dict or an object, or None for anything else."""
+    fields = event if is_mapping(event) else snapshot.public_fields(event)
+    if fields is None or "data" not in fields or not _EVENT_FIELDS.issuperset(fields):
+        return None
+    data = fields["data"]
+    return _read_json(data) if isinstance(data, str) else data
+
+
+def _read_json(text: str) -> Any:
+    """Return what a text is in JSON; numbers and the like are pieces of text, too."""
     try:
-        return json.loads(line)
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        return line
+        return text
+    return value if isinstance(value, (dict, list, str)) else text
+
+
+def _without_stages(chunks: list[Any]) -> list[Any]:
+    """Return the last of chunks that each hold the one before, as parsers of JSON give them."""
+    if len(chunks) < _MIN_STAGES:
+        return chunks
+    stages = [chunk if isinstance(chunk, (dict, list)) else _fields(chunk) for chunk in chunks]
+    is_growing = all(map(_holds, stages[1:], stages[:-1])) and stages[0] != stages[-1]
+    return chunks[-1:] if is_growing else chunks
+
+
+# Of fewer, nobody could tell.
+_MIN_STAGES = 2
+
+# Answers that a model writes as JSON are less deep.
+_MAX_DEPTH = 8
+
+
+def _fields(chunk: Any) -> Any:
+    return snapshot.public_fields(chunk) if snapshot.is_data(type(chunk)) else chunk
+
+
+def _holds(after: Any, before: Any, depth: int = 0) -> bool:
+    """Tell whether a part of an answer may be an earlier part that has grown."""
+    kind = type(before)
+    if before is None or depth > _MAX_DEPTH:
+        return before is None
+    if type(after) is not kind:
+        return False
+    if kind is str:
+        return bool(after.startswith(before))
+    if kind is dict:
+        return all(key in after and _holds(after[key], before[key], depth + 1) for key in before)
+    if kind is list:
+        is_longer = len(after) >= len(before)
+        return is_longer and all(
+            _holds(a, b, depth + 1) for a, b in zip(after, before, strict=False)
+        )
+    # A number comes in pieces, too.
+    return bool(after == before) or (kind in _NUMBERS and repr(after).startswith(repr(before)))
+
+
+_NUMBERS = frozenset({int, float})
