@@ -43,7 +43,7 @@ ROLES = _USER | _ASSISTANT | _SYSTEM | _TOOL
 # Names apps give to what a user said, and to what was answered, the surest first.
 INPUT_KEYS = (
     "input", "question", "query", "user_input", "user_message", "prompt", "message", "text",
-    "content",
+    "content", "questions", "queries", "prompts", "texts",
 )  # fmt: skip
 OUTPUT_KEYS = (
     "output", "answer", "response", "result", "completion", "reply", "output_text",
@@ -292,8 +292,14 @@ def read_hints(request: Any) -> dict[str, Any]:
 # What an app hands to a prompt beside what the user said, and what is no text to read.
 _BESIDE = frozenset({"chat_history", "history", "context", "agent_scratchpad"})
 _LABELS = re.compile(
-    r"(.*_)?(id|type|role|status|model|system|system_prompt|name|language|locale|version|object)"
+    r"(.*_)?(id|type|role|status|model|system|system_prompt|name|language|locale|version|object"
+    r"|lang|voice|format|mode|engine|deployment)"
 )
+
+
+def is_label(name: str) -> bool:
+    """Tell whether what has a name says what something is, and is nothing that anybody said."""
+    return _LABELS.fullmatch(name) is not None
 
 
 def by_name(value: Any, side: Side, *, is_named: bool = False) -> Extracted | None:
@@ -335,7 +341,7 @@ def _only_text(value: Mapping[Any, Any]) -> str | None:
     texts = []
     items = get_items(value, _MAX_NAMES + 1)
     for name, item in items:
-        if not isinstance(name, str) or name in _BESIDE or _LABELS.fullmatch(name):
+        if not isinstance(name, str) or name in _BESIDE or is_label(name):
             continue
         if isinstance(item, str):
             if not _is_file(value, name, item):
