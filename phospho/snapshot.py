@@ -424,6 +424,7 @@ _CONVERTERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("pathlib", "PurePath"): str,
     ("pathlib._local", "PurePath"): str,
     ("agents.agent", "AgentBase"): _agent_name,
+    ("PIL.Image", "Image"): lambda value: f"(image of size {_own(value, '_size')})",
     ("numpy", "generic"): lambda value: value.item(),
     ("numpy", "ndarray"): lambda value: f"(array of shape {value.shape})",
 }

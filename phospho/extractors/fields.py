@@ -89,6 +89,11 @@ def _is_data(kind: type, name: str) -> bool:
     return found is not None and (is_stored or is_of_tuple)
 
 
+def is_picture(value: Any) -> bool:
+    """Know an image of Pillow, which some libraries take beside texts."""
+    return any((k.__module__, k.__name__) == ("PIL.Image", "Image") for k in type(value).__mro__)
+
+
 def get_items(value: Any, max_items: int) -> list[tuple[Any, Any]]:
     """Return the first names and values of a mapping, or none where they cannot be read."""
     try:

@@ -15,7 +15,14 @@ from typing import Any
 from phospho import snapshot
 from phospho.extraction import Extracted
 from phospho.extractors.chunks import ChunkReader, read_list
-from phospho.extractors.fields import get, get_text, json_text, last_items, token_counts
+from phospho.extractors.fields import (
+    get,
+    get_text,
+    is_picture,
+    json_text,
+    last_items,
+    token_counts,
+)
 from phospho.extractors.messages import calls_text
 from phospho.hookspecs import hookimpl
 
@@ -228,7 +235,15 @@ def _is_candidate(value: Any) -> bool:
 
 
 def _parts_of(content: Any, most: int = snapshot.MAX_ITEMS) -> list[Any]:
-    return [part for part in _items(content, "parts")[-most:] if _is_part(part)]
+    """Return the parts of a content; in that of a role, a part may be only its text."""
+    parts = field(content, "parts")
+    parts = [parts] if isinstance(parts, str) else _items(content, "parts")[-most:]
+    if get_text(content, "role") in _ROLES and get(content, "content_type") is None:
+        parts = [{"text": part} if isinstance(part, str) else part for part in parts]
+    return [part for part in parts if _is_part(part)]
+
+
+_ROLES = frozenset({"user", "model", "function"})
 
 
 def _is_part(part: Any) -> bool:
@@ -243,7 +258,8 @@ def _is_part(part: Any) -> bool:
 
 def _is_content(value: Any) -> bool:
     is_of_library = type(value).__module__ == "google.genai.types"
-    return bool(_parts_of(value, _FEW)) or (is_of_library and _is_part(value))
+    is_loose = is_of_library and (_is_part(value) or _is_file(value))
+    return is_loose or bool(_parts_of(value, _FEW))
 
 
 def _history_of(value: Any) -> list[_Turn]:
@@ -262,7 +278,7 @@ def _turns_of(contents: Any) -> list[_Turn]:
         if parts := _parts_of(item, most):
             turns.append((get_text(item, "role"), parts))
             is_loose = False
-        elif isinstance(item, str) or _is_part(item) or _is_file(item):
+        elif isinstance(item, str) or _is_file(item) or _is_part(item):
             if not is_loose:
                 turns.append((None, []))
             is_loose = True
@@ -271,7 +287,11 @@ def _turns_of(contents: Any) -> list[_Turn]:
 
 
 def _is_file(value: Any) -> bool:
-    """Know an uploaded file."""
+    """Know an uploaded file, or an image of Pillow."""
+    return is_picture(value) or _is_uploaded(value)
+
+
+def _is_uploaded(value: Any) -> bool:
     return get_text(value, "uri") is not None and field(value, "mime_type") is not None
 
 
@@ -317,6 +337,8 @@ def _count_files(parts: Sequence[Any]) -> dict[str, Any]:
 
 
 def _kind_of(part: Any) -> str | None:
+    if is_picture(part):
+        return "image"
     blob = field(part, "inline_data") or field(part, "file_data")
     if blob is None and not _is_file(part):
         return None

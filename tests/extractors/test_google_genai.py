@@ -8,8 +8,10 @@ import pytest
 from google import genai
 from google.genai import types
 from hypothesis import given
+from PIL import Image
 
 from phospho.extractors.google_genai import phospho_extract_input, phospho_extract_output
+from phospho.testing import CaptureClient
 from tests.extractors.mutations import mutated
 from tests.extractors.recordings import load, survives, through_hooks
 
@@ -105,6 +107,33 @@ def test_a_request_of_objects_reads_the_same(instruction: Any, is_dict: bool) ->
 )
 def test_contents_of_any_form_are_read(contents: Any, text: str) -> None:
     assert through_hooks("google_genai", {"contents": contents}, "input")["text"] == text
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        pytest.param([{"role": "user", "parts": ["hi"]}], id="texts"),
+        pytest.param([{"role": "user", "parts": "hi"}], id="text"),
+        pytest.param(
+            [{"role": "user", "parts": ["hi"]}, {"role": "model", "parts": ["yes"]}], id="chat"
+        ),
+    ],
+)
+def test_parts_may_be_texts(contents: Any) -> None:
+    for value in ({"contents": contents}, contents):
+        assert through_hooks("google_genai", value, "input") == {"text": "hi"}
+    if len(contents) > 1:
+        assert through_hooks("google_genai", contents, "output") == {"text": "yes"}
+
+
+def test_a_file_beside_a_text_is_counted() -> None:
+    file = types.File(name="files/x", uri="https://x.example/y", mime_type="image/png")
+    picture = Image.new("RGB", (4, 4))
+    for contents in (["hi", file], [file, "hi"], ["hi", picture], [picture, "hi"]):
+        for value in (contents, {"contents": contents}):
+            record = CaptureClient().log(value)
+            assert record["input"] == "hi"
+            assert record["metadata"] == {"attachments": {"image": 1}}
 
 
 def test_an_image_alone_is_counted() -> None:
