@@ -52,7 +52,8 @@ def _source(name: str, packages: str, *fields: str, chunks: Sequence[str] | None
 SOURCES = (
     _source(
         "openai", "openai", "choices", "error/message", "finish_reason index message",
-        chunks=["choices", "error"],
+        "message object type",
+        chunks=["choices", "error", "message object type"],
     ),
     _source(
         "openai_responses", "openai litellm", "output object", "input model", "input instructions",
@@ -130,8 +131,8 @@ SOURCES = (
     ),
     _source(
         "ollama", "ollama", "done message", "done response", "done image", "completed done",
-        "model prompt", "prompt system", "images role", "messages.images",
-        chunks=["done message", "done response", "done image", "completed done"],
+        "model prompt", "prompt system", "images role", "messages.images", "error",
+        chunks=["done message", "done response", "done image", "completed done", "error"],
     ),
     _source(
         "huggingface", "huggingface_hub transformers", "generated_text", "summary_text",

@@ -13,6 +13,7 @@ from typing import Any
 from phospho.extraction import Extracted
 from phospho.extractors.chunks import ChunkReader, read_list
 from phospho.extractors.fields import (
+    first_text,
     get,
     get_count,
     get_list,
@@ -74,18 +75,27 @@ def read_completion(value: Any) -> Extracted:
         usage=read_usage(get(value, "usage")),
         finish_reason=get_text(choices[0], "finish_reason") if choices else None,
         tool_calls=tool_calls_of(message),
+        error=error_of(value),
         extra=_extra(value, message, choices),
     )
 
 
 def error_of(value: Any) -> dict[str, str] | None:
-    """Return what `{"error": {"message": str, "type": str, "code": ...}}` says, or None."""
-    error = get(value, "error")
-    kind, message = get_text(error, "type"), get_text(error, "message")
+    """Return what `{"error": {"message": str, "type": str, "code": ...}}` says, or None.
+
+    Some have no type but a code, and servers of others' models have the error itself.
+    """
+    is_itself = get(value, "object") == "error"
+    error = value if is_itself else get(value, "error")
+    code = get(error, "code")
+    kind = first_text(error, "type", "code", "status") or (str(code) if code else None)
+    message = get_text(error, "message")
     # Others say in the same place what kind of thing theirs is.
-    if kind is None or message is None or get(value, "type") is not None:
-        return None
-    return {"type": kind, "message": message}
+    is_response = get(value, "object") == "response"
+    is_other = is_response or (not is_itself and get(value, "type") is not None)
+    return (
+        None if kind is None or message is None or is_other else {"type": kind, "message": message}
+    )
 
 
 def read_usage(usage: Any) -> dict[str, int]:
@@ -117,6 +127,8 @@ class Chunks(ChunkReader):
         self._has_chunks = True
         if self.model is None:
             self.model = get_text(chunk, "model") or None
+        if self.finish_reason is not None:
+            self.error = error_of(chunk) or self.error
         usage = get(chunk, "usage")
         if usage is None and self.finish_reason is not None:
             # Groq tells it beside what is its own, at the end.
@@ -166,7 +178,7 @@ class Chunks(ChunkReader):
             inner = get(event, "chunk")
             # One that holds itself has no choices.
             return get(inner, "choices") is not None and self.add(inner)
-        if kind is None and (error := error_of(event)) is not None:
+        if (error := error_of(event)) is not None:
             self.error = error
             return True
         if not isinstance(kind, str) or not kind.startswith(_EVENTS):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from phospho import attachments, snapshot
+from phospho import attachments, guard, snapshot
 from phospho.extraction import Extracted
 from phospho.extractors import catalogue
 from phospho.hookspecs import hookimpl
@@ -22,7 +22,10 @@ def phospho_extract_input(value: Any) -> Extracted | str:
 
 @hookimpl
 def phospho_extract_output(value: Any) -> Extracted | str:
-    """Return a text for any value."""
+    """Return a text for any value; an exception is no answer."""
+    if isinstance(value, BaseException):
+        error = {"type": type(value).__name__, "message": guard.words_of(value)}
+        return Extracted("", error=error)
     return _read(value)
 
 

@@ -406,3 +406,36 @@ def test_the_calls_of_a_message_are_read() -> None:
     for value in (message.tool_calls, message.tool_calls[0]):
         read = through_hooks("messages", value, "output")
         assert read["text"] == 'book({"to":"PAR"})'
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        pytest.param(
+            {"error": {"message": "No.", "type": None, "code": "content_filter"}},
+            "content_filter",
+            id="code",
+        ),
+        pytest.param({"error": {"message": "No.", "code": 502}}, "502", id="number"),
+        pytest.param(
+            {"object": "error", "message": "No.", "type": "BadRequestError", "code": 400},
+            "BadRequestError",
+            id="vllm",
+        ),
+    ],
+)
+def test_errors_of_other_vendors_are_told(value: Any, kind: str) -> None:
+    error = {"type": kind, "message": "No."}
+    assert through_hooks("openai", value, "output") == {"error": error}
+    assert fields_of(phospho_extract_output([value])) == {"error": error}
+
+
+def test_an_error_beside_choices_is_told() -> None:
+    failed = {"error": {"code": 502, "message": "Lost."}}
+    whole = {**completion("It left"), **failed}
+    last = {"delta": {"content": ""}, "index": 0, "finish_reason": "error"}
+    chunks = [*stream_of("It left")[:-1], {"choices": [last], **failed}]
+    for value in (whole, chunks):
+        read = through_hooks("openai", value, "output")
+        assert read["text"] == "It left"
+        assert read["error"] == {"type": "502", "message": "Lost."}

@@ -40,7 +40,6 @@ class Address:
         pytest.param(dt.date(2026, 1, 2), "2026-01-02", id="date"),
         pytest.param({"a": ["é", 1]}, '{"a": ["é", 1]}', id="dict"),
         pytest.param((1, None), "[1, null]", id="tuple"),
-        pytest.param(ValueError("bad"), "ValueError: bad", id="exception"),
         pytest.param(object(), "(object)", id="object"),
         pytest.param(Spoken(), "spoken", id="own-str"),
     ],
@@ -60,3 +59,9 @@ def test_anything_has_a_text(value: Any, text: str) -> None:
 )
 def test_an_object_is_shown_by_its_fields_and_marked(value: Any, text: str) -> None:
     assert phospho_extract_output(value) == Extracted(text=text, extra={"extractor": "fallback"})
+
+
+def test_an_exception_is_no_answer() -> None:
+    error = {"type": "ValueError", "message": "bad"}
+    assert phospho_extract_output(ValueError("bad")) == Extracted("", error=error)
+    assert phospho_extract_input(ValueError("bad")) == "ValueError: bad"
