@@ -242,7 +242,8 @@ def _add_facts(record: dict[str, Any], reading: Reading) -> None:
         "tool_calls": list(facts.tool_calls) or None,
     }
     for name, value in found.items():
-        if value is not None:
+        # What was asked is told in full by what was passed; an answer repeats a part of it.
+        if value is not None and not (name == "system_prompt" and name in record):
             record[name] = snapshot.take(value, snapshot.MAX_RAW_CHARS).value
     if facts.error is not None:
         record["status"] = "error"

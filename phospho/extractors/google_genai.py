@@ -196,16 +196,22 @@ class Chunks(ChunkReader):
                     if not read(part, "thought"):
                         self.texts.append(text)
                 else:
-                    self._add_call(part)
+                    self._add_other(part)
         reason = read(candidate, "finish_reason")
         if reason is not None:
             self.finish_reason = word(reason)
             self.extra.update(_read_finish(candidate))
         return parts.__class__ is list or reason is not None or read(content, "role") is not None
 
-    def _add_call(self, part: Any) -> None:
+    def _add_other(self, part: Any) -> None:
+        if (kind := _kind_of(part)) is not None:
+            self.attach(kind, is_piece=kind in _IN_PIECES)
         for call in _calls_of([part]):
             self.call(len(self.calls)).add(call["name"], call["arguments"])
+
+
+# What is spoken comes in pieces; a picture is whole.
+_IN_PIECES = frozenset({"audio", "video"})
 
 
 def _is_own(value: Any) -> bool:

@@ -218,6 +218,8 @@ class Chunks(ChunkReader):
             self.call("function_call").add(get_text(old, "name"), get_text(old, "arguments"))
         if (audio := get(delta, "audio")) is not None:
             self._transcript.append(get_text(audio, "transcript") or "")
+            if get(audio, "data") is not None:
+                self.attach("audio", is_piece=True)
 
     def _add_call(self, call: Any) -> None:
         index, own_id = get_count(call, "index") or 0, get_text(call, "id")

@@ -215,6 +215,8 @@ class Chunks(ChunkReader):
             return False
         if kind == "text-start" and self.texts:
             self.texts.append("\n")
+        elif kind == "file":
+            self.attach(kind)
         elif kind in {"finish", "finish-step", "message-metadata"}:
             self._add_facts(chunk)
         elif kind == "abort":

@@ -10,7 +10,11 @@ from google.genai import types
 from hypothesis import given
 from PIL import Image
 
-from phospho.extractors.google_genai import phospho_extract_input, phospho_extract_output
+from phospho.extractors.google_genai import (
+    Chunks,
+    phospho_extract_input,
+    phospho_extract_output,
+)
 from phospho.testing import CaptureClient
 from tests.extractors.mutations import mutated
 from tests.extractors.recordings import load, survives, through_hooks
@@ -229,3 +233,12 @@ def test_candidates_without_their_response_are_read() -> None:
     for value in (whole.candidates, whole.candidates[0], [one], one):
         read = through_hooks("google_genai", value, "output")
         assert read == {"text": "hello", "finish_reason": "STOP"}
+
+
+def test_files_in_a_stream_are_counted() -> None:
+    image = {"inlineData": {"mimeType": "image/png", "data": "QUJD"}}
+    sound = {"inlineData": {"mimeType": "audio/pcm", "data": "QUJD"}}
+    chunks = [response(image), response(image), response(sound), response(sound)]
+    reader = Chunks([])
+    assert all(map(reader.add, chunks))
+    assert reader.read().extra == {"attachments": {"image": 2, "audio": 1}}

@@ -439,3 +439,10 @@ def test_an_error_beside_choices_is_told() -> None:
         read = through_hooks("openai", value, "output")
         assert read["text"] == "It left"
         assert read["error"] == {"type": "502", "message": "Lost."}
+
+
+def test_what_is_spoken_in_a_stream_is_counted() -> None:
+    pieces = [{"id": "a", "transcript": "Hi "}, {"data": "QUJD"}, {"data": "QUJD"}]
+    chunks = [{"choices": [{"index": 0, "delta": {"audio": piece}}]} for piece in pieces]
+    read = through_hooks("openai", chunks, "output")
+    assert read == {"text": "Hi ", "extra": {"attachments": {"audio": 1}}}
