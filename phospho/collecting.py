@@ -230,6 +230,10 @@ def _events(text: str) -> list[Any] | None:
 
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
     """
+    if _DATA_STREAM.match(text):
+        from phospho.extractors import vercel
+
+        return vercel.read_lines(text.split("\n"))
     if not text.startswith(("{", "data", "event", "id", "retry", ":")):
         return None
     lines = _LINE_END.split(text)
@@ -255,6 +259,9 @@ def _data_in(lines: list[str]) -> list[str]:
             data.append(line[5:].removeprefix(" "))
     return events
 
+
+# Lines of the AI SDK, version 4.
+_DATA_STREAM = re.compile(r'[0-9a-k]:["{\[]')
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 

@@ -73,6 +73,19 @@ def test_events_in_a_text_are_read(text: str, read_as: str) -> None:
     assert read(text)["output"] == read_as
 
 
+def test_lines_of_the_ai_sdk_are_read() -> None:
+    finish = json.dumps({"finishReason": "stop", "usage": {"promptTokens": 3}})
+    call = json.dumps({"toolCallId": "c", "toolName": "track", "args": {"order": 7}})
+    record = read([f'f:{{"messageId":"m"}}\n9:{call}\n', '0:"a "\n', f'0:"b"\nd:{finish}\n'])
+    assert (record["output"], record["finish_reason"]) == ("a b", "stop")
+    assert record["tool_calls"] == [{"name": "track", "arguments": '{"order": 7}'}]
+    assert record["prompt_tokens"] == 3
+    failed = read(['0:"a "\n', '3:"Overloaded."\n'])
+    assert (failed["status"], failed["error"]["message"]) == ("error", "Overloaded.")
+    for text in ('0:"a"\nb', '1:["a"]', "7:[a]"):
+        assert read([text])["output"] == text
+
+
 @pytest.mark.parametrize(
     "text",
     [

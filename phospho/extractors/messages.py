@@ -323,6 +323,9 @@ def by_name(value: Any, side: Side, *, is_named: bool = False) -> Extracted | No
         if read is not None and read.text:
             return _with_facts(read, value)
         empty = empty or read
+    if is_mapping(body := get(value, "body")):
+        # A line of a batch has the request, or the answer, in it.
+        empty = inside.read(body, side) or empty
     if empty is None and not is_named and (only := _only_text(value)):
         empty = Extracted(only)
     return None if empty is None else _with_facts(empty, value)

@@ -65,7 +65,9 @@ def phospho_extract_input(value: Any) -> Extracted | None:
         return None
     texts = [_text_of(item) for item in items if get_text(item, "role") == "user"]
     said = asked if isinstance(asked, str) else texts[-1] if texts else ""
-    if not (is_request or texts):
+    # Results of tools alone are no words of the user's.
+    are_results = all((get_text(item, "type") or "").endswith("_call_output") for item in items)
+    if not (is_request or texts or are_results):
         return None
     return Extracted(
         text=said,

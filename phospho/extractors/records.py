@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from phospho import snapshot
 from phospho.extraction import Extracted
-from phospho.extractors import catalogue
+from phospho.extractors import catalogue, inside
+from phospho.extractors.fields import get
 from phospho.extractors.messages import by_name
 from phospho.hookspecs import hookimpl
 
@@ -37,7 +38,15 @@ def _read(value: Any, side: Side) -> Extracted | None:
         return _read_of_library(value, side)
     if _fields_of(value) is None:
         return None
+    if getattr(type(value), "__pydantic_root_model__", False) is True:
+        return _read_root(get(value, "root"), side)
     return read_named(value, side) or Extracted(_own_text(value) or _json(value))
+
+
+def _read_root(root: Any, side: Side) -> Extracted:
+    """Read the one value that a Pydantic `RootModel` is a model of."""
+    read = Extracted(root) if isinstance(root, str) else inside.read(root, side)
+    return read or Extracted(_json(root))
 
 
 def _read_of_library(value: Any, side: Side) -> Extracted | None:

@@ -6,18 +6,21 @@ Registered first, so asked last. An object's repr, with its address, is never sh
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phospho import attachments, guard, snapshot
 from phospho.extraction import Extracted
-from phospho.extractors import catalogue
+from phospho.extractors import catalogue, inside
 from phospho.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from phospho.models import Side
 
 
 @hookimpl
 def phospho_extract_input(value: Any) -> Extracted | str:
     """Return a text for any value."""
-    return _read(value)
+    return _read_json(value, "input") or _read(value)
 
 
 @hookimpl
@@ -26,7 +29,17 @@ def phospho_extract_output(value: Any) -> Extracted | str:
     if isinstance(value, BaseException):
         error = {"type": type(value).__name__, "message": guard.words_of(value)}
         return Extracted("", error=error)
-    return _read(value)
+    return _read_json(value, "output") or _read(value)
+
+
+def _read_json(value: Any, side: Side) -> Extracted | None:
+    """Read what an extractor knows in bytes of JSON, such as the body of a response."""
+    if not isinstance(value, (bytes, bytearray)) or len(value) > snapshot.MAX_TEXT_CHARS:
+        return None
+    try:
+        return inside.read(json.loads(value), side)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _read(value: Any) -> Extracted | str:

@@ -353,3 +353,18 @@ def test_calls_alone_are_read() -> None:
         assert len(read.tool_calls) == (len(value) if isinstance(value, list) else 1)
     tool = {"type": "function", "function": {"name": "book", "parameters": {}}}
     assert phospho_extract_output([tool]) is None
+
+
+def test_a_line_of_a_batch_is_read() -> None:
+    request = {"custom_id": "c", "method": "POST", "body": {"model": "m", "messages": [USER]}}
+    asked = phospho_extract_input(request)
+    assert asked is not None
+    assert (asked.text, asked.model) == ("hello", "m")
+    line = {
+        "custom_id": "c",
+        "error": None,
+        "response": {"status_code": 200, "body": completion("a")},
+    }
+    said = phospho_extract_output(line)
+    assert said is not None
+    assert (said.text, said.usage["total_tokens"]) == ("a", 27)

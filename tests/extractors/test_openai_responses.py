@@ -373,3 +373,8 @@ def test_what_is_spoken_is_counted_once() -> None:
     ]
     read = through_hooks("openai_responses", events, "output")
     assert read == {"text": "Hi", "extra": {"attachments": {"audio": 1}}}
+
+
+def test_results_of_tools_alone_are_no_words_of_the_user() -> None:
+    result = {"type": "function_call_output", "call_id": "c", "output": "in a van"}
+    assert through_hooks("openai_responses", [result], "input") == {"extra": {"tool_results": 1}}

@@ -134,6 +134,19 @@ def test_no_repr_of_a_library_is_shown() -> None:
     assert answer.text.startswith('{"id": "m", "created": 1, "object": "model", "owned_by": "x"')
 
 
+@pytest.mark.parametrize(
+    ("root", "text"),
+    [
+        pytest.param("hi", "hi", id="text"),
+        pytest.param(["a", "b"], "a\nb", id="list"),
+        pytest.param({"answer": "hi", "k": 3}, "hi", id="dict"),
+        pytest.param([1, 2], "[1, 2]", id="numbers"),
+    ],
+)
+def test_a_model_of_one_value_is_read_as_that(root: Any, text: str) -> None:
+    assert through_hooks("records", RootModel[Any](root), "output") == {"text": text}
+
+
 def test_a_record_that_holds_itself_ends() -> None:
     record = Plain()
     record.answer = record.question = [record]

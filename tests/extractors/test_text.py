@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
 
 from phospho.extraction import Extracted
 from phospho.extractors.text import phospho_extract_input, phospho_extract_output
+from tests.loopback import completion
 
 
 @dataclasses.dataclass
@@ -65,3 +67,17 @@ def test_an_exception_is_no_answer() -> None:
     error = {"type": "ValueError", "message": "bad"}
     assert phospho_extract_output(ValueError("bad")) == Extracted("", error=error)
     assert phospho_extract_input(ValueError("bad")) == "ValueError: bad"
+
+
+def test_bytes_of_json_are_read_by_those_who_know_them() -> None:
+    body = json.dumps(completion("hi")).encode()
+    for value in (body, bytearray(body)):
+        read = phospho_extract_output(value)
+        assert isinstance(read, Extracted)
+        assert (read.text, read.usage["total_tokens"]) == ("hi", 27)
+    request = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+    asked = phospho_extract_input(json.dumps(request).encode())
+    assert isinstance(asked, Extracted)
+    assert (asked.text, asked.model) == ("hello", "m")
+    assert phospho_extract_output(b'{"a": 1}') == '{"a": 1}'
+    assert phospho_extract_output(b"[" * 100_000) == "[" * 100_000
