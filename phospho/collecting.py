@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import codecs
 import importlib
-import json
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from phospho import guard, lifecycle, snapshot
+from phospho import guard, lifecycle, sent_events, snapshot
 from phospho.extraction import Extracted, ask_plugins, extract, is_fallback
 from phospho.extractors import catalogue
-from phospho.extractors.fields import is_mapping
 from phospho.reading import Reading, ask_app
 
 if TYPE_CHECKING:
@@ -94,9 +91,9 @@ class Collector:
 
     def _read_event(self, piece: Any) -> bool:
         """Read the data of a server-sent event, as web frameworks take it to send it."""
-        data = _data_of(piece)
+        data = sent_events.data_of(piece)
         if data.__class__ is str:
-            self.texts.append("" if data.strip() == _END else data)
+            self.texts.append("" if data.strip() == sent_events.END else data)
         elif data is None or isinstance(data, (list, tuple)) or not self._read_chunk(data):
             return False
         self._is_in_events = True
@@ -145,7 +142,8 @@ class Collector:
     def _read_all(self) -> Extracted:
         found = [reader.read() for reader in self._readers.values()]
         texts = "".join(self.texts) + self._bytes.description()
-        if not self._readers and not self._unknown and (events := _events(texts)) is not None:
+        is_text = not self._readers and not self._unknown
+        if is_text and (events := sent_events.read_events(texts)) is not None:
             return self._read_events(events) or Extracted(texts)
         text = found[0].text if len(found) == 1 else texts
         if not text and self._unknown:
@@ -225,82 +223,12 @@ def _merge(found: list[Extracted], text: str) -> Extracted:
     return Extracted(text, usage=usage, extra=extra, tool_calls=calls, **single)
 
 
-def _events(text: str) -> list[Any] | None:
-    """Return the data of server-sent events, or of JSON lines; None for any other text.
-
-    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
-    """
-    if _DATA_STREAM.match(text):
-        from phospho.extractors import vercel
-
-        return vercel.read_lines(text.split("\n"))
-    if not text.startswith(("{", "data", "event", "id", "retry", ":")):
-        return None
-    lines = _LINE_END.split(text)
-    if text.startswith("{"):
-        events = [_read_json(line) for line in lines if line and line.strip() != _END]
-        is_json = len(events) >= _MIN_LINES and all(isinstance(event, dict) for event in events)
-        return events if is_json else None
-    if not all(_FIELD.match(line) for line in lines):
-        return None
-    data = _data_in(lines)
-    return [_read_json(event) for event in data if event.strip() != _END] if data else None
-
-
-def _data_in(lines: list[str]) -> list[str]:
-    """Return the data of each event, which may be in several lines and ends with an empty one."""
-    events: list[str] = []
-    data: list[str] = []
-    for line in [*lines, ""]:
-        if not line and data:
-            events.append("\n".join(data))
-            data = []
-        elif line.startswith("data"):
-            data.append(line[5:].removeprefix(" "))
-    return events
-
-
-# Lines of the AI SDK, version 4.
-_DATA_STREAM = re.compile(r'[0-9a-k]:["{\[]')
-
-_LINE_END = re.compile(r"\r\n|\n|\r")
-
-# Each line of events is empty, a comment or a field; in prose, few are.
-_FIELD = re.compile(r"\Z|:|(?:data|event|id|retry)(?::|\Z)")
-
-# What many vendors send last.
-_END = "[DONE]"
-
-# One line of JSON is an answer in JSON.
-_MIN_LINES = 2
-
-_EVENT_FIELDS = frozenset({"event", "data", "id", "retry", "comment"})
-
-
-def _data_of(event: Any) -> Any:
-    """Return the data of an event that is a dict or an object, or None for anything else."""
-    fields = event if is_mapping(event) else snapshot.public_fields(event)
-    if fields is None or "data" not in fields or not _EVENT_FIELDS.issuperset(fields):
-        return None
-    data = fields["data"]
-    return _read_json(data) if isinstance(data, str) else data
-
-
-def _read_json(text: str) -> Any:
-    """Return what a text is in JSON; numbers and the like are pieces of text, too."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value if isinstance(value, (dict, list, str)) else text
-
-
 def _without_stages(chunks: list[Any]) -> list[Any]:
     """Return the last of chunks that each hold the one before, as parsers of JSON give them."""
     if len(chunks) < _MIN_STAGES:
         return chunks
     stages = [chunk if isinstance(chunk, (dict, list)) else _fields(chunk) for chunk in chunks]
-    is_growing = all(map(_holds, stages[1:], stages[:-1])) and stages[0] != stages[-1]
+    is_growing = all(map(_holds, stages[1:], stages)) and not _holds(stages[0], stages[-1])
     return chunks[-1:] if is_growing else chunks
 
 
@@ -331,8 +259,8 @@ def _holds(after: Any, before: Any, depth: int = 0) -> bool:
         return is_longer and all(
             _holds(a, b, depth + 1) for a, b in zip(after, before, strict=False)
         )
-    # A number comes in pieces, too.
-    return bool(after == before) or (kind in _NUMBERS and repr(after).startswith(repr(before)))
+    # A number comes in pieces, too; what is compared otherwise may be a stranger's.
+    return kind in _PLAIN and repr(after).startswith(repr(before))
 
 
-_NUMBERS = frozenset({int, float})
+_PLAIN = frozenset({int, float, bool})

@@ -163,6 +163,30 @@ def test_a_file_among_texts_that_are_joined_is_not_stored(value: Any) -> None:
     assert len(longest_run(record)) < 48
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(
+            {"object": "response", "output": [{"type": "message", "role": "assistant", "content": [
+                {"type": "output_text", "text": "See "}, {"type": "output_text", "text": FILE}]}]},
+            id="responses",
+        ),
+        pytest.param(
+            {"candidates": [{"content": {"parts": [{"text": "See "}, {"text": FILE}]}}]},
+            id="gemini",
+        ),
+        pytest.param(
+            {"type": "message", "role": "assistant", "stop_reason": "end_turn", "content": [
+                {"type": "text", "text": "See "}, {"type": "text", "text": FILE}]},
+            id="anthropic",
+        ),
+    ],
+)  # fmt: skip
+def test_a_part_that_is_a_file_takes_no_word_with_it(answer: Any) -> None:
+    record = CaptureClient().log("q", answer)
+    assert record["output"] == f"See (data of {len(FILE)} characters)"
+
+
 @pytest.mark.parametrize("nesting", [1, 2])
 @pytest.mark.parametrize("slash", ["/", "\\/"])
 def test_a_long_file_quoted_in_json_is_not_stored(slash: str, nesting: int) -> None:

@@ -200,3 +200,20 @@ def test_of_chunks_that_each_hold_the_one_before_the_last_counts(
     chunks: list[Any], text: str
 ) -> None:
     assert read(chunks)["output"] == text
+
+
+class Array:
+    """As numpy has it: what is compared has no truth."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("ambiguous")
+
+    def __str__(self) -> str:
+        return "[1]"
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_no_code_of_chunks_is_run_to_compare_them() -> None:
+    assert read([{"a": Array()}, {"a": Array()}])["output"] == '{"a": "[1]"}{"a": "[1]"}'
+    assert read([Array(), Array()])["output"] == "[1][1]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -136,6 +136,11 @@ def items_of(values: Sequence[Any], name: str) -> list[Any]:
     """Return the items of a list that each value has, of very many the last ones."""
     items = (item for value in reversed(values) for item in reversed(get_list(value, name)))
     return list(islice(items, snapshot.MAX_ITEMS))[::-1]
+
+
+def join_parts(texts: Iterable[str]) -> str:
+    """Join the parts of one text; of those that are files the length stays, and what is between."""
+    return "".join(map(snapshot.without_long_files, texts))
 
 
 def json_text(value: Any) -> str:

@@ -19,6 +19,7 @@ from phospho.extractors.fields import (
     get,
     get_text,
     is_picture,
+    join_parts,
     json_text,
     last_items,
     token_counts,
@@ -314,7 +315,7 @@ def _read_parts(parts: Sequence[Any]) -> Extracted:
 def _text_of(parts: Sequence[Any], between: str = "") -> str:
     """Join what is not thought; an answer is cut into parts anywhere, a question between texts."""
     texts = [text for part in parts if (text := get_text(part, "text")) and not _is_thought(part)]
-    return between.join(texts)
+    return between.join(texts) if between else join_parts(texts)
 
 
 def _is_thought(part: Any) -> bool:

@@ -18,6 +18,7 @@ from phospho.extractors.fields import (
     get_count,
     get_list,
     get_text,
+    join_parts,
     json_text,
     last_items,
     token_counts,
@@ -287,7 +288,7 @@ def answer_text(content: Any) -> str:
         if text:
             found.append("\n" + text if is_apart and found else text)
         is_apart = not text and get_text(part, "type") not in _WITHIN
-    return "".join(found)
+    return join_parts(found)
 
 
 # Parts that may stand within a sentence.

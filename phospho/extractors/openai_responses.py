@@ -21,6 +21,7 @@ from phospho.extractors.fields import (
     get_list,
     get_text,
     items_of,
+    join_parts,
     json_text,
     last_items,
     token_counts,
@@ -199,7 +200,7 @@ def _answer_text(message: Any) -> str:
     if isinstance(content, str):
         return content
     parts = get_list(message, "content")
-    return "".join(first_text(part, "text", "refusal") or "" for part in parts)
+    return join_parts(first_text(part, "text", "refusal") or "" for part in parts)
 
 
 def _refusal(messages: Sequence[Any]) -> dict[str, bool]:
