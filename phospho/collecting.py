@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import codecs
 import importlib
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from phospho import guard, lifecycle, snapshot
+from phospho import guard, lifecycle, sent_events, snapshot
 from phospho.extraction import Extracted, ask_plugins, extract, is_fallback
 from phospho.extractors import catalogue
 from phospho.reading import Reading, ask_app
@@ -45,10 +44,11 @@ class Collector:
         self._to_text = to_text
         self._readers: dict[str, ChunkReader] = {}
         self._reader: ChunkReader | None = None
-        self._decode: Callable[[bytes], str] | None = None
+        self._bytes = _Bytes(self.texts)
         # Plugins are asked when the stream has ended: they must not hold it up.
         self._for_plugins: list[Any] | None = [] if plugins.own("phospho_extract_output") else None
         self._unknown: list[Any] = []
+        self._is_in_events = False
         self._count = self._joined = self._chars = self._kept_bytes = 0
         self._is_cut = False
 
@@ -76,13 +76,14 @@ class Collector:
             self._chars += len(self.texts[-1])
 
     def _join_block(self) -> None:
-        self.texts[self._joined :] = ["".join(self.texts[self._joined :])]
+        # The last one stays, for it may repeat what came before.
+        self.texts[self._joined : -1] = ["".join(self.texts[self._joined : -1])]
         self._joined += 1
 
     def _keep(self, piece: Any, kept: list[Any]) -> None:
         """Keep a chunk until the stream is over, if there is room."""
         self._kept_bytes += sys.getsizeof(piece, 0)
-        if self._kept_bytes < _MAX_KEPT_BYTES:
+        if len(kept) < _MAX_KEPT and self._kept_bytes < _MAX_KEPT_BYTES:
             kept.append(piece)
 
     def _add_other(self, piece: Any) -> None:
@@ -91,13 +92,28 @@ class Collector:
         if isinstance(piece, str):
             self.texts.append(str.__str__(piece))
         elif isinstance(piece, (bytes, bytearray)):
-            self._decode = self._decode or codecs.getincrementaldecoder("utf-8")("replace").decode
-            self.texts.append(self._decode(bytes(piece)))
+            self._bytes.add(bytes(piece))
         else:
-            if self._for_plugins is not None and len(self._for_plugins) < _MAX_KEPT:
+            if self._for_plugins is not None:
                 self._keep(piece, self._for_plugins)
-            if not self._read_chunk(piece) and len(self._unknown) < _MAX_KEPT:
+            if not self._read_other(piece):
                 self._keep(piece, self._unknown)
+
+    def _read_other(self, piece: Any) -> bool:
+        """Read a chunk, or what an event has in it; of one, most likely the next is another."""
+        if self._is_in_events and self._read_event(piece):
+            return True
+        return self._read_chunk(piece) or self._read_event(piece)
+
+    def _read_event(self, piece: Any) -> bool:
+        """Read the data of a server-sent event, as web frameworks take it to send it."""
+        data = sent_events.data_of(piece)
+        if data.__class__ is str:
+            self.texts.append("" if data.strip() == sent_events.END else data)
+        elif data is None or isinstance(data, (list, tuple)) or not self._read_chunk(data):
+            return False
+        self._is_in_events = True
+        return True
 
     def _read_chunk(self, piece: Any) -> bool:
         """Give a chunk to the reader that took the one before, else to those of its source."""
@@ -117,6 +133,7 @@ class Collector:
 
     def read(self, type_name: str) -> Reading:
         """Return what all of it amounts to."""
+        self._unknown = _without_stages(self._unknown)
         facts = self._read_by_plugins() or self._read_all()
         cut = []
         text = snapshot.without_long_files(facts.text)
@@ -154,10 +171,11 @@ class Collector:
         return known
 
     def _read_all(self) -> Extracted:
-        texts = "".join(self.texts)
-        if not self._readers and not self._unknown and (events := _events(texts)) is not None:
-            return self._read_events(events) or Extracted(texts)
         found = [reader.read() for reader in self._readers.values()]
+        texts = "".join(self.texts) + self._bytes.description()
+        is_text = not self._readers and not self._unknown
+        if is_text and (events := sent_events.read_events(texts)) is not None:
+            return self._read_events(events) or Extracted(texts)
         text = found[0].text if len(found) == 1 else texts
         if not text and self._unknown:
             known = self._ask_about(self._unknown, extract)
@@ -172,6 +190,34 @@ class Collector:
             inner.add(event)
         facts = inner._read_by_plugins() or inner._read_all()
         return facts if facts.text and not is_fallback(facts) else None
+
+
+class _Bytes:
+    """Takes the bytes of a stream: text in UTF-8, cut anywhere, or a file, which is counted."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+        self._decode: Callable[[bytes], str] | None = None
+        self._is_text = True
+        self._first = self._count = 0
+
+    def add(self, piece: bytes) -> None:
+        """Take in one piece; with the first that is no text, those before it were none either."""
+        if self._decode is None:
+            self._decode = codecs.getincrementaldecoder("utf-8")().decode
+            self._first = len(self._texts)
+        self._count += len(piece)
+        if not self._is_text:
+            return
+        try:
+            self._texts.append(self._decode(piece))
+        except UnicodeDecodeError:
+            self._is_text = False
+            del self._texts[self._first :]
+
+    def description(self) -> str:
+        """Return what is kept of a file, or an empty text."""
+        return "" if self._is_text else f"({self._count} bytes)"
 
 
 def _takes(reader: ChunkReader, piece: Any) -> bool:
@@ -207,29 +253,44 @@ def _merge(found: list[Extracted], text: str) -> Extracted:
     return Extracted(text, usage=usage, extra=extra, tool_calls=calls, **single)
 
 
-def _events(text: str) -> list[Any] | None:
-    """Return the data of server-sent events, or of JSON lines; None for any other text.
-
-    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
-    """
-    is_lines = text.startswith("{")
-    if not is_lines and not text.startswith(("data:", "event:", "id:", ":")):
-        return None
-    lines = [line for line in text.splitlines() if line]
-    if not is_lines:
-        lines = [line[5:].removeprefix(" ") for line in lines if line.startswith("data:")]
-    events = [_read_json(line) for line in lines if line.strip() != "[DONE]"]
-    if is_lines and (len(events) < _MIN_LINES or not all(isinstance(e, dict) for e in events)):
-        return None
-    return events
+def _without_stages(chunks: list[Any]) -> list[Any]:
+    """Return the last of chunks that each hold the one before, as parsers of JSON give them."""
+    if len(chunks) < _MIN_STAGES:
+        return chunks
+    stages = [chunk if isinstance(chunk, (dict, list)) else _fields(chunk) for chunk in chunks]
+    is_growing = all(map(_holds, stages[1:], stages)) and not _holds(stages[0], stages[-1])
+    return chunks[-1:] if is_growing else chunks
 
 
-# One line of JSON is an answer in JSON.
-_MIN_LINES = 2
+# Of fewer, nobody could tell.
+_MIN_STAGES = 2
+
+# Answers that a model writes as JSON are less deep.
+_MAX_DEPTH = 8
 
 
-def _read_json(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return line
+def _fields(chunk: Any) -> Any:
+    return snapshot.public_fields(chunk) if snapshot.is_data(type(chunk)) else chunk
+
+
+def _holds(after: Any, before: Any, depth: int = 0) -> bool:
+    """Tell whether a part of an answer may be an earlier part that has grown."""
+    kind = type(before)
+    if before is None or depth > _MAX_DEPTH:
+        return before is None
+    if type(after) is not kind:
+        return False
+    if kind is str:
+        return bool(after.startswith(before))
+    if kind is dict:
+        return all(key in after and _holds(after[key], before[key], depth + 1) for key in before)
+    if kind is list:
+        is_longer = len(after) >= len(before)
+        return is_longer and all(
+            _holds(a, b, depth + 1) for a, b in zip(after, before, strict=False)
+        )
+    # A number comes in pieces, too; what is compared otherwise may be a stranger's.
+    return kind in _PLAIN and repr(after).startswith(repr(before))
+
+
+_PLAIN = frozenset({int, float, bool})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from phospho import attachments, guard, snapshot
+from phospho import guard, snapshot
 
 if TYPE_CHECKING:
     from phospho.extraction import Extracted
@@ -72,9 +72,7 @@ def _read(
         facts = _facts_of(source, side, plugins)
     cut = []
     if text is not None:
-        # What an extractor read may be the arguments of a call.
-        clean = snapshot.without_files if facts is None else snapshot.without_long_files
-        text = clean(text)
+        text = snapshot.without_long_files(text)
         if len(text) > snapshot.MAX_TEXT_CHARS:
             cut.append("text")
         text = snapshot.clean_text(text)
@@ -110,8 +108,7 @@ def _read_text(
     facts = _extract(value, side, plugins)
     if facts is None:
         return snapshot.describe(value), None
-    is_file = attachments.is_file(facts.text)
-    return attachments.describe(len(facts.text)) if is_file else facts.text, facts
+    return facts.text, facts
 
 
 def ask_app(to_text: Callable[[Any], Any], value: Any, side: Side) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phospho import guard, snapshot
-from phospho.attachments import URL_MARK
+from phospho.attachments import MIN_ALONE, may_hold_files
 from phospho.context import Context, find_context
 from phospho.feedback import read_flag
 from phospho.ids import new_id
@@ -153,13 +153,13 @@ def read_plain(text: str) -> Reading:
     """Read a true `str`: the usual case, so nothing else is looked at."""
     size = len(text)
     if size <= snapshot.MAX_TEXT_CHARS:
-        # One letter is found thirty times as fast as several.
-        has_url = ";" in text and URL_MARK in text
-        if not has_url and text.isascii() and "\0" not in text:
+        # Most texts are short and have no semicolon.
+        is_safe = not (";" in text or size >= MIN_ALONE) or not may_hold_files(text)
+        if is_safe and text.isascii() and "\0" not in text:
             return _tuple_of(Reading, (text, None, "str", size, None, ()))
         clean = snapshot.clean_text(text)
         return Reading(clean, None, "str", snapshot.count_bytes(clean), None, ())
-    text = snapshot.without_files(text)
+    text = snapshot.without_long_files(text)
     cut = ("text",) if len(text) > snapshot.MAX_TEXT_CHARS else ()
     clean = snapshot.clean_text(text)
     return Reading(clean, None, "str", snapshot.count_bytes(clean), None, cut)
@@ -242,7 +242,8 @@ def _add_facts(record: dict[str, Any], reading: Reading) -> None:
         "tool_calls": list(facts.tool_calls) or None,
     }
     for name, value in found.items():
-        if value is not None:
+        # What was asked is told in full by what was passed; an answer repeats a part of it.
+        if value is not None and not (name == "system_prompt" and name in record):
             record[name] = snapshot.take(value, snapshot.MAX_RAW_CHARS).value
     if facts.error is not None:
         record["status"] = "error"

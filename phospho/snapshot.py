@@ -86,7 +86,7 @@ def take_flat(values: dict[str, Any]) -> tuple[dict[str, Any], int] | None:
                 not value.isascii()
                 or len(value) >= attachments.MIN_ALONE
                 or "\0" in value
-                or attachments.URL_MARK in value
+                or attachments.may_hold_files(value)
                 or key in attachments.FIELDS
             ):
                 return None
@@ -118,9 +118,12 @@ def clean_text(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     """Return a true `str` that every database can hold, cut with a visible mark where too long.
 
     Two halves of a surrogate pair become their character; NUL and a lone half become U+FFFD. Of
-    a data URL, its length is kept.
+    a file, its length is kept.
     """
-    text = without_files(text)
+    return _clean(without_long_files(text), max_chars)
+
+
+def _clean(text: str, max_chars: int) -> str:
     length = str.__len__(text)
     if length > max_chars:
         mark = f"… {CUT_MARK[:-1]}, {length} characters]"
@@ -138,19 +141,15 @@ def clean_text(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     return text
 
 
-def without_files(text: str) -> str:
-    """Return a text with the data URLs in it replaced by their length."""
-    if not (str.__contains__(text, ";") and str.__contains__(text, attachments.URL_MARK)):
-        return text
-    # What lies far behind all limits is not worth the time.
-    return attachments.without_data_urls(str.__getitem__(text, slice(0, 8 * MAX_TEXT_CHARS)))
-
-
 def without_long_files(text: str) -> str:
-    """Return a text with data URLs, what is nothing but a file, and files in JSON replaced."""
+    """Return a text with the files in it replaced by their length."""
+    # Of a subclass, `len` and the like may be the app's own.
+    text = text if type(text) is str else str.__str__(text)
     if attachments.is_file(text):
         return attachments.describe(len(text))
-    return attachments.without_quoted_files(without_files(text[: 8 * MAX_TEXT_CHARS]))
+    # What lies far behind all limits is not worth the time.
+    text = text[: 8 * MAX_TEXT_CHARS]
+    return attachments.without_files(text) if attachments.may_hold_files(text) else text
 
 
 def type_name(value: object) -> str:
@@ -243,19 +242,17 @@ class _Copier:
     def _text(self, text: str) -> str:
         if type(text) is not str:
             text = str.__str__(text)
-        if len(text) >= attachments.MIN_ALONE:
+        if len(text) > len(attachments.URL_MARK):
             text = without_long_files(text)
-        elif len(text) > len(attachments.URL_MARK):
-            text = without_files(text)
         room = max(self.left, 0)
         length = str.__len__(text)
         if length > room:
             self.is_cut = True
             self.left = 0
             kept = str.__getitem__(text, slice(0, max(0, room - len(CUT_MARK))))
-            return clean_text(kept) + CUT_MARK
+            return _clean(kept, room) + CUT_MARK
         self.left -= length
-        return clean_text(text, length)
+        return _clean(text, length)
 
     def _copy_scalar(self, value: Any, kind: type) -> Any:
         if issubclass(kind, str):
@@ -410,6 +407,11 @@ def _iso(value: Any) -> str:
     return str(value.isoformat())
 
 
+def _agent_name(value: Any) -> Any:
+    # Each item of a run has its agent, which has its instructions and tools, and other agents.
+    return _own(value, "name") or describe(value)
+
+
 # Known by name, so that their modules are not loaded for an app that never uses them.
 _CONVERTERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("datetime", "date"): _iso,
@@ -421,6 +423,8 @@ _CONVERTERS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("ipaddress", "_BaseAddress"): str,
     ("pathlib", "PurePath"): str,
     ("pathlib._local", "PurePath"): str,
+    ("agents.agent", "AgentBase"): _agent_name,
+    ("PIL.Image", "Image"): lambda value: f"(image of size {_own(value, '_size')})",
     ("numpy", "generic"): lambda value: value.item(),
     ("numpy", "ndarray"): lambda value: f"(array of shape {value.shape})",
 }

@@ -260,11 +260,10 @@ def _hear(
 ) -> Reading:
     """Read what was passed: the only argument, the one that is text or messages, or all."""
     passed = _passed(fn, args, kwargs)
-    spoken = [value for value in passed.values() if _is_spoken(value)]
     if len(passed) == 1:
         (value,), raw = passed.values(), None
-    elif len(spoken) == 1:
-        value, raw = spoken[0], passed
+    elif (name := _spoken_name(passed)) is not None:
+        value, raw = passed[name], passed
     else:
         value, raw = passed, None
     return client.read("input", value, raw=raw, to_text=to_text)
@@ -306,6 +305,18 @@ def _passed(
         elif not (place == 0 and name in _OWNERS):
             passed[name] = value
     return passed
+
+
+def _spoken_name(passed: Mapping[str, Any]) -> str | None:
+    """Return the name of the one argument that may be what the user said, if it is one."""
+    from phospho.extractors.messages import INPUT_KEYS, is_label
+
+    spoken = [name for name in passed if not is_label(name) and _is_spoken(passed[name])]
+    asked = [name for name in (*INPUT_KEYS, "messages") if passed.get(name) is not None]
+    # What has such a name goes first, whatever it is: extractors find it in all that was passed,
+    # with what stands beside messages.
+    is_alone = len(spoken) == 1 and (asked == [] or passed[spoken[0]].__class__ is str)
+    return spoken[0] if is_alone and set(asked) <= set(spoken) else None
 
 
 def _is_spoken(value: Any) -> bool:

@@ -95,6 +95,98 @@ def test_a_text_keeps_what_is_around_its_files() -> None:
     assert (record["raw_input"], record["raw_output"]) == (None, None)
 
 
+FILE = ENCODED["large"]
+IN_LINES = base64.encodebytes(CONTENTS["large"]).decode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("here: ", "", id="words-before"),
+        pytest.param("", " is it", id="words-behind"),
+        pytest.param("```\n", "\n```", id="fence"),
+        pytest.param("<file>", "</file>", id="tags"),
+        pytest.param("describe\n", "\nplease", id="lines"),
+        pytest.param('{\\"image\\": \\"', '\\", \\"zoom\\": 2}', id="escaped-json"),
+        pytest.param("set IMAGE=", "", id="setting"),
+        pytest.param("é" * 300, "é" * 300, id="other-letters"),
+    ],
+)
+def test_a_file_among_words_is_not_stored(before: str, after: str) -> None:
+    kept = f"{before}(data of {len(FILE)} characters){after}"
+    record = CaptureClient().log(before + FILE + after, {"answer": before + FILE + after})
+    assert (record["input"], record["output"]) == (kept, kept)
+    assert len(longest_run(record)) < 48
+
+
+def test_a_file_in_lines_among_words_is_not_stored() -> None:
+    for text in (f"here:\n{IN_LINES}end.", json.dumps({"a": f"here:\n{IN_LINES}end."})):
+        record = CaptureClient().log(text)
+        assert len(longest_run(record)) < 48
+        assert "here:" in record["input"]
+        assert "end." in record["input"]
+
+
+def test_a_data_url_may_be_written_in_capitals() -> None:
+    url = "DATA:image/png;BASE64,QUJD"
+    record = CaptureClient().log(f"see {url}.", "x", metadata={"url": url})
+    assert record["input"] == "see (data of 26 characters)."
+    assert record["metadata"] == {"url": "(data of 26 characters)"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(["describe", FILE], id="list"),
+        pytest.param({"contents": ["describe", FILE]}, id="gemini"),
+        pytest.param({"question": ["describe", FILE], "answer": ["describe", FILE]}, id="names"),
+        pytest.param(
+            [
+                {"role": role, "content": [{"type": kind, "text": t} for t in ("describe", FILE)]}
+                for role, kind in (("user", "input_text"), ("assistant", "output_text"))
+            ],
+            id="responses",
+        ),
+        pytest.param(
+            [
+                {"role": role, "content": [{"type": "text", "text": t} for t in ("describe", FILE)]}
+                for role in ("system", "user", "assistant")
+            ],
+            id="messages",
+        ),
+    ],
+)
+def test_a_file_among_texts_that_are_joined_is_not_stored(value: Any) -> None:
+    record = CaptureClient().log(value, value)
+    assert record["input"] == f"describe\n(data of {len(FILE)} characters)"
+    assert "(data of" in record["output"]
+    assert len(longest_run(record)) < 48
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(
+            {"object": "response", "output": [{"type": "message", "role": "assistant", "content": [
+                {"type": "output_text", "text": "See "}, {"type": "output_text", "text": FILE}]}]},
+            id="responses",
+        ),
+        pytest.param(
+            {"candidates": [{"content": {"parts": [{"text": "See "}, {"text": FILE}]}}]},
+            id="gemini",
+        ),
+        pytest.param(
+            {"type": "message", "role": "assistant", "stop_reason": "end_turn", "content": [
+                {"type": "text", "text": "See "}, {"type": "text", "text": FILE}]},
+            id="anthropic",
+        ),
+    ],
+)  # fmt: skip
+def test_a_part_that_is_a_file_takes_no_word_with_it(answer: Any) -> None:
+    record = CaptureClient().log("q", answer)
+    assert record["output"] == f"See (data of {len(FILE)} characters)"
+
+
 @pytest.mark.parametrize("nesting", [1, 2])
 @pytest.mark.parametrize("slash", ["/", "\\/"])
 def test_a_long_file_quoted_in_json_is_not_stored(slash: str, nesting: int) -> None:
@@ -121,6 +213,9 @@ def test_a_file_larger_than_the_limits_cuts_nothing() -> None:
         pytest.param("Write ;base64, after the type.", id="words"),
         pytest.param("data:text/plain,hello", id="url-in-plain"),
         pytest.param("https://example.com/" + "aB3/" * 100, id="url"),
+        pytest.param("see https://example.com/?id=" + "aB3_" * 100 + " ok", id="url-in-words"),
+        pytest.param("word\n" * 500, id="words-in-lines"),
+        pytest.param("| Ab1 " + "-" * 400 + "|", id="rule"),
         pytest.param("x" * 5000, id="one-letter"),
         pytest.param("0123456789abcdef" * 32, id="hex"),
         pytest.param("The 3 Words " * 100, id="prose"),

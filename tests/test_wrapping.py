@@ -60,6 +60,36 @@ def test_a_function_like_openais_is_read_like_a_request(logged: Logged) -> None:
     assert len(event["raw_input"]["messages"]) == 2
 
 
+MESSAGES = [{"role": "user", "content": "hello"}]
+
+
+@pytest.mark.parametrize(
+    ("passed", "asked"),
+    [
+        pytest.param({"input": ["a", "b"], "model": "m"}, "a\nb", id="texts"),
+        pytest.param({"model": "m", "messages": MESSAGES, "system": "be kind"}, "hello", id="chat"),
+        pytest.param({"model": "m", "conversation": MESSAGES}, "hello", id="messages"),
+        pytest.param({"voice": "alloy", "input": "hello", "language": "en"}, "hello", id="speech"),
+        pytest.param({"language": "en", "thing": "hello"}, "hello", id="no-usual-name"),
+        pytest.param({"user_id": "u", "text": "hello"}, "hello", id="id"),
+        pytest.param({"tone": "formal", "question": {"text": "hello"}}, "hello", id="dict"),
+        pytest.param({"prompts": ["a", "b"], "tone": "formal"}, "a\nb", id="plural"),
+        pytest.param({"question": None, "thing": "hello"}, "hello", id="none"),
+    ],
+)
+def test_what_says_how_to_answer_is_no_question(
+    passed: dict[str, Any], asked: str, logged: Logged
+) -> None:
+    def answer(**kwargs: Any) -> str:
+        return "yes"
+
+    phospho.wrap(answer)(**passed)
+    [event] = logged.interactions
+    assert event["input"] == asked
+    assert event["raw_input"] == passed
+    assert event.get("system_prompt") == passed.get("system")
+
+
 def test_parameters_may_be_called_input_and_output(logged: Logged) -> None:
     @phospho.wrap(session_id="s", input="ignored")
     def translate(input: str, output: str = "fr") -> str:

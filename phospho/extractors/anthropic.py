@@ -19,6 +19,7 @@ from phospho.extractors.fields import (
     get_list,
     get_text,
     items_of,
+    join_parts,
     json_text,
     last_items,
     token_counts,
@@ -286,7 +287,7 @@ def join_texts(texts: Iterable[str | None]) -> str:
         if text:
             found.append("\n" + text if is_apart and found else text)
         is_apart = text is None or (is_apart and not text)
-    return "".join(found)
+    return join_parts(found)
 
 
 def _calls_of(blocks: Sequence[Any]) -> list[dict[str, str]]:

@@ -23,6 +23,7 @@ from phospho.extractors.fields import (
     get_list,
     get_text,
     items_of,
+    join_parts,
     json_text,
     last_items,
     token_counts,
@@ -244,7 +245,7 @@ def _text_in(block: Any) -> str | None:
     if text is not None:
         return text
     if (cited := get(block, "citationsContent")) is not None:
-        return "".join(get_text(part, "text") or "" for part in get_list(cited, "content"))
+        return join_parts(get_text(part, "text") or "" for part in get_list(cited, "content"))
     return get_text(get(get(block, "guardContent"), "text"), "text")
 
 

@@ -50,7 +50,11 @@ def _source(name: str, packages: str, *fields: str, chunks: Sequence[str] | None
 
 # Asked in this order, so those with the most telling names come first.
 SOURCES = (
-    _source("openai", "openai", "choices", "error/message", chunks=["choices", "error"]),
+    _source(
+        "openai", "openai", "choices", "error/message", "finish_reason index message",
+        "message object type",
+        chunks=["choices", "error", "message object type"],
+    ),
     _source(
         "openai_responses", "openai litellm", "output object", "input model", "input instructions",
         "input previous_response_id", "input conversation", "role type", "call_id type",
@@ -83,7 +87,8 @@ SOURCES = (
     ),
     _source(
         "google_genai", "google vertexai", "candidates", "contents", "parts", "usageMetadata",
-        "promptFeedback", "prompt_feedback", "error/status",
+        "promptFeedback", "prompt_feedback", "error/status", "content finishReason",
+        "content finish_reason",
         chunks=["candidates", "usageMetadata", "promptFeedback"],
     ),
     _source(
@@ -126,8 +131,8 @@ SOURCES = (
     ),
     _source(
         "ollama", "ollama", "done message", "done response", "done image", "completed done",
-        "model prompt", "prompt system", "images role", "messages.images",
-        chunks=["done message", "done response", "done image", "completed done"],
+        "model prompt", "prompt system", "images role", "messages.images", "error",
+        chunks=["done message", "done response", "done image", "completed done", "error"],
     ),
     _source(
         "huggingface", "huggingface_hub transformers", "generated_text", "summary_text",

@@ -22,7 +22,7 @@ class ChunkReader:
         texts: Where to append what the user saw; texts that the stream gave as such are in it too.
 
     Attributes:
-        model, usage, finish_reason, error, extra: As in `Extracted`.
+        model, usage, system_prompt, finish_reason, error, extra: As in `Extracted`.
         calls: The tool calls that came in pieces, by what identifies them in the stream.
     """
 
@@ -30,6 +30,7 @@ class ChunkReader:
         self.texts = texts
         self.model: str | None = None
         self.usage: dict[str, int] = {}
+        self.system_prompt: str | None = None
         self.finish_reason: str | None = None
         self.error: dict[str, str] | None = None
         self.extra: dict[str, Any] = {}
@@ -46,6 +47,11 @@ class ChunkReader:
         """Return the tool call that a stream knows by `key`, a new one the first time."""
         return self.calls.setdefault(key, CallInPieces())
 
+    def attach(self, kind: str, *, is_piece: bool = False) -> None:
+        """Count a file, or, of one that comes in pieces, the first of them."""
+        attached = self.extra.setdefault("attachments", {})
+        attached[kind] = 1 if is_piece else attached.get(kind, 0) + 1
+
     def text(self) -> str:
         """Return what the user saw: the texts, or the calls where there are none."""
         text = "".join(self.texts)
@@ -57,6 +63,7 @@ class ChunkReader:
             text=self.text(),
             model=self.model,
             usage=self.usage,
+            system_prompt=self.system_prompt,
             finish_reason=self.finish_reason,
             tool_calls=[
                 {"name": call.name, "arguments": call.arguments} for call in self.calls.values()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from phospho.extraction import Extracted
 from phospho.extractors import inside
-from phospho.extractors.fields import last_items
-from phospho.extractors.messages import by_name
+from phospho.extractors.fields import is_picture, last_items
+from phospho.extractors.messages import ROLES, by_name
 from phospho.extractors.records import read_named
 from phospho.hookspecs import hookimpl
 
@@ -35,8 +35,10 @@ def _read(value: Any, side: Side) -> Extracted | None:
     if not issubclass(kind, (list, tuple)) or hasattr(kind, "_fields"):
         return None
     items = last_items(value)
-    if items and all(isinstance(item, str) for item in items):
-        return Extracted("\n".join(items))
+    if items and all(isinstance(item, str) or is_picture(item) for item in items):
+        return _read_texts(items)
+    if isinstance(value, tuple) and _is_text_with_facts(items):
+        return Extracted(items[0])
     if len(items) == 1 and isinstance(items[0], (list, tuple)):
         return inside.read(items[0], side)
     last = items[-_MAX_LOOKED_AT:]
@@ -45,6 +47,26 @@ def _read(value: Any, side: Side) -> Extracted | None:
         if answer is not None and answer.text:
             return answer
     return _join(last, side) if len(items) <= _MAX_LOOKED_AT else None
+
+
+def _is_text_with_facts(items: list[Any]) -> bool:
+    """Know a text that is returned with its sources, a score or the like."""
+    first, *rest = items or [None]
+    is_text = isinstance(first, str) and first.lower() not in _NO_TEXTS
+    return is_text and not any(isinstance(item, str) for item in rest)
+
+
+# What LangGraph, and messages as pairs, have first.
+_NO_TEXTS = ROLES | {"checkpoints", "custom", "debug", "messages", "tasks", "updates", "values"}
+
+
+def _read_texts(items: list[Any]) -> Extracted:
+    """Join texts; pictures may stand between them."""
+    texts = [item for item in items if isinstance(item, str)]
+    pictures = len(items) - len(texts)
+    return Extracted(
+        "\n".join(texts), extra={"attachments": {"image": pictures}} if pictures else {}
+    )
 
 
 def _join(items: list[Any], side: Side) -> Extracted | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -89,6 +89,11 @@ def _is_data(kind: type, name: str) -> bool:
     return found is not None and (is_stored or is_of_tuple)
 
 
+def is_picture(value: Any) -> bool:
+    """Know an image of Pillow, which some libraries take beside texts."""
+    return any((k.__module__, k.__name__) == ("PIL.Image", "Image") for k in type(value).__mro__)
+
+
 def get_items(value: Any, max_items: int) -> list[tuple[Any, Any]]:
     """Return the first names and values of a mapping, or none where they cannot be read."""
     try:
@@ -131,6 +136,11 @@ def items_of(values: Sequence[Any], name: str) -> list[Any]:
     """Return the items of a list that each value has, of very many the last ones."""
     items = (item for value in reversed(values) for item in reversed(get_list(value, name)))
     return list(islice(items, snapshot.MAX_ITEMS))[::-1]
+
+
+def join_parts(texts: Iterable[str]) -> str:
+    """Join the parts of one text; of those that are files the length stays, and what is between."""
+    return "".join(map(snapshot.without_long_files, texts))
 
 
 def json_text(value: Any) -> str:

@@ -15,7 +15,15 @@ from typing import Any
 from phospho import snapshot
 from phospho.extraction import Extracted
 from phospho.extractors.chunks import ChunkReader, read_list
-from phospho.extractors.fields import get, get_text, json_text, last_items, token_counts
+from phospho.extractors.fields import (
+    get,
+    get_text,
+    is_picture,
+    join_parts,
+    json_text,
+    last_items,
+    token_counts,
+)
 from phospho.extractors.messages import calls_text
 from phospho.hookspecs import hookimpl
 
@@ -90,6 +98,8 @@ def phospho_extract_output(value: Any) -> Extracted | None:
             return error
         value = [value]
     values = last_items(value)
+    if values and all(map(_is_candidate, values)):
+        return read_response({"candidates": values})
     if (streamed := read_list(Chunks([]), values)) is not None:
         return streamed
     answers = [parts for role, parts in _history_of(values) if role in {"model", None}]
@@ -187,16 +197,22 @@ class Chunks(ChunkReader):
                     if not read(part, "thought"):
                         self.texts.append(text)
                 else:
-                    self._add_call(part)
+                    self._add_other(part)
         reason = read(candidate, "finish_reason")
         if reason is not None:
             self.finish_reason = word(reason)
             self.extra.update(_read_finish(candidate))
         return parts.__class__ is list or reason is not None or read(content, "role") is not None
 
-    def _add_call(self, part: Any) -> None:
+    def _add_other(self, part: Any) -> None:
+        if (kind := _kind_of(part)) is not None:
+            self.attach(kind, is_piece=kind in _IN_PIECES)
         for call in _calls_of([part]):
             self.call(len(self.calls)).add(call["name"], call["arguments"])
+
+
+# What is spoken comes in pieces; a picture is whole.
+_IN_PIECES = frozenset({"audio", "video"})
 
 
 def _is_own(value: Any) -> bool:
@@ -226,7 +242,15 @@ def _is_candidate(value: Any) -> bool:
 
 
 def _parts_of(content: Any, most: int = snapshot.MAX_ITEMS) -> list[Any]:
-    return [part for part in _items(content, "parts")[-most:] if _is_part(part)]
+    """Return the parts of a content; in that of a role, a part may be only its text."""
+    parts = field(content, "parts")
+    parts = [parts] if isinstance(parts, str) else _items(content, "parts")[-most:]
+    if get_text(content, "role") in _ROLES and get(content, "content_type") is None:
+        parts = [{"text": part} if isinstance(part, str) else part for part in parts]
+    return [part for part in parts if _is_part(part)]
+
+
+_ROLES = frozenset({"user", "model", "function"})
 
 
 def _is_part(part: Any) -> bool:
@@ -241,7 +265,8 @@ def _is_part(part: Any) -> bool:
 
 def _is_content(value: Any) -> bool:
     is_of_library = type(value).__module__ == "google.genai.types"
-    return bool(_parts_of(value, _FEW)) or (is_of_library and _is_part(value))
+    is_loose = is_of_library and (_is_part(value) or _is_file(value))
+    return is_loose or bool(_parts_of(value, _FEW))
 
 
 def _history_of(value: Any) -> list[_Turn]:
@@ -260,7 +285,7 @@ def _turns_of(contents: Any) -> list[_Turn]:
         if parts := _parts_of(item, most):
             turns.append((get_text(item, "role"), parts))
             is_loose = False
-        elif isinstance(item, str) or _is_part(item) or _is_file(item):
+        elif isinstance(item, str) or _is_file(item) or _is_part(item):
             if not is_loose:
                 turns.append((None, []))
             is_loose = True
@@ -269,7 +294,11 @@ def _turns_of(contents: Any) -> list[_Turn]:
 
 
 def _is_file(value: Any) -> bool:
-    """Know an uploaded file."""
+    """Know an uploaded file, or an image of Pillow."""
+    return is_picture(value) or _is_uploaded(value)
+
+
+def _is_uploaded(value: Any) -> bool:
     return get_text(value, "uri") is not None and field(value, "mime_type") is not None
 
 
@@ -286,7 +315,7 @@ def _read_parts(parts: Sequence[Any]) -> Extracted:
 def _text_of(parts: Sequence[Any], between: str = "") -> str:
     """Join what is not thought; an answer is cut into parts anywhere, a question between texts."""
     texts = [text for part in parts if (text := get_text(part, "text")) and not _is_thought(part)]
-    return between.join(texts)
+    return between.join(texts) if between else join_parts(texts)
 
 
 def _is_thought(part: Any) -> bool:
@@ -315,6 +344,8 @@ def _count_files(parts: Sequence[Any]) -> dict[str, Any]:
 
 
 def _kind_of(part: Any) -> str | None:
+    if is_picture(part):
+        return "image"
     blob = field(part, "inline_data") or field(part, "file_data")
     if blob is None and not _is_file(part):
         return None

@@ -69,7 +69,7 @@ def _read_input(value: Any, depth: int) -> Extracted | None:
         return Extracted(text=_resumed_text(resumed))
     if (update := get(value, "update")) is not None and _is_of(value, "langgraph"):
         return _read_input(update, depth + 1)
-    return _prompt(value)
+    return _read_document(value) if _is_document(value) else _prompt(value)
 
 
 def _read_output(value: Any, depth: int) -> Extracted | None:
@@ -91,12 +91,15 @@ def _read_list(items: list[Any]) -> Extracted | None:
     """Return the answer in whole messages, or in what was streamed, which may be messages too."""
     messages = None if any(map(is_chunk, items)) else messages_of(items)
     if messages is not None:
-        return read_turn(messages)
+        # What runs tools gives only what they said.
+        return read_turn(messages, is_alone=all(m.role == "tool" for m in messages))
     return _documents(items) or read_list(Chunks([]), items)
 
 
 def _read_object(value: Any, depth: int) -> Extracted | None:
-    """Return the answer in a graph's `GraphOutput` or an agent's `AgentFinish`."""
+    """Return the answer in a graph's `GraphOutput` or an agent's `AgentFinish`, or a document."""
+    if _is_document(value):
+        return _read_document(value)
     if _is_of(value, "langgraph") and get(value, "interrupts") is not None:
         answer = _read_output(get(value, "value"), depth + 1)
         return None if answer is None else _with_interrupts(value, answer)
@@ -252,6 +255,10 @@ def _documents(items: list[Any]) -> Extracted | None:
     if not items or not all(_is_document(item) for item in items):
         return None
     return Extracted(text=f"({len(items)} documents)", extra={"documents": len(items)})
+
+
+def _read_document(document: Any) -> Extracted:
+    return Extracted(text=get_text(document, "page_content") or "", extra={"documents": 1})
 
 
 def _is_document(value: Any) -> bool:

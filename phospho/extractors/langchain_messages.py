@@ -17,6 +17,7 @@ from phospho.extractors.fields import (
     get_count,
     get_list,
     get_text,
+    join_parts,
     json_text,
     last_items,
     token_counts,
@@ -119,7 +120,7 @@ def said(message: Message) -> str:
     """Return what a person saw of a message; an answer's pieces are one text, as in `.text`."""
     content = get(message.body, "content")
     if message.role == "ai" and isinstance(content, (list, tuple)):
-        return "".join(map(block_text, last_items(content)))
+        return join_parts(map(block_text, last_items(content)))
     return content_text(content)
 
 

@@ -7,6 +7,7 @@ most vendors and frameworks share.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from phospho import attachments, snapshot
 from phospho.extraction import Extracted
-from phospho.extractors import inside
+from phospho.extractors import catalogue, inside
 from phospho.extractors.fields import (
     first_count,
     first_text,
@@ -42,7 +43,7 @@ ROLES = _USER | _ASSISTANT | _SYSTEM | _TOOL
 # Names apps give to what a user said, and to what was answered, the surest first.
 INPUT_KEYS = (
     "input", "question", "query", "user_input", "user_message", "prompt", "message", "text",
-    "content",
+    "content", "questions", "queries", "prompts", "texts",
 )  # fmt: skip
 OUTPUT_KEYS = (
     "output", "answer", "response", "result", "completion", "reply", "output_text",
@@ -53,7 +54,7 @@ OUTPUT_KEYS = (
 @hookimpl
 def phospho_extract_input(value: Any) -> Extracted | None:
     """Return the last user message; a request's `messages` or a bare list of them."""
-    messages = _messages_of(value)
+    messages = _messages_of(value) or _as_content(value, "user")
     if messages is None:
         return by_name(value, "input")
     return _facts(value, messages, text=_last(messages, _USER, otherwise=True))
@@ -62,9 +63,9 @@ def phospho_extract_input(value: Any) -> Extracted | None:
 @hookimpl
 def phospho_extract_output(value: Any) -> Extracted | None:
     """Return the last assistant message; tool calls are lines `name(arguments)`."""
-    messages = _messages_of(value)
+    messages = _messages_of(value) or _as_content(value, "assistant")
     if messages is None:
-        return by_name(value, "output")
+        return _read_calls(value) or by_name(value, "output")
     calls = [call for message in messages[-1:] for call in tool_calls_of(message)]
     text = _last(messages, _ASSISTANT, otherwise=len(messages) == 1)
     return _facts(value, messages, text=text, tool_calls=calls)
@@ -72,9 +73,9 @@ def phospho_extract_output(value: Any) -> Extracted | None:
 
 def is_message(value: Any) -> bool:
     """Tell whether a value has a role and something said."""
-    return get_text(value, "role") is not None and (
+    return _role(value) != "" and (
         isinstance(get(value, "content"), (str, list, tuple))
-        or any(get(value, name) for name in ("tool_calls", "refusal"))
+        or any(get(value, name) for name in ("tool_calls", "function_call", "refusal"))
         or "content" in (value if isinstance(value, Mapping) else get(value, "__dict__") or ())
     )
 
@@ -96,8 +97,9 @@ def content_text(content: Any) -> str:
 
 def message_text(message: Any) -> str:
     """Return what a person saw of one message, its tool calls where it says nothing."""
-    text = content_text(get(message, "content")) or get_text(message, "refusal") or ""
-    return text or calls_text(tool_calls_of(message))
+    text = content_text(get(message, "content")) or get_text(message, "refusal")
+    heard = text or get_text(get(message, "audio"), "transcript")
+    return heard or calls_text(tool_calls_of(message))
 
 
 def tool_calls_of(message: Any) -> list[dict[str, str]]:
@@ -137,6 +139,49 @@ def _part_text(part: Any) -> str | None:
 
 
 _AUDIO = frozenset({"audio", "input_audio", "output_audio"})
+_THOUGHTS = frozenset({
+    "thinking", "redacted_thinking", "reasoning", "reasoning_text", "summary_text", "thought",
+})  # fmt: skip
+_FILES = frozenset({
+    "audio", "document", "file", "image", "image_url", "input_audio", "input_file", "input_image",
+    "video", "video_url",
+})  # fmt: skip
+_CONTENTS = (
+    "base64", "data", "file", "file_data", "file_id", "file_url", "image_url", "source", "url",
+)  # fmt: skip
+
+
+def _is_part(part: Any) -> bool:
+    """Tell whether a value is a part of a content: a text, a file or what a model thought."""
+    kind = get_text(part, "type")
+    if kind in _FILES:
+        return any(get(part, name) is not None for name in (kind, *_CONTENTS))
+    return kind in _THOUGHTS or (kind is not None and bool(_part_text(part)))
+
+
+def _as_content(value: Any, role: str) -> list[Any] | None:
+    """Return the message whose content a list of parts is, or what a model thought."""
+    parts = last_items(value) if isinstance(value, (list, tuple)) else [value]
+    is_alone = not isinstance(value, (list, tuple)) and get_text(value, "type") not in _THOUGHTS
+    is_content = bool(parts) and not is_alone and all(map(_is_part, parts))
+    return [{"role": role, "content": parts}] if is_content else None
+
+
+def _read_calls(value: Any) -> Extracted | None:
+    """Read the `tool_calls` of a message, or one of them, where that is all there is."""
+    items = last_items(value) if isinstance(value, (list, tuple)) else [value]
+    calls = [call for item in items if _is_call(item) and (call := _read_call(item))]
+    if not calls or len(calls) < len(items):
+        return None
+    return Extracted(text=calls_text(calls), tool_calls=calls)
+
+
+def _is_call(value: Any) -> bool:
+    """Tell a call from what tells a model of a tool, which has no arguments."""
+    inner = get(value, "function") or get(value, "custom")
+    if inner is None and not is_mapping(value) and catalogue.is_known_package(type(value)):
+        inner = value
+    return any(isinstance(get(inner, name), (str, Mapping)) for name in ("arguments", "input"))
 
 
 def _messages_of(value: Any) -> list[Any] | None:
@@ -159,7 +204,8 @@ def _as_message(value: Any) -> Any:
         return {"role": value[0], "content": value[1]}
     if isinstance(value, str):
         return {"role": "user", "content": value}
-    return value if is_message(value) else None
+    # Of an answer that is all speech, or a thought, there is nothing but the role to be known.
+    return value if is_message(value) or _role(value) in ROLES else None
 
 
 def _is_pair(value: Any) -> bool:
@@ -172,7 +218,11 @@ def _is_pair(value: Any) -> bool:
 
 
 def _role(message: Any) -> str:
-    return (get_text(message, "role") or "").lower()
+    role = get(message, "role")
+    if isinstance(role, enum.Enum):
+        value = role._value_
+        role = value if isinstance(value, str) else role._name_
+    return str.lower(role) if isinstance(role, str) else ""
 
 
 def _last(messages: Sequence[Any], roles: frozenset[str], *, otherwise: bool) -> str:
@@ -212,7 +262,7 @@ def _count(messages: Sequence[Any]) -> dict[str, Any]:
         str(get(part, "type"))
         for message in messages
         for part in get_list(message, "content")
-        if not isinstance(part, str) and _part_text(part) is None and get(part, "type")
+        if not isinstance(part, str) and _part_text(part) is None and _is_counted(part)
     )
     results = sum(_role(message) in _TOOL for message in messages)
     extra: dict[str, Any] = {}
@@ -221,6 +271,11 @@ def _count(messages: Sequence[Any]) -> dict[str, Any]:
     if results:
         extra["tool_results"] = results
     return extra
+
+
+def _is_counted(part: Any) -> bool:
+    kind = get(part, "type")
+    return bool(kind) and not (isinstance(kind, str) and kind in _THOUGHTS)
 
 
 def read_hints(request: Any) -> dict[str, Any]:
@@ -237,14 +292,25 @@ def read_hints(request: Any) -> dict[str, Any]:
 # What an app hands to a prompt beside what the user said, and what is no text to read.
 _BESIDE = frozenset({"chat_history", "history", "context", "agent_scratchpad"})
 _LABELS = re.compile(
-    r"(.*_)?(id|type|role|status|model|system|system_prompt|name|language|locale|version|object)"
+    r"(.*_)?(id|type|role|status|model|system|system_prompt|name|language|locale|version|object"
+    r"|lang|voice|format|mode|engine|deployment)"
 )
 
 
-def by_name(value: Any, side: Side) -> Extracted | None:
+def is_label(name: str) -> bool:
+    """Tell whether what has a name says what something is, and is nothing that anybody said."""
+    return _LABELS.fullmatch(name) is not None
+
+
+def by_name(value: Any, side: Side, *, is_named: bool = False) -> Extracted | None:
     """Return the text under a name that apps use, or the only text a dict has.
 
     What stands there may be a message, an object of a library, a list or dict of such.
+
+    Args:
+        value: The fields.
+        side: Which names are asked for.
+        is_named: Whether the only text counts for nothing where it has another name.
     """
     if not isinstance(value, Mapping):
         return None
@@ -257,7 +323,10 @@ def by_name(value: Any, side: Side) -> Extracted | None:
         if read is not None and read.text:
             return _with_facts(read, value)
         empty = empty or read
-    if empty is None and (only := _only_text(value)):
+    if is_mapping(body := get(value, "body")):
+        # A line of a batch has the request, or the answer, in it.
+        empty = inside.read(body, side) or empty
+    if empty is None and not is_named and (only := _only_text(value)):
         empty = Extracted(only)
     return None if empty is None else _with_facts(empty, value)
 
@@ -275,7 +344,7 @@ def _only_text(value: Mapping[Any, Any]) -> str | None:
     texts = []
     items = get_items(value, _MAX_NAMES + 1)
     for name, item in items:
-        if not isinstance(name, str) or name in _BESIDE or _LABELS.fullmatch(name):
+        if not isinstance(name, str) or name in _BESIDE or is_label(name):
             continue
         if isinstance(item, str):
             if not _is_file(value, name, item):

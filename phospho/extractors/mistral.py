@@ -42,6 +42,8 @@ def phospho_extract_input(value: Any) -> Extracted | None:
 @hookimpl
 def phospho_extract_output(value: Any) -> Extracted | None:
     """Return what a person saw of a chat, a conversation, or the events of a stream."""
+    if (choices := openai.choices_in(value)) is not None:
+        return openai.read_completion({"choices": choices})
     if isinstance(value, (list, tuple)):
         return read_list(Chunks([]), last_items(value))
     if get(value, "object") == "conversation.response":

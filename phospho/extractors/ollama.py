@@ -17,6 +17,7 @@ from phospho.extractors.fields import (
     get_count,
     get_list,
     get_text,
+    is_mapping,
     json_text,
     last_items,
     token_counts,
@@ -25,6 +26,10 @@ from phospho.hookspecs import hookimpl
 
 # Names beside the `prompt` of a request that no other vendor has.
 _OWN_NAMES = ("system", "images", "options", "keep_alive", "think", "template", "raw", "suffix")
+
+
+# What stands beside an error that there is instead of an answer.
+_FAILED = frozenset({"error", "status", "status_code", "code", "StatusCode", "Status"})
 
 
 @hookimpl
@@ -98,7 +103,7 @@ class Chunks(ChunkReader):
         """Read one chunk, which says whether it is the last."""
         done = get(chunk, "done")
         if done.__class__ is not bool:
-            return False
+            return self._fail(chunk)
         message = get(chunk, "message") if self._is_chat else None
         if message is None:
             text = get(chunk, "response")
@@ -115,6 +120,14 @@ class Chunks(ChunkReader):
             self._end(chunk)
         elif self.model is None:
             self.model = get_text(chunk, "model")
+        return True
+
+    def _fail(self, chunk: Any) -> bool:
+        """Read why there is no answer, which stands by itself."""
+        message = get_text(chunk, "error") if is_mapping(chunk) else None
+        if not message or not _FAILED.issuperset(chunk):
+            return False
+        self.error = {"type": "error", "message": message}
         return True
 
     def _add_calls(self, calls: Any) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 from phospho.extraction import Extracted
 from phospho.extractors.chunks import ChunkReader, read_list
 from phospho.extractors.fields import (
+    first_text,
     get,
     get_count,
     get_list,
     get_text,
+    join_parts,
     json_text,
     last_items,
     token_counts,
@@ -32,6 +34,8 @@ _CHUNKS = frozenset({"chat.completion.chunk", "text_completion"})
 @hookimpl
 def phospho_extract_output(value: Any) -> Extracted | None:
     """Return the first choice as a person read it: its content, refusal, transcript or calls."""
+    if (choices := choices_in(value)) is not None:
+        return read_completion({"choices": choices})
     if isinstance(value, (list, tuple)):
         return read_list(Chunks([]), last_items(value))
     if is_completion(value):
@@ -51,6 +55,17 @@ def is_completion(value: Any) -> bool:
     return bool(choices) and get(choices[0], "message") is not None
 
 
+def choices_in(value: Any) -> list[Any] | None:
+    """Return the choices of a completion where they, or one of them, are all there is."""
+    choices = last_items(value) if isinstance(value, (list, tuple)) else [value]
+    return choices if choices and all(map(_is_choice, choices)) else None
+
+
+def _is_choice(value: Any) -> bool:
+    is_placed = get_count(value, "index") is not None and get(value, "message") is not None
+    return is_placed and get_text(value, "finish_reason") is not None
+
+
 def read_completion(value: Any) -> Extracted:
     """Return what a chat completion says; a field that is not as expected counts as missing."""
     choices = get_list(value, "choices")
@@ -61,18 +76,27 @@ def read_completion(value: Any) -> Extracted:
         usage=read_usage(get(value, "usage")),
         finish_reason=get_text(choices[0], "finish_reason") if choices else None,
         tool_calls=tool_calls_of(message),
+        error=error_of(value),
         extra=_extra(value, message, choices),
     )
 
 
 def error_of(value: Any) -> dict[str, str] | None:
-    """Return what `{"error": {"message": str, "type": str, "code": ...}}` says, or None."""
-    error = get(value, "error")
-    kind, message = get_text(error, "type"), get_text(error, "message")
+    """Return what `{"error": {"message": str, "type": str, "code": ...}}` says, or None.
+
+    Some have no type but a code, and servers of others' models have the error itself.
+    """
+    is_itself = get(value, "object") == "error"
+    error = value if is_itself else get(value, "error")
+    code = get(error, "code")
+    kind = first_text(error, "type", "code", "status") or (str(code) if code else None)
+    message = get_text(error, "message")
     # Others say in the same place what kind of thing theirs is.
-    if kind is None or message is None or get(value, "type") is not None:
-        return None
-    return {"type": kind, "message": message}
+    is_response = get(value, "object") == "response"
+    is_other = is_response or (not is_itself and get(value, "type") is not None)
+    return (
+        None if kind is None or message is None or is_other else {"type": kind, "message": message}
+    )
 
 
 def read_usage(usage: Any) -> dict[str, int]:
@@ -104,6 +128,8 @@ class Chunks(ChunkReader):
         self._has_chunks = True
         if self.model is None:
             self.model = get_text(chunk, "model") or None
+        if self.finish_reason is not None:
+            self.error = error_of(chunk) or self.error
         usage = get(chunk, "usage")
         if usage is None and self.finish_reason is not None:
             # Groq tells it beside what is its own, at the end.
@@ -153,7 +179,7 @@ class Chunks(ChunkReader):
             inner = get(event, "chunk")
             # One that holds itself has no choices.
             return get(inner, "choices") is not None and self.add(inner)
-        if kind is None and (error := error_of(event)) is not None:
+        if (error := error_of(event)) is not None:
             self.error = error
             return True
         if not isinstance(kind, str) or not kind.startswith(_EVENTS):
@@ -193,6 +219,8 @@ class Chunks(ChunkReader):
             self.call("function_call").add(get_text(old, "name"), get_text(old, "arguments"))
         if (audio := get(delta, "audio")) is not None:
             self._transcript.append(get_text(audio, "transcript") or "")
+            if get(audio, "data") is not None:
+                self.attach("audio", is_piece=True)
 
     def _add_call(self, call: Any) -> None:
         index, own_id = get_count(call, "index") or 0, get_text(call, "id")
@@ -260,7 +288,7 @@ def answer_text(content: Any) -> str:
         if text:
             found.append("\n" + text if is_apart and found else text)
         is_apart = not text and get_text(part, "type") not in _WITHIN
-    return "".join(found)
+    return join_parts(found)
 
 
 # Parts that may stand within a sentence.

@@ -13,6 +13,7 @@ from typing import Any
 
 from phospho.extraction import Extracted
 from phospho.extractors import messages as by_role
+from phospho.extractors import openai_responses
 from phospho.extractors.chunks import ChunkReader, read_list
 from phospho.extractors.fields import (
     first_text,
@@ -34,7 +35,9 @@ _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed
 
 @hookimpl
 def phospho_extract_input(value: Any) -> Extracted | None:
-    """Return the last thing a person said to a run."""
+    """Return the last thing a person said to a run, or in its items."""
+    if (items := _raw_items(value)) is not None:
+        return openai_responses.phospho_extract_input(items)
     if not _is_run(value):
         return None
     asked = get(value, "input")
@@ -51,6 +54,8 @@ def phospho_extract_input(value: Any) -> Extracted | None:
 @hookimpl
 def phospho_extract_output(value: Any) -> Extracted | None:
     """Return the final output of a run; of one that is still streamed, what was said so far."""
+    if (items := _raw_items(value)) is not None:
+        return openai_responses.phospho_extract_output(items)
     if isinstance(value, (list, tuple)):
         return read_list(Chunks([]), last_items(value))
     if _is_run(value):
@@ -58,6 +63,15 @@ def phospho_extract_output(value: Any) -> Extracted | None:
     if isinstance(value, Exception) and _is_ours(value):
         return _read_run(get(value, "run_data"), _error_of(value))
     return _read_response(value) if _is_response(value) else None
+
+
+def _raw_items(value: Any) -> list[Any] | None:
+    """Return what the items of a run are in the Responses API; None for other values."""
+    items = last_items(value) if isinstance(value, (list, tuple)) else [value]
+    raw = [
+        get(item, "raw_item") for item in items if (get_text(item, "type") or "").endswith("_item")
+    ]
+    return raw if raw and len(raw) == len(items) and None not in raw else None
 
 
 def _is_run(value: Any) -> bool:

@@ -21,6 +21,7 @@ from phospho.extractors.fields import (
     get_list,
     get_text,
     items_of,
+    join_parts,
     json_text,
     last_items,
     token_counts,
@@ -65,7 +66,9 @@ def phospho_extract_input(value: Any) -> Extracted | None:
         return None
     texts = [_text_of(item) for item in items if get_text(item, "role") == "user"]
     said = asked if isinstance(asked, str) else texts[-1] if texts else ""
-    if not (is_request or texts):
+    # Results of tools alone are no words of the user's.
+    are_results = all((get_text(item, "type") or "").endswith("_call_output") for item in items)
+    if not (is_request or texts or are_results):
         return None
     return Extracted(
         text=said,
@@ -104,6 +107,7 @@ def read_response(response: Any) -> Extracted:
         text=answer.text,
         model=get_text(response, "model"),
         usage=read_usage(usage),
+        system_prompt=_system_prompt(get(response, "instructions"), []),
         finish_reason=_finish_reason(response),
         tool_calls=answer.tool_calls,
         error=_error_of(response),
@@ -196,7 +200,7 @@ def _answer_text(message: Any) -> str:
     if isinstance(content, str):
         return content
     parts = get_list(message, "content")
-    return "".join(first_text(part, "text", "refusal") or "" for part in parts)
+    return join_parts(first_text(part, "text", "refusal") or "" for part in parts)
 
 
 def _refusal(messages: Sequence[Any]) -> dict[str, bool]:
@@ -332,8 +336,7 @@ class Chunks(ChunkReader):
         if call is not None:
             self._set_call(_key(item, "id", event), call)
         elif get_text(item, "type") == "image_generation_call":
-            attached = self.extra.setdefault("attachments", {})
-            attached["image"] = attached.get("image", 0) + 1
+            self.attach("image")
 
     def _set_call(self, key: str, call: Mapping[str, str]) -> None:
         pieces = self.calls[key] = CallInPieces()
@@ -348,6 +351,10 @@ class Chunks(ChunkReader):
         """Read a piece of what is spoken."""
         self._transcript.append(get_text(event, "delta") or "")
 
+    def add_audio(self, event: Any) -> None:  # noqa: ARG002 - as the others
+        """Count what is spoken, of which this is a piece."""
+        self.attach("audio", is_piece=True)
+
     def _fail(self, event: Any) -> bool:
         error = get(event, "error") or event
         message = get_text(error, "message")
@@ -361,6 +368,7 @@ class Chunks(ChunkReader):
         """Read the whole response; one that is complete goes before what came of it in pieces."""
         whole = read_response(response)
         self.model = whole.model or self.model
+        self.system_prompt = whole.system_prompt or self.system_prompt
         self._ended.update(whole.usage)
         self.usage = dict(self._ended)
         self.finish_reason = whole.finish_reason
@@ -388,6 +396,7 @@ _EVENTS: dict[str, Callable[[Chunks, Any], None]] = {
     "response.output_item.done": Chunks.end_item,
     "response.refusal.delta": Chunks.add_refusal,
     "response.audio.transcript.delta": Chunks.add_transcript,
+    "response.audio.delta": Chunks.add_audio,
     "response.function_call_arguments.delta": Chunks.add_arguments,
     "response.custom_tool_call_input.delta": Chunks.add_arguments,
     "response.mcp_call_arguments.delta": Chunks.add_arguments,

@@ -48,7 +48,13 @@ def phospho_extract_output(value: Any) -> Extracted | None:
     if messages is not None and not _is_streamed(messages):
         return _answer(_turn(messages))
     items = last_items(value) if isinstance(value, (list, tuple)) else [value]
+    if items and all(map(_is_part, items)):
+        return _answer([{"kind": "response", "parts": items}])
     return read_list(Chunks([]), items)
+
+
+def _is_part(value: Any) -> bool:
+    return _is_ours(value) and get_text(value, "part_kind") is not None
 
 
 def _is_streamed(messages: Sequence[Any]) -> bool:

@@ -1,6 +1,7 @@
 """Read text out of the app's own records: dataclasses, attrs classes, named tuples, models.
 
-The text stands under a usual name, else it is JSON of the fields.
+The text stands under a usual name, else it is JSON of the fields. Objects of libraries that no
+other extractor takes are read where they have such a name.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from phospho import snapshot
 from phospho.extraction import Extracted
-from phospho.extractors import catalogue
+from phospho.extractors import catalogue, inside
+from phospho.extractors.fields import get
 from phospho.extractors.messages import by_name
 from phospho.hookspecs import hookimpl
 
@@ -32,9 +34,27 @@ def phospho_extract_output(value: Any) -> Extracted | None:
 
 
 def _read(value: Any, side: Side) -> Extracted | None:
+    if catalogue.is_known_package(type(value)):
+        return _read_of_library(value, side)
     if _fields_of(value) is None:
         return None
+    if getattr(type(value), "__pydantic_root_model__", False) is True:
+        return _read_root(get(value, "root"), side)
     return read_named(value, side) or Extracted(_own_text(value) or _json(value))
+
+
+def _read_root(root: Any, side: Side) -> Extracted:
+    """Read the one value that a Pydantic `RootModel` is a model of."""
+    read = Extracted(root) if isinstance(root, str) else inside.read(root, side)
+    return read or Extracted(_json(root))
+
+
+def _read_of_library(value: Any, side: Side) -> Extracted | None:
+    """Read what a library's own object has under a usual name; it has more that is no text."""
+    if not snapshot.is_data(type(value)):
+        return None
+    read = by_name(snapshot.public_fields(value), side, is_named=True)
+    return read if read is not None and read.text else None
 
 
 def read_named(value: Any, side: Side) -> Extracted | None:

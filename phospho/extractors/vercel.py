@@ -7,6 +7,7 @@ ui-message-stream/ui-message-chunks.ts, `ModelMessage`, and results of `generate
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -61,6 +62,38 @@ def phospho_extract_output(value: Any) -> Extracted | None:
 def word(reason: Any) -> str | None:
     """Return the reason to finish; newer versions add the provider's own word to theirs."""
     return reason if isinstance(reason, str) else get_text(reason, "unified")
+
+
+def read_lines(lines: Sequence[str]) -> list[Any] | None:
+    """Return the chunks in lines such as `0:"Hi"`, which version 4 streams; None for others.
+
+    Source: ai 4, packages/ui-utils/src/data-stream-parts.ts.
+    """
+    chunks = []
+    for line in filter(None, lines):
+        code, _, data = line.partition(":")
+        try:
+            part = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
+        if code not in _CODES:
+            return None
+        chunks.append(_chunk_of(_CODES[code], part))
+    return chunks
+
+
+# What the lines of version 4 begin with; what has no name here tells nothing that was seen.
+_CODES = {
+    "0": "text-delta", "2": "", "3": "error", "8": "", "9": "tool-call", "a": "", "b": "",
+    "c": "", "d": "finish", "e": "", "f": "", "g": "", "h": "", "i": "", "j": "", "k": "file",
+}  # fmt: skip
+
+
+def _chunk_of(kind: str, part: Any) -> dict[str, Any]:
+    """Return a part of version 4 as later versions have it."""
+    if isinstance(part, str):
+        return {"type": kind, "errorText" if kind == "error" else "delta": part}
+    return {**part, "type": kind or "raw"} if isinstance(part, dict) else {"type": "raw"}
 
 
 def _messages_of(value: Any) -> list[Any]:
@@ -215,6 +248,8 @@ class Chunks(ChunkReader):
             return False
         if kind == "text-start" and self.texts:
             self.texts.append("\n")
+        elif kind == "file":
+            self.attach(kind)
         elif kind in {"finish", "finish-step", "message-metadata"}:
             self._add_facts(chunk)
         elif kind == "abort":

@@ -56,3 +56,12 @@ def test_a_table_of_data_is_left_alone() -> None:
 @given(mutated([completion("a"), {"answer": "b"}, "c"]))
 def test_no_broken_value_raises(value: Any) -> None:
     survives("elements", value)
+
+
+@pytest.mark.parametrize("rest", [["doc1"], 0.9, None, {"tokens": 3}])
+def test_a_text_that_is_returned_with_facts_is_the_answer(rest: Any) -> None:
+    assert through_hooks("elements", ("It left.", rest), "output") == {"text": "It left."}
+
+
+def test_a_mode_of_a_graph_is_no_answer() -> None:
+    assert phospho_extract_output(("values", {"a": 1, "b": 2})) is None

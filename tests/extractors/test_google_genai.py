@@ -8,8 +8,14 @@ import pytest
 from google import genai
 from google.genai import types
 from hypothesis import given
+from PIL import Image
 
-from phospho.extractors.google_genai import phospho_extract_input, phospho_extract_output
+from phospho.extractors.google_genai import (
+    Chunks,
+    phospho_extract_input,
+    phospho_extract_output,
+)
+from phospho.testing import CaptureClient
 from tests.extractors.mutations import mutated
 from tests.extractors.recordings import load, survives, through_hooks
 
@@ -107,6 +113,33 @@ def test_contents_of_any_form_are_read(contents: Any, text: str) -> None:
     assert through_hooks("google_genai", {"contents": contents}, "input")["text"] == text
 
 
+@pytest.mark.parametrize(
+    "contents",
+    [
+        pytest.param([{"role": "user", "parts": ["hi"]}], id="texts"),
+        pytest.param([{"role": "user", "parts": "hi"}], id="text"),
+        pytest.param(
+            [{"role": "user", "parts": ["hi"]}, {"role": "model", "parts": ["yes"]}], id="chat"
+        ),
+    ],
+)
+def test_parts_may_be_texts(contents: Any) -> None:
+    for value in ({"contents": contents}, contents):
+        assert through_hooks("google_genai", value, "input") == {"text": "hi"}
+    if len(contents) > 1:
+        assert through_hooks("google_genai", contents, "output") == {"text": "yes"}
+
+
+def test_a_file_beside_a_text_is_counted() -> None:
+    file = types.File(name="files/x", uri="https://x.example/y", mime_type="image/png")
+    picture = Image.new("RGB", (4, 4))
+    for contents in (["hi", file], [file, "hi"], ["hi", picture], [picture, "hi"]):
+        for value in (contents, {"contents": contents}):
+            record = CaptureClient().log(value)
+            assert record["input"] == "hi"
+            assert record["metadata"] == {"attachments": {"image": 1}}
+
+
 def test_an_image_alone_is_counted() -> None:
     image = types.Part.from_bytes(data=b"\xff", mime_type="image/png")
     read = through_hooks("google_genai", {"contents": [image]}, "input")
@@ -190,3 +223,22 @@ def test_contents_that_contain_themselves_are_left() -> None:
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:
         survives("google_genai", value)
+
+
+def test_candidates_without_their_response_are_read() -> None:
+    body = response({"text": "hello"})
+    whole = types.GenerateContentResponse.model_validate(body)
+    assert whole.candidates
+    one = body["candidates"][0]
+    for value in (whole.candidates, whole.candidates[0], [one], one):
+        read = through_hooks("google_genai", value, "output")
+        assert read == {"text": "hello", "finish_reason": "STOP"}
+
+
+def test_files_in_a_stream_are_counted() -> None:
+    image = {"inlineData": {"mimeType": "image/png", "data": "QUJD"}}
+    sound = {"inlineData": {"mimeType": "audio/pcm", "data": "QUJD"}}
+    chunks = [response(image), response(image), response(sound), response(sound)]
+    reader = Chunks([])
+    assert all(map(reader.add, chunks))
+    assert reader.read().extra == {"attachments": {"image": 2, "audio": 1}}

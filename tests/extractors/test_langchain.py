@@ -398,3 +398,16 @@ def test_no_broken_stream_raises(value: Any) -> None:
         reader.add(chunk)
         reader.add(tuple(chunk) if isinstance(chunk, list) else chunk)
     reader.read()
+
+
+def test_a_document_alone_is_its_text() -> None:
+    document = Document("A bicycle has two wheels.", metadata={"source": "manual"})
+    reads = {"text": "A bicycle has two wheels.", "extra": {"documents": 1}}
+    assert through_hooks("langchain", document, "input") == reads
+    assert through_hooks("langchain", document, "output") == reads
+
+
+def test_what_only_tools_said_is_their_text() -> None:
+    found = ToolMessage([{"type": "text", "text": "in a van"}], tool_call_id="c1")
+    for value in ([FOUND], [found]):
+        assert through_hooks("langchain", value, "output") == {"text": "in a van"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import types
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from openai.types.beta.threads import message as openai_message
 
 from phospho.extraction import Extracted
 from phospho.extractors.messages import phospho_extract_input, phospho_extract_output
+from phospho.testing import CaptureClient
 from tests.loopback import completion
 
 USER = {"role": "user", "content": "hello"}
@@ -279,3 +281,90 @@ def test_contents_of_other_forms_are_read(content: Any) -> None:
     read = phospho_extract_input([turn])
     assert read is not None
     assert read.text == "hi"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"audio": {"id": "a1"}}, id="speech"),
+        pytest.param({"function_call": {"name": "f", "arguments": "{}"}}, id="function-call"),
+        pytest.param({"tool_calls": []}, id="no-calls"),
+        pytest.param({"reasoning_content": "Hm."}, id="thought"),
+        pytest.param({}, id="nothing"),
+    ],
+)
+def test_among_messages_a_role_makes_one(answer: dict[str, Any]) -> None:
+    request = {"model": "m", "messages": [SYSTEM, {"role": "assistant", **answer}, USER]}
+    read = phospho_extract_input(request)
+    assert read is not None
+    assert (read.text, read.model, read.system_prompt) == ("hello", "m", "be kind")
+    said = phospho_extract_output(request["messages"][:2])
+    assert said is not None
+    assert said.text == ("f({})" if "function_call" in answer else "")
+
+
+class Role(enum.Enum):
+    USER = "user"
+    ASSISTANT = 2
+
+
+def test_a_role_may_be_any_enum() -> None:
+    turns = [{"role": Role.USER, "content": "Hi"}, {"role": Role.ASSISTANT, "content": "Yes?"}]
+    asked, said = phospho_extract_input(turns), phospho_extract_output(turns)
+    assert asked is not None
+    assert said is not None
+    assert (asked.text, said.text) == ("Hi", "Yes?")
+
+
+@pytest.mark.parametrize(
+    "thought",
+    [
+        {"type": "thinking", "thinking": "secret", "signature": "abc"},
+        {"type": "thinking", "thinking": "secret"},
+        {"type": "redacted_thinking", "data": "secret"},
+        {"type": "reasoning", "reasoning": "secret"},
+        {"type": "reasoning", "text": "secret"},
+    ],
+)
+def test_what_a_model_thought_is_not_shown(thought: dict[str, str]) -> None:
+    said = {"type": "text", "text": "Yes."}
+    values: list[Any] = [[thought], thought, {"role": "assistant", "content": [thought]}]
+    for value in (*values, {"answer": [thought]}):
+        assert CaptureClient().log("q", value)["output"] in {"", None}
+    record = CaptureClient().log("q", {"role": "assistant", "content": [thought, said]})
+    assert (record["output"], record["metadata"]) == ("Yes.", {})
+
+
+def test_a_list_of_parts_is_one_content() -> None:
+    for text, file in (
+        ("input_text", {"type": "input_image", "image_url": "https://x.example/y.png"}),
+        ("text", {"type": "image_url", "image_url": {"url": "https://x.example/y.png"}}),
+    ):
+        read = phospho_extract_input([{"type": text, "text": "What is this?"}, file])
+        assert read is not None
+        assert (read.text, read.extra) == ("What is this?", {"attachments": {file["type"]: 1}})
+
+
+def test_calls_alone_are_read() -> None:
+    for value in (CALL, [CALL], [CALL, CALL]):
+        read = phospho_extract_output(value)
+        assert read is not None
+        assert set(read.text.split("\n")) == {'book({"to":"PAR"})'}
+        assert len(read.tool_calls) == (len(value) if isinstance(value, list) else 1)
+    tool = {"type": "function", "function": {"name": "book", "parameters": {}}}
+    assert phospho_extract_output([tool]) is None
+
+
+def test_a_line_of_a_batch_is_read() -> None:
+    request = {"custom_id": "c", "method": "POST", "body": {"model": "m", "messages": [USER]}}
+    asked = phospho_extract_input(request)
+    assert asked is not None
+    assert (asked.text, asked.model) == ("hello", "m")
+    line = {
+        "custom_id": "c",
+        "error": None,
+        "response": {"status_code": 200, "body": completion("a")},
+    }
+    said = phospho_extract_output(line)
+    assert said is not None
+    assert (said.text, said.usage["total_tokens"]) == ("a", 27)

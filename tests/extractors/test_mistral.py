@@ -170,3 +170,11 @@ def test_a_chunk_is_read_in_microseconds() -> None:
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:
         survives("mistral", value)
+
+
+def test_a_choice_without_its_completion_is_read() -> None:
+    whole = ChatCompletionResponse.model_validate(RECORDED["output"])
+    assert whole.choices
+    reads = {name: READS["output"][name] for name in ("text", "finish_reason", "tool_calls")}
+    for value in (whole.choices, whole.choices[0]):
+        assert through_hooks("mistral", value, "output") == reads

@@ -144,3 +144,12 @@ def test_a_chunk_is_read_in_microseconds() -> None:
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:
         survives("ollama", value)
+
+
+def test_an_error_alone_is_told() -> None:
+    error = {"error": {"type": "error", "message": "model not found"}}
+    for value in ({"error": "model not found"}, {"error": "model not found", "status_code": 404}):
+        assert through_hooks("ollama", value, "output") == error
+    chunks = [*RECORDED["chunks"][:1], {"error": "model not found"}]
+    assert through_hooks("ollama", chunks, "output")["error"] == error["error"]
+    assert phospho_extract_output({"error": "none", "answer": "hi"}) is None

@@ -14,6 +14,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletio
 from pydantic import BaseModel
 
 from phospho.extraction import Extracted
+from phospho.extractors import messages
 from phospho.extractors.fields import get
 from phospho.extractors.openai import Chunks, phospho_extract_output
 from tests.extractors.mutations import mutated
@@ -385,3 +386,63 @@ def test_an_event_that_holds_itself_is_no_chunk() -> None:
     event: dict[str, Any] = {"type": "chunk"}
     event["chunk"] = event
     assert Chunks([]).add(event) is False
+
+
+def test_choices_without_their_completion_are_read() -> None:
+    body = completion("hello")
+    body["choices"].append({**body["choices"][0], "index": 1})
+    whole = ChatCompletion.model_validate(body)
+    for choices in (whole.choices, body["choices"]):
+        read = through_hooks("openai", choices, "output")
+        assert read == {"text": "hello", "finish_reason": "stop", "extra": {"choices": ["hello"]}}
+        one = through_hooks("openai", choices[0], "output")
+        assert one == {"text": "hello", "finish_reason": "stop"}
+    assert fields_of(messages.phospho_extract_output(whole.choices[0].message)) == {"text": "hello"}
+
+
+def test_the_calls_of_a_message_are_read() -> None:
+    message = ChatCompletionMessage.model_validate({"role": "assistant", "tool_calls": [CALL]})
+    assert message.tool_calls
+    for value in (message.tool_calls, message.tool_calls[0]):
+        read = through_hooks("messages", value, "output")
+        assert read["text"] == 'book({"to":"PAR"})'
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        pytest.param(
+            {"error": {"message": "No.", "type": None, "code": "content_filter"}},
+            "content_filter",
+            id="code",
+        ),
+        pytest.param({"error": {"message": "No.", "code": 502}}, "502", id="number"),
+        pytest.param(
+            {"object": "error", "message": "No.", "type": "BadRequestError", "code": 400},
+            "BadRequestError",
+            id="vllm",
+        ),
+    ],
+)
+def test_errors_of_other_vendors_are_told(value: Any, kind: str) -> None:
+    error = {"type": kind, "message": "No."}
+    assert through_hooks("openai", value, "output") == {"error": error}
+    assert fields_of(phospho_extract_output([value])) == {"error": error}
+
+
+def test_an_error_beside_choices_is_told() -> None:
+    failed = {"error": {"code": 502, "message": "Lost."}}
+    whole = {**completion("It left"), **failed}
+    last = {"delta": {"content": ""}, "index": 0, "finish_reason": "error"}
+    chunks = [*stream_of("It left")[:-1], {"choices": [last], **failed}]
+    for value in (whole, chunks):
+        read = through_hooks("openai", value, "output")
+        assert read["text"] == "It left"
+        assert read["error"] == {"type": "502", "message": "Lost."}
+
+
+def test_what_is_spoken_in_a_stream_is_counted() -> None:
+    pieces = [{"id": "a", "transcript": "Hi "}, {"data": "QUJD"}, {"data": "QUJD"}]
+    chunks = [{"choices": [{"index": 0, "delta": {"audio": piece}}]} for piece in pieces]
+    read = through_hooks("openai", chunks, "output")
+    assert read == {"text": "Hi ", "extra": {"attachments": {"audio": 1}}}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,13 +27,15 @@ from openai.types.responses import (
 )
 from pydantic import BaseModel, TypeAdapter
 
+from phospho.extractors import openai_responses
 from phospho.extractors.openai_agents import (
     Chunks,
     phospho_extract_input,
     phospho_extract_output,
 )
+from phospho.testing import CaptureClient
 from tests.extractors.mutations import mutated
-from tests.extractors.recordings import load, survives, through_hooks
+from tests.extractors.recordings import fields_of, load, survives, through_hooks
 
 RECORDED = load("openai_agents")
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
@@ -148,6 +151,22 @@ def test_a_run_reads_as_its_final_output() -> None:
     assert read(result.raw_responses[0]) == {
         "text": "Let me look.", "usage": once, "tool_calls": CALLED,
     }  # fmt: skip
+
+
+def test_the_items_of_a_run_read_as_what_it_goes_on_with() -> None:
+    result = run(agent(*TURNS, tools=[track]))
+    said = fields_of(openai_responses.phospho_extract_output(result.to_input_list()))
+    assert read(result.new_items) == said
+    assert read(result.new_items[-1]) == {"text": "It arrives"}
+    assert read(result.new_items[1])["text"] == 'track({"order":7})'
+
+
+def test_no_copy_of_an_item_holds_the_agent() -> None:
+    result = run(agent([message("It arrives")], tools=[track]))
+    for value in (result, result.new_items, result.new_items[0]):
+        record = CaptureClient().log("q", value)
+        assert "Be kind" not in json.dumps(record["raw_output"])
+        assert '"Shop"' in json.dumps(record)
 
 
 class Ticket(BaseModel):

@@ -15,6 +15,7 @@ from phospho.extractors.openai_responses import (
     phospho_extract_input,
     phospho_extract_output,
 )
+from phospho.testing import CaptureClient
 from tests.extractors.mutations import mutated
 from tests.extractors.recordings import load, survives, through_hooks
 
@@ -350,3 +351,30 @@ def test_no_broken_value_raises(values: Any) -> None:
         survives("openai_responses", value)
         if isinstance(value, dict) and "output" in value:
             survives("openai_responses", Response.construct(**value))
+
+
+def test_what_a_response_was_made_by_is_its_system_prompt() -> None:
+    body = response(said("It left"), instructions="Be kind.")
+    end = {"type": "response.completed", "response": body, "sequence_number": 9}
+    for value in (body, [*EVENTS[:8], end]):
+        read = through_hooks("openai_responses", value, "output")
+        assert read["system_prompt"] == "Be kind."
+    asked = {"model": "m", "instructions": "Be kind.", "input": [
+        {"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Where?"},
+    ]}  # fmt: skip
+    assert CaptureClient().log(asked, body)["system_prompt"] == "Be kind.\nBe brief."
+
+
+def test_what_is_spoken_is_counted_once() -> None:
+    events = [
+        {"type": "response.audio.delta", "delta": "QUJD", "sequence_number": 1},
+        {"type": "response.audio.delta", "delta": "QUJD", "sequence_number": 2},
+        {"type": "response.audio.transcript.delta", "delta": "Hi", "sequence_number": 3},
+    ]
+    read = through_hooks("openai_responses", events, "output")
+    assert read == {"text": "Hi", "extra": {"attachments": {"audio": 1}}}
+
+
+def test_results_of_tools_alone_are_no_words_of_the_user() -> None:
+    result = {"type": "function_call_output", "call_id": "c", "output": "in a van"}
+    assert through_hooks("openai_responses", [result], "input") == {"extra": {"tool_results": 1}}

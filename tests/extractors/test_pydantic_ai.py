@@ -208,3 +208,9 @@ def test_no_broken_value_raises(value: Any) -> None:
         reader.add(chunk)
     reader.add({"event_kind": "agent_run_result", "result": value.get("output")})
     reader.read()
+
+
+def test_parts_without_their_response_are_read() -> None:
+    for value in (TextPart("hi"), [TextPart("hi")], [ThinkingPart("secret"), TextPart("hi")]):
+        assert read(value) == {"text": "hi"}
+    assert read([ToolCallPart("f", {"x": 1})])["text"] == 'f({"x": 1})'

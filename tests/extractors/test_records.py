@@ -9,8 +9,10 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.audio import Transcription
 from openai.types.chat import ChatCompletion
 from openai.types.model import Model
+from openai.types.responses import ResponseOutputText
 from pydantic import BaseModel, RootModel
 
 from phospho.extraction import extract
@@ -109,6 +111,40 @@ def test_a_text_in_a_class_of_its_own_is_that_text() -> None:
 def test_other_values_are_left_to_others(value: Any) -> None:
     assert phospho_extract_input(value) is None
     assert phospho_extract_output(value) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(Transcription(text="hello"), id="transcription"),
+        pytest.param(
+            ResponseOutputText(type="output_text", text="hello", annotations=[]), id="part"
+        ),
+    ],
+)
+def test_an_object_of_a_library_is_read_by_its_usual_names(value: Any) -> None:
+    assert through_hooks("records", value, "input") == {"text": "hello"}
+    assert through_hooks("records", value, "output") == {"text": "hello"}
+
+
+def test_no_repr_of_a_library_is_shown() -> None:
+    model = Model(id="m", created=1, object="model", owned_by="x")
+    answer = extract(model, "output", Plugins(entry_points=False, built_in=()))
+    assert answer is not None
+    assert answer.text.startswith('{"id": "m", "created": 1, "object": "model", "owned_by": "x"')
+
+
+@pytest.mark.parametrize(
+    ("root", "text"),
+    [
+        pytest.param("hi", "hi", id="text"),
+        pytest.param(["a", "b"], "a\nb", id="list"),
+        pytest.param({"answer": "hi", "k": 3}, "hi", id="dict"),
+        pytest.param([1, 2], "[1, 2]", id="numbers"),
+    ],
+)
+def test_a_model_of_one_value_is_read_as_that(root: Any, text: str) -> None:
+    assert through_hooks("records", RootModel[Any](root), "output") == {"text": text}
 
 
 def test_a_record_that_holds_itself_ends() -> None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
 
 from phospho.extraction import Extracted
 from phospho.extractors.text import phospho_extract_input, phospho_extract_output
+from tests.loopback import completion
 
 
 @dataclasses.dataclass
@@ -40,7 +42,6 @@ class Address:
         pytest.param(dt.date(2026, 1, 2), "2026-01-02", id="date"),
         pytest.param({"a": ["é", 1]}, '{"a": ["é", 1]}', id="dict"),
         pytest.param((1, None), "[1, null]", id="tuple"),
-        pytest.param(ValueError("bad"), "ValueError: bad", id="exception"),
         pytest.param(object(), "(object)", id="object"),
         pytest.param(Spoken(), "spoken", id="own-str"),
     ],
@@ -60,3 +61,23 @@ def test_anything_has_a_text(value: Any, text: str) -> None:
 )
 def test_an_object_is_shown_by_its_fields_and_marked(value: Any, text: str) -> None:
     assert phospho_extract_output(value) == Extracted(text=text, extra={"extractor": "fallback"})
+
+
+def test_an_exception_is_no_answer() -> None:
+    error = {"type": "ValueError", "message": "bad"}
+    assert phospho_extract_output(ValueError("bad")) == Extracted("", error=error)
+    assert phospho_extract_input(ValueError("bad")) == "ValueError: bad"
+
+
+def test_bytes_of_json_are_read_by_those_who_know_them() -> None:
+    body = json.dumps(completion("hi")).encode()
+    for value in (body, bytearray(body)):
+        read = phospho_extract_output(value)
+        assert isinstance(read, Extracted)
+        assert (read.text, read.usage["total_tokens"]) == ("hi", 27)
+    request = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+    asked = phospho_extract_input(json.dumps(request).encode())
+    assert isinstance(asked, Extracted)
+    assert (asked.text, asked.model) == ("hello", "m")
+    assert phospho_extract_output(b'{"a": 1}') == '{"a": 1}'
+    assert phospho_extract_output(b"[" * 100_000) == "[" * 100_000

@@ -202,3 +202,12 @@ RESULT = {"text": "Hi", "toolCalls": [CALL], "finishReason": "stop", "usage": {"
 def test_no_broken_value_raises(values: Any) -> None:
     for value in values if isinstance(values, list) else [values]:
         survives("vercel", value)
+
+
+def test_files_in_a_stream_are_counted() -> None:
+    chunks = [
+        {"type": "text-delta", "id": "1", "delta": "Hi"},
+        {"type": "file", "url": "https://x.example/y.png", "mediaType": "image/png"},
+    ]
+    read = through_hooks("vercel", chunks, "output")
+    assert read == {"text": "Hi", "extra": {"attachments": {"file": 1}}}
