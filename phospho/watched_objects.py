@@ -87,9 +87,11 @@ def _is_method(kind: type, name: str) -> bool:
 def gives_by_property(kind: type) -> bool:
     """Tell whether a class makes its stream when it is asked for it, as chats of LlamaIndex do.
 
-    Source: llama-index-core 0.14, chat_engine/types.py, StreamingAgentChatResponse.
+    Source: llama-index-core 0.14, chat_engine/types.py, StreamingAgentChatResponse; an answer that
+    is there as a whole, AgentChatResponse, only pretends to be streamed.
     """
-    return isinstance(inspect.getattr_static(kind, "response_gen", None), property)
+    is_made = isinstance(inspect.getattr_static(kind, "response_gen", None), property)
+    return is_made and hasattr(kind, "write_response_to_history")
 
 
 def _watch_of(stream: Any) -> Watch | None:
