@@ -392,7 +392,7 @@ def test_a_tool_that_waits_for_a_person_has_not_failed(logged: Logged) -> None:
 def test_a_mistake_of_ours_costs_the_app_nothing(
     broken: str, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"phospho.integrations.llama_index_calls.{broken}", lambda *args: 1 / 0)
+    monkeypatch.setattr(f"phospho.integrations.llama_index.calls.{broken}", lambda *args: 1 / 0)
     assert str(query_engine().query(QUESTION)) == ANSWER
     guard.forget_reports()
 

@@ -18,8 +18,8 @@ from llama_index_instrumentation.dispatcher import instrument_tags
 import phospho
 from phospho import lifecycle
 from phospho.integrations import llama_index as integration
-from phospho.integrations import llama_index_runs
 from phospho.integrations.llama_index import instrument_llama_index, uninstrument_llama_index
+from phospho.integrations.llama_index import runs as llama_index_runs
 from phospho.testing import Logged
 from tests.integrations.llama_index_models import (
     Echo,

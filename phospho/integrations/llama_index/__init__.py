@@ -22,7 +22,7 @@ try:
     from llama_index_instrumentation.span import BaseSpan
     from llama_index_instrumentation.span_handlers import BaseSpanHandler
 
-    from phospho.integrations.llama_index_calls import Calls
+    from phospho.integrations.llama_index.calls import Calls
 except ImportError as exc:
     raise MissingDependencyError("llama-index-core", extra="llama-index") from exc
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from phospho.integrations.llama_index_spans import Role
+    from phospho.integrations.llama_index.spans import Role
     from phospho.steps import Step
     from phospho.streaming import Watch
     from phospho.underway import Underway

@@ -1,6 +1,6 @@
 """Reads what calls of LlamaIndex were asked, whom they are for, and what they answered.
 
-Source: llama-index-core 0.14.25, the signatures of what `llama_index_spans` names; schema.py
+Source: llama-index-core 0.14.25, the signatures of what `spans.py` names; schema.py
 (`NodeWithScore`); tools/types.py (`ToolOutput`). What an app says by `instrument_tags`:
 llama-index-instrumentation 0.6, dispatcher.py.
 """
@@ -16,7 +16,7 @@ from llama_index_instrumentation.dispatcher import active_instrument_tags
 from phospho import guard
 from phospho.extraction import Extracted, extract
 from phospho.extractors.fields import first_text, get, get_text, last_items
-from phospho.integrations.llama_index_spans import AGENT_RUN, UUID_CHARS, Role
+from phospho.integrations.llama_index.spans import AGENT_RUN, UUID_CHARS, Role
 from phospho.reading import Reading
 from phospho.steps import short_text
 

@@ -19,7 +19,7 @@ from phospho.streaming import LogAnswer, Watch
 
 if TYPE_CHECKING:
     from phospho.client import Client
-    from phospho.integrations.llama_index_runs import Run, Span
+    from phospho.integrations.llama_index.runs import Run, Span
 
 _GENERATORS = (types.GeneratorType, types.AsyncGeneratorType)
 

@@ -17,8 +17,8 @@ from phospho import guard, underway
 from phospho.attaching import is_stream
 from phospho.default import get_client
 from phospho.extractors.fields import get
-from phospho.integrations import llama_index_streams as streams
-from phospho.integrations.llama_index_reading import (
+from phospho.integrations.llama_index import streams
+from phospho.integrations.llama_index.reading import (
     find_asked,
     find_model,
     find_name,
@@ -29,8 +29,8 @@ from phospho.integrations.llama_index_reading import (
     with_model,
     without_usage,
 )
-from phospho.integrations.llama_index_runs import OpenRuns, Run, Span
-from phospho.integrations.llama_index_spans import Alone, Role, find_role
+from phospho.integrations.llama_index.runs import OpenRuns, Run, Span
+from phospho.integrations.llama_index.spans import Alone, Role, find_role
 from phospho.reading import NO_ANSWER, Reading
 from phospho.steps import describe_error
 from phospho.underway import Outer, Underway
