@@ -99,8 +99,23 @@ def test_openai_values_are_read_and_print_what_the_readme_shows(
     assert json.loads(row["metadata"])["system_prompt"] == "You are a helpful assistant."
 
 
+@pytest.mark.parametrize(("page", "place"), [("README.md", 2), ("docs/integrations.md", 0)])
+def test_libraries_log_by_themselves(
+    page: str, place: int, server: ServerProcess, tmp_path: Path
+) -> None:
+    ask = (
+        "import openai\n"
+        "messages = [{'role': 'user', 'content': 'Hi'}]\n"
+        "openai.OpenAI(api_key='k').chat.completions.create(model='gpt-x', messages=messages)\n"
+    )
+    with serve_openai("Hello!") as base_url:
+        run(blocks(page, "python")[place] + ask, server, OPENAI_BASE_URL=base_url)
+    (row,) = stored(tmp_path)
+    assert (row["input"], row["output"]) == ("Hi", "Hello!")
+
+
 def test_anything_that_is_logged_is_kept_and_shown(server: ServerProcess, tmp_path: Path) -> None:
-    run(blocks("README.md", "python")[2], server)
+    run(blocks("README.md", "python")[3], server)
     (row,) = stored(tmp_path)
     assert json.loads(row["raw_input"]) == {"more": "details"}
     assert json.loads(row["raw_output"]) == {"even": "more"}
