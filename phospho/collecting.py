@@ -7,6 +7,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from phospho import guard, lifecycle, sent_events, snapshot
@@ -82,7 +83,7 @@ class Collector:
 
     def _keep(self, piece: Any, kept: list[Any]) -> None:
         """Keep a chunk until the stream is over, if there is room."""
-        self._kept_bytes += sys.getsizeof(piece, 0)
+        self._kept_bytes += _size_of(piece)
         if len(kept) < _MAX_KEPT and self._kept_bytes < _MAX_KEPT_BYTES:
             kept.append(piece)
 
@@ -218,6 +219,16 @@ class _Bytes:
     def description(self) -> str:
         """Return what is kept of a file, or an empty text."""
         return "" if self._is_text else f"({self._count} bytes)"
+
+
+def _size_of(piece: Any) -> int:
+    """Return about how many bytes a chunk takes, with what its fields hold."""
+    fields = piece if piece.__class__ is dict else snapshot.public_fields(piece) or {}
+    held = islice(fields.values(), _MAX_FIELDS)
+    return sys.getsizeof(piece, 0) + sum(sys.getsizeof(value, 0) for value in held)
+
+
+_MAX_FIELDS = 20
 
 
 def _takes(reader: ChunkReader, piece: Any) -> bool:
