@@ -1,0 +1,111 @@
+"""Reads off the stack what LangChain tells no callback, for `langchain.py`.
+
+Which run the code now running is part of is certain there: no variable that somebody forgot to
+reset says that a run goes on which was cancelled. Nothing here waits or changes anything.
+Source: langchain-core 1.0 to 1.8, runnables/base.py, runnables/config.py, language_models/,
+callbacks/manager.py. A run holds its manager in a local variable or parameter `run_manager`, by
+which LangChain's own classes and those of apps are called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from types import FrameType
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks.manager import BaseRunManager
+from langchain_core.runnables.config import var_child_runnable_config
+
+_MANAGER = "run_manager"
+# This module, the property and what asks for it, which before Python 3.12 is a function of its own.
+_MAX_ASKING = 5
+
+_PACKAGES = frozenset({"phospho", "langchain", "langchain_core", "langgraph"})
+
+
+def running_ids() -> Iterator[UUID]:
+    """Return the runs that the code now running is part of, the innermost first."""
+    for frame in _stack():
+        manager = _local(frame, _MANAGER)
+        if isinstance(manager, BaseRunManager):
+            yield manager.run_id
+    # Tasks and threads that a run has started have a stack of their own, but inherit its context.
+    config = var_child_runnable_config.get()
+    parent_id = getattr((config or {}).get("callbacks"), "parent_run_id", None)
+    if isinstance(parent_id, UUID):
+        yield parent_id
+
+
+def find_configurable() -> Mapping[str, Any]:
+    """Return `configurable` of the call that is about to start a run; callbacks do not see it."""
+    for frame in _stack():
+        if _package(frame) not in _PACKAGES:
+            break
+        config = _local(frame, "config")
+        configurable = config.get("configurable") if type(config) is dict else None
+        if type(configurable) is dict and configurable:
+            return configurable
+    return {}
+
+
+def find_model_task() -> asyncio.Task[Any] | None:
+    """Return the task that awaits a chat model's answer: if cancelled, LangChain says nothing."""
+    for frame in _stack():
+        if _package(frame) not in _PACKAGES:
+            break
+        if frame.f_code.co_name == "agenerate":
+            return asyncio.current_task()
+    return None
+
+
+def find_left_chunk(run_id: UUID) -> tuple[Any] | None:
+    """Return the chunk at which the app left the sync stream of a chain; None if it did not.
+
+    LangChain ends such a run as if all was well, with an output that lacks this chunk.
+    """
+    for frame in _stack():
+        if frame.f_code.co_name != "_transform_stream_with_config":
+            continue
+        if getattr(_local(frame, _MANAGER), "run_id", None) != run_id:
+            return None
+        iterator = _local(frame, "iterator")
+        is_left = inspect.isgenerator(iterator) and iterator.gi_frame is not None
+        return (_local(frame, "chunk"),) if is_left else None
+    return None
+
+
+def is_start_of_prompts(run_inline: Callable[[Iterable[Any]], bool]) -> bool:
+    """Tell whether LangChain asks a handler how to tell it that a text model was called.
+
+    Where some handlers run inline and some do not, it tells only the former, so that ours, which
+    does, would silence the app's own. Source: callbacks/manager.py,
+    `AsyncCallbackManager.on_llm_start`.
+
+    Args:
+        run_inline: Tells of handlers whether any of the app's own runs inline.
+    """
+    for frame in islice(_stack(), _MAX_ASKING):
+        if frame.f_code.co_name == "on_llm_start":
+            return not run_inline(getattr(_local(frame, "self"), "handlers", ()))
+    return False
+
+
+def _stack() -> Iterator[FrameType]:
+    frame = inspect.currentframe()
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _local(frame: FrameType, name: str) -> Any:
+    code = frame.f_code
+    is_there = name in code.co_varnames or name in code.co_cellvars
+    return frame.f_locals.get(name) if is_there else None
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
