@@ -102,13 +102,14 @@ def _begin_turn(kind: str, call: Call, settings: Settings) -> Turn:
     fields = fields_of(metadata, tags, stack.find_configurable(), settings.fields)
     client = get_client() if settings.client is None else settings.client
     turn = Turn(Underway(client, None, fields), settings.keys, is_own=True)
-    turn.is_unheard = _is_told_later(call)
-    turn.hear(call.given)
+    streamed = stack.find_streamed_input() if _is_told_later(call) else (call.given,)
+    turn.is_unheard = streamed is None
+    turn.hear(call.given if streamed is None else streamed[0])
     return turn
 
 
 def _is_told_later(call: Call) -> bool:
-    """Tell whether the input is a stream, which stands for what it will be at the end."""
+    """Tell whether the input stands for a stream, and is told when the run ends."""
     given = call.given
     stands_for_it = type(given) is dict and len(given) == 1 and get_text(given, "input") == ""
     return bool(call.told.get("defers_inputs")) or stands_for_it

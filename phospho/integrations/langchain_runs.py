@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -44,6 +45,10 @@ class Runs:
         """Count them."""
         return len(self._runs)
 
+    def __iter__(self) -> Iterator[Run]:
+        """Go through them."""
+        return iter(tuple(self._runs.values()))
+
     def find(self, run_id: UUID | None) -> Run | None:
         """Return a run that is not over, or None."""
         return None if run_id is None else self._runs.get(run_id)
@@ -69,13 +74,17 @@ class Runs:
         with self._lock:
             if run_id in self._runs:
                 return
+            if run.turn.is_over:
+                self._note_over(run_id)
+                return
             self._runs[run_id] = run
             run.turn.open_runs[run_id] = run
             if run.is_root:
                 self._roots[run_id] = run.turn
-                if len(self._roots) > MAX_ROOTS:
-                    oldest = self._free(next(iter(self._roots)))
+            if len(self._roots) > MAX_ROOTS:
+                oldest = next(iter(self._roots.values()))
         if oldest is not None:
+            self.free(oldest)
             oldest.leave()
 
     def take(self, run_id: UUID, handler: object) -> Run | None:
@@ -84,27 +93,26 @@ class Runs:
             run = self._runs.get(run_id)
             if run is None or run.handler is not handler:
                 return None
-            if run.is_root:
-                self._free(run_id)
-            else:
-                self._forget(run_id)
-                run.turn.open_runs.pop(run_id, None)
-            return run
+            self._forget(run_id)
+            run.turn.open_runs.pop(run_id, None)
+        if run.is_root:
+            self.free(run.turn)
+        return run
 
     def free(self, turn: Turn) -> None:
-        """Let go of a turn of whose end LangChain tells nothing."""
+        """Let go of what is left of a turn, of whose end LangChain tells nothing."""
         with self._lock:
-            for run_id in [run_id for run_id in turn.open_runs if run_id in self._roots]:
-                self._free(run_id)
-
-    def _free(self, root_id: UUID) -> Turn | None:
-        turn = self._roots.pop(root_id, None)
-        for run_id in tuple(turn.open_runs) if turn is not None else ():
-            self._forget(run_id)
-        return turn
+            turn.is_over = True
+            left = dict(turn.open_runs)
+            turn.open_runs.clear()
+            for run_id in left:
+                self._forget(run_id)
+        for run in left.values():
+            run.cut_off()
 
     def _forget(self, run_id: UUID) -> None:
         self._runs.pop(run_id, None)
+        self._roots.pop(run_id, None)
         self._note_over(run_id)
 
     def _note_over(self, run_id: UUID) -> None:

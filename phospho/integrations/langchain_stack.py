@@ -52,6 +52,16 @@ def find_configurable() -> Mapping[str, Any]:
     return {}
 
 
+def find_streamed_input() -> tuple[Any] | None:
+    """Return the input of a chain that is about to be streamed, whose start is told without it."""
+    for frame in _stack():
+        if _package(frame) not in _PACKAGES:
+            break
+        if frame.f_code.co_name in {"stream", "astream"}:
+            return (_local(frame, "input"),)
+    return None
+
+
 def find_model_task() -> asyncio.Task[Any] | None:
     """Return the task that awaits a chat model's answer: if cancelled, LangChain says nothing."""
     for frame in _stack():

@@ -76,13 +76,15 @@ class Turn:
     """
 
     __slots__ = (
-        "__weakref__", "_forget_task", "_keys", "_times", "interrupts", "is_own", "is_unheard",
-        "latest", "model", "open_runs", "underway",
+        "__weakref__", "_forget_task", "_keys", "_times", "interrupts", "is_over", "is_own",
+        "is_unheard", "latest", "model", "open_runs", "underway",
     )  # fmt: skip
 
     def __init__(self, underway: Underway, keys: Keys, *, is_own: bool) -> None:
         self.underway = underway
         self.is_own = is_own
+        # Whether its root run is.
+        self.is_over = False
         # Whether the input is told at the end, as for streams.
         self.is_unheard = False
         # Those that are not over, whether or not LangChain will say that they are.
@@ -144,6 +146,8 @@ class Turn:
     def leave(self) -> None:
         """Log it with what was said so far: LangChain told no more, or the process ends."""
         with guard.guarded("log a run of LangChain that was left"):
+            for run in tuple(self.open_runs.values()):
+                run.cut_off()
             self.log_so_far({"status": "incomplete"})
 
     def log_so_far(self, outcome: Mapping[str, Any], *pieces: Any) -> None:
@@ -166,10 +170,7 @@ class Turn:
         lifecycle.open_streams.discard(self)
         if self._forget_task is not None:
             self._forget_task()
-        for run in tuple(self.open_runs.values()):
-            run.cut_off()
         # They lead back here, and nobody should have to wait for the garbage collector.
-        self.open_runs.clear()
         self.latest = self._forget_task = None
         if self.is_own:
             is_named = self.model is None or (said.facts is not None and said.facts.model)

@@ -32,7 +32,7 @@ class EchoModel(BaseChatModel):  # type: ignore[misc]  # its types are not read
     Args:
         model: Its name, which it tells with each answer.
         fails_at: The word at which a stream fails; an answer at once fails if it is given.
-        delay_s: How long it takes for each word, or for the answer.
+        delay_s: How long it takes from word to word, or for the answer.
     """
 
     model: str = "echo-1"
@@ -77,7 +77,8 @@ class EchoModel(BaseChatModel):  # type: ignore[misc]  # its types are not read
         for place, chunk in enumerate(self._chunks(messages)):
             if place == self.fails_at:
                 raise RuntimeError("overloaded")
-            await asyncio.sleep(self.delay_s)
+            if place:
+                await asyncio.sleep(self.delay_s)
             if run_manager:
                 await run_manager.on_llm_new_token(chunk.message.content, chunk=chunk)
             yield chunk
@@ -97,9 +98,7 @@ class EchoText(LLM):  # type: ignore[misc]  # its types are not read
     def _llm_type(self) -> str:
         return "echo-text"
 
-    def _call(
-        self, prompt: str, stop: Any = None, run_manager: Any = None, **kwargs: Any
-    ) -> str:
+    def _call(self, prompt: str, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> str:
         return echo(prompt)
 
 
