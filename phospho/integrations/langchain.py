@@ -14,6 +14,7 @@ from uuid import UUID
 
 from phospho import guard
 from phospho.errors import MissingDependencyError
+from phospho.record import as_mapping
 from phospho.underway import add_finder
 
 try:
@@ -63,12 +64,15 @@ class PhosphoCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # its 
         client: Client | None = None,
     ) -> None:
         super().__init__()
-        fields = {
+        fields: dict[str, Any] = {
             "session_id": session_id,
             "user_id": user_id,
             "version_id": version_id,
-            "metadata": metadata,
+            "metadata": {},
         }
+        if metadata is not None:
+            with guard.guarded("read the metadata of a LangChain handler"):
+                fields["metadata"] = dict(as_mapping(metadata))
         self._settings = Settings(client, Keys(input_key, output_key), fields)
         add_finder(find_outer_run)
 

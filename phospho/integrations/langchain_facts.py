@@ -62,9 +62,10 @@ def fields_of(
         if value is None:
             value = _first(configurable, names)[1]
         fields[field] = defaults.get(field) if value is None else value
-    if own_tags := [tag for tag in tags or () if not str(tag).startswith(_NOISE_TAGS)]:
+    texts = [tag for tag in tags or () if isinstance(tag, str)]
+    if own_tags := [tag for tag in texts if not tag.startswith(_NOISE_TAGS)]:
         kept["tags"] = own_tags
-    fields["metadata"] = {**(defaults.get("metadata") or {}), **kept}
+    fields["metadata"] = {**defaults["metadata"], **kept}
     return fields
 
 
