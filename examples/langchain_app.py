@@ -19,7 +19,6 @@ from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrou
 import phospho
 from phospho.integrations.langchain import PhosphoCallbackHandler
 
-
 SHELF = {
     "back": Document("Returns within 30 days.", metadata={"source": "terms.md"}),
     "where": Document("Return it at any shop.", metadata={"source": "shops.md"}),

@@ -79,7 +79,7 @@ class PhosphoCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # its 
     @property
     def run_inline(self) -> bool:
         """Whether it runs in the app's own task, whose session is known there: if it can."""
-        return not stack.is_start_of_prompts(_run_inline)
+        return not stack.silences_others(_run_inline)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PhosphoCallbackHandler:
         """Return itself, for a copy of a model that has it: a client cannot be copied."""

@@ -140,6 +140,7 @@ def end(run: Run, output: Any) -> None:
 def _end_model(run: Run, response: Any, client: Client) -> None:
     facts = extract(response, "output", client.plugins)
     if facts is None:
+        run.cut_off()
         return
     run.answer = facts.text
     run.turn.latest = run

@@ -21,6 +21,7 @@ from langchain_core.callbacks.manager import BaseRunManager
 from langchain_core.runnables.config import var_child_runnable_config
 
 _MANAGER = "run_manager"
+
 # This module, the property and what asks for it, which before Python 3.12 is a function of its own.
 _MAX_ASKING = 5
 
@@ -88,12 +89,11 @@ def find_left_chunk(run_id: UUID) -> tuple[Any] | None:
     return None
 
 
-def is_start_of_prompts(run_inline: Callable[[Iterable[Any]], bool]) -> bool:
-    """Tell whether LangChain asks a handler how to tell it that a text model was called.
+def silences_others(run_inline: Callable[[Iterable[Any]], bool]) -> bool:
+    """Tell whether ours, by running inline, would keep the app's own handlers from hearing.
 
-    Where some handlers run inline and some do not, it tells only the former, so that ours, which
-    does, would silence the app's own. Source: callbacks/manager.py,
-    `AsyncCallbackManager.on_llm_start`.
+    Where some run inline and some do not, LangChain tells only the former that a text model was
+    called. Source: callbacks/manager.py, `AsyncCallbackManager.on_llm_start`, which asks here.
 
     Args:
         run_inline: Tells of handlers whether any of the app's own runs inline.
