@@ -118,9 +118,9 @@ class PhosphoCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # its 
         with guard.guarded(_FOLLOW):
             call = Call(serialized, messages[0] if len(messages) == 1 else messages, told)
             run = begin("llm", call, self, self._settings)
-            task = stack.find_model_task()
-            if run is not None and run.is_interaction and task is not None:
-                run.turn.end_with_task(task, runs.free)
+            called = stack.find_async_call()
+            if run is not None and run.is_interaction and called is not None:
+                run.turn.cancel_with(called, runs.free)
 
     def on_llm_start(self, serialized: Any, prompts: list[str], **told: Any) -> None:
         """Begin a step, or an interaction where the model itself was asked."""

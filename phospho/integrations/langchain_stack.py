@@ -9,7 +9,6 @@ which LangChain's own classes and those of apps are called.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -63,13 +62,16 @@ def find_streamed_input() -> tuple[Any] | None:
     return None
 
 
-def find_model_task() -> asyncio.Task[Any] | None:
-    """Return the task that awaits a chat model's answer: if cancelled, LangChain says nothing."""
+def find_async_call() -> object:
+    """Return what lives just as long as an async call of a chat model, or None where there is none.
+
+    Where that is cancelled, LangChain tells nothing of its end.
+    """
     for frame in _stack():
         if _package(frame) not in _PACKAGES:
             break
         if frame.f_code.co_name == "agenerate":
-            return asyncio.current_task()
+            return _local(frame, "callback_manager")
     return None
 
 

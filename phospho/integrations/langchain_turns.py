@@ -6,7 +6,7 @@ of `phospho.wrap`, or of another framework, it adds its steps to that interactio
 
 from __future__ import annotations
 
-import asyncio
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -76,7 +76,7 @@ class Turn:
     """
 
     __slots__ = (
-        "__weakref__", "_forget_task", "_keys", "_times", "interrupts", "is_over", "is_own",
+        "__weakref__", "_forget_call", "_keys", "_times", "interrupts", "is_over", "is_own",
         "is_unheard", "latest", "model", "open_runs", "underway",
     )  # fmt: skip
 
@@ -97,7 +97,7 @@ class Turn:
         self.interrupts: list[Any] = []
         self._keys = keys
         self._times: dict[str, float] = {}
-        self._forget_task: Callable[[], object] | None = None
+        self._forget_call: Callable[[], object] | None = None
         if is_own:
             lifecycle.open_streams.add(self)
 
@@ -168,26 +168,27 @@ class Turn:
 
     def _log(self, said: Reading, outcome: Mapping[str, Any] | None = None) -> None:
         lifecycle.open_streams.discard(self)
-        if self._forget_task is not None:
-            self._forget_task()
+        if self._forget_call is not None:
+            self._forget_call()
         # They lead back here, and nobody should have to wait for the garbage collector.
-        self.latest = self._forget_task = None
+        self.latest = self._forget_call = None
         if self.is_own:
             is_named = self.model is None or (said.facts is not None and said.facts.model)
             facts = {} if is_named else {"model": self.model}
             times = {**self.underway.elapsed(), **self._times}
             self.underway.log(said, {**facts, **(outcome or {})}, times, is_late=True)
 
-    def end_with_task(self, task: asyncio.Task[Any], free: Callable[[Turn], object]) -> None:
-        """Log it as cancelled when the task ends that awaits its answer, if nothing did before."""
+    def cancel_with(self, call: object, free: Callable[[Turn], object]) -> None:
+        """Log it as cancelled when a call is gone that has not told of its end."""
 
-        def over(_: object) -> None:
+        def over() -> None:
             with guard.guarded("log a model's run that was cancelled"):
                 free(self)
                 self.log_so_far({"status": "cancelled"})
 
-        task.add_done_callback(over)
-        self._forget_task = lambda: task.remove_done_callback(over)
+        finalizer = weakref.finalize(call, over)
+        finalizer.atexit = False
+        self._forget_call = finalizer.detach
 
 
 def _entry(value: Any, key: str | None) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -11,6 +13,9 @@ from langchain_core.language_models.fake_chat_models import FakeMessagesListChat
 from langchain_core.language_models.llms import LLM
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+from phospho.integrations.langchain_runs import runs
+from phospho.integrations.langchain_turns import Run
 
 USAGE = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 
@@ -113,3 +118,19 @@ def calls(name: str, **arguments: Any) -> AIMessage:
     """Return an answer that calls a tool."""
     call = {"name": name, "args": arguments, "id": f"call_{name}", "type": "tool_call"}
     return AIMessage("", tool_calls=[call])
+
+
+async def cancel_when(call: Coroutine[Any, Any, Any], is_on: Callable[[Run], Any]) -> None:
+    """Start a call, and cancel it as soon as one of its runs is as far as `is_on` says."""
+    task = asyncio.create_task(call)
+    for _ in range(10_000):
+        if any(map(is_on, runs)):
+            break
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+    # Python 3.10 keeps the frames of what was cancelled until then.
+    del task
+    gc.collect()

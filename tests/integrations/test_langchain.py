@@ -37,7 +37,7 @@ from phospho.integrations.langchain_runs import runs
 from phospho.testing import CaptureClient, Logged
 from tests.hostile import HOSTILE
 from tests.integrations.interactions import only, sides
-from tests.integrations.langchain_models import EchoModel, EchoText, echo
+from tests.integrations.langchain_models import EchoModel, EchoText, cancel_when, echo
 from tests.loopback import Loopback
 
 PROMPT = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")])
@@ -274,22 +274,9 @@ class TestWhatDoesNotEndWell:
     def test_a_task_that_is_cancelled(
         self, made: Callable[..., Any], is_stream: bool, logged: Logged, config: dict[str, Any]
     ) -> None:
-        def is_on() -> bool:
-            return any(run.said if is_stream else run.kind == "llm" for run in runs)
-
-        async def run() -> None:
-            model, asked = made(delay_s=60), ASK if made is chain else "Why is it?"
-            call = (
-                all_of(model.astream(asked, config)) if is_stream else model.ainvoke(asked, config)
-            )
-            task = asyncio.ensure_future(call)
-            while not is_on():
-                await asyncio.sleep(0.001)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-        asyncio.run(run())
+        model, asked = made(delay_s=60), ASK if made is chain else "Why is it?"
+        call = all_of(model.astream(asked, config)) if is_stream else model.ainvoke(asked, config)
+        asyncio.run(cancel_when(call, lambda run: run.said if is_stream else run.kind == "llm"))
         assert sides(only(logged)) == ("Why is it?", "Echo " if is_stream else None)
         assert only(logged)["status"] == "cancelled"
         assert only(logged)["model"] == "echo-1"
