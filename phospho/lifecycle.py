@@ -9,12 +9,11 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from phospho import guard
 
 if TYPE_CHECKING:
-    from phospho.streaming import Watch
     from phospho.worker import Worker
 
 SENDER_NAME = "phospho-sender"
@@ -28,8 +27,16 @@ LOADING_TIMEOUT_S = 5.0
 # inherit the locks of the import system, or of OpenSSL, and wait for ever for who holds them.
 loading = threading.RLock()
 
-# Streams that the app has not yet come to the end of.
-open_streams: weakref.WeakSet[Watch] = weakref.WeakSet()
+
+class Unfinished(Protocol):
+    """An answer that the app has not yet come to the end of."""
+
+    def leave(self) -> None:
+        """Log what came of it."""
+
+
+# Streams, and runs of frameworks, that are not over.
+open_streams: weakref.WeakSet[Unfinished] = weakref.WeakSet()
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 # When the process must be gone, on the monotonic clock; None while it is not ending.

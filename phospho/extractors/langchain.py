@@ -81,10 +81,17 @@ def _read_output(value: Any, depth: int) -> Extracted | None:
         return read
     messages = messages_of(value)
     if messages is not None:
+        if [*_interrupts(value)]:
+            # What it said in the turns before is no answer to this one.
+            messages = list(since_user(messages))
         is_alone = read_message(value) is not None
         return _with_interrupts(value, read_turn(messages, is_alone=is_alone))
     read = _result(value)
-    return _read_mapping(value, depth) if read is None and isinstance(value, Mapping) else read
+    if read is None and isinstance(value, Mapping):
+        read = _read_mapping(value, depth)
+        is_waiting = read is None and get_list(value, "__interrupt__")
+        return _with_interrupts(value, Extracted(text="")) if is_waiting else read
+    return read
 
 
 def _read_list(items: list[Any]) -> Extracted | None:

@@ -206,6 +206,19 @@ def test_the_input_is_what_a_person_said(value: Any, text: str) -> None:
             {"text": "Sure?", "extra": {"interrupts": 1}},
             id="interrupt",
         ),
+        pytest.param(
+            {
+                "messages": [*TURN, HumanMessage("Pay")],
+                "__interrupt__": [of_langgraph("Interrupt", value="Sure?")],
+            },
+            {"text": "Sure?", "extra": {"interrupts": 1}},
+            id="interrupt-of-a-later-turn",
+        ),
+        pytest.param(
+            {"amount": 3, "__interrupt__": [of_langgraph("Interrupt", value="Sure?")]},
+            {"text": "Sure?", "extra": {"interrupts": 1}},
+            id="interrupt-without-messages",
+        ),
     ],
 )
 def test_the_output_is_what_a_person_saw(value: Any, expected: dict[str, Any]) -> None:
