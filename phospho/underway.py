@@ -157,13 +157,19 @@ _finders: list[Callable[[], Outer | None]] = []
 
 
 def find_outer() -> Outer | None:
-    """Return the interaction that the code now running is part of, if any."""
-    found = [outer for find in _finders if (outer := find()) and not outer.underway.is_over]
-    if found:
-        # One framework inside of the other: the inner one may be calling a model.
-        return next((outer for outer in found if outer.is_model_call), found[0])
-    underway = _current.get()
-    return None if underway is None or underway.is_over else Outer(underway)
+    """Return the interaction that the code now running is part of, if any.
+
+    Of several, as where a chain calls a function that is wrapped, that is the last begun.
+    """
+    told = [Outer(underway)] if (underway := _current.get()) is not None else []
+    told += [outer for find in _finders if (outer := find()) is not None]
+    going_on = [outer for outer in told if not outer.underway.is_over]
+    # One framework inside of the other adds to the same one, and may be calling a model.
+    return max(going_on, key=_place, default=None)
+
+
+def _place(outer: Outer) -> tuple[float, bool]:
+    return outer.underway.started, outer.is_model_call
 
 
 def add_finder(find: Callable[[], Outer | None]) -> None:

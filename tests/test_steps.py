@@ -137,8 +137,8 @@ class TestWhatIsUnderWay:
 
     def test_a_framework_knows_better(self) -> None:
         client = phospho.testing.CaptureClient()
-        theirs = Outer(Underway(client, None, {}), is_model_call=True)
         ours = Underway(client, None, {})
+        theirs = Outer(Underway(client, None, {}), is_model_call=True)
 
         def find() -> Outer | None:
             return theirs
@@ -151,6 +151,12 @@ class TestWhatIsUnderWay:
         try:
             with inside(ours):
                 assert find_outer() == theirs
+            # As a function that is wrapped, and called by a chain.
+            with inside(Underway(client, None, {})):
+                last = find_outer()
+                assert last is not None
+                assert last != theirs
+                assert not last.is_model_call
         finally:
             for finder in (find_around, find, find):
                 remove_finder(finder)

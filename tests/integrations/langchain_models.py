@@ -14,8 +14,8 @@ from langchain_core.language_models.llms import LLM
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from phospho.integrations.langchain_runs import runs
-from phospho.integrations.langchain_turns import Run
+from phospho.integrations.langchain.runs import open_runs
+from phospho.integrations.langchain.turns import Run
 
 USAGE = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 
@@ -124,7 +124,7 @@ async def cancel_when(call: Coroutine[Any, Any, Any], is_on: Callable[[Run], Any
     """Start a call, and cancel it as soon as one of its runs is as far as `is_on` says."""
     task = asyncio.create_task(call)
     for _ in range(10_000):
-        if any(map(is_on, runs)):
+        if any(map(is_on, open_runs)):
             break
         await asyncio.sleep(0.001)
     task.cancel()

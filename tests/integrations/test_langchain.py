@@ -31,9 +31,9 @@ from langchain_core.tools import tool
 
 import phospho
 from phospho import lifecycle
-from phospho.integrations import langchain_runs
 from phospho.integrations.langchain import PhosphoCallbackHandler
-from phospho.integrations.langchain_runs import runs
+from phospho.integrations.langchain import runs as langchain_runs
+from phospho.integrations.langchain.runs import open_runs
 from phospho.testing import CaptureClient, Logged
 from tests.hostile import HOSTILE
 from tests.integrations.interactions import only, sides
@@ -52,7 +52,7 @@ def chain(**model: Any) -> Any:
 @pytest.fixture(autouse=True)
 def nothing_left(logged: Logged) -> Iterator[None]:
     yield
-    assert len(runs) == 0
+    assert len(open_runs) == 0
 
 
 @pytest.fixture
@@ -512,7 +512,7 @@ class TestGuest:
     ) -> None:
         for name in ("fields_of", "find_outer", "text_of", "extract"):
             with monkeypatch.context() as patch, phospho.testing.capture():
-                patch.setattr(f"phospho.integrations.langchain_calls.{name}", lambda *_: 1 / 0)
+                patch.setattr(f"phospho.integrations.langchain.calls.{name}", lambda *_: 1 / 0)
                 assert chain().invoke(ASK, config) == ANSWER
                 assert "".join(chain().stream(ASK, config)) == ANSWER
 
@@ -545,13 +545,12 @@ class TestState:
         assert answers == ["of 2", "of 1", "of 0"]
         assert [sides(one) for one in logged.interactions[1:]] == [(n, echo(n)) for n in "21"]
 
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     def test_a_forked_child_has_none_of_its_parents(self, config: dict[str, Any]) -> None:
         stream = EchoModel().stream("Why?", config)
         next(stream)
         child = os.fork()
         if child == 0:
-            os._exit(len(runs))
+            os._exit(len(open_runs))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         stream.close()
 

@@ -22,7 +22,7 @@ from phospho.integrations.langchain import (
     instrument_langchain,
     uninstrument_langchain,
 )
-from phospho.integrations.langchain_runs import runs
+from phospho.integrations.langchain.runs import open_runs
 from phospho.integrations.openai import instrument_openai, uninstrument_openai
 from phospho.testing import CaptureClient, Logged
 from tests.integrations.interactions import only, sides
@@ -36,7 +36,7 @@ ANSWER = echo("Why?")
 @pytest.fixture(autouse=True)
 def nothing_left(logged: Logged) -> Iterator[None]:
     yield
-    assert len(runs) == 0
+    assert len(open_runs) == 0
 
 
 @pytest.fixture

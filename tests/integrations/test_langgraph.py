@@ -24,7 +24,7 @@ from phospho.integrations.langchain import (
     instrument_langchain,
     uninstrument_langchain,
 )
-from phospho.integrations.langchain_runs import runs
+from phospho.integrations.langchain.runs import open_runs
 from phospho.testing import Logged
 from tests.integrations.interactions import only, sides
 from tests.integrations.langchain_models import (
@@ -43,7 +43,7 @@ CONTEXT = pytest.mark.skipif(sys.version_info < (3, 11), reason="needs the conte
 @pytest.fixture(autouse=True)
 def nothing_left(logged: Logged) -> Iterator[None]:
     yield
-    assert len(runs) == 0
+    assert len(open_runs) == 0
 
 
 @pytest.fixture

@@ -247,7 +247,9 @@ class TestErrors:
         try:
             answer = query_engine(Echo(ValueError("too long"))).query(QUESTION)
         except ValueError:
-            pytest.skip("raised by the oldest releases")
+            # The oldest releases raise it.
+            assert only(logged)["status"] == "error"
+            return
         assert str(answer) == "Empty Response"
         interaction = only(logged)
         assert said(interaction) == (QUESTION, "Empty Response")
@@ -381,9 +383,9 @@ def test_a_tool_that_waits_for_a_person_has_not_failed(logged: Logged) -> None:
     interaction = only(logged)
     assert said(interaction) == (QUESTION, ANSWER)
     tools = [step for step in interaction["steps"] if step["kind"] == "tool"]
-    if len(tools) == 1:
-        pytest.skip("in the oldest releases no tool can wait")
-    assert (tools[-1]["input"], tools[-1]["output"]) == ('{"order": 7}', "Yes.")
+    # In the oldest releases no tool can wait: its one call is the step.
+    assert tools[-1]["input"] == '{"order": 7}'
+    assert len(tools) == 1 or tools[-1]["output"] == "Yes."
     assert not [step for step in tools if "error" in step]
     assert "step_errors" not in interaction["metadata"]
 

@@ -1,4 +1,4 @@
-"""Reads off the stack what LangChain tells no callback, for `langchain.py`.
+"""Reads off the stack what LangChain tells no callback.
 
 Which run the code now running is part of is certain there: no variable that somebody forgot to
 reset says that a run goes on which was cancelled. Nothing here waits or changes anything.

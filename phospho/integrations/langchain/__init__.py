@@ -22,11 +22,11 @@ try:
 except ImportError as exc:
     raise MissingDependencyError("langchain-core", extra="langchain") from exc
 
-from phospho.integrations import langchain_stack as stack
-from phospho.integrations.langchain_calls import Call, Settings, begin, end, fail
-from phospho.integrations.langchain_facts import is_agent
-from phospho.integrations.langchain_runs import find_outer_run, runs
-from phospho.integrations.langchain_turns import Keys
+from phospho.integrations.langchain import stack
+from phospho.integrations.langchain.calls import Call, Settings, begin, end, fail
+from phospho.integrations.langchain.facts import is_agent
+from phospho.integrations.langchain.runs import find_outer_run, open_runs
+from phospho.integrations.langchain.turns import Keys
 
 if TYPE_CHECKING:
     from phospho.client import Client
@@ -94,7 +94,7 @@ class PhosphoCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # its 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **told: Any) -> None:
         """Log an interaction with its answer, or with what came of a stream that was left."""
         with guard.guarded(_FOLLOW):
-            run = runs.take(run_id, self)
+            run = open_runs.take(run_id, self)
             if run is None:
                 return
             run.turn.hear_late(run, told)
@@ -108,7 +108,7 @@ class PhosphoCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # its 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **told: Any) -> None:
         """Log an interaction that failed, was cancelled or left, with what was said so far."""
         with guard.guarded(_FOLLOW):
-            run = runs.take(run_id, self)
+            run = open_runs.take(run_id, self)
             if run is not None:
                 run.turn.hear_late(run, told)
                 fail(run, error)
@@ -120,7 +120,7 @@ class PhosphoCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # its 
             run = begin("llm", call, self, self._settings)
             called = stack.find_async_call()
             if run is not None and run.is_interaction and called is not None:
-                run.turn.cancel_with(called, runs.free)
+                run.turn.cancel_with(called, open_runs.free)
 
     def on_llm_start(self, serialized: Any, prompts: list[str], **told: Any) -> None:
         """Begin a step, or an interaction where the model itself was asked."""
@@ -131,7 +131,7 @@ class PhosphoCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # its 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, chunk: Any = None, **_: Any) -> None:
         """Keep what a model streams: it is the answer where the stream does not end."""
         with guard.guarded(_FOLLOW):
-            run = runs.find(run_id)
+            run = open_runs.find(run_id)
             if run is not None and run.handler is self:
                 run.turn.add(run, token, chunk)
 
@@ -174,13 +174,13 @@ class PhosphoCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # its 
 
     def _end(self, output: Any, run_id: UUID) -> None:
         with guard.guarded(_FOLLOW):
-            run = runs.take(run_id, self)
+            run = open_runs.take(run_id, self)
             if run is not None:
                 end(run, output)
 
     def _fail(self, error: BaseException, run_id: UUID) -> None:
         with guard.guarded(_FOLLOW):
-            run = runs.take(run_id, self)
+            run = open_runs.take(run_id, self)
             if run is not None:
                 fail(run, error)
 

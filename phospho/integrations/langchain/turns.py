@@ -1,4 +1,4 @@
-"""What one user asked of LangChain, from its root run's start to its end; for `langchain.py`.
+"""What one user asked of LangChain, from its root run's start to its end.
 
 A turn is logged as one interaction, with its own input and its own answer. Inside of a function
 of `phospho.wrap`, or of another framework, it adds its steps to that interaction instead.

@@ -1,4 +1,4 @@
-"""Begins and ends what LangChain tells of: interactions, and their steps; for `langchain.py`."""
+"""Begins and ends what LangChain tells of: interactions, and their steps."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from uuid import UUID
 from phospho.default import get_client
 from phospho.extraction import extract
 from phospho.extractors.fields import get, get_text
-from phospho.integrations import langchain_stack as stack
-from phospho.integrations.langchain_facts import (
+from phospho.integrations.langchain import stack
+from phospho.integrations.langchain.facts import (
     documents_text,
     fields_of,
     interrupts_of,
@@ -20,8 +20,8 @@ from phospho.integrations.langchain_facts import (
     outcome_of,
     text_of,
 )
-from phospho.integrations.langchain_runs import runs
-from phospho.integrations.langchain_turns import Keys, Run, Turn
+from phospho.integrations.langchain.runs import open_runs
+from phospho.integrations.langchain.turns import Keys, Run, Turn
 from phospho.underway import Underway, find_outer
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ def begin(kind: str, call: Call, handler: object, settings: Settings) -> Run | N
         None where another handler has heard of it, or where it is part of what is over.
     """
     run_id, parent_id = call.run_id, call.told.get("parent_run_id")
-    if runs.find(run_id) is not None or runs.is_of_the_past(run_id, parent_id):
+    if open_runs.find(run_id) is not None or open_runs.is_of_the_past(run_id, parent_id):
         return None
-    around = runs.find(parent_id) or runs.find_running()
+    around = open_runs.find(parent_id) or open_runs.find_running()
     turn = _begin_turn(kind, call, settings) if around is None else around.turn
     run = Run(turn, handler, kind, is_root=around is None)
     if kind == "llm":
@@ -88,7 +88,7 @@ def begin(kind: str, call: Call, handler: object, settings: Settings) -> Run | N
         turn.model = run.model
     if kind != "chain" and turn.client is not None and not run.is_interaction:
         _begin_step(run, call, turn.client)
-    runs.add(run_id, run)
+    open_runs.add(run_id, run)
     return run
 
 

@@ -1,4 +1,4 @@
-"""Which runs of LangChain are not over, in this process; for `langchain.py`.
+"""Which runs of LangChain are not over, in this process.
 
 By run id, and by nothing else: any number of threads and tasks share it, and all handlers. It is
 bounded, and what a root has left behind is let go with it.
@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from phospho.integrations.langchain_stack import running_ids
+from phospho.integrations.langchain.stack import running_ids
 from phospho.underway import Outer
 
 if TYPE_CHECKING:
-    from phospho.integrations.langchain_turns import Run, Turn
+    from phospho.integrations.langchain.turns import Run, Turn
 
 # LangChain does not tell of each run that it is over; so many that go on at once are no app's.
 MAX_ROOTS = 10_000
@@ -121,13 +121,13 @@ class Runs:
             self._over.popitem(last=False)
 
 
-runs = Runs()
+open_runs = Runs()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=runs.start_afresh)
+    os.register_at_fork(after_in_child=open_runs.start_afresh)
 
 
 def find_outer_run() -> Outer | None:
     """Tell other integrations what the code now running is part of; see `add_finder`."""
-    run = runs.find_running()
+    run = open_runs.find_running()
     return None if run is None else Outer(run.turn.underway, is_model_call=run.kind == "llm")
