@@ -18,6 +18,11 @@ def said(interaction: dict[str, Any]) -> tuple[str, str]:
     return interaction["input"], interaction["output"].strip()
 
 
+def sides(interaction: dict[str, Any]) -> tuple[Any, Any]:
+    """Return both sides as they are."""
+    return interaction["input"], interaction["output"]
+
+
 def ended(interaction: dict[str, Any]) -> tuple[str, str | None, str]:
     """Return both sides, and how it ended."""
     return interaction["input"], interaction["output"], interaction.get("status", "ok")

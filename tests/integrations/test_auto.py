@@ -50,6 +50,34 @@ def test_a_library_logs_whenever_it_is_imported(imports: str) -> None:
     assert done.stderr == ""
 
 
+LANGCHAIN = """
+from langchain_core.runnables import RunnableLambda
+    RunnableLambda(lambda question: f"{question}!").invoke("Hi")
+"""
+
+LLAMA_INDEX = """
+from llama_index.core.llms import MockLLM
+    MockLLM(max_tokens=1).complete("Hi")
+"""
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("app", [LANGCHAIN, LLAMA_INDEX], ids=["langchain", "llama-index"])
+def test_a_framework_logs_whenever_it_is_imported(app: str, is_before: bool) -> None:
+    imports, call = app.strip().split("\n")
+    lines = ["    phospho.init(auto_log=True)", f"    {imports}"]
+    script = [
+        "import phospho, phospho.testing",
+        "with phospho.testing.capture() as logged:",
+        *(reversed(lines) if is_before else lines),
+        call,
+        "    [interaction] = logged.interactions",
+        "    assert interaction['input'] == 'Hi', interaction",
+    ]
+    done = run_script("\n".join(script), timeout_s=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_nothing_is_imported_or_hooked_without_it() -> None:
     done = run_script(
         """
@@ -98,7 +126,11 @@ def test_a_broken_integration_costs_the_app_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("library", "module", "extra"),
-    [("openai", "openai", "openai")],
+    [
+        ("openai", "openai", "openai"),
+        ("langchain_core", "langchain", "langchain"),
+        ("llama_index_instrumentation", "llama_index", "llama-index"),
+    ],
 )
 def test_an_integration_without_its_library_says_what_to_install(
     library: str, module: str, extra: str

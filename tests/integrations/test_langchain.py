@@ -36,8 +36,8 @@ from phospho.integrations.langchain import runs as langchain_runs
 from phospho.integrations.langchain.runs import open_runs
 from phospho.testing import CaptureClient, Logged
 from tests.hostile import HOSTILE
-from tests.integrations.interactions import only, sides
 from tests.integrations.langchain_models import EchoModel, EchoText, cancel_when, echo
+from tests.integrations.records import only, sides
 from tests.loopback import Loopback
 
 PROMPT = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from phospho.integrations.langchain import PhosphoCallbackHandler
-from tests.integrations.interactions import sides
+from tests.integrations.records import sides
 from tests.loopback import Loopback
 
 ROOT = Path(__file__).parents[2]

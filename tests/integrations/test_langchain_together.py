@@ -25,9 +25,9 @@ from phospho.integrations.langchain import (
 from phospho.integrations.langchain.runs import open_runs
 from phospho.integrations.openai import instrument_openai, uninstrument_openai
 from phospho.testing import CaptureClient, Logged
-from tests.integrations.interactions import only, sides
 from tests.integrations.langchain_models import EchoModel, echo
 from tests.integrations.openai_server import OpenAIServer, serve_echo
+from tests.integrations.records import only, sides
 
 PROMPT = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")])
 ANSWER = echo("Why?")

@@ -26,7 +26,6 @@ from phospho.integrations.langchain import (
 )
 from phospho.integrations.langchain.runs import open_runs
 from phospho.testing import Logged
-from tests.integrations.interactions import only, sides
 from tests.integrations.langchain_models import (
     USAGE,
     EchoModel,
@@ -35,6 +34,7 @@ from tests.integrations.langchain_models import (
     cancel_when,
     echo,
 )
+from tests.integrations.records import only, sides
 
 # Before, a task cannot be given a context, and LangChain's agents do not hand on their callbacks.
 CONTEXT = pytest.mark.skipif(sys.version_info < (3, 11), reason="needs the context of tasks")

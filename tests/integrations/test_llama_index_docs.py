@@ -11,7 +11,6 @@ import pytest
 from tests.server.processes import ServerProcess, serving
 from tests.test_docs import ROOT, blocks, run, stored
 
-
 ABOUT = ["About", "text", "text", "text:", "text", "text", "text"]
 
 

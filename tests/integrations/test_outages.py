@@ -8,8 +8,13 @@ from typing import Any
 
 import openai
 import pytest
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.runnables import RunnableLambda
+from llama_index.core.llms import MockLLM
 
 import phospho
+from phospho.integrations.langchain import PhosphoCallbackHandler
+from phospho.integrations.llama_index import instrument_llama_index, uninstrument_llama_index
 from phospho.integrations.openai import instrument_openai
 from tests.integrations.openai_server import OpenAIServer, serve_echo
 from tests.loopback import Loopback, Reply
@@ -45,7 +50,35 @@ def outcome_of(call: Callable[[], Any]) -> Any:
         return type(exc), str(exc)
 
 
-APPS: dict[str, Callable[..., list[Any]]] = {"openai": ask_openai}
+def ask_langchain(server: OpenAIServer, *, is_logged: bool) -> list[Any]:
+    config: Any = {"callbacks": [PhosphoCallbackHandler()] if is_logged else []}
+    chain = RunnableLambda(lambda question: f"{question}?") | StrOutputParser()
+    return [
+        outcome_of(partial(chain.invoke, "Hi", config)),
+        outcome_of(lambda: list(chain.stream("Hi", config))),
+        outcome_of(partial(RunnableLambda(lambda _: 1 / 0).invoke, "Hi", config)),
+    ]
+
+
+def ask_llama_index(server: OpenAIServer, *, is_logged: bool) -> list[Any]:
+    if is_logged:
+        instrument_llama_index()
+    llm = MockLLM(max_tokens=3)
+    try:
+        return [
+            outcome_of(lambda: str(llm.complete("Hi"))),
+            outcome_of(lambda: [piece.text for piece in llm.stream_complete("Hi")]),
+            outcome_of(llm.complete),
+        ]
+    finally:
+        uninstrument_llama_index()
+
+
+APPS: dict[str, Callable[..., list[Any]]] = {
+    "openai": ask_openai,
+    "langchain": ask_langchain,
+    "llama-index": ask_llama_index,
+}
 
 ANSWERS = {
     "down": None,
