@@ -81,10 +81,10 @@ def _read_output(value: Any, depth: int) -> Extracted | None:
         return read
     messages = messages_of(value)
     if messages is not None:
-        if [*_interrupts(value)]:
-            # What it said in the turns before is no answer to this one.
-            messages = list(since_user(messages))
         is_alone = read_message(value) is not None
+        if not is_alone:
+            # What a graph said in the turns before is no answer to this one.
+            messages = list(since_user(messages))
         return _with_interrupts(value, read_turn(messages, is_alone=is_alone))
     read = _result(value)
     if read is None and isinstance(value, Mapping):

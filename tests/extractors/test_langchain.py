@@ -424,3 +424,14 @@ def test_what_only_tools_said_is_their_text() -> None:
     found = ToolMessage([{"type": "text", "text": "in a van"}], tool_call_id="c1")
     for value in ([FOUND], [found]):
         assert through_hooks("langchain", value, "output") == {"text": "in a van"}
+
+
+def test_a_turn_without_an_answer_has_none_of_an_earlier_one() -> None:
+    state = {"messages": [HumanMessage("Hi"), AIMessage("Hello!"), HumanMessage("Where is it?")]}
+    answer = phospho_extract_output(state)
+    assert answer is not None
+    assert answer.text == ""
+    state["messages"].append(AIMessage("On its way."))
+    answer = phospho_extract_output(state)
+    assert answer is not None
+    assert answer.text == "On its way."

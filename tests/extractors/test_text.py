@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phospho.extraction import Extracted
 from phospho.extractors.text import phospho_extract_input, phospho_extract_output
+from tests.extractors.recordings import survives
 from tests.loopback import completion
 
 
@@ -81,3 +84,8 @@ def test_bytes_of_json_are_read_by_those_who_know_them() -> None:
     assert (asked.text, asked.model) == ("hello", "m")
     assert phospho_extract_output(b'{"a": 1}') == '{"a": 1}'
     assert phospho_extract_output(b"[" * 100_000) == "[" * 100_000
+
+
+@given(st.recursive(st.none() | st.text() | st.binary() | st.integers() | st.floats(), st.lists))
+def test_any_value_has_a_text(value: Any) -> None:
+    survives("text", value)
