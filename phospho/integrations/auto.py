@@ -22,21 +22,25 @@ class Integration(NamedTuple):
     """Which function makes a library log, and with which of its modules that can be called.
 
     Args:
-        trigger: The module of the library that has to be there.
+        needed: The modules of the library that have to be there as a whole.
         module: Ours, below `phospho.integrations`.
         function: The function in it.
     """
 
-    trigger: str
+    needed: tuple[str, ...]
     module: str
     function: str
 
 
 INTEGRATIONS = (
-    Integration("openai", "openai", "instrument_openai"),
-    # Loaded by the first call that may have callbacks.
-    Integration("langchain_core.tracers.context", "langchain", "instrument_langchain"),
-    Integration("llama_index_instrumentation", "llama_index", "instrument_llama_index"),
+    Integration(("openai",), "openai", "instrument_openai"),
+    # In older versions the first imports the second, in newer ones the first call does.
+    Integration(
+        ("langchain_core.callbacks.manager", "langchain_core.tracers.context"),
+        "langchain",
+        "instrument_langchain",
+    ),
+    Integration(("llama_index_instrumentation",), "llama_index", "instrument_llama_index"),
 )
 
 _lock = threading.Lock()
@@ -45,12 +49,12 @@ _lock = threading.Lock()
 def instrument_all() -> None:
     """Instrument each library that is there, and each that comes, once."""
     with _lock:
-        waiting = {i.trigger: i for i in INTEGRATIONS if not _is_imported(i.trigger)}
+        waiting = {name for i in INTEGRATIONS for name in i.needed if not _is_imported(name)}
         sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, _Finder)]
         if waiting:
             sys.meta_path.insert(0, _Finder(waiting))
     for integration in INTEGRATIONS:
-        if integration.trigger not in waiting:
+        if waiting.isdisjoint(integration.needed):
             _instrument(integration)
 
 
@@ -70,15 +74,14 @@ def _instrument(integration: Integration) -> None:
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds the modules that are waited for as all others would, and tells when one is loaded."""
 
-    def __init__(self, waiting: dict[str, Integration]) -> None:
+    def __init__(self, waiting: set[str]) -> None:
         self._waiting = waiting
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return what the other finders find of a module that is waited for; None for others."""
-        integration = self._waiting.get(fullname)
-        if integration is None:
+        if fullname not in self._waiting:
             return None
         for finder in sys.meta_path:
             find_spec = getattr(finder, "find_spec", None)
@@ -87,17 +90,24 @@ class _Finder(importlib.abc.MetaPathFinder):
             spec: ModuleSpec | None = find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    spec.loader = _Loader(spec.loader, integration)
+                    spec.loader = _Loader(spec.loader, self)
                 return spec
         return None
 
+    def loaded(self, name: str) -> None:
+        """Instrument the library of a module that was waited for, if nothing else is of it."""
+        self._waiting.discard(name)
+        for integration in INTEGRATIONS:
+            if name in integration.needed and self._waiting.isdisjoint(integration.needed):
+                _instrument(integration)
+
 
 class _Loader(importlib.abc.Loader):
-    """Loads a module as another loader does, and instruments its library then."""
+    """Loads a module as another loader does, and tells when it is there."""
 
-    def __init__(self, loader: Any, integration: Integration) -> None:
+    def __init__(self, loader: Any, finder: _Finder) -> None:
         self._loader = loader
-        self._integration = integration
+        self._finder = finder
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Make the module as the other loader does."""
@@ -110,7 +120,7 @@ class _Loader(importlib.abc.Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        _instrument(self._integration)
+        self._finder.loaded(module.__name__)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)

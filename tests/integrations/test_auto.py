@@ -114,7 +114,7 @@ def test_a_broken_integration_costs_the_app_nothing() -> None:
     done = run_script(
         """
         import phospho, phospho.integrations.auto as auto
-        auto.INTEGRATIONS = (auto.Integration("colorsys", "nowhere", "nothing"),)
+        auto.INTEGRATIONS = (auto.Integration(("colorsys",), "nowhere", "nothing"),)
         phospho.init("key", "proj", auto_log=True)
         import colorsys
         print(colorsys.rgb_to_hsv(0, 0, 0))
