@@ -69,6 +69,16 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.05)
             self._send(200, answer_of(self.path, request, echo(question)))
 
+    def do_GET(self) -> None:
+        """Answer for a response that goes on in the background: at the second time it is there."""
+        state, response_id = self.server_state, self.path.rpartition("/")[2]
+        question = response_id.removeprefix("resp_")
+        is_there = response_id in state.failed
+        state.failed.add(response_id)
+        request = {"input": question, "model": "gpt-x"}
+        status = "completed" if is_there else "in_progress"
+        self._send(200, response(echo(question), request, status))
+
     def _send(self, status: int, body: dict[str, Any]) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
@@ -115,7 +125,7 @@ def answer_of(path: str, request: dict[str, Any], text: str) -> dict[str, Any]:
     """Return a whole answer in the format of a path."""
     model = request.get("model", "gpt-x")
     if path.endswith("/responses"):
-        return response(text, request)
+        return response(text, request, "queued" if request.get("background") else "completed")
     if path.endswith("/chat/completions"):
         if "response_format" in request and model != "unparsable":
             text = json.dumps({"text": text})

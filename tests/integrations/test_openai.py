@@ -14,6 +14,7 @@ import pydantic
 import pytest
 
 import phospho
+from phospho import lifecycle
 from phospho.errors import ConfigurationError
 from phospho.integrations.openai import instrument_openai, uninstrument_openai
 from phospho.testing import Logged
@@ -247,6 +248,19 @@ def test_every_way_to_ask_asynchronously_is_logged_once(
     interaction = only(logged)
     assert said(interaction) == ("Qubits?", ANSWER)
     assert interaction.get("status", "ok") == "ok"
+
+
+def test_asynchronous_clients_of_azure_are_logged(
+    server: OpenAIServer, everywhere: None, logged: Logged
+) -> None:
+    async def run() -> None:
+        async with openai.AsyncAzureOpenAI(
+            api_key="k", api_version="2025-01-01", base_url=server.url, max_retries=0
+        ) as client:
+            await client.chat.completions.create(model="gpt-x", messages=ASK)
+
+    asyncio.run(run())
+    assert said(only(logged)) == ("Qubits?", ANSWER)
 
 
 def test_azure_is_logged(server: OpenAIServer, everywhere: None, logged: Logged) -> None:
@@ -562,6 +576,43 @@ class nothing:  # noqa: N801 - reads as a context manager
     def __exit__(self, *args: object) -> None: ...
 
 
+class TestInTheBackground:
+    """A response that is made in the background is logged when the app has its answer."""
+
+    def test_is_logged_when_it_is_there(self, client: openai.OpenAI, logged: Logged) -> None:
+        asked = client.responses.create(model="gpt-x", input="later", background=True)
+        assert asked.status == "queued"
+        assert client.responses.retrieve(asked.id).status == "in_progress"
+        assert len(logged) == 0
+        for _ in range(2):
+            assert client.responses.retrieve(asked.id).status == "completed"
+        assert said(only(logged)) == ("later", echo("later"))
+        client.responses.retrieve("resp_of another process")
+        assert len(logged) == 1
+
+    def test_asynchronously(
+        self, make_async: Callable[[], openai.AsyncOpenAI], logged: Logged
+    ) -> None:
+        async def run() -> None:
+            async with make_async() as client:
+                asked = await client.responses.create(model="gpt-x", input="slow", background=True)
+                for _ in range(2):
+                    await client.responses.retrieve(asked.id)
+
+        asyncio.run(run())
+        assert said(only(logged)) == ("slow", echo("slow"))
+
+    def test_what_nobody_asks_for_again_is_incomplete(
+        self, client: openai.OpenAI, logged: Logged, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("phospho.integrations.openai.calls._MAX_WAITING", 1)
+        for question in ("first", "second"):
+            client.responses.create(model="gpt-x", input=question, background=True)
+        assert only(logged)["input"] == "first"
+        lifecycle._leave_streams()
+        assert [i["status"] for i in logged.interactions] == ["incomplete"] * 2
+
+
 def test_concurrent_calls_have_their_own_answers(
     make_async: Callable[[], openai.AsyncOpenAI], logged: Logged
 ) -> None:
@@ -612,7 +663,7 @@ def test_what_is_no_client_is_refused_with_what_to_pass() -> None:
 def test_a_mistake_of_ours_costs_the_app_nothing(
     client: openai.OpenAI, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_fields_of", "_body_of", "find_outer"):
+    for name in ("calls.fields_of", "calls._body_of", "find_outer"):
         with monkeypatch.context() as patch:
             patch.setattr(f"phospho.integrations.openai.{name}", lambda *args: 1 / 0)
             answer = client.chat.completions.with_raw_response.create(model="gpt-x", messages=ASK)
