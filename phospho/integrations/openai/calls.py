@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -124,21 +123,20 @@ class Poll:
 
 
 class Background:
-    """The newest requests that OpenAI answers in the background, by the id of the response."""
+    """The newest requests that OpenAI answers in the background, by the id of the response.
+
+    Without a lock, which a forked child could inherit held: each use of the dict is atomic.
+    """
 
     def __init__(self) -> None:
         self._calls: OrderedDict[str, Call] = OrderedDict()
-        self._lock = threading.RLock()
 
     def keep(self, response_id: str, call: Call) -> None:
         """Keep a request until its answer is there."""
-        with self._lock:
-            self._calls[response_id] = call
-            lifecycle.open_streams.add(self)
-            is_full = len(self._calls) > _MAX_WAITING
-            oldest = self._calls.popitem(last=False)[1] if is_full else None
-        if oldest is not None:
-            oldest.leave()
+        self._calls[response_id] = call
+        lifecycle.open_streams.add(self)
+        if len(self._calls) > _MAX_WAITING:
+            self._calls.popitem(last=False)[1].leave()
 
     def find(self, url: str) -> Poll | None:
         """Return what takes note of the answer that a GET asks for, if it is one of these."""
@@ -150,16 +148,12 @@ class Background:
 
     def forget(self, response_id: str | None) -> None:
         """Let go of a request that was answered."""
-        with self._lock:
-            self._calls.pop(response_id or "", None)
+        self._calls.pop(response_id or "", None)
 
     def leave(self) -> None:
         """Log all of them, as the process ends."""
-        with self._lock:
-            calls = list(self._calls.values())
-            self._calls.clear()
-        for call in calls:
-            call.leave()
+        while self._calls:
+            self._calls.popitem()[1].leave()
 
 
 background = Background()

@@ -5,7 +5,6 @@ Source: openai 3.57, _models.py (FinalRequestOptions), types/responses/response_
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -67,24 +66,18 @@ class _Sessions:
     """Which session each of the newest responses belongs to."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._sessions: OrderedDict[str, str] = OrderedDict()
 
     def remember(self, response_id: Any, session_id: str) -> None:
         """Take note of an answer."""
-        if not isinstance(response_id, str):
-            return
-        with self._lock:
+        if isinstance(response_id, str):
             self._sessions[response_id] = session_id
             if len(self._sessions) > _MAX_REMEMBERED:
                 self._sessions.popitem(last=False)
 
     def find(self, response_id: Any) -> str | None:
         """Return the session of an answer, if it is one of the newest."""
-        if not isinstance(response_id, str):
-            return None
-        with self._lock:
-            return self._sessions.get(response_id)
+        return self._sessions.get(response_id) if isinstance(response_id, str) else None
 
 
 sessions = _Sessions()
