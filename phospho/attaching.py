@@ -7,7 +7,6 @@ a generator, and what is made in C, has a generator of ours stand in front of it
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import types
 import weakref
@@ -104,31 +103,6 @@ def _is_only_iterated(kind: type) -> bool:
     return not any(hasattr(kind, name) for name in ("__enter__", "__aenter__")) and all(
         name.startswith("_") for name in dir(kind)
     )
-
-
-def attach_to_body(response: Any, watch: Watch) -> None:
-    """Watch the body of an HTTP response, which the app has not read, go by as bytes.
-
-    Source: `iter_bytes` and `aiter_bytes` of httpx 0.28 and httpx2 2.16, _models.py, by which all
-    else of a response reads.
-    """
-    watch.is_of(response)
-    for name, watch_pieces in (
-        ("iter_bytes", watch_generator),
-        ("aiter_bytes", watch_async_generator),
-    ):
-        setattr(response, name, _watched_method(getattr(response, name), watch_pieces, watch))
-    watch_object(response, watch)
-
-
-def _watched_method(
-    method: Callable[..., Any], watch_pieces: Callable[..., Any], watch: Watch
-) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return watch_pieces(lambda: (method(*args, **kwargs), watch))()
-
-    return run
 
 
 def attach_to_awaitable(value: Awaitable[Any], settle: Callable[..., Any]) -> Any:

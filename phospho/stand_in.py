@@ -15,35 +15,53 @@ class StandIn:
     """
 
     def __init__(self, original: Callable[..., Any], run: Callable[..., Any]) -> None:
-        self.__dict__.update(getattr(original, "__dict__", {}))
-        self.__wrapped__ = original
-        self.__doc__ = getattr(original, "__doc__", None)
-        self.__module__ = getattr(original, "__module__", type(original).__module__)
-        self._phospho_run = run
+        own = self.__dict__
+        own["__wrapped__"], own["_phospho_run"] = original, run
+        own["__doc__"] = getattr(original, "__doc__", None)
+        own["__module__"] = getattr(original, "__module__", type(original).__module__)
+        if self._is_function:
+            # A function of its own, as a decorator makes it.
+            own.update(vars(original))
+
+    @property
+    def _is_function(self) -> bool:
+        return issubclass(type(self.__wrapped__), types.FunctionType)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call what does the original's work."""
         return self._phospho_run(*args, **kwargs)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """The original's."""
         return type(self.__wrapped__)
 
-    @__class__.setter
-    def __class__(self, kind: Any) -> None:
-        raise TypeError(f"the class of {self.__wrapped__!r} cannot be changed")
-
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         """Return a method of an object where the original is a function, else this."""
-        is_function = issubclass(type(self.__wrapped__), types.FunctionType)
-        return types.MethodType(self, owner) if is_function and owner is not None else self
+        return types.MethodType(self, owner) if self._is_function and owner is not None else self
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__wrapped__":
+            raise AttributeError(name)
         return getattr(self.__wrapped__, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._is_function:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.__wrapped__, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if self._is_function:
+            object.__delattr__(self, name)
+        else:
+            delattr(self.__wrapped__, name)
 
     def __repr__(self) -> str:
         return repr(self.__wrapped__)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__qualname__
+        """Let a function be known by its name; of anything else, a copy is of the original."""
+        if self._is_function:
+            return self.__wrapped__.__qualname__
+        return self.__wrapped__.__reduce_ex__(protocol)

@@ -43,7 +43,7 @@ class Step:
             "name": snapshot.clean_text(name, _MAX_NAME_CHARS),
             "started_at_ms": time.time_ns() // 1_000_000,
         }
-        self._tell("input", input)
+        _tell(self._facts, "input", input)
 
     def end(
         self,
@@ -63,9 +63,9 @@ class Step:
         """
         if self.is_over:
             return
-        facts = self._facts
+        facts = dict(self._facts)
         facts["duration_ms"] = round((time.perf_counter() - self._started) * 1000, 1)
-        self._tell("output", output)
+        _tell(facts, "output", output)
         if model:
             facts["model"] = snapshot.clean_text(model, _MAX_NAME_CHARS)
         if usage:
@@ -75,6 +75,8 @@ class Step:
                 name: snapshot.clean_text(text, MAX_STEP_CHARS)
                 for name, text in describe_error(error).items()
             }
+        # At once: another thread may be logging the interaction.
+        self._facts = facts
 
     def end_with(self, said: Reading, error: Mapping[str, str] | None = None) -> None:
         """Say that it ended with an answer, as an extractor read that."""
@@ -91,15 +93,20 @@ class Step:
         """Whether it has ended."""
         return "duration_ms" in self._facts
 
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What is known of it so far; nothing of it changes."""
+        return self._facts
+
     def as_dict(self) -> dict[str, Any]:
         """Return a copy of what is known of it."""
         return snapshot.copy_again(self._facts)  # type: ignore[no-any-return]
 
-    def _tell(self, name: str, value: Any) -> None:
-        if value is None:
-            return
+
+def _tell(facts: dict[str, Any], name: str, value: Any) -> None:
+    if value is not None:
         with guard.guarded("keep a step"):
-            self._facts[name] = short_text(value)
+            facts[name] = short_text(value)
 
 
 class Steps:
@@ -137,12 +144,11 @@ class Steps:
     def facts(self) -> dict[str, Any]:
         """Return the model that spoke last, and what all models' tokens add up to."""
         facts: dict[str, Any] = {}
-        for step in self.as_list():
-            if step["kind"] != "llm":
-                continue
-            if "model" in step:
-                facts["model"] = step["model"]
-            for name, count in step.get("usage", {}).items():
+        for step in [step for step in self._kept if step.kind == "llm"]:
+            told = step.told
+            if "model" in told:
+                facts["model"] = told["model"]
+            for name, count in told.get("usage", {}).items():
                 facts[name] = facts.get(name, 0) + count
         return facts
 

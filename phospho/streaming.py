@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from phospho import guard, lifecycle, snapshot
 from phospho.collecting import Collector
 from phospho.extraction import is_fallback
-from phospho.underway import enter
+from phospho.underway import inside
 
 if TYPE_CHECKING:
     from phospho.client import Client
@@ -43,8 +43,20 @@ class Watch:
     """
 
     __slots__ = (
-        "__weakref__", "_client", "_collector", "_first_s", "_is_interrupted", "_log", "_once",
-        "_outer", "_process", "_started", "_stop", "_type_name", "_underway", "followers",
+        "__weakref__",
+        "_client",
+        "_collector",
+        "_first_s",
+        "_inside",
+        "_is_interrupted",
+        "_log",
+        "_once",
+        "_process",
+        "_started",
+        "_stop",
+        "_type_name",
+        "_underway",
+        "followers",
         "is_inside",
     )  # fmt: skip
 
@@ -72,7 +84,7 @@ class Watch:
         self.is_inside = False
         self._is_interrupted = False
         self._underway = underway
-        self._outer: Underway | None = None
+        self._inside: inside | None = None
         with guard.guarded("watch a stream"):
             if client is not None:
                 self._collector = Collector(client.plugins, to_text)
@@ -91,14 +103,16 @@ class Watch:
     def resume(self) -> None:
         """Take note that the app waits for the next piece, and that what runs is part of it."""
         self.is_inside = True
-        if self._underway is not None:
-            self._outer = enter(self._underway)
+        if self._underway is not None and not self._underway.is_over:
+            self._inside = inside(self._underway)
+            self._inside.__enter__()
 
     def pause(self) -> None:
         """Take note that the app has what it waited for, or will not get it."""
-        if self.is_inside and self._underway is not None:
-            enter(self._outer)
         self.is_inside = False
+        entered, self._inside = self._inside, None
+        if entered is not None:
+            entered.__exit__()
 
     def joined_by(self, other: Watch) -> Watch:
         """Return what is to watch the same object for both; one that is over is let go."""

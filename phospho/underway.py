@@ -11,8 +11,7 @@ import contextvars
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phospho import guard
@@ -55,7 +54,7 @@ class Underway:
         self._once = threading.Lock()
         self._process = os.getpid()
         # What is logged late is logged as of the call: its session is that of the call.
-        self._context = contextvars.copy_context()
+        self._context: contextvars.Context | None = contextvars.copy_context()
 
     @property
     def is_over(self) -> bool:
@@ -80,23 +79,26 @@ class Underway:
         """
         if not self._once.acquire(blocking=False):
             return None
-        if self.client is None or self.heard is None:
+        heard, steps, context, told = self.heard, self.steps, self._context, self.fields
+        # What goes on for long after it has this in its own context.
+        self.heard, self.steps, self._context, self.fields = None, Steps(), None, {}
+        if self.client is None or heard is None or context is None:
             return None
-        fields = {**self._facts_of_steps(said), **self.fields, **(outcome or {})}
+        fields = {**_facts_of(steps, said), **told, **(outcome or {})}
         known = {name: fields.pop(name, None) for name in _KNOWN_FIELDS}
         given = known.pop("metadata")
         metadata = {**(as_mapping(given) if given else {}), **(times or self.elapsed())}
-        if self.steps.left_out:
-            metadata["steps_left_out"] = self.steps.left_out
-        return self._context.run(
+        if steps.left_out:
+            metadata["steps_left_out"] = steps.left_out
+        return context.run(
             self.client.log_readings,
-            self.heard,
+            heard,
             said,
             self.at_ms,
             metadata=metadata,
             **known,
             anything=fields,
-            steps=self.steps.as_list(),
+            steps=steps.as_list(),
             is_late=is_late,
         )
 
@@ -125,15 +127,16 @@ class Underway:
         """Return how long it took until now."""
         return {"latency_ms": round((time.perf_counter() - self.started) * 1000, 1)}
 
-    def _facts_of_steps(self, said: Reading) -> dict[str, Any]:
-        """Return what the steps tell of the model, where the answer does not."""
-        facts = self.steps.facts()
-        read = said.facts
-        if read is not None and read.model:
-            facts.pop("model", None)
-        if read is not None and read.usage:
-            facts = {name: facts[name] for name in facts if name == "model"}
-        return facts
+
+def _facts_of(steps: Steps, said: Reading) -> dict[str, Any]:
+    """Return what the steps tell of the model, where the answer does not."""
+    facts = steps.facts()
+    read = said.facts
+    if read is not None and read.model:
+        facts.pop("model", None)
+    if read is not None and read.usage:
+        facts = {name: facts[name] for name in facts if name == "model"}
+    return facts
 
 
 class Outer(NamedTuple):
@@ -184,21 +187,25 @@ def remove_finder(find: Callable[[], Outer | None]) -> None:
         _finders.remove(find)
 
 
-def enter(underway: Underway | None) -> Underway | None:
-    """Make what runs from now on part of an interaction; returns the one before, to go back to.
+class inside:  # noqa: N801 - reads as a statement: `with inside(underway):`
+    """Makes what runs in its block part of an interaction.
 
-    There is no token to reset: a generator may be left in another context than it was entered in.
+    Without a token to reset: a generator may be left in another context than it was entered in. One
+    that is given up is left wherever the garbage collector runs, which then changes nothing.
     """
-    outer = _current.get()
-    _current.set(underway)
-    return outer
 
+    __slots__ = ("_outer", "_underway")
 
-@contextmanager
-def inside(underway: Underway) -> Iterator[None]:
-    """Make what runs in this block part of an interaction."""
-    outer = enter(underway)
-    try:
-        yield
-    finally:
-        enter(outer)
+    def __init__(self, underway: Underway) -> None:
+        self._underway = underway
+        self._outer: Underway | None = None
+
+    def __enter__(self) -> None:
+        """Enter the interaction."""
+        self._outer = _current.get()
+        _current.set(self._underway)
+
+    def __exit__(self, *_: object) -> None:
+        """Go back to the one before."""
+        if _current.get() is self._underway:
+            _current.set(self._outer)

@@ -11,7 +11,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any
 
 from phospho import guard
@@ -20,6 +20,8 @@ from phospho.streaming import Watch, watch_async_generator, watch_generator
 # Where an object of a watched kind has its watch, and what its context manager gave.
 WATCH = "_phospho_watch"
 _ENTERED = "_phospho_entered"
+# Where an HTTP response has what watches its body.
+_BODY_WATCH = "_phospho_body_watch"
 
 # `Py_TPFLAGS_HEAPTYPE` of CPython: a class made in Python.
 _IS_HEAP_TYPE = 1 << 9
@@ -42,6 +44,18 @@ def watch_object(stream: Any, watch: Watch) -> bool:
         del held[WATCH]
         return False
     return True
+
+
+def watch_body(response: Any, watch: Watch) -> bool:
+    """Watch the body of an HTTP response, which the app has not read, go by as bytes.
+
+    Source: `iter_bytes` and `aiter_bytes` of httpx 0.28 and httpx2 2.16, _models.py, by which all
+    else of a response reads.
+    """
+    is_watched = watch_object(response, watch.is_of(response))
+    if is_watched:
+        response.__dict__[_BODY_WATCH] = watch
+    return is_watched
 
 
 # Sets the class of an object whatever the app's own `__setattr__` does.
@@ -120,32 +134,27 @@ def _make_reduce_ex(kind: Any) -> Callable[[Any, Any], Any]:
 def _without_watch(state: Any) -> Any:
     if type(state) is not dict:
         return state
-    return {name: value for name, value in state.items() if name not in (WATCH, _ENTERED)}
+    ours = (WATCH, _ENTERED, _BODY_WATCH)
+    return {name: value for name, value in state.items() if name not in ours}
 
 
 # Whose next piece the code now running waits for. Per thread and task: others may read meanwhile.
 _reading: ContextVar[Watch | None] = ContextVar("phospho_reading", default=None)
 
 
-def _stop_reading(token: Token[Watch | None]) -> None:
-    try:
-        _reading.reset(token)
-    except ValueError:
-        # It waited in a context of another task.
-        _reading.set(None)
-
-
 class _reading_for:  # noqa: N801 - reads as a statement
     """Waits for the next piece of a stream; tells its watch how it ends where none comes."""
 
-    __slots__ = ("_token", "_watch")
+    __slots__ = ("_outer", "_watch")
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
+        self._outer: Watch | None = None
 
     def __enter__(self) -> None:
-        self._token = _reading.set(self._watch)
-        self._watch.is_inside = True
+        self._outer = _reading.get()
+        _reading.set(self._watch)
+        self._watch.resume()
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: object
@@ -156,8 +165,10 @@ class _reading_for:  # noqa: N801 - reads as a statement
             self._watch.interrupt()
         elif exc is not None:
             self._watch.fail(exc)
-        self._watch.is_inside = False
-        _stop_reading(self._token)
+        self._watch.pause()
+        # Elsewhere, if the garbage collector found it waiting.
+        if _reading.get() is self._watch:
+            _reading.set(self._outer)
 
 
 def _make_next(kind: Any) -> Callable[[Any], Any]:
@@ -242,6 +253,22 @@ def _make_async_response_gen(kind: Any) -> Callable[[Any], Any]:
     return async_response_gen
 
 
+def _make_body(name: str, watch_pieces: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Make what gives the body of an HTTP response as bytes; see `watch_body`."""
+
+    def make(kind: Any) -> Callable[..., Any]:
+        method = getattr(kind, name)
+
+        @functools.wraps(method)
+        def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+            found, watch = method(self, *args, **kwargs), self.__dict__.get(_BODY_WATCH)
+            return found if watch is None else watch_pieces(lambda: (found, watch))()
+
+        return run
+
+    return make
+
+
 def _make_close(name: str) -> Callable[[Any], Any]:
     def make(kind: Any) -> Callable[..., Any]:
         method = getattr(kind, name)
@@ -303,6 +330,8 @@ _METHODS: dict[str, Callable[[Any], Callable[..., Any]]] = {
     "__next__": _make_next,
     "__anext__": _make_anext,
     "send": _make_send,
+    "iter_bytes": _make_body("iter_bytes", watch_generator),
+    "aiter_bytes": _make_body("aiter_bytes", watch_async_generator),
     "async_response_gen": _make_async_response_gen,
     "__iter__": _make_iter,
     "__aiter__": _make_aiter,

@@ -12,7 +12,7 @@ from phospho import guard, snapshot
 from phospho.default import get_client
 from phospho.reading import NO_ANSWER
 from phospho.stand_in import StandIn
-from phospho.underway import Underway, enter
+from phospho.underway import Underway, inside
 
 if TYPE_CHECKING:
     from phospho.client import Client
@@ -98,14 +98,12 @@ def _wrap(
 def _wrap_sync(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         call = make_call(args, kwargs)
-        outer = enter(call.underway)
         try:
-            returned = fn(*args, **kwargs)
+            with inside(call.underway):
+                returned = fn(*args, **kwargs)
         except BaseException as exc:
             call.underway.fail(exc)
             raise
-        finally:
-            enter(outer)
         return call.returned(returned)
 
     return run
@@ -114,14 +112,12 @@ def _wrap_sync(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Calla
 def _wrap_async(fn: Callable[..., Any], make_call: Callable[..., _Call]) -> Callable[..., Any]:
     async def run(*args: Any, **kwargs: Any) -> Any:
         call = make_call(args, kwargs)
-        outer = enter(call.underway)
         try:
-            returned = await fn(*args, **kwargs)
+            with inside(call.underway):
+                returned = await fn(*args, **kwargs)
         except BaseException as exc:
             call.underway.fail(exc)
             raise
-        finally:
-            enter(outer)
         return call.returned(returned)
 
     return run

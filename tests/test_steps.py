@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from typing import Any
 
@@ -177,3 +178,28 @@ def test_steps_of_a_call_that_raises_are_kept(exc: BaseException, phospho_logged
     [interaction] = phospho_logged.interactions
     assert [step["output"] for step in interaction["steps"]] == ["found"]
     assert interaction["status"] == ("error" if isinstance(exc, Exception) else "cancelled")
+
+
+def test_steps_may_end_while_their_interaction_is_logged() -> None:
+    """Each is told of whole, or as one that goes on."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(300):
+            steps = Steps()
+            step = steps.begin("tool", "search", "a")
+            told: list[dict[str, Any]] = []
+
+            def tell(steps: Steps = steps, told: list[dict[str, Any]] = told) -> None:
+                told.extend(steps.as_list())
+
+            end = threading.Thread(target=step.end, args=("b",), kwargs={"model": "m"})
+            threads = [end, threading.Thread(target=tell)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            [one] = told
+            assert ("duration_ms" in one) == ("output" in one) == ("model" in one)
+    finally:
+        sys.setswitchinterval(interval)

@@ -39,7 +39,9 @@ from llama_index.core.memory import ChatMemoryBuffer
 
 import phospho
 from phospho import streaming
+from phospho.stand_in import StandIn
 from phospho.testing import Logged, capture
+from phospho.underway import Underway, find_outer
 from tests.loopback import serve_anthropic, serve_openai, stream_of
 
 ANSWER = "Qubits harness quantum physics."
@@ -1555,3 +1557,113 @@ def test_a_lazy_argument_is_not_evaluated(logged: Logged) -> None:
     phospho.wrap(lambda question, db: "an answer")("hello", Lazy())
     assert logged.inputs == ["hello"]
     assert evaluated == []
+
+
+class TestStandInsOfObjects:
+    def test_show_and_change_what_the_object_has(self, logged: Logged) -> None:
+        class Bot:
+            turns = 0
+
+            def __call__(self, question: str) -> str:
+                self.turns += 1
+                return "an answer"
+
+        original = Bot()
+        bot: Any = phospho.wrap(original)
+        bot("a"), bot("b")
+        assert bot.turns == 2
+        bot.turns = 7
+        assert original.turns == 7
+        del bot.turns
+        assert original.turns == 0
+        assert isinstance(bot, Bot)
+        for copied in (copy.copy(bot), copy.deepcopy(bot)):
+            assert type(copied) is Bot
+        assert pickle.loads(pickle.dumps(phospho.wrap(functools.partial(pow, 2))))(3) == 8
+
+    def test_an_unfinished_one_has_nothing(self) -> None:
+        with pytest.raises(AttributeError):
+            _ = StandIn.__new__(StandIn).anything
+
+    def test_a_function_keeps_attributes_of_its_own(self) -> None:
+        wrapped: Any = phospho.wrap(words)
+        wrapped.label = "mine"
+        assert not hasattr(words, "label")
+        del wrapped.label
+        assert not hasattr(wrapped, "label")
+
+
+def test_a_given_up_coroutine_moves_nobody_else_s_calls(logged: Logged) -> None:
+    """The garbage collector may close it in the middle of another user's call."""
+
+    @phospho.wrap
+    async def alice(question: str) -> str:
+        await asyncio.Future()
+        return "never"
+
+    @phospho.wrap
+    async def alice_streams(question: str) -> AsyncIterator[str]:
+        await asyncio.Future()
+        yield "never"
+
+    def give_up() -> None:
+        begun: tuple[Any, Any] = (alice("I am Alice"), alice_streams("I am Alice").__anext__())
+        for made in begun:
+            with contextlib.suppress(StopIteration):
+                made.send(None)
+            holder = types.SimpleNamespace(made=made)
+            holder.itself = holder
+
+    @phospho.wrap
+    async def bob(question: str) -> str:
+        contextvars.Context().run(give_up)
+        gc.collect()
+        outer = find_outer()
+        assert outer is not None
+        outer.underway.steps.begin("llm", question).end()
+        return "answered"
+
+    async def run() -> None:
+        await bob("I am Bob")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        asyncio.run(run())
+    [of_bob] = [one for one in logged.interactions if one["input"] == "I am Bob"]
+    assert [step["name"] for step in of_bob["steps"]] == ["I am Bob"]
+    assert not [one for one in logged.interactions if one["input"] != "I am Bob" and "steps" in one]
+
+
+def test_what_an_iterator_does_for_its_next_piece_is_part_of_it(logged: Logged) -> None:
+    class Asking(Words):
+        def __next__(self) -> str:
+            outer = find_outer()
+            assert outer is not None
+            outer.underway.steps.begin("tool", "search").end()
+            return super().__next__()
+
+    list(phospho.wrap(lambda question: Asking(), stream=True)("hello"))
+    assert {step["name"] for step in logged.interactions[0]["steps"]} == {"search"}
+    assert find_outer() is None
+
+
+def test_what_goes_on_after_a_call_keeps_nothing_of_it(logged: Logged) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+
+        @phospho.wrap
+        def again(left: int) -> str:
+            if left:
+                loop.call_soon(again, left - 1)
+            else:
+                done.set_result(None)
+            return "done"
+
+        again(50)
+        await done
+        gc.collect()
+        assert sum(type(one) is Underway for one in gc.get_objects()) < 10
+
+    asyncio.run(run())
+    assert len(logged) == 51

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import inspect
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -668,3 +670,91 @@ def test_a_mistake_of_ours_costs_the_app_nothing(
             patch.setattr(f"phospho.integrations.openai.{name}", lambda *args: 1 / 0)
             answer = client.chat.completions.with_raw_response.create(model="gpt-x", messages=ASK)
             assert answer.parse().choices[0].message.content == ANSWER
+
+
+class TestOthers:
+    """What other libraries and the app's own tasks do beside us."""
+
+    def test_a_patch_of_others_in_front_of_ours_stays(
+        self, server: OpenAIServer, logged: Logged
+    ) -> None:
+        instrument_openai()
+        ours = openai.OpenAI.request
+        counted: list[str] = []
+
+        @functools.wraps(ours)
+        def theirs(*args: Any, **kwargs: Any) -> Any:
+            counted.append("theirs")
+            return ours(*args, **kwargs)
+
+        try:
+            openai.OpenAI.request = theirs  # type: ignore[method-assign]
+            uninstrument_openai()
+            assert openai.OpenAI.request is theirs
+            with openai.OpenAI(api_key="k", base_url=server.url) as client:
+                client.chat.completions.create(model="gpt-x", messages=ASK)
+                assert (counted, len(logged)) == (["theirs"], 0)
+                instrument_openai()
+                client.chat.completions.create(model="gpt-x", messages=ASK)
+                assert (counted, len(logged)) == (["theirs"] * 2, 1)
+        finally:
+            openai.OpenAI.request = ours  # type: ignore[method-assign]
+            uninstrument_openai()
+        assert "request" not in vars(openai.OpenAI)
+
+    def test_copies_of_a_client_log_no_more_either(
+        self, server: OpenAIServer, logged: Logged
+    ) -> None:
+        client = instrument_openai(openai.OpenAI(api_key="k", base_url=server.url))
+        copied = client.with_options(timeout=9)
+        uninstrument_openai(client)
+        copied.chat.completions.create(model="gpt-x", messages=ASK)
+        assert len(logged) == 0
+        client.close()
+
+    def test_our_headers_stay_here_whatever_is_asked(
+        self, client: openai.OpenAI, server: OpenAIServer
+    ) -> None:
+        client.embeddings.create(model="e", input="x", extra_headers={"phospho-session-id": "s1"})
+        assert not [name for name in server.headers[-1] if name.startswith("phospho")]
+
+    def test_a_task_begun_by_a_request_asks_for_itself(
+        self, server: OpenAIServer, everywhere: None, logged: Logged
+    ) -> None:
+        tasks: list[Any] = []
+
+        async def run() -> None:
+            async def ask_later() -> None:
+                await asyncio.sleep(0.01)
+                await asking.chat.completions.create(model="gpt-x", messages=ASK)
+
+            async def begin_another(request: Any) -> None:
+                if not tasks:
+                    tasks.append(asyncio.ensure_future(ask_later()))
+
+            hooks = {"request": [begin_another]}
+            async with openai.AsyncOpenAI(
+                api_key="k",
+                base_url=server.url,
+                http_client=openai.DefaultAsyncHttpxClient(event_hooks=hooks),
+            ) as asking:
+                await asking.chat.completions.create(model="gpt-x", messages=ASK)
+                await tasks[0]
+
+        asyncio.run(run())
+        assert len(logged) == 2
+
+    def test_an_unread_response_is_let_go_at_once(
+        self, client: openai.OpenAI, logged: Logged
+    ) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            accessor = client.chat.completions.with_raw_response
+            raw = accessor.create(model="gpt-x", messages=ASK, stream=True)
+            dropped = weakref.ref(raw)
+            del raw
+            assert dropped() is None
+            assert only(logged)["status"] == "incomplete"
+        finally:
+            gc.enable()

@@ -118,8 +118,10 @@ class PhosphoCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # its 
         with guard.guarded(_FOLLOW):
             call = Call(serialized, messages[0] if len(messages) == 1 else messages, told)
             run = begin("llm", call, self, self._settings)
+            if run is None or not run.is_interaction:
+                return
             called = stack.find_async_call()
-            if run is not None and run.is_interaction and called is not None:
+            if called is not None:
                 run.turn.cancel_with(called, open_runs.free)
 
     def on_llm_start(self, serialized: Any, prompts: list[str], **told: Any) -> None:

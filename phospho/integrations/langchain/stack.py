@@ -30,7 +30,8 @@ _PACKAGES = frozenset({"phospho", "langchain", "langchain_core", "langgraph"})
 def running_ids() -> Iterator[UUID]:
     """Return the runs that the code now running is part of, the innermost first."""
     for frame in _stack():
-        manager = _local(frame, _MANAGER)
+        # To look at an app's own variables would keep what it deletes, before Python 3.13.
+        manager = _local(frame, _MANAGER) if _package(frame) in _PACKAGES else None
         if isinstance(manager, BaseRunManager):
             yield manager.run_id
     # Tasks and threads that a run has started have a stack of their own, but inherit its context.

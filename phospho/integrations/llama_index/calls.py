@@ -56,12 +56,12 @@ class Calls:
 
     def find_outer(self) -> Outer | None:
         """Return the interaction that the code now running is part of, as LlamaIndex tells."""
-        span = self.open.find(active_span_id.get())
+        span = self.open.find(streams.find_place(active_span_id.get()))
         if span is None:
             return None
         if span.run.underway.is_over:
             # What goes on after the answer, as tasks that nobody waits for, is nobody's.
-            return Outer(_of_nobody(), is_model_call=True)
+            return Outer(_of_nobody(span.run.underway.started), is_model_call=True)
         return Outer(span.run.underway, span.is_model_call)
 
     def enter(
@@ -69,7 +69,7 @@ class Calls:
     ) -> None:
         """Take note of a call that begins."""
         role = find_role(id_, instance, arguments)
-        parent = self.open.find(parent_id)
+        parent = self.open.find(streams.find_place(parent_id))
         if parent is not None:
             run: Run | None = parent.run
         else:
@@ -297,8 +297,11 @@ class Calls:
         self.open.forget(run)
 
 
-def _of_nobody() -> Underway:
-    return Underway(None, None, {})
+def _of_nobody(started: float | None = None) -> Underway:
+    """Return what nothing is logged of; by default it begins now."""
+    nobody = Underway(None, None, {})
+    nobody.started = started or nobody.started
+    return nobody
 
 
 def _client_of(run: Run) -> Client:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 import weakref
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from llama_index_instrumentation.span import active_span_id
@@ -33,24 +34,45 @@ class SpanWatch(Watch):
         span: The call.
     """
 
-    __slots__ = ("_outer_id", "_span_id")
+    __slots__ = ("_here", "_outer_place", "_span_id")
 
     def __init__(self, client: Client | None, log: LogAnswer, span: Span) -> None:
         super().__init__(client, log, span.run.underway.started)
         self._span_id = span.id
-        self._outer_id: str | None = None
+        self._here: tuple[str, str | None] | None = None
+        self._outer_place: tuple[str, str | None] | None = None
 
     def resume(self) -> None:
         """Make what runs part of the call; there is no token, as the app may change contexts."""
         super().resume()
-        self._outer_id = active_span_id.get()
-        active_span_id.set(self._span_id)
+        self._outer_place = _resumed.get()
+        self._here = (self._span_id, active_span_id.get())
+        _resumed.set(self._here)
 
     def pause(self) -> None:
         """Go back to what the app was in."""
-        if self.is_inside:
-            active_span_id.set(self._outer_id)
+        # Elsewhere, if the garbage collector found it waiting.
+        if self._here is not None and _resumed.get() is self._here:
+            _resumed.set(self._outer_place)
+        self._here = None
         super().pause()
+
+
+# Which call the piece is of that is waited for, and in which span of LlamaIndex that began. That
+# variable itself is left alone: others trace by it.
+_resumed: ContextVar[tuple[str, str | None] | None] = ContextVar(
+    "phospho_llama_index_stream", default=None
+)
+
+
+def find_place(span_id: str | None) -> str | None:
+    """Return the span that the code now running is in.
+
+    Args:
+        span_id: Which one that is as LlamaIndex says.
+    """
+    resumed = _resumed.get()
+    return resumed[0] if resumed is not None and resumed[1] == span_id else span_id
 
 
 def is_generator(value: Any) -> bool:

@@ -16,8 +16,10 @@ from typing import Any, TypeVar, overload
 
 from phospho import guard, snapshot
 from phospho.errors import ConfigurationError, MissingDependencyError
+from phospho.integrations.openai import patches
 from phospho.integrations.openai.calls import Call, Poll, background, open_step, open_turn
 from phospho.integrations.openai.fields import take_headers
+from phospho.integrations.openai.patches import Switch
 from phospho.underway import find_outer
 
 try:
@@ -30,11 +32,8 @@ _URLS = frozenset({"/chat/completions", "/completions", "/responses"})
 
 T = TypeVar("T")
 
-# Whether the code now running is a request already: a client and its class may both listen.
-_is_inside: ContextVar[bool] = ContextVar("phospho_in_openai_request", default=False)
-
-_MARK = "__phospho_listens__"
-_INSTANCE_NAMES = ("request", "copy", "with_options")
+# The request that is being made now: a client and its class may both listen to it.
+_asked: ContextVar[Any] = ContextVar("phospho_openai_request", default=None)
 
 
 @overload
@@ -70,94 +69,93 @@ def instrument_openai(client: Any = None) -> Any:
             f"instrument_openai takes a client of openai, not {snapshot.describe(client)}. Pass "
             "openai.OpenAI(...) or openai.AsyncOpenAI(...), or nothing for all clients."
         )
-    _instrument_client(client)
+    _instrument_client(client, Switch())
     return client
 
 
 def uninstrument_openai(client: Any = None) -> None:
-    """Log no more of one client, or of those that log because all do; restores what was there."""
+    """Log no more of one client, or of those that log because all do; restores what was there.
+
+    What others have put in front of it meanwhile stays. Copies of a client log no more either.
+    """
     if client is None:
         for kind in (openai.OpenAI, openai.AsyncOpenAI):
-            _restore(kind, "request")
+            patches.take_out(kind, "request")
         return
-    for name in _INSTANCE_NAMES:
-        _restore(client, name)
+    for name in ("request", "copy", "with_options"):
+        patches.take_out(client, name)
 
 
-def _instrument_class(kind: type) -> None:
-    if not hasattr(vars(kind).get("request"), _MARK):
-        _put(kind, "request", _listening(kind.request))  # type: ignore[attr-defined]
+def _instrument_class(kind: Any) -> None:
+    if not patches.switch_on(kind, "request"):
+        switch = Switch()
+        patches.put(kind, "request", _listening(kind.request, switch), switch)
 
 
-def _instrument_client(client: Any) -> None:
-    if hasattr(vars(client).get("request"), _MARK):
+def _instrument_client(client: Any, switch: Switch) -> None:
+    if patches.switch_on(client, "request"):
         return
-    _put(client, "request", _listening(client.request))
+    patches.put(client, "request", _listening(client.request, switch), switch)
     for name in ("copy", "with_options"):
-        _put(client, name, _copying(getattr(client, name)))
+        patches.put(client, name, _copying(getattr(client, name), switch), switch)
 
 
-def _put(owner: Any, name: str, ours: Any) -> None:
-    """Set an attribute, and remember in it what it stands in front of."""
-    setattr(ours, _MARK, vars(owner).get(name))
-    setattr(owner, name, ours)
-
-
-def _restore(owner: Any, name: str) -> None:
-    ours = vars(owner).get(name)
-    if not hasattr(ours, _MARK):
-        return
-    former = getattr(ours, _MARK)
-    if former is None:
-        delattr(owner, name)
-    else:
-        setattr(owner, name, former)
-
-
-def _copying(copy: Callable[..., Any]) -> Callable[..., Any]:
+def _copying(copy: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
     @functools.wraps(copy)
     def run(*args: Any, **kwargs: Any) -> Any:
-        return instrument_openai(copy(*args, **kwargs))
+        copied = copy(*args, **kwargs)
+        if switch.is_on:
+            _instrument_client(copied, switch)
+        return copied
 
     return run
 
 
-def _listening(request: Callable[..., Any]) -> Callable[..., Any]:
+def _listening(request: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
     """Return a `request` that logs what it answers."""
 
     @functools.wraps(request)
     def run(*args: Any, **kwargs: Any) -> Any:
-        call = _begin(args, kwargs)
+        call = _begin(args, kwargs) if switch.is_on else None
         if call is None:
             return request(*args, **kwargs)
-        _is_inside.set(True)
-        try:
+        with _Asking(call):
             answer = request(*args, **kwargs)
-        except BaseException as exc:
-            call.failed(exc)
-            raise
-        finally:
-            _is_inside.set(False)
         call.answered(answer)
         return answer
 
     @functools.wraps(request)
     async def run_async(*args: Any, **kwargs: Any) -> Any:
-        call = _begin(args, kwargs)
+        call = _begin(args, kwargs) if switch.is_on else None
         if call is None:
             return await request(*args, **kwargs)
-        _is_inside.set(True)
-        try:
+        with _Asking(call):
             answer = await request(*args, **kwargs)
-        except BaseException as exc:
-            call.failed(exc)
-            raise
-        finally:
-            _is_inside.set(False)
         call.answered(answer)
         return answer
 
     return run_async if inspect.iscoroutinefunction(request) else run
+
+
+class _Asking:
+    """Asks OpenAI; a request that goes through a client and its class is listened to once."""
+
+    def __init__(self, call: Call | Poll) -> None:
+        self._call = call
+        self._outer: Any = None
+
+    def __enter__(self) -> None:
+        self._outer = _asked.get()
+        _asked.set(self._call.options)
+
+    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
+        # Elsewhere, if the garbage collector found it waiting.
+        if _asked.get() is self._call.options:
+            _asked.set(self._outer)
+        # A stream may go on for long after it.
+        self._call.options = None
+        if exc is not None:
+            self._call.failed(exc)
 
 
 def _begin(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | Poll | None:
@@ -165,17 +163,18 @@ def _begin(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | Poll | No
     with guard.guarded("read a request to OpenAI"):
         given = (*args, *kwargs.values())
         options = next((value for value in given if hasattr(value, "json_data")), None)
-        if options is not None and not _is_inside.get():
-            is_read = options.method.lower() == "get"
-            return background.find(options.url) if is_read else _begin_to_ask(options)
+        if options is not None and options is not _asked.get():
+            told = take_headers(options)
+            if options.method.lower() == "get":
+                return background.find(options)
+            return _begin_to_ask(options, told)
     return None
 
 
-def _begin_to_ask(options: Any) -> Call | None:
+def _begin_to_ask(options: Any, told: Mapping[str, Any]) -> Call | None:
     body = options.json_data
     if options.url not in _URLS or not isinstance(body, Mapping):
         return None
-    told = take_headers(options)
     outer = find_outer()
     if outer is None:
         return open_turn(options, body, told)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from phospho import guard, lifecycle
-from phospho.attaching import attach, attach_to_body
+from phospho.attaching import attach
 from phospho.default import get_client
 from phospho.extractors.fields import get_text
 from phospho.integrations.openai.fields import fields_of, sessions
@@ -22,6 +22,7 @@ from phospho.reading import NO_ANSWER, Reading
 from phospho.steps import describe_error
 from phospho.streaming import Watch
 from phospho.underway import Underway
+from phospho.watched_objects import watch_body
 
 if TYPE_CHECKING:
     from phospho.client import Client
@@ -41,6 +42,7 @@ class Call:
     def __init__(
         self, client: Client, finish: _Finish, options: Any, body: Mapping[str, Any]
     ) -> None:
+        self.options = options
         self._client = client
         self._finish = finish
         self._started = time.perf_counter()
@@ -76,7 +78,7 @@ class Call:
             elif response is None:
                 self._take(answer)
             elif body is None:
-                attach_to_body(response, self._watch())
+                watch_body(response, self._watch())
             else:
                 self._take(_parse(body))
 
@@ -115,7 +117,8 @@ class Call:
 class Poll:
     """A request for the answer to an earlier one, which goes on in the background."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, options: Any, call: Call) -> None:
+        self.options = options
         self.answered = call.answered
 
     def failed(self, exc: BaseException) -> None:
@@ -138,13 +141,13 @@ class Background:
         if len(self._calls) > _MAX_WAITING:
             self._calls.popitem(last=False)[1].leave()
 
-    def find(self, url: str) -> Poll | None:
+    def find(self, options: Any) -> Poll | None:
         """Return what takes note of the answer that a GET asks for, if it is one of these."""
-        path, _, response_id = url.rpartition("/")
+        path, _, response_id = options.url.rpartition("/")
         if path != "/responses":
             return None
         call = self._calls.get(response_id)
-        return None if call is None else Poll(call)
+        return None if call is None else Poll(options, call)
 
     def forget(self, response_id: str | None) -> None:
         """Let go of a request that was answered."""
