@@ -744,17 +744,23 @@ class TestOthers:
         asyncio.run(run())
         assert len(logged) == 2
 
-    def test_an_unread_response_is_let_go_at_once(
+    def test_an_unread_response_is_let_go_as_without_us(
         self, client: openai.OpenAI, logged: Logged
     ) -> None:
-        gc.collect()
-        gc.disable()
-        try:
+        def is_let_go_at_once() -> bool:
             accessor = client.chat.completions.with_raw_response
             raw = accessor.create(model="gpt-x", messages=ASK, stream=True)
             dropped = weakref.ref(raw)
             del raw
-            assert dropped() is None
-            assert only(logged)["status"] == "incomplete"
+            return dropped() is None
+
+        gc.collect()
+        gc.disable()
+        try:
+            with_us = is_let_go_at_once()
+            uninstrument_openai()
+            assert is_let_go_at_once() == with_us
         finally:
             gc.enable()
+        gc.collect()
+        assert only(logged)["status"] == "incomplete"
