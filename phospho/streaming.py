@@ -146,15 +146,16 @@ class Watch:
 
     def end(self) -> None:
         """Log a stream that came to its end."""
+        self._finish({})
+        # Later ones stand further outside: this may have been a step of theirs.
         for follower in self.followers:
             follower.end()
-        self._finish({})
 
     def leave(self) -> None:
         """Log a stream that the app left before its end."""
+        self._finish({"status": "cancelled" if self._is_interrupted else "incomplete"})
         for follower in self.followers:
             follower.leave()
-        self._finish({"status": "cancelled" if self._is_interrupted else "incomplete"})
 
     def interrupt(self) -> None:
         """Take note that the app was cancelled while it waited: it may ask again, or leave."""
@@ -168,8 +169,6 @@ class Watch:
         A `GeneratorExit` is no failure: the app closed a loop, and unless `is_left` is False it
         will not come back to the stream.
         """
-        for follower in self.followers:
-            follower.fail(exc, is_left=is_left)
         if isinstance(exc, GeneratorExit):
             if is_left:
                 self._finish({"status": "incomplete"})
@@ -179,6 +178,8 @@ class Watch:
             self._finish({"status": "error", "error": error})
         else:
             self._finish({"status": "cancelled"})
+        for follower in self.followers:
+            follower.fail(exc, is_left=is_left)
 
     def end_with(self, value: Any) -> None:
         """Log what an object says that was no stream itself but stood for one."""

@@ -134,7 +134,9 @@ def _facts_of(steps: Steps, said: Reading) -> dict[str, Any]:
     read = said.facts
     if read is not None and read.model:
         facts.pop("model", None)
-    if read is not None and read.usage:
+    # The answer's own count is one of those that add up, but for a stream that is not over.
+    told = 0 if read is None else read.usage.get("total_tokens", 0)
+    if read is not None and read.usage and facts.get("total_tokens", 0) <= told:
         facts = {name: facts[name] for name in facts if name == "model"}
     return facts
 

@@ -77,6 +77,12 @@ def wrap(
             snapshot.describe(fn),
         )
         return fn
+    if fields.pop("task_id", None) is not None:
+        guard.report_once(
+            "wrap:task_id",
+            "phospho.wrap got a task_id, which would be that of each call; only the first would be "
+            "kept. It is left out: each call has one of its own.",
+        )
     make_call = functools.partial(_Call, fn, fields, is_stream=stream, stop=stop)
     run, is_plain = _wrap(fn, make_call)
     return functools.wraps(fn)(run) if is_plain else StandIn(fn, run)

@@ -183,6 +183,14 @@ def test_fields_are_read_as_log_reads_them(logged: Logged) -> None:
     assert "input_to_str_function" not in event
 
 
+def test_one_id_for_all_calls_is_left_out(logged: Logged, caplog: pytest.LogCaptureFixture) -> None:
+    answer = phospho.wrap(lambda question: question, task_id="t1")
+    answer("a"), answer("b")
+    assert logged.inputs == ["a", "b"]
+    assert len({one["task_id"] for one in logged.interactions} - {"t1"}) == 2
+    assert "each call has one of its own" in caplog.text
+
+
 def test_a_failed_call_has_no_output_to_read(
     logged: Logged, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -44,6 +44,7 @@ INTEGRATIONS = (
 )
 
 _lock = threading.Lock()
+_postponed: set[Integration] = set()
 
 
 def instrument_all() -> None:
@@ -67,8 +68,21 @@ def _is_imported(name: str) -> bool:
 
 def _instrument(integration: Integration) -> None:
     with guard.guarded(f"make {integration.module} log by itself"):
-        module = importlib.import_module(f"phospho.integrations.{integration.module}")
-        getattr(module, integration.function)()
+        name = f"phospho.integrations.{integration.module}"
+        if name in sys.modules and not _is_imported(name):
+            # It is what imports the library just now; it says when it is there itself.
+            _postponed.add(integration)
+            return
+        getattr(importlib.import_module(name), integration.function)()
+
+
+def loaded(module: ModuleType) -> None:
+    """Instrument what waited for an integration, which calls this as the last thing it does."""
+    for integration in tuple(_postponed):
+        if module.__name__ == f"phospho.integrations.{integration.module}":
+            _postponed.discard(integration)
+            with guard.guarded(f"make {integration.module} log by itself"):
+                getattr(module, integration.function)()
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -78,6 +78,31 @@ def test_a_framework_logs_whenever_it_is_imported(app: str, is_before: bool) -> 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "app"),
+    [
+        ("openai", "instrument_openai", "import openai"),
+        ("langchain", "instrument_langchain", LANGCHAIN),
+        ("llama_index", "uninstrument_llama_index", LLAMA_INDEX),
+    ],
+)
+def test_a_library_logs_also_where_our_module_is_imported_first(
+    module: str, name: str, app: str
+) -> None:
+    imports, *call = app.strip().split("\n")
+    script = [
+        "import phospho, phospho.testing",
+        "with phospho.testing.capture() as logged:",
+        "    phospho.init(auto_log=True)",
+        f"    from phospho.integrations.{module} import {name}",
+        f"    {imports}",
+        *(call or ["    assert hasattr(openai.OpenAI.request, '__phospho_patch__')"]),
+        *(["    assert len(logged) == 1, logged"] if call else []),
+    ]
+    done = run_script("\n".join(script), timeout_s=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_nothing_is_imported_or_hooked_without_it() -> None:
     done = run_script(
         """

@@ -436,11 +436,11 @@ class TestWhose:
         handler = PhosphoCallbackHandler(
             user_id="u0", version_id="v0", metadata={"plan": "free", "app": "shop"}
         )
-        told = {"user_id": "u1", "version_id": "v1", "plan": "pro"}
+        told = {"user_id": "u1", "version_id": "v1", "task_id": "t1", "plan": "pro"}
         chain().invoke(ASK, {"callbacks": [handler], "metadata": told, "tags": ["beta"]})
         chain().invoke(ASK, {"callbacks": [handler]})
         first, second = logged.interactions
-        assert (first["user_id"], first["version_id"]) == ("u1", "v1")
+        assert (first["user_id"], first["version_id"], first["task_id"]) == ("u1", "v1", "t1")
         assert (second["user_id"], second["version_id"]) == ("u0", "v0")
         kept = {n: v for n, v in first["metadata"].items() if not n.endswith("_ms")}
         assert kept == {"plan": "pro", "app": "shop", "tags": ["beta"]}

@@ -53,13 +53,14 @@ class TestWhose:
 
     @pytest.mark.parametrize("name", ["session_id", "thread_id", "conversation_id"])
     def test_tags_name_them(self, name: str, logged: Logged) -> None:
-        with instrument_tags({name: "s1", "user_id": "u1", "version_id": "v1", "plan": "pro"}):
+        ids = {"user_id": "u1", "version_id": "v1", "task_id": "t1"}
+        with instrument_tags({name: "s1", "plan": "pro", **ids}):
             query_engine().query(QUESTION)
         interaction = only(logged)
-        ids = [interaction[name] for name in ("session_id", "user_id", "version_id")]
-        assert ids == ["s1", "u1", "v1"]
+        assert {id_: interaction[id_] for id_ in ids} == ids
+        assert interaction["session_id"] == "s1"
         assert interaction["metadata"]["plan"] == "pro"
-        assert not interaction["metadata"].keys() & {name, "user_id", "version_id"}
+        assert not interaction["metadata"].keys() & {name, *ids}
 
     def test_tags_of_a_workflow(self, logged: Logged) -> None:
         with instrument_tags({"session_id": "s1", "plan": "pro"}):

@@ -558,6 +558,27 @@ class TestInside:
         assert [step["output"] for step in inner["steps"]] == [ANSWER]
         assert "steps" not in own
 
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_the_tokens_of_all_its_calls_add_up(
+        self, stream: bool, client: openai.OpenAI, logged: Logged
+    ) -> None:
+        @phospho.wrap
+        def answer(question: str) -> Any:
+            client.chat.completions.create(model="small", messages=ASK)
+            more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+            return client.chat.completions.create(model="gpt-x", messages=ASK, **more)  # type: ignore[call-overload]
+
+        returned = answer("What?")
+        if stream:
+            list(returned)
+        interaction = only(logged)
+        assert said(interaction) == ("What?", ANSWER)
+        counts = ("prompt_tokens", "completion_tokens", "total_tokens")
+        assert [interaction[name] for name in counts] == [42, 12, 54]
+        last = interaction["steps"][-1]
+        assert (last["output"].strip(), last["usage"]["total_tokens"]) == (ANSWER, 27)
+        assert last["duration_ms"] > 0
+
     def test_what_raises_is_a_step_too(self, client: openai.OpenAI, logged: Logged) -> None:
         @phospho.wrap
         def answer(question: str) -> str:

@@ -7,6 +7,7 @@ Source: langchain-core 1.0 to 1.8, callbacks/base.py, callbacks/manager.py, trac
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from uuid import UUID
 
 from phospho import guard
 from phospho.errors import MissingDependencyError
+from phospho.integrations import auto
 from phospho.record import as_mapping
 from phospho.underway import add_finder
 
@@ -222,3 +224,5 @@ _everywhere: ContextVar[PhosphoCallbackHandler] = ContextVar(
     "phospho_langchain",
     default=PhosphoCallbackHandler(),  # noqa: B039 - it holds no state
 )
+
+auto.loaded(sys.modules[__name__])

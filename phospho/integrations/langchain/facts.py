@@ -56,6 +56,7 @@ def fields_of(
         ("session_id", _SESSION_NAMES),
         ("user_id", ("user_id",)),
         ("version_id", ("version_id",)),
+        ("task_id", ("task_id",)),
     ):
         name, value = _first(told, names)
         kept.pop(name, None)

@@ -8,12 +8,14 @@ Source: llama-index-instrumentation 0.6, dispatcher.py, span_handlers/base.py.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from inspect import BoundArguments
 from typing import TYPE_CHECKING, Any
 
 from phospho import guard
 from phospho.errors import MissingDependencyError
+from phospho.integrations import auto
 from phospho.underway import add_finder, remove_finder
 
 try:
@@ -141,3 +143,5 @@ _EVENTS: dict[str, Callable[[str, Any], None]] = {
 }
 
 _spans, _events = _SpanHandler(), _EventHandler()
+
+auto.loaded(sys.modules[__name__])

@@ -147,7 +147,8 @@ def _describe_node(found: Any) -> str:
 
 
 _SESSION_TAGS = ("session_id", "thread_id", "conversation_id")
-_OWN_TAGS: Sequence[str] = (*_SESSION_TAGS, "user_id", "version_id")
+_ID_TAGS = ("user_id", "version_id", "task_id")
+_OWN_TAGS: Sequence[str] = (*_SESSION_TAGS, *_ID_TAGS)
 
 # What LlamaIndex tags by itself: ids and summaries of a run.
 _NOISE = "llamaindex."
@@ -167,9 +168,7 @@ def read_tags() -> dict[str, Any]:
 def _fields_of(tags: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: tags[name] for name in _OWN_TAGS if issubclass(type(tags.get(name)), (str, int))}
     session_ids = [told[name] for name in _SESSION_TAGS if name in told]
-    fields: dict[str, Any] = {
-        name: told[name] for name in ("user_id", "version_id") if name in told
-    }
+    fields: dict[str, Any] = {name: told[name] for name in _ID_TAGS if name in told}
     metadata = {
         name: value
         for name, value in tags.items()

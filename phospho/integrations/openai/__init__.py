@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, TypeVar, overload
 
 from phospho import guard, snapshot
 from phospho.errors import ConfigurationError, MissingDependencyError
+from phospho.integrations import auto
 from phospho.integrations.openai import patches
 from phospho.integrations.openai.calls import Call, Poll, background, open_step, open_turn
 from phospho.integrations.openai.fields import take_headers
@@ -180,3 +182,6 @@ def _begin_to_ask(options: Any, told: Mapping[str, Any]) -> Call | None:
         return open_turn(options, body, told)
     # A framework tells of the models that it calls.
     return None if outer.is_model_call else open_step(options, body, outer.underway)
+
+
+auto.loaded(sys.modules[__name__])

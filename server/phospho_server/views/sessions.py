@@ -37,7 +37,10 @@ STEP_KINDS = {
 # Steps of one page: a thousand make 2 MB, and with more a browser becomes slow.
 _MOST_STEPS = 1_000
 
-_STATUSES = {"incomplete": "The answer broke off.", "cancelled": "The answer was cancelled."}
+_STATUSES = {
+    "incomplete": "The answer ended early.",
+    "cancelled": "The answer was cancelled.",
+}
 
 
 @dataclass(frozen=True)

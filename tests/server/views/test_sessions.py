@@ -262,7 +262,7 @@ def test_a_page_of_very_many_steps_shows_the_first_and_counts_the_others(
 @pytest.mark.parametrize(
     ("metadata", "line"),
     [
-        pytest.param({"status": "incomplete"}, "The answer broke off.", id="incomplete"),
+        pytest.param({"status": "incomplete"}, "The answer ended early.", id="incomplete"),
         pytest.param({"status": "cancelled"}, "The answer was cancelled.", id="cancelled"),
         pytest.param(
             {"status": "error", "error": {"type": "RateLimitError", "message": "slow down"}},
