@@ -5,15 +5,11 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib
-import importlib.util
-import inspect
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -22,6 +18,7 @@ from phospho import guard, hookspecs, lifecycle, snapshot
 from phospho.errors import PluginError
 from phospho.extractors import catalogue
 from phospho.implementation import FAILED, Implementation
+from phospho.plugin_checks import disabled_names, fault_of, names_sending, speaks_of_sending
 
 ENTRY_POINT_GROUP = "phospho"
 
@@ -96,7 +93,7 @@ class Plugins:
         for module_name in self.built_in:
             self._register(importlib.import_module(module_name), module_name)
         for name, plugin in installed.items():
-            with self._reporting(name, partial(_names_sending, plugin)):
+            with self._reporting(name, partial(names_sending, plugin)):
                 self._register(plugin, name)
         for plugin in self.plugins:
             # Its package may be installed as well: then it is there already.
@@ -141,7 +138,7 @@ class Plugins:
 
     def _load_installed(self) -> dict[str, object]:
         """Load what installed packages declare; a package that cannot be loaded is left out."""
-        disabled = _disabled_names()
+        disabled = disabled_names()
         if not self.entry_points or "all" in disabled:
             return {}
         found: dict[str, object] = {}
@@ -150,7 +147,7 @@ class Plugins:
             if name in disabled:
                 continue
             self._versions[name] = None if entry_point.dist is None else entry_point.dist.version
-            with self._reporting(name, partial(_speaks_of_sending, entry_point)):
+            with self._reporting(name, partial(speaks_of_sending, entry_point)):
                 plugin = entry_point.load()
                 namesake = found.get(name) or self._manager.get_plugin(name)
                 if namesake is not None and namesake is not plugin:
@@ -227,7 +224,7 @@ class Plugins:
         callers = self._manager.get_hookcallers(plugin)
         for caller in callers or ():
             for implementation in caller.get_hookimpls():
-                fault = _fault_of(implementation)
+                fault = fault_of(implementation)
                 if implementation.plugin_name == name and fault is not None:
                     raise pluggy.PluginValidationError(plugin, f"{caller.name} {fault}")
         if not callers:
@@ -425,43 +422,10 @@ def _load_extractor(name: str) -> dict[str, Implementation]:
     }
 
 
-def _names_sending(plugin: object) -> bool:
-    """Tell whether a plugin that was refused may have meant to change what is sent."""
-    return any("send" in name for name in dir(plugin))
-
-
-def _speaks_of_sending(entry_point: metadata.EntryPoint) -> bool:
-    """Tell whether a module that cannot be loaded may change what is sent, as its text says."""
-    try:
-        spec = importlib.util.find_spec(entry_point.module)
-        return spec is None or "send" in Path(str(spec.origin)).read_text(encoding="utf-8")
-    except Exception:  # noqa: BLE001 - a module that cannot be looked at may do anything
-        return True
-
-
-def _fault_of(implementation: pluggy.HookImpl) -> str | None:
-    """Return why a function would not do what its author means, or None."""
-    function = implementation.function
-    if implementation.wrapper or implementation.hookwrapper:
-        return "asks for wrapper=True"
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        return "is async: nobody would await it"
-    return None
-
-
 def _accept_record(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise TypeError(f"returned {type(answer).__name__}, not a dict or None")
     return answer
-
-
-def _disabled_names() -> frozenset[str]:
-    """Read `PHOSPHO_DISABLE_PLUGINS`: names of entry points, or `all`, separated by commas."""
-    names = os.environ.get("PHOSPHO_DISABLE_PLUGINS", "").split(",")
-    return frozenset("all" if n.strip().lower() in _EVERY else n.strip() for n in names)
-
-
-_EVERY = frozenset({"all", "1", "true"})
 
 
 def accept_sequence_of(kind: type, *, unique: str) -> Callable[[Any], Sequence[Any]]:

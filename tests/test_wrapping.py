@@ -184,7 +184,7 @@ def test_fields_are_read_as_log_reads_them(logged: Logged) -> None:
 
 
 def test_one_id_for_all_calls_is_left_out(logged: Logged, caplog: pytest.LogCaptureFixture) -> None:
-    answer = phospho.wrap(lambda question: question, task_id="t1")
+    answer: Any = phospho.wrap(lambda question: question, task_id="t1")
     answer("a"), answer("b")
     assert logged.inputs == ["a", "b"]
     assert len({one["task_id"] for one in logged.interactions} - {"t1"}) == 2
