@@ -785,3 +785,10 @@ class TestOthers:
             gc.enable()
         gc.collect()
         assert only(logged)["status"] == "incomplete"
+
+    def test_no_class_of_clients_goes_another_way(self, everywhere: None) -> None:
+        made = [kind for kind in list(vars(openai).values()) if isinstance(kind, type)]
+        for base in (openai.OpenAI, openai.AsyncOpenAI):
+            clients = [kind for kind in made if issubclass(kind, base)]
+            assert len(clients) > 1
+            assert all(kind.request is base.request for kind in clients)
