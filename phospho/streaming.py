@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from phospho import guard, lifecycle, snapshot
 from phospho.collecting import Collector
 from phospho.extraction import is_fallback
-from phospho.underway import inside
+from phospho.underway import current
 
 if TYPE_CHECKING:
     from phospho.client import Client
@@ -43,20 +43,8 @@ class Watch:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_client",
-        "_collector",
-        "_first_s",
-        "_inside",
-        "_is_interrupted",
-        "_log",
-        "_once",
-        "_process",
-        "_started",
-        "_stop",
-        "_type_name",
-        "_underway",
-        "followers",
+        "__weakref__", "_client", "_collector", "_first_s", "_is_interrupted", "_log", "_once",
+        "_outer", "_process", "_started", "_stop", "_type_name", "_underway", "followers",
         "is_inside",
     )  # fmt: skip
 
@@ -84,7 +72,7 @@ class Watch:
         self.is_inside = False
         self._is_interrupted = False
         self._underway = underway
-        self._inside: inside | None = None
+        self._outer: Underway | None = None
         with guard.guarded("watch a stream"):
             if client is not None:
                 self._collector = Collector(client.plugins, to_text)
@@ -103,16 +91,18 @@ class Watch:
     def resume(self) -> None:
         """Take note that the app waits for the next piece, and that what runs is part of it."""
         self.is_inside = True
-        if self._underway is not None and not self._underway.is_over:
-            self._inside = inside(self._underway)
-            self._inside.__enter__()
+        underway = self._underway
+        if underway is not None:
+            # As `inside` does, which would take as long again for each token.
+            self._outer = current.get()
+            current.set(underway)
 
     def pause(self) -> None:
         """Take note that the app has what it waited for, or will not get it."""
         self.is_inside = False
-        entered, self._inside = self._inside, None
-        if entered is not None:
-            entered.__exit__()
+        underway = self._underway
+        if underway is not None and current.get() is underway:
+            current.set(self._outer)
 
     def joined_by(self, other: Watch) -> Watch:
         """Return what is to watch the same object for both; one that is over is let go."""

@@ -153,7 +153,7 @@ class Outer(NamedTuple):
     is_model_call: bool = False
 
 
-_current: contextvars.ContextVar[Underway | None] = contextvars.ContextVar(
+current: contextvars.ContextVar[Underway | None] = contextvars.ContextVar(
     "phospho_underway", default=None
 )
 
@@ -166,7 +166,7 @@ def find_outer() -> Outer | None:
 
     Of several, as where a chain calls a function that is wrapped, that is the last begun.
     """
-    told = [Outer(underway)] if (underway := _current.get()) is not None else []
+    told = [Outer(underway)] if (underway := current.get()) is not None else []
     told += [outer for find in _finders if (outer := find()) is not None]
     going_on = [outer for outer in told if not outer.underway.is_over]
     # One framework inside of the other adds to the same one, and may be calling a model.
@@ -204,10 +204,10 @@ class inside:  # noqa: N801 - reads as a statement: `with inside(underway):`
 
     def __enter__(self) -> None:
         """Enter the interaction."""
-        self._outer = _current.get()
-        _current.set(self._underway)
+        self._outer = current.get()
+        current.set(self._underway)
 
     def __exit__(self, *_: object) -> None:
         """Go back to the one before."""
-        if _current.get() is self._underway:
-            _current.set(self._outer)
+        if current.get() is self._underway:
+            current.set(self._outer)
