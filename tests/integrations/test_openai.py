@@ -469,11 +469,12 @@ class TestWhose:
     ) -> None:
         headers = {
             "phospho-session-id": "s1", "Phospho-User-Id": "u1", "phospho-metadata-plan": "pro",
-            "x-own": "1",
+            "phospho-task-id": "t1", "x-own": "1",
         }  # fmt: skip
         client.chat.completions.create(model="gpt-x", messages=ASK, extra_headers=headers)
         interaction = only(logged)
-        assert (interaction["session_id"], interaction["user_id"]) == ("s1", "u1")
+        ids = [interaction[name] for name in ("session_id", "user_id", "task_id")]
+        assert ids == ["s1", "u1", "t1"]
         assert interaction["metadata"]["plan"] == "pro"
         sent = server.headers[-1]
         assert sent["x-own"] == "1"
