@@ -10,8 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 Side = Literal["input", "output"]
 """Which text of an interaction: `input` is the user's message, `output` the assistant's."""
 
-Scope = Literal["auto", "user_message", "assistant_message", "interaction"]
-"""Where to look. `auto` reads the side out of the description ("The user ...")."""
+Scope = Literal["auto", "user_message", "assistant_message", "interaction", "session"]
+"""Where to look. `auto` reads the side out of the description ("The user ...").
+
+`interaction` looks at both messages, `session` at all that was said up to and with the interaction:
+the event occurs in the interaction by which the session first has it.
+"""
+
+Answer = Literal["yes_no", "score", "category"]
+"""What is asked: whether the event occurred, how much on a scale, or which of several it was."""
 
 Flag = Literal["success", "failure"]
 
@@ -51,6 +58,26 @@ class Example(_Value):
     output: str = ""
 
 
+class Review(_Value):
+    """What a person said about one interaction: the event occurred in it, or it did not."""
+
+    input: str = ""
+    output: str = ""
+    occurred: bool
+
+
+class Cut(_Value):
+    """Where the traffic of a project draws the line between yes and no for one event.
+
+    Args:
+        prevalence: Estimated share of interactions in which the event occurs.
+        threshold: The least score that is a yes.
+    """
+
+    prevalence: float = Field(gt=0.0, lt=1.0)
+    threshold: float = Field(ge=0.0, le=1.0)
+
+
 class EventDefinition(_Value):
     """What to look for.
 
@@ -64,7 +91,13 @@ class EventDefinition(_Value):
         keywords: Words or phrases that mean the event occurred; any one suffices.
         pattern: Regular expression (RE2 syntax) that means the event occurred.
         examples: Interactions in which the event occurred.
+        answer: What is asked of a detector.
+        categories: For the answer `category`: those to choose from.
+        score_range: For the answer `score`: the lowest and the highest.
         settings: Further settings, for detectors of plugins.
+        reviews: What people said about interactions, the newest last. They move this event's
+            verdicts alone; they are no part of a version.
+        cut: What the project's traffic taught so far; None where too little is known.
     """
 
     id: str
@@ -76,7 +109,12 @@ class EventDefinition(_Value):
     keywords: tuple[str, ...] = ()
     pattern: str | None = None
     examples: tuple[Example, ...] = ()
+    answer: Answer = "yes_no"
+    categories: tuple[str, ...] = ()
+    score_range: tuple[float, float] = (1.0, 5.0)
     settings: Mapping[str, Any] = Field(default_factory=dict)
+    reviews: tuple[Review, ...] = ()
+    cut: Cut | None = None
 
     @field_validator("keywords", mode="after")
     @classmethod
@@ -109,6 +147,8 @@ class Detection(_Value):
         score: How sure, 0 to 1; a probability where the detector is calibrated.
         evidence: Why, for a positive verdict.
         detector: Name of the detector that decided; filled in by the caller when empty.
+        embedder: Id of the embedder the score was computed with, where there is one.
+        value: The score on the definition's range, or the category, where it asks for one.
     """
 
     event_id: str
@@ -117,3 +157,5 @@ class Detection(_Value):
     score: float = Field(ge=0.0, le=1.0)
     evidence: Evidence | None = None
     detector: str = ""
+    embedder: str = ""
+    value: float | str | None = None

@@ -102,6 +102,7 @@ class SemanticDetector:
             score=score,
             evidence=_evidence(messages, row, probe) if detected else None,
             detector=self.name,
+            embedder=self._embedder().id,
         )
 
     def _embedder(self) -> Embedder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -135,4 +136,6 @@ def _to_stored(detection: Detection, row_id: int, turn: Turn) -> StoredDetection
         score=detection.score,
         detector=detection.detector,
         evidence=detection.evidence.model_dump_json() if detection.evidence else None,
+        embedder=detection.embedder or None,
+        value=None if detection.value is None else json.dumps(detection.value),
     )

@@ -15,6 +15,14 @@ from phospho_server.store.rows import DefinitionRow
 
 _COLUMNS = "id, name, version, description, scope, detector, settings"
 
+# Kept as one JSON object in the column `settings`.
+_IN_SETTINGS = (
+    "keywords", "pattern", "examples", "answer", "categories", "score_range", "settings",
+)  # fmt: skip
+
+# What is learned about a definition; people do not write it.
+_NOT_OF_A_VERSION = {"reviews", "cut"}
+
 
 def create_definition(
     db: Connection, project_id: str, definition: EventDefinition
@@ -53,8 +61,8 @@ def edit_definition(
     current = get_definition(db, project_id, definition.id)
     if definition.name != current.name:
         _refuse_taken_name(db, project_id, definition.name)
-    same = current == definition.model_copy(
-        update={"name": current.name, "version": current.version}
+    same = _to_columns(current) == _to_columns(
+        definition.model_copy(update={"name": current.name, "version": current.version})
     )
     edited = definition.model_copy(update={"version": current.version + (not same)})
     db.execute(
@@ -200,8 +208,8 @@ def _look_at_the_past(db: Connection, project_id: str, definition: EventDefiniti
 
 
 def _to_columns(definition: EventDefinition) -> dict[str, Any]:
-    columns = definition.model_dump(mode="json")
-    settings = {name: columns.pop(name) for name in ("keywords", "pattern", "examples", "settings")}
+    columns = definition.model_dump(mode="json", exclude=_NOT_OF_A_VERSION)
+    settings = {name: columns.pop(name) for name in _IN_SETTINGS}
     return {**columns, "settings": json.dumps(settings, separators=(",", ":"))}
 
 

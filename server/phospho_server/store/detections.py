@@ -18,12 +18,13 @@ MAX_HISTORY = 20
 
 _UPSERT = """
 insert into detections (project_id, definition_id, interaction_id, definition_version, detected,
-    score, detector, evidence, created_at_ms)
+    score, detector, evidence, embedder, value, created_at_ms)
 values (:project_id, :definition_id, :interaction_id, :version, :detected, :score, :detector,
-    :evidence, :now)
+    :evidence, :embedder, :value, :now)
 on conflict (project_id, interaction_id, definition_id) do update set
     definition_version = excluded.definition_version, detected = excluded.detected,
     score = excluded.score, detector = excluded.detector, evidence = excluded.evidence,
+    embedder = excluded.embedder, value = excluded.value,
     created_at_ms = excluded.created_at_ms
 """
 
@@ -54,6 +55,8 @@ def record(
                 "score": v.score,
                 "detector": v.detector,
                 "evidence": v.evidence,
+                "embedder": v.embedder,
+                "value": v.value,
                 "now": now_ms(),
             }
             for v in verdicts

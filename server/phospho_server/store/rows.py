@@ -246,6 +246,8 @@ class StoredDetection:
     Args:
         interaction_id: The row of `interactions`.
         evidence: JSON text of an `Evidence`, or None.
+        embedder: Id of the embedder, where one was used.
+        value: JSON text of a score on a range or a category, where one was asked for.
     """
 
     interaction_id: int
@@ -255,3 +257,5 @@ class StoredDetection:
     score: float
     detector: str
     evidence: str | None
+    embedder: str | None = None
+    value: str | None = None
