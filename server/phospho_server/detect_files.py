@@ -10,24 +10,22 @@ from __future__ import annotations
 import json
 import os
 from collections import OrderedDict
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from phospho.detectors import Detector
-from phospho.detectors.registry import find_detector, route, run_detector
 from phospho.detectors.rules import check_definition
 from phospho.errors import ConfigurationError, DefinitionError
 from phospho.models import Detection, EventDefinition, Example, Interaction, Turn
+from phospho_server.judging_files import judge_all
 from phospho_server.store.detections import MAX_HISTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-# One embedding pass for this many; small enough that progress moves and memory stays flat.
-BATCH = 256
+    from phospho.detectors import Detector
 
 # The history of the oldest sessions is forgotten beyond so many.
 MAX_SESSIONS = 10_000
@@ -45,7 +43,7 @@ def detect_files(
     examples: int = 0,
     detector: str | None = None,
     detectors: Mapping[str, Detector],
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Detect every event of `definitions` in every row of `interactions`.
 
@@ -69,22 +67,30 @@ def detect_files(
         DetectorError: When a detector is unknown or fails.
     """
     events = read_definitions(definitions, examples=examples, detector=detector)
-    groups = [(find_detector(name, detectors), group) for name, group in route(events).items()]
+    turns = list(read_turns(interactions))
+    found = judge_all(turns, events, detectors, on_progress=on_progress)
+    write_predictions(predictions, events, found)
+    return len(turns)
+
+
+def write_predictions(
+    path: Path, definitions: Sequence[EventDefinition], found: Iterable[Detection]
+) -> None:
+    """Write one verdict a line; the file is replaced when all is written, or not at all.
+
+    Raises:
+        ConfigurationError: When the folder cannot be written in.
+    """
+    names = {definition.id: definition.name for definition in definitions}
     # A program may read the predictions while we write: it finds the old ones or the new ones.
-    unfinished = predictions.with_name(f".{predictions.name}.{os.getpid()}")
-    done = 0
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        rows = read_turns(interactions)
         with _opened_for_writing(unfinished) as out:
-            while batch := list(islice(rows, BATCH)):
-                out.writelines(_verdict_lines(batch, events, groups))
-                done += len(batch)
-                if on_progress is not None:
-                    on_progress(done)
-        unfinished.replace(predictions)
+            for detection in found:
+                out.write(_verdict_line(detection, names[detection.event_id]))
+        unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    return done
 
 
 def read_definitions(
@@ -120,10 +126,20 @@ def read_turns(path: Path) -> Iterator[Turn]:
     Raises:
         ConfigurationError: When the file is missing or a line cannot be read.
     """
+    for _, _, turn in read_rows(path):
+        yield turn
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any], Turn]]:
+    """Yield number and JSON object of each line, and its interaction with what was said before.
+
+    Raises:
+        ConfigurationError: When the file is missing or a line cannot be read.
+    """
     history: OrderedDict[str, tuple[Interaction, ...]] = OrderedDict()
     seen: set[str] = set()
-    for number, line in _lines(path):
-        interaction = _interaction(path, number, line)
+    for number, row in read_objects(path):
+        interaction = _interaction(path, number, row)
         if interaction.task_id in seen:
             raise ConfigurationError(
                 f"{path}, line {number}: the id {interaction.task_id!r} occurs twice. Ids must be "
@@ -131,31 +147,40 @@ def read_turns(path: Path) -> Iterator[Turn]:
             )
         seen.add(interaction.task_id)
         earlier = history.pop(interaction.session_id, ())
-        yield Turn(interaction=interaction, history=earlier)
+        yield number, row, Turn(interaction=interaction, history=earlier)
         history[interaction.session_id] = (*earlier, interaction)[-MAX_HISTORY:]
         if len(history) > MAX_SESSIONS:
             history.popitem(last=False)
 
 
-def _verdict_lines(
-    batch: Sequence[Turn],
-    events: Sequence[EventDefinition],
-    groups: Sequence[tuple[Detector, Sequence[EventDefinition]]],
-) -> Iterator[str]:
-    found: dict[tuple[str, str], Detection] = {}
-    for detector, group in groups:
-        for detection in run_detector(detector, batch, group):
-            found[detection.task_id, detection.event_id] = detection
-    for turn in batch:
-        for event in events:
-            detection = found[turn.interaction.task_id, event.id]
-            verdict = {
-                "id": turn.interaction.task_id,
-                "event": event.name,
-                "detected": detection.detected,
-                "score": detection.score,
-            }
-            yield json.dumps(verdict, ensure_ascii=False) + "\n"
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and JSON object of each line; each must have an `id`.
+
+    Raises:
+        ConfigurationError: When the file is missing or a line cannot be read.
+    """
+    for number, line in _lines(path):
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as exc:
+            raise ConfigurationError(
+                f"{path}, line {number}: not a JSON object: {exc}. Correct or remove the line."
+            ) from exc
+        if not isinstance(row, dict) or row.get("id") in (None, ""):
+            raise ConfigurationError(
+                f'{path}, line {number}: needs an object with an "id". Correct or remove the line.'
+            )
+        yield number, row
+
+
+def _verdict_line(detection: Detection, name: str) -> str:
+    verdict = {
+        "id": detection.task_id,
+        "event": name,
+        "detected": detection.detected,
+        "score": detection.score,
+    }
+    return json.dumps(verdict, ensure_ascii=False) + "\n"
 
 
 def _definition(
@@ -188,17 +213,7 @@ def _example(entry: Any) -> Example:
     return Example(input=entry.get("input") or "", output=entry.get("output") or "")
 
 
-def _interaction(path: Path, number: int, line: str) -> Interaction:
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as exc:
-        raise ConfigurationError(
-            f"{path}, line {number}: not a JSON object: {exc}. Correct or remove the line."
-        ) from exc
-    if not isinstance(row, dict) or row.get("id") in (None, ""):
-        raise ConfigurationError(
-            f'{path}, line {number}: needs an object with an "id". Correct or remove the line.'
-        )
+def _interaction(path: Path, number: int, row: Mapping[str, Any]) -> Interaction:
     try:
         return Interaction(
             task_id=str(row["id"]),
@@ -241,11 +256,14 @@ def _text_of(path: Path) -> str:
         raise ConfigurationError(f"Cannot read {path}: {exc.strerror}. Check the path.") from exc
 
 
-def _opened_for_writing(path: Path) -> Any:
+@contextmanager
+def _opened_for_writing(path: Path) -> Iterator[IO[str]]:
     try:
-        return path.open("w", encoding="utf-8")
+        out = path.open("w", encoding="utf-8")
     except OSError as exc:
         raise ConfigurationError(
             f"Cannot write in {path.parent}: {exc.strerror}. "
             "Choose a folder that exists and may be written to."
         ) from exc
+    with out:
+        yield out

@@ -11,7 +11,8 @@ from phospho.detectors import Detector
 from phospho.detectors.rules import RulesDetector
 from phospho.detectors.semantic import SemanticDetector
 from phospho.errors import ConfigurationError, DefinitionError, DetectorError, PhosphoError
-from phospho_server.detect_files import BATCH, detect_files, read_turns
+from phospho_server.detect_files import detect_files, read_turns
+from phospho_server.judging_files import BATCH
 
 RULES: Mapping[str, Detector] = {"auto": RulesDetector(), "rules": RulesDetector()}
 EVENT = {"name": "hi", "description": "The user says 'hi'"}
