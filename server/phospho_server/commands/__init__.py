@@ -84,6 +84,7 @@ def _cell(value: object) -> str:
 from phospho_server.commands import (  # noqa: E402 - they add themselves to the group above
     demo,
     detect,
+    evaluate,
     events,
     importing,
     keys,
@@ -96,6 +97,7 @@ from phospho_server.commands import (  # noqa: E402 - they add themselves to the
 __all__ = [
     "demo",
     "detect",
+    "evaluate",
     "events",
     "importing",
     "keys",

@@ -73,7 +73,7 @@ def _summary(summary: Summary) -> Object:
 
 
 def _event(event: EventReport) -> Object:
-    figures, ranking = event.figures, event.figures.ranking
+    figures = event.figures
     return {
         "description": event.description,
         "support": figures.support,
@@ -85,9 +85,9 @@ def _event(event: EventReport) -> Object:
         "recall": _rounded(figures.recall),
         "f1": _rounded(figures.f1),
         "f1_interval": _interval(event.f1_interval),
-        "auroc": _rounded(ranking and ranking.auroc),
-        "ap": _rounded(ranking and ranking.ap),
-        "best_f1": _rounded(ranking and ranking.best_f1),
+        "auroc": _rounded(figures.auroc),
+        "ap": _rounded(figures.ap),
+        "best_f1": _rounded(figures.best_f1),
         "ece": _rounded(event.calibration.error),
         "brier": _rounded(event.calibration.brier),
         "wrong_yes": [_confusion(each) for each in event.wrong_yes],

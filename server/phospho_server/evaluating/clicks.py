@@ -47,7 +47,7 @@ def click(judged: Judged, number: int) -> Clicks:
     known: dict[str, frozenset[_Texts]] = {}
     definitions = []
     for definition in suite.definitions:
-        pairs = judged.pairs[definition.name]
+        pairs = judged.pairs.get(definition.name, ())
         # The seed holds the name, so that an event is reviewed alike whatever others there are.
         draws = random.Random(f"{SEED} {definition.name}")
         reviewed = choose(pairs, number, draws)

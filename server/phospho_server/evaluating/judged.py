@@ -94,7 +94,10 @@ def judge_suite(
 
 
 def pair_up(suite: Suite, verdicts: Verdicts) -> dict[str, list[Pair]]:
-    """Set verdicts next to labels; a verdict that is missing is a no without a score."""
+    """Set verdicts next to labels; a verdict that is missing is a no without a score.
+
+    Events without any label are left out.
+    """
     pairs: dict[str, list[Pair]] = {definition.name: [] for definition in suite.definitions}
     for turn in suite.turns:
         task_id, session_id = turn.interaction.task_id, turn.interaction.session_id
@@ -106,10 +109,8 @@ def pair_up(suite: Suite, verdicts: Verdicts) -> dict[str, list[Pair]]:
             pairs[definition.name].append(
                 Pair(occurred, said.detected, said.score, task_id, session_id, said.evidence)
             )
-    return pairs
+    return {name: each for name, each in pairs.items() if each}
 
 
 def _decided_by(definition: EventDefinition, detector: str | None) -> EventDefinition:
-    return (
-        definition if detector is None else definition.model_copy(update={"detector": detector})
-    )
+    return definition if detector is None else definition.model_copy(update={"detector": detector})

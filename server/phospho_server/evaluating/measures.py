@@ -72,6 +72,21 @@ class Figures:
         """Harmonic mean of precision and recall."""
         return f1_of(self.tp, self.fp, self.fn)
 
+    @property
+    def ap(self) -> float | None:
+        """Average precision, where there is a ranking."""
+        return self.ranking.ap if self.ranking else None
+
+    @property
+    def auroc(self) -> float | None:
+        """Area under the ROC curve, where there is a ranking."""
+        return self.ranking.auroc if self.ranking else None
+
+    @property
+    def best_f1(self) -> float | None:
+        """F1 at the best threshold, where there is a ranking."""
+        return self.ranking.best_f1 if self.ranking else None
+
 
 def measure(outcomes: Sequence[Outcome]) -> Figures:
     """Return the figures of one event."""
@@ -184,8 +199,8 @@ def calibrate(outcomes: Iterable[Outcome]) -> Calibration:
 def joined(calibrations: Sequence[Calibration]) -> Calibration:
     """Return the calibration over the pairs of all."""
     bins = (
-        Bin(*(sum(field) for field in zip(*((b.count, b.scores, b.occurred) for b in place))))
-        for place in zip(*(each.bins for each in calibrations), strict=True)
+        Bin(sum(b.count for b in same), sum(b.scores for b in same), sum(b.occurred for b in same))
+        for same in zip(*(each.bins for each in calibrations), strict=True)
     )
     return Calibration(tuple(bins), sum(each.squares for each in calibrations))
 

@@ -152,8 +152,8 @@ def summarize(suites: Sequence[Sequence[EventReport]]) -> Summary:
         micro_f1=mean(_micro_f1(events) for events in suites) or 0.0,
         ap=_macro(suites, _ap),
         ap_interval=over_events(suites, lambda drawn: _macro(drawn, _ap)),
-        auroc=_macro(suites, lambda e: e.figures.ranking and e.figures.ranking.auroc),
-        best_f1=_macro(suites, lambda e: e.figures.ranking and e.figures.ranking.best_f1),
+        auroc=_macro(suites, lambda e: e.figures.auroc),
+        best_f1=_macro(suites, lambda e: e.figures.best_f1),
         ece=_ece(suites),
         ece_interval=over_events(suites, _ece),
         brier=mean(joined([e.calibration for e in events]).brier for events in suites),
@@ -171,7 +171,7 @@ def _f1(event: EventReport) -> float:
 
 
 def _ap(event: EventReport) -> float | None:
-    return event.figures.ranking.ap if event.figures.ranking else None
+    return event.figures.ap
 
 
 def _ece(suites: Sequence[Sequence[EventReport]]) -> float | None:
@@ -187,6 +187,8 @@ def _suite_report(judged: Judged, show: int) -> SuiteReport:
     resampled = resampled_f1(judged.pairs)
     events = []
     for definition in judged.suite.definitions:
+        if definition.name not in judged.pairs:
+            continue
         pairs = judged.pairs[definition.name]
         wrong = [pair for pair in pairs if pair.occurred != pair.detected]
         by_score = sorted(wrong, key=lambda pair: pair.score or 0.0)

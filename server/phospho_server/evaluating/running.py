@@ -22,6 +22,16 @@ Progress = Callable[[int], None]
 """Told how many interactions more are judged."""
 
 
+def peak_mb() -> float | None:
+    """Return the most memory this process has held, in megabytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
 @dataclass(frozen=True)
 class Run:
     """One way to judge, and what it said of each suite.
@@ -40,7 +50,7 @@ class Run:
     judged: Sequence[Judged]
     versus: int | None = None
     per_cpu_s: float | None = None
-    peak_mb: float | None = field(default_factory=lambda: peak_mb())
+    peak_mb: float | None = field(default_factory=peak_mb)
 
     @property
     def embedders(self) -> list[str]:
@@ -53,8 +63,9 @@ def run_settings(
     detectors_for: DetectorsFor,
     *,
     detectors: Sequence[str | None] = (None,),
-    examples: Sequence[int] = (0,),
+    examples: Sequence[int | None] = (0,),
     clicks: int = 0,
+    earlier: Sequence[Run] = (),
     on_progress: Progress = lambda _: None,
 ) -> list[Run]:
     """Judge all suites in every combination of settings.
@@ -63,21 +74,26 @@ def run_settings(
         suites: What to judge.
         detectors_for: What may decide about each of them.
         detectors: Names of detectors; None lets each definition name its own.
-        examples: How many examples of each definition to use.
+        examples: How many examples of each definition to use; None for all.
         clicks: How many interactions of each event a person reviews after each run. Two more runs
             follow it, over what was not reviewed: as before, and with what the reviews taught.
+        earlier: Runs over the same suites that come first; the first of all is what the others
+            are compared with.
         on_progress: Told how many interactions more are judged.
 
     Raises:
         DetectorError: When a detector is unknown or fails.
     """
-    runs: list[Run] = []
+    runs = list(earlier)
+    is_first = True
     for detector in detectors:
         for number in examples:
-            label = f"{detector or 'each its own'}, {_count(number, 'example')}"
-            shown = [suite.with_examples(number) for suite in suites]
+            many = "all examples" if number is None else _count(number, "example")
+            label = f"{detector or 'as defined'}, {many}"
+            shown = suites if number is None else [each.with_examples(number) for each in suites]
             judged = _judge(shown, detectors_for, detector, on_progress)
-            speed = None if runs else _per_cpu_s(judged)
+            speed = _per_cpu_s(judged) if is_first else None
+            is_first = False
             runs.append(Run(label, judged, versus=0 if runs else None, per_cpu_s=speed))
             if clicks:
                 clicked = [click(each, clicks) for each in judged]
@@ -113,16 +129,6 @@ def leave_one_out(suites: Sequence[Suite], make: MakeDetectors) -> DetectorsFor:
         return made[suite.name]
 
     return detectors_for
-
-
-def peak_mb() -> float | None:
-    """Return the most memory this process has held, in megabytes."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def _judge(

@@ -89,14 +89,11 @@ def _events(report: RunReport) -> Iterator[str]:
 
 def worst_first(suite: SuiteReport) -> list[EventReport]:
     """Return the events of a suite by F1, then by average precision."""
-    return sorted(
-        suite.events,
-        key=lambda e: (e.figures.f1, e.figures.ranking.ap if e.figures.ranking else 0.0, e.name),
-    )
+    return sorted(suite.events, key=lambda e: (e.figures.f1, e.figures.ap or 0.0, e.name))
 
 
 def _event_row(event: EventReport) -> list[str]:
-    figures, ranking = event.figures, event.figures.ranking
+    figures = event.figures
     return [
         event.name,
         str(figures.support),
@@ -104,8 +101,8 @@ def _event_row(event: EventReport) -> list[str]:
         interval(event.f1_interval),
         number(figures.precision),
         number(figures.recall),
-        number(ranking.ap if ranking else None),
-        number(ranking.best_f1 if ranking else None),
+        number(figures.ap),
+        number(figures.best_f1),
     ]
 
 
@@ -159,6 +156,8 @@ def interval(value: Interval | None) -> str:
 def difference_of(difference: Difference) -> str:
     """Return a difference with its interval, and say when it may be chance."""
     low, high = difference.interval.low, difference.interval.high
+    if low == high == 0:
+        return "no difference"
     remark = "" if difference.is_certain else ", may be chance"
     return f"{difference.f1:+.3f} ({low:+.3f} to {high:+.3f}{remark})"
 

@@ -99,9 +99,9 @@ def _roll_up(db: Connection, mine: Mapping[str, str], changed: Sequence[StoredDe
 
 
 # Of what was said before, detectors see the beginning of each text: enough for its gist.
-_HISTORY_LENGTH = 4_000
+HISTORY_LENGTH = 4_000
 
-_FACTS = "id, task_id, session_id, user_id, version_id, created_at_ms, flag, metadata"
+FACTS = "id, task_id, session_id, user_id, version_id, created_at_ms, flag, metadata"
 
 
 def load_turns(
@@ -114,14 +114,14 @@ def load_turns(
     """
     text, params = in_list("i", interaction_ids)
     rows = db.rows(
-        f"select {_FACTS}, input, output from interactions "
+        f"select {FACTS}, input, output from interactions "
         f"where project_id = :project_id and id {text} order by id",
         {"project_id": project_id, **params},
     )
     return [
         (
             row["id"],
-            Turn(interaction=_read_interaction(row), history=_load_history(db, project_id, row)),
+            Turn(interaction=read_interaction(row), history=_load_history(db, project_id, row)),
         )
         for row in rows
     ]
@@ -129,7 +129,7 @@ def load_turns(
 
 def _load_history(db: Connection, project_id: str, row: Row) -> tuple[Interaction, ...]:
     earlier = db.rows(
-        f"select {_FACTS}, substr(input, 1, :length) as input, "
+        f"select {FACTS}, substr(input, 1, :length) as input, "
         "substr(output, 1, :length) as output from interactions "
         "where project_id = :project_id and session_id = :session_id "
         "and (created_at_ms, id) < (:created_at_ms, :id) "
@@ -140,13 +140,14 @@ def _load_history(db: Connection, project_id: str, row: Row) -> tuple[Interactio
             "created_at_ms": row["created_at_ms"],
             "id": row["id"],
             "limit": MAX_HISTORY,
-            "length": _HISTORY_LENGTH,
+            "length": HISTORY_LENGTH,
         },
     )
-    return tuple(_read_interaction(each) for each in reversed(earlier))
+    return tuple(read_interaction(each) for each in reversed(earlier))
 
 
-def _read_interaction(row: Row) -> Interaction:
+def read_interaction(row: Row) -> Interaction:
+    """Return an interaction as detectors see it, given the columns `FACTS`, input and output."""
     columns = dict(row)
     del columns["id"]
     columns["metadata"] = json.loads(columns["metadata"]) if columns["metadata"] else {}

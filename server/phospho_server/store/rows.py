@@ -259,3 +259,22 @@ class StoredDetection:
     evidence: str | None
     embedder: str | None = None
     value: str | None = None
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a person last said of one event and one interaction.
+
+    Args:
+        interaction_id: The row of `interactions`.
+        occurred: What the person said.
+        judged: What the detector had said; None where it had not yet.
+        score: With which score.
+    """
+
+    definition_id: str
+    interaction_id: int
+    task_id: str
+    occurred: bool
+    judged: bool | None
+    score: float | None
