@@ -46,11 +46,13 @@ class DetectionWorker:
         store: Where jobs and interactions are.
         detectors: What decides about events, by name.
         plugins: Whom to tell of events.
+        project_id: Work for this project alone; None for all.
     """
 
     store: Store
     detectors: Mapping[str, Detector]
     plugins: Plugins
+    project_id: str | None = None
     _wake: threading.Event = field(default_factory=threading.Event)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -85,7 +87,9 @@ class DetectionWorker:
 
     def run_once(self) -> int:
         """Do one batch of work; return how many interactions it had, 0 if nothing waits."""
-        claimed = self._held or self.store.write(lambda db: jobs.claim(db, most=BATCH))
+        claimed = self._held or self.store.write(
+            lambda db: jobs.claim(db, most=BATCH, project_id=self.project_id)
+        )
         if not claimed:
             return 0
         self._held = claimed

@@ -91,6 +91,15 @@ def enable_definition(
         _look_at_the_past(db, project_id, definition)
 
 
+def look_again(db: Connection, project_id: str, definition_id: str) -> None:
+    """Have past interactions looked at again for one event, as if it had been edited.
+
+    Raises:
+        NotFoundError: The project has no definition with this id.
+    """
+    _look_at_the_past(db, project_id, get_definition(db, project_id, definition_id))
+
+
 def delete_definition(db: Connection, project_id: str, definition_id: str) -> None:
     """Remove a definition from sight, with its events; its name is free again."""
     get_definition(db, project_id, definition_id)

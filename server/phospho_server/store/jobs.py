@@ -127,7 +127,7 @@ def _insert(
     return job_id
 
 
-def claim(db: Connection, *, most: int) -> list[Job]:
+def claim(db: Connection, *, most: int, project_id: str | None = None) -> list[Job]:
     """Take jobs that can be done together, leased for two minutes.
 
     They are of one project and kind. New interactions are looked at for the same events; backfills
@@ -137,23 +137,24 @@ def claim(db: Connection, *, most: int) -> list[Job]:
     Args:
         db: A connection in a write transaction.
         most: Interactions to take at the most; one job may hold more.
+        project_id: Take jobs of this project alone; None for all.
     """
     for kind in KINDS:
-        jobs = _claim_kind(db, kind, most)
+        jobs = _claim_kind(db, kind, most, project_id)
         if jobs:
             return jobs
     return []
 
 
-def _claim_kind(db: Connection, kind: str, most: int) -> list[Job]:
+def _claim_kind(db: Connection, kind: str, most: int, project_id: str | None) -> list[Job]:
     now = now_ms()
     _park_exhausted(db, kind, now)
     rows = db.rows(
         "select id, project_id, kind, definition_id, payload, before_id, size, attempts + 1 as "
         "attempts from jobs where kind = :kind and parked_at_ms is null and run_at_ms <= :now "
-        "and leased_until_ms <= :now "
+        "and leased_until_ms <= :now and (project_id = :project_id or :project_id is null) "
         "order by before_id desc, run_at_ms, project_id, id limit :most",
-        {"kind": kind, "now": now, "most": most},
+        {"kind": kind, "now": now, "most": most, "project_id": project_id},
     )
     taken: list[Job] = []
     for row in rows:

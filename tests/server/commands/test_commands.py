@@ -180,7 +180,7 @@ def test_routes_lists_every_url_with_who_may_call_it() -> None:
         pytest.param(["import", "FOLDER", "--project", "x"], "is a directory", id="folder"),
         pytest.param(["import", "EMPTY"], "Missing option '--project'", id="no-project-option"),
         pytest.param(["import", "EMPTY", "--project", "x"], "projects list", id="import-none"),
-        pytest.param(["detect"], "Missing option", id="detect-nothing"),
+        pytest.param(["detect"], "Give three files", id="detect-nothing"),
         pytest.param(["no-such-command"], "No such command", id="unknown-command"),
         pytest.param(["projects", "list", "--database", ""], "is not named", id="no-database"),
         pytest.param(
