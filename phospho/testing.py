@@ -4,6 +4,8 @@ with phospho.testing.capture() as logged:
     answer("Hi")
 assert logged.interactions[0]["output"] == "Hello!"
 
+For the tests of a plugin: `check_detector` and `check_embedder`.
+
 As a pytest plugin, `pytest_plugins = ["phospho.testing"]`, it brings the fixture `phospho_logged`.
 
 PYTEST_DONT_REWRITE: it asserts nothing, and a `conftest.py` may import it before pytest does.
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from phospho import default, guard, lifecycle
 from phospho.backlog import Item, Stats
 from phospho.client import Client
+from phospho.conformance import check_detector, check_embedder
 from phospho.encoding import NOT_JSON
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from phospho.plugins import Plugins
     from phospho.worker import Worker
 
-__all__ = ["CaptureClient", "Logged", "capture"]
+__all__ = ["CaptureClient", "Logged", "capture", "check_detector", "check_embedder"]
 
 # Stands in for a key or project that is not set; the project is in each record.
 STAND_IN = "test"

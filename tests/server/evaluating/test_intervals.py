@@ -24,7 +24,7 @@ def share(right: int, wrong: int) -> list[Pair]:
 
 def test_an_interval_is_the_middle_95_of_100() -> None:
     found = interval_of([i / 1000 for i in range(1001)])
-    assert (found.low, found.high) == (pytest.approx(0.025), pytest.approx(0.975))
+    assert (found.low, found.high) == pytest.approx((0.025, 0.975))
     assert interval_of([0.5]) == Interval(0.5, 0.5)
 
 
