@@ -122,7 +122,8 @@ def detect_and_keep(
         plugins: Whom to tell of events.
         on_progress: Told the number of interactions of each batch that is done.
     """
-    DetectionWorker(store, detectors, plugins, project_id).run_until_done(on_progress)
+    worker = DetectionWorker(store, detectors, plugins, project_id=project_id)
+    worker.run_until_done(on_progress)
     with store.read() as db:
         problems = [row.problem for row in list_definitions(db, project_id) if row.problem]
         return Left(count_all_pending(db, project_id), problems[0] if problems else None)

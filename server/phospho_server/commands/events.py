@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
 from phospho.detectors.registry import load_detectors
+from phospho.errors import ConfigurationError
 from phospho.plugins import Plugins
 from phospho_server.commands import (
     database_option,
@@ -31,6 +35,13 @@ def events() -> None:
 @click.option("--detector", default="auto", show_default=True, help="Which detector decides.")
 @click.option("--keyword", "keywords", multiple=True, help="A word that means yes; repeatable.")
 @click.option("--pattern", help="A regular expression (RE2) that means yes.")
+@click.option(
+    "--setting",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of a plugin's detector; VALUE is JSON, or text. Repeatable.",
+)
 @json_option
 @database_option
 def create(
@@ -40,6 +51,7 @@ def create(
     detector: str,
     keywords: tuple[str, ...],
     pattern: str | None,
+    settings: tuple[str, ...],
     database: str,
     *,
     as_json: bool,
@@ -57,6 +69,7 @@ def create(
             "detector": detector,
             "keywords": keywords,
             "pattern": pattern,
+            "settings": dict(_read_setting(setting) for setting in settings),
         },
         load_detectors(Plugins()),
     )
@@ -66,6 +79,18 @@ def create(
         show_json({"event_id": created.id, "name": created.name, "version": created.version})
         return
     click.echo(f"Looking for {created.name!r} from now on, and in what is stored.")
+
+
+def _read_setting(setting: str) -> tuple[str, Any]:
+    name, is_there, value = setting.partition("=")
+    if not is_there or not name.strip():
+        raise ConfigurationError(
+            f"The setting {setting!r} has no name or no value. Write it as NAME=VALUE."
+        )
+    try:
+        return name.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return name.strip(), value
 
 
 @events.command("list")
