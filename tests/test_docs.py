@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import httpx
 import pytest
 
@@ -126,7 +128,7 @@ def test_anything_that_is_logged_is_kept_and_shown(server: ServerProcess, tmp_pa
 
 
 def test_the_plugin_page_shows_code_that_runs(server: ServerProcess, tmp_path: Path) -> None:
-    extractor, detector, use = blocks("docs/plugins.md", "python")
+    extractor, detector, use = blocks("docs/plugins.md", "python")[:3]
     example = (
         "import phospho\nfrom phospho_support import ShoutingDetector as Example, SupportReply\n"
     )
@@ -268,6 +270,47 @@ def test_the_page_of_extractors_shows_what_stands_in_its_example(language: str, 
     shown = blocks("docs/extractors.md", language)[1 if language == "python" else 0 :]
     assert shown
     assert [block for block in shown if not any(block in text for text in texts)] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "files"),
+    [
+        pytest.param("python", "**/*.py", id="python"),
+        pytest.param("toml", "pyproject.toml", id="toml"),
+        pytest.param("bash", "README.md", id="bash"),
+    ],
+)
+def test_a_detector_of_your_own_shows_what_stands_in_its_example(language: str, files: str) -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    section = page.partition("## A detector of your own")[2].partition("\n## ")[0]
+    shown = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    example = (ROOT / "examples" / "repeats_detector").glob(files)
+    texts = [path.read_text(encoding="utf-8") for path in example]
+    assert shown
+    assert [block for block in shown if not any(block in text for text in texts)] == []
+
+
+def test_the_page_of_evaluation_has_a_suite_that_is_scored(tmp_path: Path) -> None:
+    events, rows = blocks("docs/evaluation.md", "json")
+    (tmp_path / "events.json").write_text(events, encoding="utf-8")
+    (tmp_path / "interactions.jsonl").write_text(rows, encoding="utf-8")
+    ended = phospho("evaluate", str(tmp_path), "--detector", "semantic", "--json")
+    assert ended.returncode == 0, ended.stderr
+    (suite,) = json.loads(ended.stdout)["runs"][0]["suites"].values()
+    assert suite["events"]["refund"]["f1"] == 1.0
+
+
+@pytest.mark.parametrize("page", ["docs/evaluation.md", "docs/plugins.md"])
+def test_the_commands_of_a_page_have_the_options_it_shows(page: str) -> None:
+    text = "".join(blocks(page, "bash")).replace("\\\n", "")
+    lines = [shlex.split(line, comments=True) for line in text.splitlines()]
+    assert lines
+    for program, *words in lines:
+        assert program == "phospho"
+        command: click.Command = phospho_command
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        command.make_parser(click.Context(command)).parse_args(words)
 
 
 def test_the_page_of_faults_names_tests_that_are_there() -> None:

@@ -259,7 +259,8 @@ def _text_of(path: Path) -> str:
 @contextmanager
 def _opened_for_writing(path: Path) -> Iterator[IO[str]]:
     try:
-        out = path.open("w", encoding="utf-8")
+        # What halves of characters become is how JSON escapes them.
+        out = path.open("w", encoding="utf-8", errors="backslashreplace")
     except OSError as exc:
         raise ConfigurationError(
             f"Cannot write in {path.parent}: {exc.strerror}. "

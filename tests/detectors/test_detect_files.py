@@ -129,3 +129,8 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     rows.write_bytes(b'{"id": "a"}\n\xff\xfe\n')
     with pytest.raises(ConfigurationError, match="UTF-8"):
         detect_files(write(tmp_path / "e.json", [EVENT]), rows, tmp_path / "o", detectors=RULES)
+
+
+def test_halves_of_characters_are_written_as_json_escapes_them(tmp_path: Path) -> None:
+    (verdict,) = run(tmp_path, [EVENT], [{"id": "half \ud83d", "input": "hi"}])
+    assert verdict["id"] == "half \ud83d"

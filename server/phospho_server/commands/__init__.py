@@ -62,7 +62,9 @@ def opened(setting: str) -> Iterator[SqliteStore]:
 
 def show_json(value: object) -> None:
     """Print one JSON value."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # Halves of characters cannot be encoded; written as JSON's own escapes, they can.
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def show_table(rows: Sequence[Mapping[str, object]], *, empty: str) -> None:

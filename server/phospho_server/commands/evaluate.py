@@ -91,10 +91,10 @@ def evaluate(
     settings = _Settings(
         detectors or (None,), examples or (None if project else 0,), clicks, leaves_one_out
     )
-    if project:
-        runs = _run_on_project(project, database, settings)
+    if folder is None:
+        runs = _run_on_project(project or "", database, settings)
     else:
-        suites = read_suites(folder or Path())
+        suites = read_suites(folder)
         runs = _read_runs(suites, predictions) if predictions else _run(suites, settings)
     reports = make_report(runs, show=shown)
     if as_json:

@@ -75,6 +75,8 @@ class Refitted(SemanticDetector):
 class Refitter:
     """Makes detectors whose weights were fitted on given suites; remembers what it measured."""
 
+    # One for all: its embedder remembers texts.
+    _detectors: Mapping[str, Detector] = field(default_factory=lambda: load_detectors(Plugins()))
     _measured: dict[str, list[_Column]] = field(default_factory=dict)
 
     def __call__(self, training: Sequence[Suite]) -> Mapping[str, Detector]:
@@ -83,7 +85,7 @@ class Refitter:
         Raises:
             ConfigurationError: When the installed `semantic` is none that can be fitted.
         """
-        detectors = load_detectors(Plugins())
+        detectors = self._detectors
         semantic = detectors.get("semantic")
         if not isinstance(semantic, SemanticDetector) or semantic.embedder is None:
             raise ConfigurationError(

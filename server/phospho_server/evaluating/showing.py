@@ -45,7 +45,7 @@ def _overview(report: RunReport) -> Iterator[str]:
     if report.comparison is not None:
         yield f"  F1 against {report.versus!r}, the same interactions:"
         for name, difference in report.comparison.suites.items():
-            yield f"    {name}: {difference_of(difference)}"
+            yield f"    {_short(name)}: {difference_of(difference)}"
         if len(report.comparison.suites) > 1:
             yield f"    {MEAN}: {difference_of(report.comparison.mean)}"
 
@@ -61,7 +61,7 @@ def _summaries(report: RunReport) -> list[tuple[str, Summary]]:
 
 def _summary_row(name: str, summary: Summary) -> list[str]:
     return [
-        name,
+        _short(name),
         number(summary.f1),
         interval(summary.f1_interval),
         number(summary.precision),
@@ -76,7 +76,7 @@ def _summary_row(name: str, summary: Summary) -> list[str]:
 
 def _events(report: RunReport) -> Iterator[str]:
     for suite in report.suites:
-        yield f"{report.label}: events of {suite.name}, the worst first"
+        yield f"{report.label}: events of {_short(suite.name)}, the worst first"
         yield from table(
             ["", "support", "F1", "95 %", "precision", "recall", "AP", "best F1"],
             [_event_row(event) for event in worst_first(suite)],
@@ -95,7 +95,7 @@ def worst_first(suite: SuiteReport) -> list[EventReport]:
 def _event_row(event: EventReport) -> list[str]:
     figures = event.figures
     return [
-        event.name,
+        _short(event.name),
         str(figures.support),
         number(figures.f1),
         interval(event.f1_interval),
@@ -107,14 +107,15 @@ def _event_row(event: EventReport) -> list[str]:
 
 
 def _confusion(event: EventReport, what: str, confusion: Confusion) -> Iterator[str]:
-    yield f"  {event.name}: a wrong {what} ({number(confusion.score)}) on {confusion.task_id}"
+    where = f"({number(confusion.score)}) on {_short(confusion.task_id)}"
+    yield f"  {_short(event.name)}: a wrong {what} {where}"
     yield f"    user: {_short(confusion.input)}"
     if confusion.output:
         yield f"    assistant: {_short(confusion.output)}"
     evidence = confusion.evidence
     if evidence is not None:
         quote = f' "{_short(evidence.quote)}"' if evidence.quote else ""
-        yield f"    because:{quote} {evidence.reason}".rstrip()
+        yield f"    because:{quote} {_short(evidence.reason)}".rstrip()
 
 
 def _reliability(calibration: Calibration) -> Iterator[str]:

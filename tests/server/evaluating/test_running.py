@@ -122,7 +122,9 @@ def test_a_report_is_json_and_lines_that_hold_the_same(reported: list[Any]) -> N
 
 
 def test_what_a_terminal_would_obey_is_not_printed() -> None:
-    given = suite(["\x1b[2Jgone\nnext"], a={"\x1b[2Jgone\nnext"})
+    hostile = "\x1b[2Jgone\nnext\ud83d"
+    given = replace(suite([hostile], **{hostile: {hostile}}), name=hostile)
     runs = run_settings([given], lambda _: {"semantic": Scores(lambda _, __: 0.0)})
     lines = list(show(make_report(runs, show=1)))
     assert "    user: [2Jgone next" in lines
+    assert [line for line in lines if not line.isprintable()] == []

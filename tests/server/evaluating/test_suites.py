@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phospho.errors import ConfigurationError
 from phospho_server.evaluating.judged import Verdict, pair_up
@@ -127,3 +129,33 @@ def test_predictions_of_something_else_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path, {"id": "other", "event": "a", "detected": True})
     with pytest.raises(ConfigurationError, match="about 'suite'"):
         look_up(suite(["x"], a={"x"}), read_predictions(path))
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5)
+    | st.sampled_from(["sorry", "thanks", "\ud83d", 10**400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)  # fmt: skip
+keys = ["id", "session_id", "input", "output", "events", "ignore", "event", "detected", "score"]
+lines = st.dictionaries(st.sampled_from(keys), values).map(json.dumps) | st.text(max_size=20)
+
+
+@given(st.lists(lines, max_size=4))
+def test_whatever_stands_in_a_file_it_is_read_or_refused_with_its_line(
+    tmp_path_factory: pytest.TempPathFactory, content: list[str]
+) -> None:
+    folder = write_suite(tmp_path_factory.mktemp("s"), EVENTS, [])
+    path = folder / "interactions.jsonl"
+    path.write_bytes("\n".join(content).encode("utf-8", "surrogatepass"))
+    try:
+        read = read_suite(folder)
+        assert {task_id for task_id, _ in read.labels} <= {
+            turn.interaction.task_id for turn in read.turns
+        }
+    except ConfigurationError as exc:
+        assert "line" in str(exc) or "holds no interaction" in str(exc)
+    try:
+        assert all(0 <= (v.score or 0) <= 1 for v in read_predictions(path).values())
+    except ConfigurationError as exc:
+        assert "line" in str(exc)

@@ -39,25 +39,23 @@ class Settings:
     least: float = 0.7
     within: int = 20
 
-    @classmethod
-    def of(cls, definition: EventDefinition) -> Settings:
-        """Read the settings of a definition.
 
-        Raises:
-            DetectorError: When one is unknown or out of range; people read it in Settings.
-        """
-        given = dict(definition.settings)
-        least, within = given.pop("least", cls.least), given.pop("within", cls.within)
-        if given:
-            raise DetectorError(
-                f"The detector 'repeats' has no setting {next(iter(given))!r}. It has: least, "
-                "within."
-            )
-        if not _is_number(least) or not 0 < least <= 1:
-            raise DetectorError(f"The setting least is {least!r}. Set a number above 0, up to 1.")
-        if not isinstance(within, int) or not _is_number(within) or within < 1:
-            raise DetectorError(f"The setting within is {within!r}. Set a whole number from 1.")
-        return cls(float(least), within)
+def read_settings(definition: EventDefinition) -> Settings:
+    """Read the settings of a definition.
+
+    Raises:
+        DetectorError: When one is unknown or out of range; people read it in Settings.
+    """
+    given = {"least": Settings.least, "within": Settings.within, **definition.settings}
+    least, within = given.pop("least"), given.pop("within")
+    if given:
+        name = next(iter(given))
+        raise DetectorError(f"The detector 'repeats' has no setting {name!r}, only least, within.")
+    if not _is_number(least) or not 0 < least <= 1:
+        raise DetectorError(f"The setting least is {least!r}. Set a number above 0, up to 1.")
+    if not isinstance(within, int) or not _is_number(within) or within < 1:
+        raise DetectorError(f"The setting within is {within!r}. Set a whole number from 1.")
+    return Settings(float(least), within)
 
 
 class RepeatsDetector:
@@ -71,7 +69,7 @@ class RepeatsDetector:
         Raises:
             DetectorError: When the settings of a definition cannot be used.
         """
-        settings = {event.id: Settings.of(event) for event in events}
+        settings = {event.id: read_settings(event) for event in events}
         return [
             _judge(turn, event, settings[event.id], likenesses[_side_of(event)])
             for turn in batch
