@@ -74,9 +74,11 @@ suites had other events of their kind.
 
 ## What {clicks} clicks are worth
 
-Of each event, {clicks} interactions are reviewed: half of them where the detector's order turns
-from no to yes, half at random from what it found and what it did not. Their labels become the
-definition's reviews. Neither they nor interactions with the very same texts count in the last two
+The sessions are dealt into two halves. Of each event, {clicks} interactions of one half are
+reviewed, and what that teaches is measured on the other; then the other way round, so that every
+interaction counts and none is judged by its own review. Half of those reviewed are where the
+detector's order turns from no to yes, the others are drawn at random from what it found and what it
+did not. Interactions with the very same texts as a reviewed one count in neither of the last two
 columns above, which differ in nothing but the reviews. F1 changes by:
 
 {gains}
@@ -146,7 +148,7 @@ def render(card: Card, ideas: str) -> str:
     return PAGE.format(
         f1=_figures(card, lambda s: (s.f1, s.f1_interval)),
         ap=_figures(card, lambda s: (s.ap, s.ap_interval)),
-        ece=_figures(card, lambda s: (s.ece, s.ece_interval)),
+        ece=_figures(card, lambda s: (s.ece, s.ece_interval), decimals=3),
         clicks=card.clicks,
         gains=_gains(card),
         bins=BINS,
@@ -188,10 +190,11 @@ def _title(run: RunReport) -> str:
     return run.label.removeprefix("as defined, ").replace(", ", "<br>")
 
 
-def _cell(value: float | None, interval: Interval | None) -> str:
+def _cell(value: float | None, interval: Interval | None, decimals: int) -> str:
     if value is None or interval is None:
         return "-"
-    return f"{value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+    middle, low, high = (f"{x:.{decimals}f}" for x in (value, interval.low, interval.high))
+    return f"{middle} ({low} to {high})"
 
 
 def _gains(card: Card) -> str:

@@ -14,6 +14,7 @@ from phospho.errors import ConfigurationError, MissingDependencyError
 from phospho.plugins import Plugins
 from phospho_server.commands import database_option, json_option, opened, phospho, show_json
 from phospho_server.evaluating.as_json import to_json
+from phospho_server.evaluating.clicks import HALVES
 from phospho_server.evaluating.predictions import look_up, read_predictions
 from phospho_server.evaluating.report import make_report
 from phospho_server.evaluating.reviewed import read_reviewed, said_then
@@ -46,7 +47,7 @@ from phospho_server.evaluating.suites import Suite, read_suites
     "--clicks",
     default=0,
     type=click.IntRange(0),
-    help="Also let N interactions of each event be reviewed, and score the others.",
+    help="Also let N interactions of each event be reviewed, and score others with it.",
 )
 @click.option(
     "--leave-one-out",
@@ -157,7 +158,8 @@ def _run_on_project(project: str, database: str, settings: _Settings) -> list[Ru
 def _run(suites: Sequence[Suite], settings: _Settings, earlier: Sequence[Run] = ()) -> list[Run]:
     """Ask detectors, and show on standard error how far they are."""
     detectors_for = _detectors_for(suites, leaves_one_out=settings.leaves_one_out)
-    rounds = len(settings.detectors) * len(settings.examples) * (2 if settings.clicks else 1)
+    each = 1 + len(HALVES) if settings.clicks else 1
+    rounds = len(settings.detectors) * len(settings.examples) * each
     interactions = sum(len(suite.turns) for suite in suites)
     with click.progressbar(
         length=interactions * rounds, label="Judging", file=sys.stderr

@@ -1,10 +1,11 @@
 """Plays a product manager who confirms or rejects some verdicts of each event.
 
-Of each event, N labelled interactions are reviewed: half of them are those the detector is least
-sure of, by their place in its own order next to the line between its yes and its no; the other half
-is drawn at random, in turn from what it found and from what it did not. The labels become the
-reviews of the definition. Reviewed interactions, and those with the very same texts, never count in
-the figures that follow.
+The sessions of a suite are dealt into two halves. Of each event, N labelled interactions of one
+half are reviewed, and what that teaches is measured on the other half; then the other way round, so
+that every interaction counts and none is judged by its own review. Of the N, half are those the
+detector is least sure of, by their place in its own order next to the line between its yes and its
+no; the others are drawn at random, in turn from what it found and from what it did not.
+Interactions with the very same texts as a reviewed one do not count.
 """
 
 from __future__ import annotations
@@ -20,37 +21,46 @@ from phospho_server.evaluating.suites import Suite
 
 SEED = 20
 
+HALVES = (0, 1)
+
 _Texts = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Clicks:
-    """What was reviewed.
+    """What was reviewed in one half of a suite.
 
     Args:
         suite: The suite, its definitions with reviews.
+        half: The half that was reviewed.
         known: The texts that were reviewed, for each event's name.
     """
 
     suite: Suite
+    half: int
     known: Mapping[str, frozenset[_Texts]]
 
-    def without_reviewed(self, judged: Judged) -> Judged:
-        """Return the verdicts on what no review gives away, event by event."""
+    def others(self, judged: Judged) -> Judged:
+        """Return the verdicts on the other half, without what a review gives away."""
         texts = _texts(self.suite)
-        return judged.only(lambda name, pair: texts[pair.task_id] not in self.known[name])
+
+        def counts(name: str, pair: Pair) -> bool:
+            is_other = half_of(pair.session_id) != self.half
+            return is_other and texts[pair.task_id] not in self.known[name]
+
+        return judged.only(counts)
 
 
-def click(judged: Judged, number: int) -> Clicks:
+def click(judged: Judged, number: int, half: int) -> Clicks:
     """Review `number` interactions of each event, given what a detector says without reviews."""
     suite, texts = judged.suite, _texts(judged.suite)
     known: dict[str, frozenset[_Texts]] = {}
     definitions = []
     for definition in suite.definitions:
         pairs = judged.pairs.get(definition.name, ())
+        mine = [pair for pair in pairs if half_of(pair.session_id) == half]
         # The seed holds the name, so that an event is reviewed alike whatever others there are.
-        draws = random.Random(f"{SEED} {definition.name}")
-        reviewed = choose(pairs, number, draws)
+        reviewed = choose(mine, number, random.Random(f"{SEED} {definition.name}"))
         known[definition.name] = frozenset(texts[pair.task_id] for pair in reviewed)
         reviews = tuple(
             Review(input=said, output=answered, occurred=pair.occurred)
@@ -60,7 +70,19 @@ def click(judged: Judged, number: int) -> Clicks:
         definitions.append(
             definition.model_copy(update={"reviews": (*definition.reviews, *reviews)})
         )
-    return Clicks(replace(suite, definitions=definitions), known)
+    return Clicks(replace(suite, definitions=definitions), half, known)
+
+
+def half_of(session_id: str) -> int:
+    """Return which half a session is dealt into, the same each time."""
+    return random.Random(f"{SEED} {session_id}").choice(HALVES)
+
+
+def join(halves: Sequence[Judged]) -> Judged:
+    """Return the verdicts on both halves as one."""
+    first = halves[0]
+    pairs = {name: [p for half in halves for p in half.pairs[name]] for name in first.pairs}
+    return replace(first, pairs=pairs)
 
 
 def choose(pairs: Sequence[Pair], number: int, draws: random.Random) -> list[Pair]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from phospho.detectors import Detector
 from phospho.errors import ConfigurationError
-from phospho_server.evaluating.clicks import click
+from phospho_server.evaluating.clicks import HALVES, click, join
 from phospho_server.evaluating.judged import Judged, judge_suite
 from phospho_server.evaluating.suites import Suite
 
@@ -76,7 +76,7 @@ def run_settings(
         detectors: Names of detectors; None lets each definition name its own.
         examples: How many examples of each definition to use; None for all.
         clicks: How many interactions of each event a person reviews after each run. Two more runs
-            follow it, over what was not reviewed: as before, and with what the reviews taught.
+            follow it, over the same interactions: as before, and with what the reviews taught.
         earlier: Runs over the same suites that come first; the first of all is what the others
             are compared with.
         on_progress: Told how many interactions more are judged.
@@ -96,14 +96,10 @@ def run_settings(
             is_first = False
             runs.append(Run(label, judged, versus=0 if runs else None, per_cpu_s=speed))
             if clicks:
-                clicked = [click(each, clicks) for each in judged]
-                after = _judge([c.suite for c in clicked], detectors_for, detector, on_progress)
-                pairs = [list(zip(clicked, each, strict=True)) for each in (judged, after)]
-                before_left, after_left = ([c.without_reviewed(j) for c, j in p] for p in pairs)
-                runs.append(Run(f"{label}, not reviewed", before_left))
-                runs.append(
-                    Run(f"{label}, {_count(clicks, 'click')}", after_left, versus=len(runs) - 1)
-                )
+                before, after = _click(judged, clicks, detectors_for, detector, on_progress)
+                runs.append(Run(f"{label}, without clicks", before))
+                reviewed = f"{label}, {_count(clicks, 'click')}"
+                runs.append(Run(reviewed, after, versus=len(runs) - 1))
     return runs
 
 
@@ -138,6 +134,24 @@ def _judge(
         judge_suite(suite, detectors_for(suite), detector=detector, on_progress=_steps(report))
         for suite in suites
     ]
+
+
+def _click(
+    judged: Sequence[Judged],
+    clicks: int,
+    detectors_for: DetectorsFor,
+    detector: str | None,
+    report: Progress,
+) -> tuple[list[Judged], list[Judged]]:
+    """Return what is said without reviews and with them, of what no review gives away."""
+    before: list[Judged] = []
+    after: list[Judged] = []
+    for each in judged:
+        reviewed = [click(each, clicks, half) for half in HALVES]
+        taught = _judge([half.suite for half in reviewed], detectors_for, detector, report)
+        before.append(join([half.others(each) for half in reviewed]))
+        after.append(join([h.others(t) for h, t in zip(reviewed, taught, strict=True)]))
+    return before, after
 
 
 def _steps(report: Progress) -> Progress:
