@@ -174,15 +174,24 @@ def ideas_of(page: str) -> str:
     return rest.partition(IDEAS[1])[0].strip() if found else NO_IDEAS
 
 
-def _figures(card: Card, figure: Callable[[Summary], tuple[float | None, Interval | None]]) -> str:
-    rows = [
-        [suite.name, *(_cell(*figure(run.suites[place].summary)) for run in card.runs)]
+def _figures(
+    card: Card,
+    figure: Callable[[Summary], tuple[float | None, Interval | None]],
+    *,
+    decimals: int = 2,
+) -> str:
+    summaries = [
+        (suite.name, [run.suites[place].summary for run in card.runs])
         for place, suite in enumerate(card.runs[0].suites)
     ]
-    if all(run.mean_of_meaning for run in card.runs):
-        meaning = [run.mean_of_meaning for run in card.runs if run.mean_of_meaning]
-        rows.append(["mean without wording", *(_cell(*figure(mean)) for mean in meaning)])
-    rows.append(["mean of suites", *(_cell(*figure(run.mean)) for run in card.runs)])
+    meaning = [run.mean_of_meaning for run in card.runs if run.mean_of_meaning]
+    if meaning:
+        summaries.append(("mean without wording", meaning))
+    summaries.append(("mean of suites", [run.mean for run in card.runs]))
+    rows = [
+        [name, *(_cell(*figure(summary), decimals) for summary in of_runs)]
+        for name, of_runs in summaries
+    ]
     return _table(["suite", *(_title(run) for run in card.runs)], rows)
 
 
