@@ -4,7 +4,7 @@
 
 The folder holds `dev/` (or suites directly) and `score.py`; its README describes the formats.
 The shipped weights were fitted on these very suites: for honest figures without that advantage
-see `benchmarks/fit_semantic.py`, which judges each suite by weights fitted on the others.
+see `benchmarks/score_card.py`, which judges each suite by weights fitted on the others.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phospho.detectors.registry import load_detectors, run_detector
+from phospho.detectors.registry import load_detectors
 from phospho.models import EventDefinition, Interaction, Turn
 from phospho.plugins import Plugins
 from phospho_server.detect_files import detect_files
+from phospho_server.judging_files import judge_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -125,12 +126,11 @@ def time_detection(folder: Path) -> None:
     events = [
         EventDefinition(id=f"e{i}", name=f"e{i}", description=d) for i, d in enumerate(EVENTS)
     ]
-    detector = load_detectors(Plugins())["auto"]
+    detectors = load_detectors(Plugins())
     started = time.process_time()
-    run_detector(detector, turns[:1], events)
+    list(judge_all(turns[:1], events, detectors))
     loaded = time.process_time()
-    for at in range(0, len(turns), 256):
-        run_detector(detector, turns[at : at + 256], events)
+    list(judge_all(turns, events, detectors))
     spent = time.process_time() - loaded
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(

@@ -143,3 +143,10 @@ def test_a_figure_that_another_program_does_not_confirm_stops_it(
     assert done.returncode == 1
     assert "micro_f1 is" in done.stderr
     assert not (tmp_path / "card.md").exists()
+
+
+def test_the_page_that_is_published_has_room_for_ideas() -> None:
+    text = (SCRIPT.parent.parent / "docs" / "score-card.md").read_text(encoding="utf-8")
+    begin, _, after = text.partition("<!-- ideas: written by hand, kept by the command -->")
+    assert "## Before and after each idea" in begin
+    assert after.count("<!-- end of ideas -->") == 1

@@ -81,13 +81,13 @@ def write_predictions(
     Raises:
         ConfigurationError: When the folder cannot be written in.
     """
-    names = {definition.id: definition.name for definition in definitions}
+    by_id = {definition.id: definition for definition in definitions}
     # A program may read the predictions while we write: it finds the old ones or the new ones.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with _opened_for_writing(unfinished) as out:
             for detection in found:
-                out.write(_verdict_line(detection, names[detection.event_id]))
+                out.write(_verdict_line(detection, by_id[detection.event_id]))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -173,10 +173,10 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, row
 
 
-def _verdict_line(detection: Detection, name: str) -> str:
+def _verdict_line(detection: Detection, definition: EventDefinition) -> str:
     verdict = {
         "id": detection.task_id,
-        "event": name,
+        "event": definition.name,
         "detected": detection.detected,
         "score": detection.score,
     }

@@ -171,6 +171,8 @@ def _run(suites: Sequence[Suite], settings: _Settings, earlier: Sequence[Run] = 
             examples=settings.examples,
             clicks=settings.clicks,
             earlier=earlier,
+            # Fitting has read them before.
+            is_timed=not settings.leaves_one_out,
             on_progress=progress.update,
         )
 

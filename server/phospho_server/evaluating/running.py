@@ -66,6 +66,7 @@ def run_settings(
     examples: Sequence[int | None] = (0,),
     clicks: int = 0,
     earlier: Sequence[Run] = (),
+    is_timed: bool = True,
     on_progress: Progress = lambda _: None,
 ) -> list[Run]:
     """Judge all suites in every combination of settings.
@@ -79,21 +80,22 @@ def run_settings(
             follow it, over the same interactions: as before, and with what the reviews taught.
         earlier: Runs over the same suites that come first; the first of all is what the others
             are compared with.
+        is_timed: Whether the detectors have not seen the texts, so that the first run says how
+            fast they are.
         on_progress: Told how many interactions more are judged.
 
     Raises:
         DetectorError: When a detector is unknown or fails.
     """
     runs = list(earlier)
-    is_first = True
     for detector in detectors:
         for number in examples:
             many = "all examples" if number is None else _count(number, "example")
             label = f"{detector or 'as defined'}, {many}"
             shown = suites if number is None else [each.with_examples(number) for each in suites]
             judged = _judge(shown, detectors_for, detector, on_progress)
-            speed = _per_cpu_s(judged) if is_first else None
-            is_first = False
+            speed = _per_cpu_s(judged) if is_timed else None
+            is_timed = False
             runs.append(Run(label, judged, versus=0 if runs else None, per_cpu_s=speed))
             if clicks:
                 before, after = _click(judged, clicks, detectors_for, detector, on_progress)

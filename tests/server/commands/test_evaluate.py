@@ -79,6 +79,29 @@ def test_what_phospho_detect_writes_scores_as_what_it_judges(folder: Path, tmp_p
     assert second["difference"]["mean_of_suites"] == {"f1": 0.0, "interval": [0.0, 0.0]}
 
 
+def test_each_suite_is_judged_by_weights_of_the_others(tmp_path: Path) -> None:
+    """The suite about wording is neither fitted on nor changed by it."""
+    said = {"thanks": "Thank you so much", "refund": "I want my money back", "rain": "Will it rain"}
+    for suite, names in (("one", ["thanks", "refund"]), ("two", ["rain", "thanks"])):
+        events = [
+            {
+                "name": name,
+                "description": f"The user talks about {name}",
+                "examples": [{"input": said[name], "output": ""}],
+            }
+            for name in names
+        ]
+        rows = [{"id": name, "input": said[name], "events": [name]} for name in names]
+        write_suite(tmp_path / "all" / suite, events, rows)
+    write_suite(tmp_path / "all" / "wording", [SORRY], ROWS)
+    folder = str(tmp_path / "all")
+    shipped, refitted = (run_json(folder, *options) for options in ((), ("--leave-one-out",)))
+    assert refitted[0]["suites"]["wording"] == shipped[0]["suites"]["wording"]
+    briers = [found[0]["suites"]["one"]["brier"] for found in (shipped, refitted)]
+    assert briers[0] != briers[1]
+    assert refitted[0]["interactions_per_cpu_s"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
