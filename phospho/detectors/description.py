@@ -130,7 +130,7 @@ def sides_of(
 
     Args:
         definition: The definition.
-        unnamed: What to look at where neither names a side.
+        unnamed: What to look at where neither names a side; of a session, both are looked at.
     """
     if definition.scope == "interaction":
         return BOTH_SIDES
@@ -139,6 +139,8 @@ def sides_of(
     if definition.scope == "assistant_message":
         return ("output",)
     side = named_side(definition.description)
+    if definition.scope == "session" and not side:
+        return BOTH_SIDES
     return (side,) if side else unnamed
 
 

@@ -2,7 +2,8 @@
 
 Formats: definitions are a JSON list of `{name, description, examples?}`, where examples are
 `{input, output}`; interactions are JSON lines `{id, session_id, input, output}`; predictions are
-JSON lines `{id, event, detected, score}`, one for each interaction and definition.
+JSON lines `{id, event, detected, score}`, one for each interaction and definition; `value` is
+there too where a definition asks for a score or a category.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from phospho.detectors import Detector
 from phospho.detectors.registry import find_detector, route, run_detector
 from phospho.detectors.rules import check_definition
+from phospho.detectors.scopes import is_of_session
 from phospho.errors import ConfigurationError, DefinitionError
 from phospho.models import Detection, EventDefinition, Example, Interaction, Turn
 from phospho_server.store.detections import MAX_HISTORY
@@ -33,7 +35,8 @@ BATCH = 256
 MAX_SESSIONS = 10_000
 
 _DEFINITION_KEYS = frozenset(
-    {"name", "description", "scope", "detector", "keywords", "pattern", "settings", "id", "version"}
+    ("name", "description", "scope", "detector", "keywords", "pattern", "settings", "id", "version")
+    + ("answer", "categories", "score_range")
 )
 
 
@@ -73,11 +76,12 @@ def detect_files(
     # A program may read the predictions while we write: it finds the old ones or the new ones.
     unfinished = predictions.with_name(f".{predictions.name}.{os.getpid()}")
     done = 0
+    known: set[tuple[str, str]] = set()
     try:
         rows = read_turns(interactions)
         with _opened_for_writing(unfinished) as out:
             while batch := list(islice(rows, BATCH)):
-                out.writelines(_verdict_lines(batch, events, groups))
+                out.writelines(_verdict_lines(batch, events, groups, known))
                 done += len(batch)
                 if on_progress is not None:
                     on_progress(done)
@@ -141,7 +145,9 @@ def _verdict_lines(
     batch: Sequence[Turn],
     events: Sequence[EventDefinition],
     groups: Sequence[tuple[Detector, Sequence[EventDefinition]]],
+    known: set[tuple[str, str]],
 ) -> Iterator[str]:
+    """Yield a line for each verdict; `known` grows by session and event, for scope `session`."""
     found: dict[tuple[str, str], Detection] = {}
     for detector, group in groups:
         for detection in run_detector(detector, batch, group):
@@ -149,12 +155,19 @@ def _verdict_lines(
     for turn in batch:
         for event in events:
             detection = found[turn.interaction.task_id, event.id]
+            is_event = detection.detected
+            if is_event and is_of_session(event):
+                once = (turn.interaction.session_id, event.id)
+                is_event = once not in known
+                known.add(once)
             verdict = {
                 "id": turn.interaction.task_id,
                 "event": event.name,
-                "detected": detection.detected,
+                "detected": is_event,
                 "score": detection.score,
             }
+            if event.answer != "yes_no":
+                verdict["value"] = detection.value
             yield json.dumps(verdict, ensure_ascii=False) + "\n"
 
 

@@ -128,3 +128,11 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     rows.write_bytes(b'{"id": "a"}\n\xff\xfe\n')
     with pytest.raises(ConfigurationError, match="UTF-8"):
         detect_files(write(tmp_path / "e.json", [EVENT]), rows, tmp_path / "o", detectors=RULES)
+
+
+def test_an_event_of_a_session_is_written_once_and_a_score_with_its_value(tmp_path: Path) -> None:
+    event = {**EVENT, "scope": "session"}
+    rows = [{"id": n, "session_id": s, "input": "hi"} for n, s in enumerate("aabab")]
+    found = run(tmp_path, [event], rows)
+    assert [row["detected"] for row in found] == [True, False, True, False, False]
+    assert "value" not in found[0]
