@@ -34,10 +34,8 @@ BATCH = 256
 # The history of the oldest sessions is forgotten beyond so many.
 MAX_SESSIONS = 10_000
 
-_DEFINITION_KEYS = frozenset(
-    ("name", "description", "scope", "detector", "keywords", "pattern", "settings", "id", "version")
-    + ("answer", "categories", "score_range")
-)
+# Examples are counted out; what is learned is no part of a file.
+_DEFINITION_KEYS = EventDefinition.model_fields.keys() - {"examples", "reviews", "cut"}
 
 
 def detect_files(

@@ -12,6 +12,7 @@ from phospho_server.errors import ConflictError, NotFoundError
 from phospho_server.store import Connection, Row, jobs
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import DefinitionRow
+from phospho_server.store.versions import get_version
 
 _COLUMNS = "id, name, version, description, scope, detector, settings"
 
@@ -43,16 +44,23 @@ def create_definition(
         {**_to_columns(created), "project_id": project_id, "now": now_ms()},
     )
     _add_version(db, created)
-    _look_at_the_past(db, project_id, created)
+    apply_to_past(db, project_id, created)
     return created
 
 
 def edit_definition(
-    db: Connection, project_id: str, definition: EventDefinition
+    db: Connection, project_id: str, definition: EventDefinition, *, to_past: bool = True
 ) -> EventDefinition:
     """Replace a definition by its next version and have past interactions looked at again.
 
     A change of the name alone makes no version: the verdicts stay true.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        definition: As it is to be; its id says what it replaces.
+        to_past: Whether past interactions are looked at again; if not, they keep the verdicts
+            they have.
 
     Raises:
         NotFoundError: The project has no definition with this id.
@@ -73,8 +81,24 @@ def edit_definition(
     )
     if not same:
         _add_version(db, edited)
-        _look_at_the_past(db, project_id, edited)
+        if to_past:
+            apply_to_past(db, project_id, edited)
+        else:
+            jobs.drop_backfill(db, edited.id)
     return edited
+
+
+def restore_version(
+    db: Connection, project_id: str, definition_id: str, version: int, *, to_past: bool = True
+) -> EventDefinition:
+    """Make a new version that equals an old one.
+
+    Raises:
+        NotFoundError: The project has no such definition, or that no such version.
+    """
+    current = get_definition(db, project_id, definition_id)
+    old = get_version(db, project_id, current, version)
+    return edit_definition(db, project_id, old, to_past=to_past)
 
 
 def enable_definition(
@@ -88,7 +112,7 @@ def enable_definition(
     )
     jobs.drop_for_definition(db, definition_id)
     if enabled:
-        _look_at_the_past(db, project_id, definition)
+        apply_to_past(db, project_id, definition)
 
 
 def delete_definition(db: Connection, project_id: str, definition_id: str) -> None:
@@ -101,7 +125,7 @@ def delete_definition(db: Connection, project_id: str, definition_id: str) -> No
     jobs.drop_for_definition(db, definition_id)
     mine = {"project_id": project_id, "definition_id": definition_id}
     where = "where project_id = :project_id and definition_id = :definition_id"
-    for table in ("session_events", "detections"):
+    for table in ("session_events", "detections", "verdict_counts"):
         db.execute(f"delete from {table} {where}", mine)
     db.execute(
         "delete from counters where project_id = :project_id and metric = 'events' "
@@ -140,6 +164,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
     """Return every definition with how often it occurred and what is still to do."""
     get_project(db, project_id)
     everyone = jobs.count_pending(db, project_id)
+    backfills = jobs.list_backfills(db, project_id)
     rows = db.rows(
         f"select {_COLUMNS}, color, enabled, created_at_ms, "
         "(select coalesce(sum(c.value), 0) from counters c where c.project_id = d.project_id "
@@ -162,6 +187,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
             events=row["events"],
             pending=row["pending"] + (everyone if row["enabled"] else 0),
             problem=row["problem"],
+            backfill=backfills.get(row["id"]),
         )
         for row in rows
     ]
@@ -179,20 +205,11 @@ def _refuse_taken_name(db: Connection, project_id: str, name: str) -> None:
         )
 
 
-def _add_version(db: Connection, definition: EventDefinition) -> None:
-    db.execute(
-        "insert into event_definition_versions values "
-        "(:id, :version, :description, :scope, :detector, :settings, :now)",
-        {**_to_columns(definition), "now": now_ms()},
-    )
-
-
-def _look_at_the_past(db: Connection, project_id: str, definition: EventDefinition) -> None:
+def apply_to_past(db: Connection, project_id: str, definition: EventDefinition) -> None:
     """Add the job that applies a definition to what is stored, the newest first."""
     jobs.drop_for_definition(db, definition.id)
     row = db.row(
-        "select (select coalesce(max(id), 0) from interactions) as newest, "
-        "coalesce(sum(value), 0) as n from counters "
+        "select coalesce(sum(value), 0) as n from counters "
         "where project_id = :project_id and metric = 'interactions'",
         {"project_id": project_id},
     )
@@ -202,9 +219,23 @@ def _look_at_the_past(db: Connection, project_id: str, definition: EventDefiniti
             project_id,
             definition.id,
             definition.version,
-            before_id=row["newest"] + 1,
+            before_id=_next_id(db),
             size=row["n"],
         )
+
+
+def _add_version(db: Connection, definition: EventDefinition) -> None:
+    db.execute(
+        "insert into event_definition_versions values "
+        "(:id, :version, :description, :scope, :detector, :settings, :now, :from_id)",
+        {**_to_columns(definition), "now": now_ms(), "from_id": _next_id(db)},
+    )
+
+
+def _next_id(db: Connection) -> int:
+    """Return an id above those of all interactions there are."""
+    row = db.row("select coalesce(max(id), 0) + 1 as next_id from interactions")
+    return int(row["next_id"]) if row else 1
 
 
 def _to_columns(definition: EventDefinition) -> dict[str, Any]:

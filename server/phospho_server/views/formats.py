@@ -70,6 +70,11 @@ def percent(share: float) -> str:
     return f"{round(share * 100)}\u202f%"
 
 
+def answer(value: float | str) -> str:
+    """Return a score with up to two decimals, or a category as it is."""
+    return value if isinstance(value, str) else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
 def to_datetime(at_ms: int) -> datetime:
     """Return a time as an aware datetime, within what a calendar can show."""
     return datetime.fromtimestamp(min(max(at_ms, 0), _LATEST_MS) / 1000, timezone.utc)
@@ -215,6 +220,7 @@ _FILTERS: tuple[Callable[..., str], ...] = (
     number,
     counted,
     percent,
+    answer,
     iso,
     utc,
     duration,
