@@ -93,7 +93,7 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class _Material:
+class Material:
     """What there is to score and to compare with."""
 
     question: Question
@@ -131,7 +131,7 @@ def preview(
     try:
         started = time.monotonic()
         with store.read() as db:
-            material = _load(db, project_id, draft, min(most, MOST))
+            material = load_material(db, project_id, draft, min(most, MOST))
         try:
             scored = score_until(
                 store, scorer(detectors), material.question, deadline=started + limit_s
@@ -139,19 +139,20 @@ def preview(
         except DetectorError as error:
             raise InvalidError(str(error)) from error
         took_ms = round((time.monotonic() - started) * 1000)
-        return _compare(material, scored, took_ms)
+        return compare(material, scored, took_ms)
     finally:
         _one_at_a_time.release()
 
 
-def _load(db: Connection, project_id: str, draft: EventDefinition, most: int) -> _Material:
+def load_material(db: Connection, project_id: str, draft: EventDefinition, most: int) -> Material:
+    """Read the newest interactions and what stands about them, in a handful of queries."""
     others = [event for event in list_enabled(db, project_id) if event.id != draft.id]
     rows = recent.list_recent(db, project_id, most=most)
     oldest_id = rows[-1].id if rows else 0
     before: Sequence[Recent] = ()
     if draft.scope == "session":
-        before = recent.list_before(db, project_id, oldest_id, most=most)
-    return _Material(
+        before = recent.list_before(db, project_id, oldest_id, most=MOST)
+    return Material(
         question=Question(project_id, draft, [*others, draft], rows, before),
         present_ids=recent.list_event_ids(db, project_id, draft.id, oldest_id=oldest_id),
         reviewed_ids=recent.list_reviewed_ids(db, project_id, draft.id, oldest_id=oldest_id),
@@ -167,7 +168,8 @@ def _exists(db: Connection, project_id: str, definition_id: str) -> bool:
     return True
 
 
-def _compare(material: _Material, scored: Scored, took_ms: int) -> Preview:
+def compare(material: Material, scored: Scored, took_ms: int) -> Preview:
+    """Tell the verdicts on a draft from what stands now."""
     draft, present = material.question.draft, material.present_ids
     changing = [(row, d) for row, d in scored if row.id not in material.reviewed_ids]
     would = sum(d.detected for _, d in changing)
