@@ -268,7 +268,7 @@ def test_a_preview_asks_the_database_a_fixed_number_of_questions(
 
 words = st.sampled_from(["refund", "money", "hello", "refund money", ""])
 spoken = st.lists(st.tuples(st.sampled_from("abc"), words, st.integers(0, 50)), max_size=25)
-drafts = st.builds(
+drafts: st.SearchStrategy[dict[str, str]] = st.builds(
     dict,
     description=st.sampled_from(
         [

@@ -144,7 +144,7 @@ def test_any_order_of_verdicts_leaves_each_session_its_first(
                 verdict(store, project, news[n], detected=yes) for n, yes in dict(batch).items()
             ]
             record(store, project, event, *found)
-        expected = {}
+        expected: dict[str, int] = {}
         for n in sorted((n for n, yes in said.items() if yes), key=lambda n: times[n]):
             expected.setdefault(news[n].session_id, n + 1)
         assert standing(store, event) == sorted(expected.values())

@@ -47,6 +47,10 @@ def counts(store: SqliteStore, project: Project, event: EventDefinition) -> dict
     return {count.version: count.verdicts for count in listed}
 
 
+def switch(store: SqliteStore, project: Project, event: EventDefinition, *, enabled: bool) -> None:
+    store.write(lambda db: enable_definition(db, project.id, event.id, enabled=enabled))
+
+
 def only(store: SqliteStore, project: Project) -> DefinitionRow:
     with store.read() as db:
         (row,) = list_definitions(db, project.id)
@@ -230,12 +234,7 @@ def test_the_counts_are_what_a_recount_finds(
         elif step == "edit":
             event = edit(store, project, event, f"word{number}", to_past=bool(amount))
         else:
-            enabled = bool(amount)
-            store.write(
-                lambda db, enabled=enabled: enable_definition(  # type: ignore[misc]
-                    db, project.id, event.id, enabled=enabled
-                )
-            )
+            switch(store, project, event, enabled=bool(amount))
     with store.read() as db:
         rows = db.rows(
             "select definition_version, count(*) as n from detections "
