@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from phospho.detectors import Detector
 from phospho.detectors.auto import chosen, explain
 from phospho.errors import DetectorError
-from phospho.models import Detection, EventDefinition, Evidence
+from phospho.models import Detection, EventDefinition, Evidence, Side
 from phospho_server.errors import BusyError, InvalidError, NotFoundError
 from phospho_server.scoring import Question, Scored, score_until, scorer
 from phospho_server.store import Connection, Store, recent
@@ -29,7 +29,7 @@ LIMIT_S = 5.0
 _PATIENCE_S = 3.0
 
 # Interactions of each kind that are listed, and as much of a text as tells what it is about.
-_LISTED, _MISSES, _TEXT_CHARS = 20, 5, 300
+_LISTED, _MISSES, _TEXT_CHARS, _BEFORE_QUOTE_CHARS = 20, 5, 200, 60
 
 # Two at once would take the time from each other, and from the requests that log.
 _one_at_a_time = threading.Lock()
@@ -37,7 +37,10 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Seen:
-    """An interaction that a preview names, its texts shortened, with the draft's verdict on it."""
+    """An interaction that a preview names, with the draft's verdict on it.
+
+    The texts are shortened; what is quoted as evidence stays in them.
+    """
 
     task_id: str
     session_id: str
@@ -223,9 +226,19 @@ def _show(row: Recent, detection: Detection) -> Seen:
         task_id=row.task_id,
         session_id=row.session_id,
         created_at_ms=row.created_at_ms,
-        input=row.input[:_TEXT_CHARS],
-        output=row.output and row.output[:_TEXT_CHARS],
+        input=_shorten(row.input, detection.evidence, "input"),
+        output=row.output and _shorten(row.output, detection.evidence, "output"),
         score=detection.score,
         value=detection.value,
         evidence=detection.evidence,
     )
+
+
+def _shorten(text: str, evidence: Evidence | None, side: Side) -> str:
+    """Return the part of a text that holds the evidence, else its beginning."""
+    quote = evidence.quote if evidence and evidence.side == side else ""
+    at = max(0, text.find(quote) - _BEFORE_QUOTE_CHARS) if quote else 0
+    if at + _BEFORE_QUOTE_CHARS <= _TEXT_CHARS // 2:
+        at = 0
+    part = text[at : at + _TEXT_CHARS + len(quote)]
+    return f"{'…' if at else ''}{part}{'…' if at + len(part) < len(text) else ''}"

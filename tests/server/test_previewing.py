@@ -333,3 +333,23 @@ def test_what_a_preview_says_is_what_saving_changes(
     )
     assert {seen.task_id for seen in found.new_yes.seen} <= new - old
     assert {seen.task_id for seen in found.new_no.seen} <= old - new
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("a refund", "a refund", id="short"),
+        pytest.param("refund " + "x" * 300, "refund " + "x" * 199 + "…", id="begins"),
+        pytest.param(
+            "x" * 999 + " refund " + "y" * 999,
+            "…" + "x" * 59 + " refund " + "y" * 139 + "…",
+            id="within",
+        ),
+    ],
+)
+def test_a_long_text_is_shown_around_its_evidence(
+    store: SqliteStore, project: Project, text: str, shown: str
+) -> None:
+    say(store, project, text)
+    (seen,) = run(store, project, says("refund")).new_yes.seen
+    assert seen.input == shown

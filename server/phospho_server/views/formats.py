@@ -184,6 +184,11 @@ def lay_out(text: str, quotes: Sequence[tuple[str, str]]) -> Message:
     return Message(start, rest, rest_length, len(text) - len(shown))
 
 
+def marked(text: str, quote: str) -> list[Piece]:
+    """Return a text in pieces, the words of a quote marked where they first occur."""
+    return _mark(text, [(quote, "quote")])
+
+
 def _cut_at(text: str) -> int:
     """Return where to cut: between two words if there is such a place nearby."""
     space = text.rfind(" ", _SHORT_TEXT - 100, _SHORT_TEXT)
@@ -215,8 +220,9 @@ def _split(pieces: Sequence[Piece], at: int) -> tuple[list[Piece], list[Piece]]:
     return [p for p in start if p.text], [p for p in rest if p.text]
 
 
-_FILTERS: tuple[Callable[..., str], ...] = (
+_FILTERS: tuple[Callable[..., object], ...] = (
     visible,
+    marked,
     number,
     counted,
     percent,
