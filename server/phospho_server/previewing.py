@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from phospho.models import Detection, EventDefinition, Evidence, Side
 from phospho_server.errors import BusyError, InvalidError, NotFoundError
 from phospho_server.scoring import Question, Scored, score_until, scorer
 from phospho_server.store import Connection, Store, recent
-from phospho_server.store.definitions import get_definition, list_enabled
+from phospho_server.store.definitions import get_definition, is_same, list_enabled
 from phospho_server.store.recent import Recent
 
 # How many interactions are looked at unless asked otherwise, and at the most.
@@ -30,6 +31,9 @@ _PATIENCE_S = 3.0
 
 # Interactions of each kind that are listed, and as much of a text as tells what it is about.
 _LISTED, _MISSES, _TEXT_CHARS, _BEFORE_QUOTE_CHARS = 20, 5, 200, 60
+
+# Above those of all definitions.
+_draft_versions = itertools.count(1_000_000_000)
 
 # Two at once would take the time from each other, and from the requests that log.
 _one_at_a_time = threading.Lock()
@@ -149,7 +153,9 @@ def preview(
 
 def load_material(db: Connection, project_id: str, draft: EventDefinition, most: int) -> Material:
     """Read the newest interactions and what stands about them, in a handful of queries."""
-    others = [event for event in list_enabled(db, project_id) if event.id != draft.id]
+    enabled = list_enabled(db, project_id)
+    others = [event for event in enabled if event.id != draft.id]
+    draft = _as_judged(draft, next((event for event in enabled if event.id == draft.id), None))
     rows = recent.list_recent(db, project_id, most=most)
     oldest_id = rows[-1].id if rows else 0
     before: Sequence[Recent] = ()
@@ -161,6 +167,17 @@ def load_material(db: Connection, project_id: str, draft: EventDefinition, most:
         reviewed_ids=recent.list_reviewed_ids(db, project_id, draft.id, oldest_id=oldest_id),
         is_new=not _exists(db, project_id, draft.id),
     )
+
+
+def _as_judged(draft: EventDefinition, current: EventDefinition | None) -> EventDefinition:
+    """Return a draft with what is learned about the event it replaces, as saving would leave it.
+
+    A new draft gets a version of its own: detectors may remember what they worked out for one.
+    """
+    if current is not None and is_same(draft, current):
+        return current
+    learned = {"reviews": current.reviews} if current is not None else {}
+    return draft.model_copy(update={**learned, "cut": None, "version": next(_draft_versions)})
 
 
 def _exists(db: Connection, project_id: str, definition_id: str) -> bool:

@@ -19,7 +19,7 @@ from phospho_server.store.recent import Recent
 QUICK = frozenset({"rules", "semantic"})
 
 # Interactions asked about at once: of quick detectors, and of those that may call a model.
-_PART, _SLOW_PART = 2_000, 25
+_PART, _SLOW_PART = 1_000, 25
 
 Score = Callable[[Sequence[Turn], EventDefinition, Sequence[EventDefinition]], Sequence[Detection]]
 """Gives the verdict on each turn about a draft, in order; the last argument is all it competes

@@ -69,9 +69,7 @@ def edit_definition(
     current = get_definition(db, project_id, definition.id)
     if definition.name != current.name:
         _refuse_taken_name(db, project_id, definition.name)
-    same = _to_columns(current) == _to_columns(
-        definition.model_copy(update={"name": current.name, "version": current.version})
-    )
+    same = is_same(current, definition)
     edited = definition.model_copy(update={"version": current.version + (not same)})
     db.execute(
         "update event_definitions set name = :name, version = :version, "
@@ -203,6 +201,12 @@ def _refuse_taken_name(db: Connection, project_id: str, name: str) -> None:
         raise ConflictError(
             f"This project has an event called {name!r} already. Choose another name."
         )
+
+
+def is_same(one: EventDefinition, other: EventDefinition) -> bool:
+    """Tell whether two definitions look for the same, so that they need no two versions."""
+    named = {"id": one.id, "name": one.name, "version": one.version}
+    return _to_columns(one) == _to_columns(other.model_copy(update=named))
 
 
 def apply_to_past(db: Connection, project_id: str, definition: EventDefinition) -> None:

@@ -45,14 +45,19 @@ def keep_firsts(
         version: Of the definition; verdicts of other versions are none of its business.
         verdicts: As a detector gave them, at most one for each interaction.
     """
+    sessions = _by_session(verdicts)
+    ids = [verdict.interaction_id for verdict in verdicts]
+    # Where nothing becomes or was a yes, nothing moves: a session without end is not walked.
+    moving = {verdict.session_id for verdict in verdicts if verdict.detected}
+    moving |= _list_sessions_of_events(db, {**mine, "version": version}, ids)
     kept: list[StoredDetection] = []
-    known: set[str] = set()
-    for session_id, batch in _by_session(verdicts).items():
+    for session_id, batch in sessions.items():
+        if session_id not in moving:
+            kept += batch
+            continue
         held = _find_held(db, {**mine, "session_id": session_id, "version": version}, batch)
-        if _had_event(db, mine, session_id):
-            known.add(session_id)
         kept += _settle(batch, held)
-    return kept, known
+    return kept, _list_known(db, mine, sorted(moving))
 
 
 def _by_session(verdicts: Iterable[StoredDetection]) -> dict[str, list[StoredDetection]]:
@@ -101,13 +106,29 @@ def _find_held(
     return _Held(_to_verdict(first), _to_verdict(standing) if standing else None)
 
 
-def _had_event(db: Connection, mine: Mapping[str, str], session_id: str) -> bool:
-    row = db.row(
-        "select events from session_events where project_id = :project_id "
-        "and session_id = :session_id and definition_id = :definition_id",
-        {**mine, "session_id": session_id},
+def _list_sessions_of_events(
+    db: Connection, here: Mapping[str, object], ids: Sequence[int]
+) -> set[str]:
+    """Return the sessions whose event stands in one of these interactions."""
+    text, params = in_list("i", ids)
+    rows = db.rows(
+        "select i.session_id from detections d join interactions i on i.id = d.interaction_id "
+        "where d.project_id = :project_id and d.definition_id = :definition_id "
+        f"and d.interaction_id {text} and d.detected = 1 and d.definition_version = :version",
+        {**here, **params},
     )
-    return bool(row and row["events"] > 0)
+    return {row["session_id"] for row in rows}
+
+
+def _list_known(db: Connection, mine: Mapping[str, str], session_ids: Sequence[str]) -> set[str]:
+    """Return those sessions that have the event before anything is changed."""
+    text, params = in_list("s", session_ids)
+    rows = db.rows(
+        "select session_id from session_events where project_id = :project_id "
+        f"and definition_id = :definition_id and session_id {text} and events > 0",
+        {**mine, **params},
+    )
+    return {row["session_id"] for row in rows}
 
 
 def _to_verdict(row: Row) -> StoredDetection:

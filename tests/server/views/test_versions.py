@@ -105,6 +105,7 @@ def test_every_figure_says_that_it_mixes_versions(
         f"{home}/dashboard?show=events",
         f"{home}/settings",
         f"{home}/settings/events/{event.id}/versions",
+        f"{home}/sessions?event=booking",
     ]
     for place in places:
         assert MIXED in text_of(visitor.get(place)), place
