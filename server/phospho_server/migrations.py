@@ -290,8 +290,8 @@ update event_definition_versions set from_id = coalesce((
     and d.id = event_definition_versions.definition_id
 ), 0);
 
--- The newest interactions of one project among many.
-create index interactions_by_project on interactions (project_id, id);
+-- Interactions of a project in the order of arrival, which every index of SQLite ends with.
+create index interactions_by_project on interactions (project_id);
 """
 
 
