@@ -156,7 +156,7 @@ def _evidence_of_words(said: Sequence[Said], event: EventDefinition) -> Evidence
     """Return the first keyword, or what matches the pattern."""
     for side, text in said:
         for keyword in event.keywords:
-            quote = find(Condition("contains", (side,), (keyword,)), text)
+            quote = find(_keyword(keyword), text)
             if quote is not None:
                 return evidence(side, quote, f'contains "{keyword}"')
         if event.pattern:
@@ -166,19 +166,33 @@ def _evidence_of_words(said: Sequence[Said], event: EventDefinition) -> Evidence
     return None
 
 
+@lru_cache(maxsize=1_000)
+def _keyword(keyword: str) -> Condition:
+    return Condition("contains", BOTH_SIDES, (keyword,))
+
+
 def _evidence_in_session(turn: Turn, condition: Condition) -> Evidence | None:
     """Return why a session meets a condition with this interaction, and did not before it.
 
     Wording that must occur together may stand in several messages, and lengths add up.
     """
+    now = said_now(turn, condition.sides)
+    found = _find_any(now, _single(condition))
+    if found is None and condition.kind != "longer":
+        return None
     if not is_new(turn, condition.sides, lambda said: _is_met_together(said, condition)):
         return None
-    now = said_now(turn, condition.sides)
-    for single in _single(condition):
-        for side, text in now:
-            if (quote := find(single, text)) is not None:
-                return evidence(side, quote, _reason(condition))
-    return evidence(now[-1][0], "", _reason(condition))
+    side, quote = found or (now[-1][0], "")
+    return evidence(side, quote, _reason(condition))
+
+
+def _find_any(said: Sequence[Said], conditions: Sequence[Condition]) -> Said | None:
+    """Return the words that meet the first of the conditions that is met, and whose they are."""
+    for condition in conditions:
+        for side, text in said:
+            if (quote := find(condition, text)) is not None:
+                return side, quote
+    return None
 
 
 def _is_met_together(said: Sequence[Said], condition: Condition) -> bool:
