@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from phospho_server.store import Connection
-from phospho_server.store.definitions import get_definition
 from phospho_server.store.rows import VerdictCount
-from phospho_server.store.versions import list_starts, list_verdict_counts
+from phospho_server.store.versions import (
+    list_present_versions,
+    list_starts,
+    list_verdict_counts,
+)
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,12 @@ class Mix:
 def list_mixes(db: Connection, project_id: str) -> dict[str, Mix]:
     """Return for each definition with verdicts where these come from."""
     starts = list_starts(db, project_id)
+    versions = list_present_versions(db, project_id)
     mixes = {}
     for definition_id, counts in list_verdict_counts(db, project_id).items():
         newest, oldest = counts[0].version, counts[-1].version
         start = starts.get((definition_id, newest)) if newest != oldest else None
-        version = get_definition(db, project_id, definition_id).version
-        mixes[definition_id] = Mix(version, counts, start)
+        mixes[definition_id] = Mix(versions[definition_id], counts, start)
     return mixes
 
 

@@ -353,3 +353,42 @@ def test_a_long_text_is_shown_around_its_evidence(
     say(store, project, text)
     (seen,) = run(store, project, says("refund")).new_yes.seen
     assert seen.input == shown
+
+
+def test_a_preview_of_a_meaning_says_what_saving_changes(
+    store: SqliteStore, project: Project, detectors: dict[str, Detector]
+) -> None:
+    texts = (
+        "I want my money back",
+        "Please cancel my subscription",
+        "Thanks a lot, that was great",
+        "Can you book me a table for two?",
+        "This is far too expensive",
+        "Give me a refund for this order",
+        "What is the weather like?",
+        "Book a flight to Oslo for me",
+    )
+    say(store, project, *texts)
+    define(store, project, name="thanks", description="The user thanks the assistant")
+    event = define(store, project, name="money", description="The user wants a refund")
+    work(store, *detectors.values())
+
+    def standing() -> set[str]:
+        with store.read() as db:
+            rows = db.rows(
+                "select i.input from detections d join interactions i on i.id = d.interaction_id "
+                "where d.definition_id = :id and d.detected = 1",
+                {"id": event.id},
+            )
+        return {row["input"] for row in rows}
+
+    draft = event.model_copy(update={"description": "The user is trying to book something"})
+    found = run(store, project, draft, *detectors.values())
+    old = standing()
+    store.write(lambda db: edit_definition(db, project.id, draft))
+    work(store, *detectors.values())
+    new = standing()
+    assert found.detector == "semantic"
+    assert new != old
+    assert {seen.input for seen in found.new_yes.seen} == new - old
+    assert {seen.input for seen in found.new_no.seen} == old - new

@@ -75,6 +75,16 @@ def list_verdict_counts(db: Connection, project_id: str) -> dict[str, list[Verdi
     return counts
 
 
+def list_present_versions(db: Connection, project_id: str) -> dict[str, int]:
+    """Return the newest version of each definition."""
+    rows = db.rows(
+        "select id, version from event_definitions "
+        "where project_id = :project_id and deleted_at_ms is null",
+        {"project_id": project_id},
+    )
+    return {row["id"]: row["version"] for row in rows}
+
+
 def list_versions(db: Connection, project_id: str, current: EventDefinition) -> list[VersionRow]:
     """Return the versions of a definition, the newest first."""
     rows = db.rows(
@@ -135,7 +145,9 @@ def list_starts(db: Connection, project_id: str) -> dict[tuple[str, int], int]:
         "select v.definition_id, v.version, (select i.created_at_ms from interactions i "
         " where i.project_id = :project_id and i.id >= v.from_id order by i.id limit 1) as at_ms "
         "from event_definition_versions v join event_definitions d on d.id = v.definition_id "
-        "where d.project_id = :project_id and d.deleted_at_ms is null and v.from_id > 0",
+        "where d.project_id = :project_id and d.deleted_at_ms is null and v.from_id > 0 "
+        "and exists (select 1 from verdict_counts c where c.project_id = d.project_id "
+        " and c.definition_id = d.id and c.definition_version = v.version)",
         {"project_id": project_id},
     )
     return {
