@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from phospho.detectors.answers import check_answer
 from phospho.detectors.conditions import MAX_CHARS, Condition, find
 from phospho.detectors.description import BOTH_SIDES, sides_of, where
-from phospho.detectors.scopes import Said, is_new, is_of_session, said_now, where_in_session
+from phospho.detectors.scopes import (
+    Said,
+    find_in_session,
+    is_new,
+    is_of_session,
+    said_now,
+    where_in_session,
+)
 from phospho.detectors.texts import encodable, evidence, text_of
 from phospho.detectors.wording import parse_wording
 from phospho.errors import DefinitionError, DetectorError, MissingDependencyError
@@ -172,41 +179,8 @@ def _keyword(keyword: str) -> Condition:
 
 
 def _evidence_in_session(turn: Turn, condition: Condition) -> Evidence | None:
-    """Return why a session meets a condition with this interaction, and did not before it.
-
-    Wording that must occur together may stand in several messages, and lengths add up.
-    """
-    now = said_now(turn, condition.sides)
-    found = _find_any(now, _single(condition))
-    if found is None and condition.kind != "longer":
-        return None
-    if not is_new(turn, condition.sides, lambda said: _is_met_together(said, condition)):
-        return None
-    side, quote = found or (now[-1][0], "")
-    return evidence(side, quote, _reason(condition))
-
-
-def _find_any(said: Sequence[Said], conditions: Sequence[Condition]) -> Said | None:
-    """Return the words that meet the first of the conditions that is met, and whose they are."""
-    for condition in conditions:
-        for side, text in said:
-            if (quote := find(condition, text)) is not None:
-                return side, quote
-    return None
-
-
-def _is_met_together(said: Sequence[Said], condition: Condition) -> bool:
-    if condition.kind == "longer":
-        return find(condition, "\n".join(text for _, text in said)) is not None
-    met = (any(find(single, text) is not None for _, text in said) for single in _single(condition))
-    return all(met) if condition.needs_all else any(met)
-
-
-def _single(condition: Condition) -> list[Condition]:
-    """Return a condition for each phrase, where all of them must occur."""
-    if not condition.needs_all:
-        return [condition]
-    return [replace(condition, phrases=(phrase,)) for phrase in condition.phrases]
+    found = find_in_session(turn, condition)
+    return evidence(*found, _reason(condition)) if found else None
 
 
 def _evidence_of_condition(turn: Turn, condition: Condition) -> Evidence | None:

@@ -6,12 +6,14 @@ saved for new interactions only, and where the detector or its model of meaning 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from phospho_server.store import Connection
-from phospho_server.store.rows import VerdictCount
+from phospho_server.store.rows import Series
 from phospho_server.store.versions import (
+    VerdictCount,
     list_present_versions,
     list_starts,
     list_verdict_counts,
@@ -25,13 +27,13 @@ class Mix:
     Args:
         version: The definition's present version.
         counts: Who decides about how many interactions, the newest version first.
-        since_ms: When the first interaction came about that the newest version decides; None
-            where it decides about all, or about none yet.
+        starts_ms: For each version that decides about something, except the oldest: when the
+            first interaction came about that it decides, the newest version first.
     """
 
     version: int
     counts: Sequence[VerdictCount]
-    since_ms: int | None = None
+    starts_ms: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def versions(self) -> list[int]:
@@ -79,10 +81,33 @@ def list_mixes(db: Connection, project_id: str) -> dict[str, Mix]:
     versions = list_present_versions(db, project_id)
     mixes = {}
     for definition_id, counts in list_verdict_counts(db, project_id).items():
-        newest, oldest = counts[0].version, counts[-1].version
-        start = starts.get((definition_id, newest)) if newest != oldest else None
-        mixes[definition_id] = Mix(versions[definition_id], counts, start)
+        if definition_id not in versions:
+            continue  # deleted a moment ago
+        mix = Mix(versions[definition_id], counts)
+        known = {
+            version: at_ms
+            for version in mix.versions[:-1]
+            if (at_ms := starts.get((definition_id, version))) is not None
+        }
+        mixes[definition_id] = replace(mix, starts_ms=known)
     return mixes
+
+
+def find_marks(mixes: Mapping[str, Mix], series: Series) -> dict[int, str]:
+    """Return where in a series verdicts of other versions begin, in words, by the step.
+
+    Args:
+        mixes: By the name to call each event, or an empty one.
+        series: What the chart shows.
+    """
+    marks: dict[int, list[str]] = {}
+    for name, mix in mixes.items():
+        for version, at_ms in mix.starts_ms.items():
+            step = bisect_right(series.starts_ms, at_ms) - 1
+            if step >= 0:
+                words = f"version {version} from here, older ones before"
+                marks.setdefault(step, []).append(f"{name}: {words}" if name else words)
+    return {step: "; ".join(words) for step, words in marks.items()}
 
 
 def _sums(counts: Sequence[VerdictCount], attribute: str) -> dict[str, int]:

@@ -6,8 +6,9 @@ import pytest
 
 from phospho.models import EventDefinition, Example
 from phospho_server.changes import Change, list_changes
-from phospho_server.mixing import Mix
-from phospho_server.store.rows import VerdictCount
+from phospho_server.mixing import Mix, find_marks
+from phospho_server.store.rows import Series
+from phospho_server.store.versions import VerdictCount
 from tests.server.builders import definition
 
 
@@ -91,3 +92,15 @@ def test_what_differs_between_versions_is_told_in_words(
 
 def test_versions_that_are_equal_differ_in_nothing() -> None:
     assert changed() == []
+
+
+def test_a_chart_is_marked_where_each_newer_version_begins() -> None:
+    mixed = Mix(3, [count(3, 1), count(2, 1), count(1, 1)], {3: 250, 2: 100})
+    other = Mix(2, [count(2, 1), count(1, 1)], {2: 299})
+    series = Series([0, 100, 200])
+    assert find_marks({"mood": mixed, "topic": other}, series) == {
+        1: "mood: version 2 from here, older ones before",
+        2: "mood: version 3 from here, older ones before; "
+        "topic: version 2 from here, older ones before",
+    }
+    assert find_marks({"": mixed}, Series([110])) == {0: "version 3 from here, older ones before"}

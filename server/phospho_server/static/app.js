@@ -136,7 +136,7 @@ function previews() {
       const mine = request = new AbortController();
       const fields = new FormData(form);
       for (const name of ["part", ...more]) fields.append(name, "1");
-      box.ariaBusy = "true";
+      box.setAttribute("aria-busy", "true");
       try {
         const answer = await fetch(box.dataset.preview, { method: "POST", body: fields, signal: mine.signal, redirect: "error" });
         if (answer.ok) {
@@ -145,7 +145,7 @@ function previews() {
           status.textContent = box.querySelector("[data-summary], .problem")?.textContent ?? "";
         }
       } catch { /* another one is under way, or the server is away: what is shown stays */ }
-      if (mine === request) box.ariaBusy = null;
+      if (mine === request) box.removeAttribute("aria-busy");
     };
     form.addEventListener("input", (event) => {
       clearTimeout(timer);

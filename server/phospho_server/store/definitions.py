@@ -9,7 +9,7 @@ from typing import Any
 from phospho.models import EventDefinition
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import ConflictError, NotFoundError
-from phospho_server.store import Connection, Row, jobs
+from phospho_server.store import Connection, Row, backfills, jobs
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import DefinitionRow
 from phospho_server.store.versions import get_version
@@ -82,7 +82,7 @@ def edit_definition(
         if to_past:
             apply_to_past(db, project_id, edited)
         else:
-            jobs.drop_backfill(db, edited.id)
+            backfills.drop_backfill(db, edited.id)
     return edited
 
 
@@ -162,7 +162,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
     """Return every definition with how often it occurred and what is still to do."""
     get_project(db, project_id)
     everyone = jobs.count_pending(db, project_id)
-    backfills = jobs.list_backfills(db, project_id)
+    underway = backfills.list_backfills(db, project_id)
     rows = db.rows(
         f"select {_COLUMNS}, color, enabled, created_at_ms, "
         "(select coalesce(sum(c.value), 0) from counters c where c.project_id = d.project_id "
@@ -185,7 +185,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
             events=row["events"],
             pending=row["pending"] + (everyone if row["enabled"] else 0),
             problem=row["problem"],
-            backfill=backfills.get(row["id"]),
+            backfill=underway.get(row["id"]),
         )
         for row in rows
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from phospho_server.clock import new_id, now_ms
 from phospho_server.store import Connection, in_list
-from phospho_server.store.rows import Backfill, Job
+from phospho_server.store.rows import Job
 
 logger = logging.getLogger("phospho_server")
 
@@ -280,42 +280,6 @@ def retry_parked(db: Connection, project_id: str, definition_id: str | None = No
         "and (definition_id = :definition_id or :definition_id is null or definition_id is null)",
         {"project_id": project_id, "definition_id": definition_id, "now": now_ms()},
     )
-
-
-def pause_backfill(db: Connection, project_id: str, definition_id: str) -> None:
-    """Let the way through past interactions rest until somebody resumes it (`retry_parked`)."""
-    db.execute(
-        "update jobs set parked_at_ms = :now where project_id = :project_id "
-        "and definition_id = :definition_id and kind = 'backfill' and parked_at_ms is null",
-        {"now": now_ms(), "project_id": project_id, "definition_id": definition_id},
-    )
-
-
-def drop_backfill(db: Connection, definition_id: str) -> None:
-    """Leave past interactions as they are; those that could not be judged still will be."""
-    db.execute(
-        "delete from jobs where definition_id = :id and kind = 'backfill'", {"id": definition_id}
-    )
-
-
-def list_backfills(db: Connection, project_id: str) -> dict[str, Backfill]:
-    """Return how far each definition is that is being applied to past interactions."""
-    rows = db.rows(
-        "select definition_id, payload, size, parked_at_ms, error from jobs "
-        "where project_id = :project_id and kind = 'backfill'",
-        {"project_id": project_id},
-    )
-    backfills = {}
-    for row in rows:
-        payload = json.loads(row["payload"])
-        backfills[row["definition_id"]] = Backfill(
-            version=payload["version"],
-            # Jobs of the first release did not note it.
-            total=max(payload.get("total", 0), row["size"]),
-            left=row["size"],
-            is_paused=row["parked_at_ms"] is not None and row["error"] is None,
-        )
-    return backfills
 
 
 def release_all(db: Connection) -> None:

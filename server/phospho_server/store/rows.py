@@ -228,32 +228,6 @@ class Backfill:
 
 
 @dataclass(frozen=True)
-class VersionRow:
-    """A version of a definition.
-
-    Args:
-        definition: As it was at this version; under today's name.
-        from_id: It decides about interactions with this id and later ones.
-        verdicts: Interactions it decides about now.
-    """
-
-    definition: EventDefinition
-    created_at_ms: int
-    from_id: int
-    verdicts: int
-
-
-@dataclass(frozen=True)
-class VerdictCount:
-    """How many interactions one version of a definition decides about, by one detector."""
-
-    version: int
-    detector: str
-    embedder: str
-    verdicts: int
-
-
-@dataclass(frozen=True)
 class DefinitionRow:
     """An event definition as Settings lists it.
 

@@ -5,14 +5,42 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from phospho.models import EventDefinition
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, in_list
-from phospho_server.store.rows import StoredDetection, VerdictCount, VersionRow
+from phospho_server.store.rows import StoredDetection
 
 # The newest versions that a page shows.
 MOST_VERSIONS = 100
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """A version of a definition.
+
+    Args:
+        definition: As it was at this version; under today's name.
+        from_id: It decides about interactions with this id and later ones.
+        verdicts: Interactions it decides about now.
+    """
+
+    definition: EventDefinition
+    created_at_ms: int
+    from_id: int
+    verdicts: int
+
+
+@dataclass(frozen=True)
+class VerdictCount:
+    """How many interactions one version of a definition decides about, by one detector."""
+
+    version: int
+    detector: str
+    embedder: str
+    verdicts: int
+
 
 _COUNT = """
 insert into verdict_counts values (:project_id, :definition_id, :version, :detector, :embedder, :n)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from flask import Blueprint, render_template
 
 from phospho_server.charts import BarChart, bar_chart, shares
 from phospho_server.clock import now_ms
-from phospho_server.mixing import Mix, list_mixes
+from phospho_server.mixing import find_marks, list_mixes
 from phospho_server.services import services
 from phospho_server.store import Connection, counters
 from phospho_server.store.rows import EventCount, Series, SessionFilter, Totals
@@ -75,7 +74,10 @@ def show(project_id: str) -> str:
         recent = list_sessions(db, project_id, SessionFilter(), limit=_RECENT).sessions
         mixes = list_mixes(db, project_id)
     shown = metric if metric in series.values else "interactions"
-    marks = find_marks(events, mixes, series) if shown == "events" else {}
+    named = {
+        event.name: mixes[event.definition_id] for event in events if event.definition_id in mixes
+    }
+    marks = find_marks(named, series) if shown == "events" else {}
     return render_template(
         "dashboard/show.html",
         project=project,
@@ -89,11 +91,7 @@ def show(project_id: str) -> str:
         series=series,
         charts=_charts(period, series, shown, marks),
         marks=marks,
-        mixes={
-            event.definition_id: mixes[event.definition_id].sentences
-            for event in events
-            if event.definition_id in mixes
-        },
+        mixes={name: mix.sentences for name, mix in named.items()},
         events=_with_shares(events),
         recent=recent,
     )
@@ -126,22 +124,6 @@ def _figures(db: Connection, project_id: str, period: Period) -> tuple[Sequence[
         )
         for metric, name in METRICS.items()
     ], series
-
-
-def find_marks(
-    events: Sequence[EventCount], mixes: Mapping[str, Mix], series: Series
-) -> dict[int, str]:
-    """Return where in a series the verdicts of a newer version begin, in words, by the step."""
-    marks: dict[int, list[str]] = {}
-    for event in events:
-        mix = mixes.get(event.definition_id)
-        if mix is None or mix.since_ms is None:
-            continue
-        step = bisect_right(series.starts_ms, mix.since_ms) - 1
-        if step >= 0:
-            name = f"{event.name}: version {mix.versions[0]} from here, older ones before"
-            marks.setdefault(step, []).append(name)
-    return {step: "; ".join(names) for step, names in marks.items()}
 
 
 def _charts(

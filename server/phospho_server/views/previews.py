@@ -25,20 +25,22 @@ bp = Blueprint("previews", __name__)
 def show(project_id: str) -> ResponseReturnValue:
     """Show what the event in the form would find; nothing is saved.
 
-    With `part=1` only that is answered, for app.js; with `live=1` only if it costs nothing.
+    With `part=1` only that is answered, for app.js; with `live=1`, while somebody types, only if
+    it costs nothing, and against no more interactions than usual.
     """
     form = EventForm.read(request.form)
     most = clamp_number(request.form.get("most", ""), default=USUAL, most=MOST)
     current = _find_current(project_id, request.form.get("event_id", ""))
-    is_part = "part" in request.form
+    is_part, is_live = "part" in request.form, "live" in request.form
     found: Preview | None = None
     problem: str | None = None
     try:
         draft = form.to_draft(current)
-        if "live" in request.form and chosen(draft) not in QUICK:
+        if is_live and chosen(draft) not in QUICK:
             problem = "This detector may call a model, so it is asked when you press Preview."
         else:
-            found = preview(services().store, services().detectors, project_id, draft, most=most)
+            wanted = min(most, USUAL) if is_live else most
+            found = preview(services().store, services().detectors, project_id, draft, most=wanted)
     except (InvalidError, BusyError) as error:
         if not is_part:
             form = form.refused(error)

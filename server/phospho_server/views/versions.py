@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,13 +12,13 @@ from phospho.models import EventDefinition
 from phospho_server.changes import Change, describe, list_changes
 from phospho_server.charts import BarChart, bar_chart
 from phospho_server.clock import now_ms
-from phospho_server.mixing import Mix, list_mixes
+from phospho_server.mixing import Mix, find_marks, list_mixes
 from phospho_server.services import services
-from phospho_server.store import Connection, counters, jobs
+from phospho_server.store import Connection, backfills, counters
 from phospho_server.store import definitions as store
-from phospho_server.store.rows import Backfill, VersionRow
+from phospho_server.store.rows import Backfill
 from phospho_server.store.values import AnswerCount, count_answers
-from phospho_server.store.versions import list_versions
+from phospho_server.store.versions import VersionRow, list_versions
 from phospho_server.views import periods
 from phospho_server.views.frame import open_project
 
@@ -68,7 +67,7 @@ def show(project_id: str, event_id: str) -> str:
             until_ms=period.until_ms,
             step_ms=period.step_ms,
         )
-    marks = _find_marks(history.mix, series.starts_ms)
+    marks = find_marks({"": history.mix}, series) if history.mix else {}
     labels = [period.label(start) for start in series.starts_ms]
     return render_template(
         "events/versions.html",
@@ -110,7 +109,7 @@ def pause(project_id: str, event_id: str) -> ResponseReturnValue:
     """Let the way through past interactions rest; it can be resumed where it was."""
     with services().store.read() as db:
         store.get_definition(db, project_id, event_id)
-    services().store.write(lambda db: jobs.pause_backfill(db, project_id, event_id))
+    services().store.write(lambda db: backfills.pause_backfill(db, project_id, event_id))
     return redirect(url_for("settings.show", project_id=project_id, _anchor="events"), 303)
 
 
@@ -124,7 +123,7 @@ def _load(db: Connection, project_id: str, event_id: str) -> History:
             Version(row, _changes(before, row)) for row, before in zip(rows, older, strict=True)
         ],
         mix=list_mixes(db, project_id).get(event_id),
-        backfill=jobs.list_backfills(db, project_id).get(event_id),
+        backfill=backfills.list_backfills(db, project_id).get(event_id),
         answers=count_answers(db, project_id, definition),
     )
 
@@ -134,14 +133,6 @@ def _changes(before: VersionRow | None, row: VersionRow) -> list[Change]:
         return list_changes(before.definition, row.definition)
     described = describe(row.definition)
     return [Change(part, "", text) for part, text in described.items() if text]
-
-
-def _find_marks(mix: Mix | None, starts_ms: Sequence[int]) -> dict[int, str]:
-    if mix is None or mix.since_ms is None:
-        return {}
-    step = bisect_right(starts_ms, mix.since_ms) - 1
-    words = f"Version {mix.versions[0]} from here, older ones before"
-    return {step: words} if step >= 0 else {}
 
 
 def _charts(

@@ -8,12 +8,12 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from phospho_server.migrations import migrations
-from phospho_server.store.jobs import list_backfills
+from phospho_server.store.backfills import list_backfills
 from phospho_server.store.projects import create_project
-from phospho_server.store.rows import Backfill, Project, Step, VerdictCount
+from phospho_server.store.rows import Backfill, Project, Step
 from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
-from phospho_server.store.versions import list_verdict_counts
+from phospho_server.store.versions import VerdictCount, list_verdict_counts
 from tests.server.builders import NOON_MS, add, interaction
 
 

@@ -13,7 +13,7 @@ from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.errors import NotFoundError
-from phospho_server.store import detections, jobs
+from phospho_server.store import backfills, detections, jobs
 from phospho_server.store.definitions import (
     apply_to_past,
     delete_definition,
@@ -24,9 +24,14 @@ from phospho_server.store.definitions import (
     restore_version,
 )
 from phospho_server.store.projects import create_project
-from phospho_server.store.rows import Backfill, DefinitionRow, Project, VerdictCount
+from phospho_server.store.rows import Backfill, DefinitionRow, Project
 from phospho_server.store.sqlite import SqliteStore
-from phospho_server.store.versions import list_starts, list_verdict_counts, list_versions
+from phospho_server.store.versions import (
+    VerdictCount,
+    list_starts,
+    list_verdict_counts,
+    list_versions,
+)
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
 
 
@@ -120,7 +125,7 @@ def test_a_way_through_the_past_can_rest_and_go_on(store: SqliteStore, project: 
     at_work.run_until_done()
     event = edit(store, project, event, "money")
     at_work.run_once()
-    store.write(lambda db: jobs.pause_backfill(db, project.id, event.id))
+    store.write(lambda db: backfills.pause_backfill(db, project.id, event.id))
     fill(store, project, 5, start=450)
     at_work.run_until_done()
     assert counts(store, project, event) == {2: 205, 1: 250}
@@ -138,7 +143,7 @@ def test_a_way_that_is_paused_under_way_stays_paused(store: SqliteStore, project
     worker(store).run_until_done()
     edit(store, project, event, "money")
     (job,) = store.write(lambda db: jobs.claim(db, most=200))
-    store.write(lambda db: jobs.pause_backfill(db, project.id, event.id))
+    store.write(lambda db: backfills.pause_backfill(db, project.id, event.id))
     store.write(lambda db: jobs.fail(db, job, "away"))
     assert store.write(lambda db: jobs.claim(db, most=200)) == []
 

@@ -124,7 +124,7 @@ def test_the_chart_is_marked_where_the_versions_change_and_so_is_its_table(
     work(store, once=True)
     for place, words in (
         (f"{home}/dashboard?show=events", "booking: version 2 from here, older ones before"),
-        (f"{home}/settings/events/{event.id}/versions", "Version 2 from here, older ones before"),
+        (f"{home}/settings/events/{event.id}/versions", "version 2 from here, older ones before"),
     ):
         page = visitor.get(place).get_data(as_text=True)
         assert page.count('class="change"') == 2  # of the wide chart and of the narrow one
