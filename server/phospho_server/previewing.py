@@ -160,10 +160,10 @@ def load_material(db: Connection, project_id: str, draft: EventDefinition, most:
     oldest_id = rows[-1].id if rows else 0
     before: Sequence[Recent] = ()
     if draft.scope == "session":
-        before = recent.list_before(db, project_id, oldest_id, most=MOST)
+        before = recent.list_before(db, project_id, rows, most=MOST)
     return Material(
         question=Question(project_id, draft, [*others, draft], rows, before),
-        present_ids=recent.list_event_ids(db, project_id, draft.id, oldest_id=oldest_id),
+        present_ids=recent.list_event_ids(db, project_id, draft.id, oldest_id=oldest_id, most=most),
         reviewed_ids=recent.list_reviewed_ids(db, project_id, draft.id, oldest_id=oldest_id),
         is_new=not _exists(db, project_id, draft.id),
     )

@@ -19,6 +19,7 @@ from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.errors import BusyError, InvalidError
 from phospho_server.previewing import Preview, preview
+from phospho_server.store import recent
 from phospho_server.store.definitions import create_definition, edit_definition
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
@@ -392,3 +393,32 @@ def test_a_preview_of_a_meaning_says_what_saving_changes(
     assert new != old
     assert {seen.input for seen in found.new_yes.seen} == new - old
     assert {seen.input for seen in found.new_no.seen} == old - new
+
+
+def test_a_preview_reads_by_indexes_what_it_needs(store: SqliteStore, project: Project) -> None:
+    say(store, project, *(f"refund {n}" for n in range(10)))
+    plans: dict[str, str] = {}
+
+    class Explains:
+        """Runs each query, and asks SQLite how."""
+
+        def __init__(self, db: Any) -> None:
+            self.db = db
+
+        def rows(self, sql: str, params: Any) -> Any:
+            plan = self.db.rows(f"explain query plan {sql}", params)
+            plans[sql] = " | ".join(row["detail"] for row in plan)
+            return self.db.rows(sql, params)
+
+    with store.read() as read:
+        db: Any = Explains(read)
+        rows = recent.list_recent(db, project.id, most=5)
+        assert len(recent.list_before(db, project.id, rows, most=3)) == 3
+        recent.list_event_ids(db, project.id, "e", oldest_id=3, most=5)
+        recent.list_reviewed_ids(db, project.id, "e", oldest_id=3)
+    newest, before, events, reviews = plans.values()
+    assert "interactions_by_project" in newest
+    assert "interactions_by_session (project_id=? AND session_id=?)" in before
+    assert "events_by_definition (project_id=? AND definition_id=? AND interaction_id>?)" in events
+    assert "reviews_by_interaction (project_id=? AND interaction_id>?)" in reviews
+    assert not any("SCAN" in plan for plan in plans.values())
