@@ -115,7 +115,9 @@ class EventForm:
         """Return what is asked, without what belongs to another answer."""
         fields = {**_PLAIN_ANSWER, "answer": self.answer}
         if self.answer == "category":
-            fields["categories"] = _split_keywords(self.categories)
+            # A category may have a comma in it.
+            lines = (line.strip() for line in self.categories.splitlines())
+            fields["categories"] = tuple(dict.fromkeys(line for line in lines if line))
         if self.answer == "score":
             fields["score_range"] = _number(self.lowest), _number(self.highest)
         return fields

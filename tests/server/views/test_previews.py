@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from phospho_server.store.definitions import list_definitions
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
@@ -119,12 +120,17 @@ def test_an_answer_of_several_categories_is_kept_as_it_was_typed(
     visitor: Visitor, store: SqliteStore, project: Project, home: str
 ) -> None:
     fields = {"name": "topic", "description": "What it is about", "answer": "category"}
-    saved = visitor.post(
-        f"{home}/settings/events", **fields, categories="billing, delivery\nreturns"
-    )
+    typed = "billing\r\ndelivery, returns\r\n\r\nbilling"
+    saved = visitor.post(f"{home}/settings/events", **fields, categories=typed)
     assert saved.status_code == 303
     with store.read() as db:
-        (row,) = db.rows("select id from event_definitions")
-    page = visitor.get(f"{home}/settings/events/{row['id']}").get_data(as_text=True)
-    assert "billing\ndelivery\nreturns</textarea>" in page
+        (row,) = list_definitions(db, project.id)
+    assert row.definition.categories == ("billing", "delivery, returns")
+    address = f"{home}/settings/events/{row.definition.id}"
+    page = visitor.get(address).get_data(as_text=True)
+    assert "billing\ndelivery, returns</textarea>" in page
     assert '<option value="category" selected>' in page
+    again = {**fields, "categories": "billing\ndelivery, returns"}
+    assert visitor.post(address, **again).status_code == 303
+    with store.read() as db:
+        assert list_definitions(db, project.id)[0].definition.version == 1
