@@ -18,7 +18,10 @@ the event occurs in the interaction by which the session first has it.
 """
 
 Answer = Literal["yes_no", "score", "category"]
-"""What is asked: whether the event occurred, how much on a scale, or which of several it was."""
+"""What is asked: whether the event occurred, how much on a scale, or which of several it was.
+
+A score at or above the middle of its range is an event, and so is any category.
+"""
 
 Flag = Literal["success", "failure"]
 

@@ -348,6 +348,19 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path, is_disabled: str) ->
     assert f"{len(list(tmp_path.glob('test_*.py'))) + 1} passed" in ended.stdout
 
 
+def test_the_page_of_definitions_shows_what_its_code_prints_and_commands_that_exist(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    (code,) = blocks("docs/definitions.md", "python")
+    assert [run(code, server)] == blocks("docs/definitions.md", "text")
+    (commands,) = blocks("docs/definitions.md", "bash")
+    project_id = server.setting("PHOSPHO_PROJECT_ID")
+    for line in commands.replace("\\\n", " ").splitlines():
+        program, *arguments = shlex.split(line.replace("PROJECT_ID", project_id))
+        ended = phospho(*arguments, "--database", str(tmp_path / "phospho.db"))
+        assert (program, ended.returncode, ended.stderr) == ("phospho", 0, "")
+
+
 def test_the_queries_of_the_data_page_run(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "phospho.db").close()
     for code in blocks("docs/data.md", "python"):

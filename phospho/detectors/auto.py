@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from phospho.detectors.description import read, sides_of, where
 from phospho.detectors.rules import explain_rules, has_rules
+from phospho.detectors.scopes import is_of_session, where_in_session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,8 @@ def chosen(definition: EventDefinition) -> str:
     """Return the name of the detector that decides: what `auto` chose, or the one asked for."""
     if definition.detector != "auto":
         return definition.detector
-    return "rules" if has_rules(definition) else "semantic"
+    is_wording = definition.answer == "yes_no" and has_rules(definition)
+    return "rules" if is_wording else "semantic"
 
 
 def explain(definition: EventDefinition) -> str:
@@ -50,4 +52,5 @@ def explain(definition: EventDefinition) -> str:
     goal = read(definition.description, side=sides[0]).goal
     shown = len(definition.examples)
     helped = f", helped by your {shown} example{'s' if shown != 1 else ''}" if shown else ""
-    return f'looks for the meaning "{goal}" in {where(sides)}{helped}'
+    place = where_in_session(sides) if is_of_session(definition) else where(sides)
+    return f'looks for the meaning "{goal}" in {place}{helped}'

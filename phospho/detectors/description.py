@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def side_of(description: str) -> Side:
     return named_side(description) or "input"
 
 
+@lru_cache(maxsize=1_000)
 def named_side(description: str) -> Side | None:
     """Return whose message a description is about, or None if it names nobody."""
     text = without_lead_in(description.strip())
@@ -130,7 +132,7 @@ def sides_of(
 
     Args:
         definition: The definition.
-        unnamed: What to look at where neither names a side.
+        unnamed: What to look at where neither names a side; of a session, both are looked at.
     """
     if definition.scope == "interaction":
         return BOTH_SIDES
@@ -139,6 +141,8 @@ def sides_of(
     if definition.scope == "assistant_message":
         return ("output",)
     side = named_side(definition.description)
+    if definition.scope == "session" and not side:
+        return BOTH_SIDES
     return (side,) if side else unnamed
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from phospho import guard
 from phospho.detectors import Detector, Embedder
+from phospho.detectors.answers import AnswerError, settled
 from phospho.detectors.auto import AutoDetector, chosen
 from phospho.detectors.semantic import SemanticDetector
 from phospho.detectors.texts import text_of
@@ -92,7 +93,7 @@ def run_detector(
     if missing:
         raise _unusable(detector, f"gave no verdict for {missing[0]} and {len(missing) - 1} others")
     return [
-        _tidied(found[turn.interaction.task_id, event.id], detector, turn)
+        _tidied(found[turn.interaction.task_id, event.id], detector, turn, event)
         for turn in batch
         for event in events
     ]
@@ -121,7 +122,16 @@ def _unusable(detector: Detector, what: str) -> DetectorCrashError:
     )
 
 
-def _tidied(detection: Detection, detector: Detector, turn: Turn) -> Detection:
+def _tidied(
+    detection: Detection, detector: Detector, turn: Turn, event: EventDefinition
+) -> Detection:
+    try:
+        detection = settled(detection, event)
+    except AnswerError as exc:
+        raise DetectorCrashError(
+            f"The detector {detector.name!r} {exc}. Fix or upgrade the plugin that brings it, or "
+            "choose another detector."
+        ) from exc
     changes: dict[str, Any] = {}
     if not detection.detector:
         changes["detector"] = detector.name

@@ -6,8 +6,17 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from phospho.detectors.answers import check_answer
 from phospho.detectors.conditions import MAX_CHARS, Condition, find
 from phospho.detectors.description import BOTH_SIDES, sides_of, where
+from phospho.detectors.scopes import (
+    Said,
+    find_in_session,
+    is_new,
+    is_of_session,
+    said_now,
+    where_in_session,
+)
 from phospho.detectors.texts import encodable, evidence, text_of
 from phospho.detectors.wording import parse_wording
 from phospho.errors import DefinitionError, DetectorError, MissingDependencyError
@@ -40,8 +49,8 @@ class RulesDetector:
             MissingDependencyError: When a pattern is given and google-re2 is not installed.
         """
         for event in events:
-            if not has_rules(event):
-                raise DetectorError(f"{_no_wording(event)} ({event.name!r})")
+            if problem := _problem(event):
+                raise DetectorError(f"{problem} ({event.name!r})")
         return [
             Detection(
                 event_id=event.id,
@@ -82,13 +91,15 @@ def check_definition(definition: EventDefinition) -> None:
                 "The pattern matches an empty text, so it would find the event everywhere. "
                 "Ask for at least one character, for example with + instead of *."
             )
-    if definition.detector == "rules" and not has_rules(definition):
-        raise DefinitionError(_no_wording(definition))
+    check_answer(definition)
+    problem = _problem(definition)
+    if problem and (definition.detector == "rules" or has_rules(definition)):
+        raise DefinitionError(problem)
 
 
 def explain_rules(definition: EventDefinition) -> str:
     """Say in plain English what `rules` looks for."""
-    place = where(_rule_sides(definition))
+    place = _place(definition, _rule_sides(definition))
     parts = []
     if definition.keywords:
         several = "the keyword" if len(definition.keywords) == 1 else "any of the keywords"
@@ -97,8 +108,10 @@ def explain_rules(definition: EventDefinition) -> str:
         parts.append(f"the pattern {definition.pattern} in {place} (upper and lower case differ)")
     if parts:
         return f"looks for {', or '.join(parts)}"
-    condition = _scoped(definition)
-    return _explain_condition(condition) if condition else _no_wording(definition)
+    condition, problem = _scoped(definition), _problem(definition)
+    if problem or condition is None:
+        return problem or _no_wording(definition)
+    return _explain_condition(condition, _place(definition, condition.sides))
 
 
 @lru_cache(maxsize=1_000)
@@ -133,13 +146,24 @@ def _evidence(turn: Turn, event: EventDefinition) -> Evidence | None:
     """Return why the event occurred in this turn, or None if it did not."""
     if not (event.keywords or event.pattern):
         condition = _scoped(event)
-        return _evidence_of_condition(turn, condition) if condition else None
-    for side in _rule_sides(event):
-        text = text_of(turn, side)
-        if not text:
-            continue
+        if condition is None:
+            return None
+        if is_of_session(event):
+            return _evidence_in_session(turn, condition)
+        return _evidence_of_condition(turn, condition)
+    sides = _rule_sides(event)
+    found = _evidence_of_words(said_now(turn, sides), event)
+    if found is None or not is_of_session(event):
+        return found
+    is_first = is_new(turn, sides, lambda said: _evidence_of_words(said, event) is not None)
+    return found if is_first else None
+
+
+def _evidence_of_words(said: Sequence[Said], event: EventDefinition) -> Evidence | None:
+    """Return the first keyword, or what matches the pattern."""
+    for side, text in said:
         for keyword in event.keywords:
-            quote = find(Condition("contains", (side,), (keyword,)), text)
+            quote = find(_keyword(keyword), text)
             if quote is not None:
                 return evidence(side, quote, f'contains "{keyword}"')
         if event.pattern:
@@ -147,6 +171,16 @@ def _evidence(turn: Turn, event: EventDefinition) -> Evidence | None:
             if found:
                 return evidence(side, found[0], "matches the pattern")
     return None
+
+
+@lru_cache(maxsize=1_000)
+def _keyword(keyword: str) -> Condition:
+    return Condition("contains", BOTH_SIDES, (keyword,))
+
+
+def _evidence_in_session(turn: Turn, condition: Condition) -> Evidence | None:
+    found = find_in_session(turn, condition)
+    return evidence(*found, _reason(condition)) if found else None
 
 
 def _evidence_of_condition(turn: Turn, condition: Condition) -> Evidence | None:
@@ -191,8 +225,11 @@ _SHAPE_WORDS = {
 }
 
 
-def _explain_condition(condition: Condition) -> str:
-    message = where(condition.sides)
+def _place(definition: EventDefinition, sides: tuple[Side, ...]) -> str:
+    return where_in_session(sides) if is_of_session(definition) else where(sides)
+
+
+def _explain_condition(condition: Condition, message: str) -> str:
     if condition.kind in {"longer", "shorter"}:
         negation = "not " if condition.is_negated else ""
         return f"checks that {message} is {negation}{_length(condition)}"
@@ -236,6 +273,23 @@ def _check_text(what: str, text: str, limit: int) -> None:
         raise DefinitionError(f"The {what} is empty. Fill it in.")
     if len(text) > limit:
         raise DefinitionError(f"The {what} has more than {limit:,} characters. Shorten it.")
+
+
+def _problem(definition: EventDefinition) -> str | None:
+    """Return why `rules` cannot look for an event, and what to do; None where it can."""
+    if not has_rules(definition):
+        return _no_wording(definition)
+    condition = _scoped(definition)
+    is_wording = condition and not (definition.keywords or definition.pattern)
+    if not (is_of_session(definition) and condition and is_wording):
+        return None
+    if not condition.is_negated and condition.kind != "shorter":
+        return None
+    return (
+        "A session has no end at which it is known that something never comes, so "
+        f"{definition.description!r} cannot be looked for in a session. Look for it in each "
+        "message or interaction, or describe what does occur."
+    )
 
 
 def _no_wording(definition: EventDefinition) -> str:

@@ -6,7 +6,7 @@ units, which are CSS pixels at its natural width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # Room for the labels around the plot.
@@ -41,6 +41,14 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A line across the plot where what is counted changes, with what it says."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
 class BarChart:
     """A chart ready to be drawn."""
 
@@ -53,9 +61,17 @@ class BarChart:
     bars: Sequence[Bar]
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
+    marks: Sequence[Mark] = ()
 
 
-def bar_chart(labels: Sequence[str], values: Sequence[int], *, width: int, height: int) -> BarChart:
+def bar_chart(
+    labels: Sequence[str],
+    values: Sequence[int],
+    *,
+    width: int,
+    height: int,
+    marks: Mapping[int, str] | None = None,
+) -> BarChart:
     """Return the geometry of a bar chart.
 
     Args:
@@ -63,6 +79,7 @@ def bar_chart(labels: Sequence[str], values: Sequence[int], *, width: int, heigh
         values: As many numbers; a negative one is drawn as 0.
         width: Of the whole chart.
         height: Of the whole chart.
+        marks: What to say before which bars, by their place.
     """
     right, bottom = width - _RIGHT, height - _BOTTOM
     scale = nice_scale(max(values, default=0))
@@ -82,6 +99,7 @@ def bar_chart(labels: Sequence[str], values: Sequence[int], *, width: int, heigh
         bars=bars,
         x_ticks=_x_ticks(labels, step, right),
         y_ticks=[Tick(_round(bottom - value * unit), short_number(value)) for value in scale],
+        marks=[Mark(_round(_LEFT + i * step), label) for i, label in sorted((marks or {}).items())],
     )
 
 

@@ -2,7 +2,8 @@
 
 Formats: definitions are a JSON list of `{name, description, examples?}`, where examples are
 `{input, output}`; interactions are JSON lines `{id, session_id, input, output}`; predictions are
-JSON lines `{id, event, detected, score}`, one for each interaction and definition.
+JSON lines `{id, event, detected, score}`, one for each interaction and definition; `value` is
+there too where a definition asks for a score or a category.
 """
 
 from __future__ import annotations
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
 # The history of the oldest sessions is forgotten beyond so many.
 MAX_SESSIONS = 10_000
 
-_DEFINITION_KEYS = frozenset(
-    {"name", "description", "scope", "detector", "keywords", "pattern", "settings", "id", "version"}
-)
+# Examples are counted out; what is learned is no part of a file.
+_DEFINITION_KEYS = EventDefinition.model_fields.keys() - {"examples", "reviews", "cut"}
 
 
 def detect_files(
@@ -174,12 +174,14 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _verdict_line(detection: Detection, definition: EventDefinition) -> str:
-    verdict = {
+    verdict: dict[str, object] = {
         "id": detection.task_id,
         "event": definition.name,
         "detected": detection.detected,
         "score": detection.score,
     }
+    if definition.answer != "yes_no":
+        verdict["value"] = detection.value
     return json.dumps(verdict, ensure_ascii=False) + "\n"
 
 

@@ -17,7 +17,7 @@ from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.errors import NotFoundError, ServerError
 from phospho_server.judging import Verdicts, Work, judge
-from phospho_server.store import Connection, Store, definitions, detections, jobs
+from phospho_server.store import Connection, Store, definitions, detections, jobs, versions
 from phospho_server.store.rows import Job
 
 logger = logging.getLogger("phospho_server")
@@ -137,8 +137,8 @@ class DetectionWorker:
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
             ids, place = jobs.list_next_ids(db, first, limit=BATCH)
-        versions = {job.definition_id: job.payload["version"] for job in claimed}
-        wanted = [d for d in enabled if versions.get(d.id) == d.version]
+        asked = {job.definition_id: job.payload["version"] for job in claimed}
+        wanted = [d for d in enabled if asked.get(d.id) == d.version]
         verdicts = self._judge(first.project_id, ids, wanted, enabled)
 
         def advance(db: Connection) -> None:
@@ -151,6 +151,7 @@ class DetectionWorker:
                     jobs.fail(db, job, judged.reason)
                     continue
                 self._keep(db, job.project_id, [judged], attempts=1)
+                versions.note_reach(db, judged.definition, from_id=place)
                 if place:
                     jobs.advance(db, job, before_id=place, done=len(ids))
                 else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phospho.detectors.registry import find_detector, route, run_detector
+from phospho.detectors.scopes import is_of_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,10 +26,13 @@ def judge_all(
     *,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Detection]:
-    """Yield one sound detection for each pair, in the order of the turns, then the definitions.
+    """Yield one sound detection for each pair, in the order of time, then of the definitions.
+
+    An event of a session is a yes in the first of its interactions that has it.
 
     Args:
-        turns: All that is to be judged; ids of interactions are unique.
+        turns: All that is to be judged; ids of interactions are unique. Those of the same time
+            stay in order.
         definitions: All events to look for; ids are unique.
         detectors: All detectors by name, as `load_detectors` returns them.
         on_progress: Called with the number of interactions done so far, after each batch.
@@ -37,7 +41,8 @@ def judge_all(
         DetectorError: When a detector is unknown (at once) or fails (while it is iterated over).
     """
     groups = [(find_detector(name, detectors), group) for name, group in route(definitions).items()]
-    return _judge(turns, definitions, groups, on_progress)
+    in_time = sorted(turns, key=lambda turn: turn.interaction.created_at_ms)
+    return _judge(in_time, definitions, groups, on_progress)
 
 
 def _judge(
@@ -46,6 +51,7 @@ def _judge(
     groups: _Groups,
     on_progress: Callable[[int], None],
 ) -> Iterator[Detection]:
+    had: set[tuple[str, str]] = set()
     for start in range(0, len(turns), BATCH):
         batch = turns[start : start + BATCH]
         found = {
@@ -55,5 +61,17 @@ def _judge(
         }
         on_progress(start + len(batch))
         for turn in batch:
+            session_id = turn.interaction.session_id
             for definition in definitions:
-                yield found[turn.interaction.task_id, definition.id]
+                detection = found[turn.interaction.task_id, definition.id]
+                if detection.detected and is_of_session(definition):
+                    detection = _only_once(detection, session_id, had)
+                yield detection
+
+
+def _only_once(detection: Detection, session_id: str, had: set[tuple[str, str]]) -> Detection:
+    """Return a yes, or a no where the session had the event before; note that it has it."""
+    once = (session_id, detection.event_id)
+    is_first = once not in had
+    had.add(once)
+    return detection if is_first else detection.model_copy(update={"detected": False})

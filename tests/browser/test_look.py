@@ -40,6 +40,7 @@ def list_addresses(site: Site, page: Page) -> list[str]:
     return [
         f"{site.url}/login",
         f"{site.url}{edit}",
+        f"{site.url}{edit}/versions",
         *(site.page_of(site.full, rest) for rest in PAGES),
         *(site.page_of(site.empty, rest) for rest in ("dashboard", "sessions", "settings")),
     ]

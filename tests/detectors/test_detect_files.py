@@ -134,3 +134,15 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 def test_halves_of_characters_are_written_as_json_escapes_them(tmp_path: Path) -> None:
     (verdict,) = run(tmp_path, [EVENT], [{"id": "half \ud83d", "input": "hi"}])
     assert verdict["id"] == "half \ud83d"
+
+
+def test_an_event_of_a_session_is_written_once_and_a_score_with_its_value(
+    tmp_path: Path, semantic: SemanticDetector
+) -> None:
+    event = {**EVENT, "scope": "session"}
+    rows = [{"id": n, "session_id": s, "input": "hi"} for n, s in enumerate("aabab")]
+    found = run(tmp_path, [event], rows)
+    assert [row["detected"] for row in found] == [True, False, True, False, False]
+    assert "value" not in found[0]
+    scored = run(tmp_path, [{**EVENT, "answer": "score"}], rows, detectors={"semantic": semantic})
+    assert all(row["value"] == pytest.approx(1 + 4 * row["score"]) for row in scored)

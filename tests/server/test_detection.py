@@ -512,3 +512,65 @@ def test_the_thread_outlives_an_unexpected_error(
     at_work.stop()
     assert "a bug of ours" in caplog.text
     assert listed(store, project)["flights"].events == 1
+
+
+def test_a_score_and_a_category_are_kept_with_their_verdicts_and_told(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    told: list[Any] = []
+
+    class Listener:
+        @phospho.hookimpl
+        def phospho_event_detected(self, event: Detection) -> None:
+            told.append(event.value)
+
+    real = detector.detect
+
+    def with_values(batch: Sequence[Turn], events: Sequence[EventDefinition]) -> list[Detection]:
+        values = {"mood": 4.5, "topic": "billing", "plain": None}
+        named = {event.id: event.name for event in events}
+        return [
+            each.model_copy(update={"value": values[named[each.event_id]]})
+            for each in real(batch, events)
+        ]
+
+    detector.detect = with_values  # type: ignore[method-assign]
+    define(store, project, name="plain", description="x")
+    define(store, project, name="mood", description="x", answer="score")
+    define(
+        store, project, name="topic", description="x", answer="category",
+        categories=("billing", "delivery"),
+    )  # fmt: skip
+    add(store, project, interaction("t1"))
+    worker(store, detector, plugins=[Listener()]).run_until_done()
+    with store.read() as db:
+        (line,) = list_transcript(db, project.id, "s1")
+        rows = db.rows("select value from detections order by definition_id")
+    assert {event.name: event.value for event in line.events} == {"mood": 4.5, "topic": "billing"}
+    assert [row["value"] for row in rows] == [None, "4.5", '"billing"']
+    assert sorted(told, key=str) == [4.5, "billing"]
+
+
+def test_an_event_of_a_session_is_found_once_by_any_detector_and_told_once(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    told: list[str] = []
+
+    class Listener:
+        @phospho.hookimpl
+        def phospho_event_detected(self, interaction: Interaction) -> None:
+            told.append(interaction.task_id)
+
+    many = [
+        interaction(f"t{n}", session_id=f"s{n % 2}", input="flight", created_at_ms=NOON_MS + n)
+        for n in range(450)
+    ]
+    add(store, project, *many)
+    at_work = worker(store, detector, plugins=[Listener()])
+    at_work.run_until_done()
+    define(store, project, name="flights", description="flight", scope="session")
+    at_work.run_until_done()  # the newest first
+    assert listed(store, project)["flights"].events == 2
+    assert found_in(store, project, "s0")["t0"] == ["flights"]
+    assert found_in(store, project, "s1")["t1"] == ["flights"]
+    assert len(told) == 2

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from phospho_server.api import feedback, health, log
+from phospho_server.api import feedback, health, log, previews
 from phospho_server.security import csrf
 
-_BLUEPRINTS = (health.bp, log.bp, feedback.bp)
+_BLUEPRINTS = (health.bp, log.bp, feedback.bp, previews.bp)
 
 
 def register(app: Flask) -> None:

@@ -36,6 +36,23 @@ def events() -> None:
 @click.option("--keyword", "keywords", multiple=True, help="A word that means yes; repeatable.")
 @click.option("--pattern", help="A regular expression (RE2) that means yes.")
 @click.option(
+    "--scope",
+    type=click.Choice(["auto", "user_message", "assistant_message", "interaction", "session"]),
+    default="auto",
+    show_default=True,
+    help="Where to look; auto reads it out of the description.",
+)
+@click.option(
+    "--answer",
+    type=click.Choice(["yes_no", "score", "category"]),
+    default="yes_no",
+    show_default=True,
+    help="What is asked.",
+)
+@click.option("--category", "categories", multiple=True, help="One to choose from; repeatable.")
+@click.option("--lowest", type=float, default=1.0, show_default=True, help="The lowest score.")
+@click.option("--highest", type=float, default=5.0, show_default=True, help="The highest score.")
+@click.option(
     "--setting",
     "settings",
     multiple=True,
@@ -51,6 +68,11 @@ def create(
     detector: str,
     keywords: tuple[str, ...],
     pattern: str | None,
+    scope: str,
+    answer: str,
+    categories: tuple[str, ...],
+    lowest: float,
+    highest: float,
     settings: tuple[str, ...],
     database: str,
     *,
@@ -69,6 +91,10 @@ def create(
             "detector": detector,
             "keywords": keywords,
             "pattern": pattern,
+            "scope": scope,
+            "answer": answer,
+            "categories": categories,
+            "score_range": (lowest, highest),
             "settings": dict(_read_setting(setting) for setting in settings),
         },
         load_detectors(Plugins()),

@@ -5,13 +5,13 @@ const find = (selector, root = document) => [...root.querySelectorAll(selector)]
 const status = document.getElementById("status");
 
 // Times: from UTC text to the reader's zone; the exact time is in the title.
-function localTimes() {
+function localTimes(root = document) {
   const now = new Date();
   const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
   const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
-  for (const element of find("time[datetime]")) {
+  for (const element of find("time[datetime]", root)) {
     const at = new Date(element.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     const date = at.toDateString() === now.toDateString() ? "Today"
@@ -125,8 +125,43 @@ function pulse() {
   setTimeout(ask, 500);
 }
 
+// A draft of an event is tried out while it is typed; the button asks at once.
+function previews() {
+  for (const box of find("[data-preview]")) {
+    const form = box.closest("form");
+    let timer, request;
+    const ask = async (more) => {
+      clearTimeout(timer);
+      request?.abort();
+      const mine = request = new AbortController();
+      const fields = new FormData(form);
+      for (const name of ["part", ...more]) fields.append(name, "1");
+      box.setAttribute("aria-busy", "true");
+      try {
+        const answer = await fetch(box.dataset.preview, { method: "POST", body: fields, signal: mine.signal, redirect: "error" });
+        if (answer.ok) {
+          box.innerHTML = (await answer.text()).trim();
+          localTimes(box);
+          status.textContent = box.querySelector("[data-summary], .problem")?.textContent ?? "";
+        }
+      } catch { /* another one is under way, or the server is away: what is shown stays */ }
+      if (mine === request) box.removeAttribute("aria-busy");
+    };
+    form.addEventListener("input", (event) => {
+      clearTimeout(timer);
+      if (event.target.name === "apply" || !form.elements.description.value.trim()) return;
+      timer = setTimeout(ask, 500, ["live"]);
+    });
+    form.querySelector("[data-try]").addEventListener("click", (event) => {
+      event.preventDefault();
+      ask([]);
+    });
+  }
+}
+
 localTimes();
 copyButtons();
+previews();
 menus();
 filters();
 keys();

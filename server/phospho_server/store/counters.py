@@ -81,6 +81,44 @@ def get_series(
     return Series(list(starts), values)
 
 
+def get_event_series(
+    db: Connection,
+    project_id: str,
+    definition_id: str,
+    *,
+    since_ms: int,
+    until_ms: int,
+    step_ms: int,
+) -> Series:
+    """Return how often one event occurred over time, under the name `events`.
+
+    Args:
+        db: A connection.
+        project_id: The project.
+        definition_id: The event.
+        since_ms: Start of the first step, on an hour.
+        until_ms: End of the last step.
+        step_ms: Length of a step: a multiple of an hour.
+    """
+    rows = db.rows(
+        "select (hour_ms - :since) / :step as step, sum(value) as value from counters "
+        "where project_id = :project_id and metric = 'events' and key = :definition_id "
+        "and hour_ms >= :since and hour_ms < :until group by step",
+        {
+            "project_id": project_id,
+            "definition_id": definition_id,
+            "since": since_ms,
+            "until": until_ms,
+            "step": step_ms,
+        },
+    )
+    starts = range(since_ms, until_ms, step_ms)
+    values = [0] * len(starts)
+    for row in rows:
+        values[row["step"]] = row["value"]
+    return Series(list(starts), {"events": values})
+
+
 def count_events(
     db: Connection, project_id: str, *, since_ms: int, until_ms: int
 ) -> Sequence[EventCount]:

@@ -9,9 +9,10 @@ from typing import Any
 from phospho.models import EventDefinition
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import ConflictError, NotFoundError
-from phospho_server.store import Connection, Row, jobs
+from phospho_server.store import Connection, Row, backfills, jobs
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import DefinitionRow
+from phospho_server.store.versions import get_version
 
 _COLUMNS = "id, name, version, description, scope, detector, settings"
 
@@ -43,16 +44,23 @@ def create_definition(
         {**_to_columns(created), "project_id": project_id, "now": now_ms()},
     )
     _add_version(db, created)
-    _look_at_the_past(db, project_id, created)
+    apply_to_past(db, project_id, created)
     return created
 
 
 def edit_definition(
-    db: Connection, project_id: str, definition: EventDefinition
+    db: Connection, project_id: str, definition: EventDefinition, *, to_past: bool = True
 ) -> EventDefinition:
     """Replace a definition by its next version and have past interactions looked at again.
 
     A change of the name alone makes no version: the verdicts stay true.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        definition: As it is to be; its id says what it replaces.
+        to_past: Whether past interactions are looked at again; if not, they keep the verdicts
+            they have.
 
     Raises:
         NotFoundError: The project has no definition with this id.
@@ -61,9 +69,7 @@ def edit_definition(
     current = get_definition(db, project_id, definition.id)
     if definition.name != current.name:
         _refuse_taken_name(db, project_id, definition.name)
-    same = _to_columns(current) == _to_columns(
-        definition.model_copy(update={"name": current.name, "version": current.version})
-    )
+    same = is_same(current, definition)
     edited = definition.model_copy(update={"version": current.version + (not same)})
     db.execute(
         "update event_definitions set name = :name, version = :version, "
@@ -73,8 +79,24 @@ def edit_definition(
     )
     if not same:
         _add_version(db, edited)
-        _look_at_the_past(db, project_id, edited)
+        if to_past:
+            apply_to_past(db, project_id, edited)
+        else:
+            backfills.drop_backfill(db, edited.id)
     return edited
+
+
+def restore_version(
+    db: Connection, project_id: str, definition_id: str, version: int, *, to_past: bool = True
+) -> EventDefinition:
+    """Make a new version that equals an old one.
+
+    Raises:
+        NotFoundError: The project has no such definition, or that no such version.
+    """
+    current = get_definition(db, project_id, definition_id)
+    old = get_version(db, project_id, current, version)
+    return edit_definition(db, project_id, old, to_past=to_past)
 
 
 def enable_definition(
@@ -88,7 +110,7 @@ def enable_definition(
     )
     jobs.drop_for_definition(db, definition_id)
     if enabled:
-        _look_at_the_past(db, project_id, definition)
+        apply_to_past(db, project_id, definition)
 
 
 def look_again(db: Connection, project_id: str, definition_id: str) -> None:
@@ -97,7 +119,7 @@ def look_again(db: Connection, project_id: str, definition_id: str) -> None:
     Raises:
         NotFoundError: The project has no definition with this id.
     """
-    _look_at_the_past(db, project_id, get_definition(db, project_id, definition_id))
+    apply_to_past(db, project_id, get_definition(db, project_id, definition_id))
 
 
 def delete_definition(db: Connection, project_id: str, definition_id: str) -> None:
@@ -110,7 +132,7 @@ def delete_definition(db: Connection, project_id: str, definition_id: str) -> No
     jobs.drop_for_definition(db, definition_id)
     mine = {"project_id": project_id, "definition_id": definition_id}
     where = "where project_id = :project_id and definition_id = :definition_id"
-    for table in ("session_events", "detections"):
+    for table in ("session_events", "detections", "verdict_counts"):
         db.execute(f"delete from {table} {where}", mine)
     db.execute(
         "delete from counters where project_id = :project_id and metric = 'events' "
@@ -149,6 +171,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
     """Return every definition with how often it occurred and what is still to do."""
     get_project(db, project_id)
     everyone = jobs.count_pending(db, project_id)
+    underway = backfills.list_backfills(db, project_id)
     rows = db.rows(
         f"select {_COLUMNS}, color, enabled, created_at_ms, "
         "(select coalesce(sum(c.value), 0) from counters c where c.project_id = d.project_id "
@@ -171,6 +194,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
             events=row["events"],
             pending=row["pending"] + (everyone if row["enabled"] else 0),
             problem=row["problem"],
+            backfill=underway.get(row["id"]),
         )
         for row in rows
     ]
@@ -188,20 +212,17 @@ def _refuse_taken_name(db: Connection, project_id: str, name: str) -> None:
         )
 
 
-def _add_version(db: Connection, definition: EventDefinition) -> None:
-    db.execute(
-        "insert into event_definition_versions values "
-        "(:id, :version, :description, :scope, :detector, :settings, :now)",
-        {**_to_columns(definition), "now": now_ms()},
-    )
+def is_same(one: EventDefinition, other: EventDefinition) -> bool:
+    """Tell whether two definitions look for the same, so that they need no two versions."""
+    named = {"id": one.id, "name": one.name, "version": one.version}
+    return _to_columns(one) == _to_columns(other.model_copy(update=named))
 
 
-def _look_at_the_past(db: Connection, project_id: str, definition: EventDefinition) -> None:
+def apply_to_past(db: Connection, project_id: str, definition: EventDefinition) -> None:
     """Add the job that applies a definition to what is stored, the newest first."""
     jobs.drop_for_definition(db, definition.id)
     row = db.row(
-        "select (select coalesce(max(id), 0) from interactions) as newest, "
-        "coalesce(sum(value), 0) as n from counters "
+        "select coalesce(sum(value), 0) as n from counters "
         "where project_id = :project_id and metric = 'interactions'",
         {"project_id": project_id},
     )
@@ -211,9 +232,23 @@ def _look_at_the_past(db: Connection, project_id: str, definition: EventDefiniti
             project_id,
             definition.id,
             definition.version,
-            before_id=row["newest"] + 1,
+            before_id=_next_id(db),
             size=row["n"],
         )
+
+
+def _add_version(db: Connection, definition: EventDefinition) -> None:
+    db.execute(
+        "insert into event_definition_versions values "
+        "(:id, :version, :description, :scope, :detector, :settings, :now, :from_id)",
+        {**_to_columns(definition), "now": now_ms(), "from_id": _next_id(db)},
+    )
+
+
+def _next_id(db: Connection) -> int:
+    """Return an id above those of all interactions there are."""
+    row = db.row("select coalesce(max(id), 0) + 1 as next_id from interactions")
+    return int(row["next_id"]) if row else 1
 
 
 def _to_columns(definition: EventDefinition) -> dict[str, Any]:

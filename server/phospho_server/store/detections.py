@@ -11,21 +11,23 @@ from phospho_server.clock import hour_of, now_ms
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, Row, counters, in_list
 from phospho_server.store.definitions import get_definition
+from phospho_server.store.firsts import keep_firsts
 from phospho_server.store.rows import Event, StoredDetection
+from phospho_server.store.versions import count_verdicts
 
 # Earlier interactions of its session that a detector sees with each: what was said last matters.
 MAX_HISTORY = 20
 
 _UPSERT = """
 insert into detections (project_id, definition_id, interaction_id, definition_version, detected,
-    score, detector, evidence, embedder, value, created_at_ms)
+    score, detector, evidence, embedder, value, repeated, created_at_ms)
 values (:project_id, :definition_id, :interaction_id, :version, :detected, :score, :detector,
-    :evidence, :embedder, :value, :now)
+    :evidence, :embedder, :value, :repeated, :now)
 on conflict (project_id, interaction_id, definition_id) do update set
     definition_version = excluded.definition_version, detected = excluded.detected,
     score = excluded.score, detector = excluded.detector, evidence = excluded.evidence,
     embedder = excluded.embedder, value = excluded.value,
-    created_at_ms = excluded.created_at_ms
+    repeated = excluded.repeated, created_at_ms = excluded.created_at_ms
 """
 
 
@@ -38,11 +40,16 @@ def record(
     """Keep verdicts, one for each interaction, and return the interactions with a new event.
 
     A verdict takes the place of an earlier one, and the roll-ups follow the difference, so that
-    doing it twice is the same as doing it once.
+    doing it twice is the same as doing it once. An event of a session moves to an earlier
+    interaction of it that has it too; then it is not new.
     """
     if not verdicts:
         return []
     mine = {"project_id": project_id, "definition_id": definition.id}
+    known: set[str] = set()
+    if definition.scope == "session":
+        verdicts, known = keep_firsts(db, mine, definition.version, verdicts)
+    count_verdicts(db, mine, definition.version, verdicts)
     before = _positives(db, mine, [v.interaction_id for v in verdicts])
     db.execute_many(
         _UPSERT,
@@ -57,6 +64,7 @@ def record(
                 "evidence": v.evidence,
                 "embedder": v.embedder,
                 "value": v.value,
+                "repeated": int(v.is_repeated) or None,
                 "now": now_ms(),
             }
             for v in verdicts
@@ -64,7 +72,7 @@ def record(
     )
     changed = [v for v in verdicts if v.detected != (v.interaction_id in before)]
     _roll_up(db, mine, changed)
-    return [v.interaction_id for v in changed if v.detected]
+    return [v.interaction_id for v in changed if v.detected and v.session_id not in known]
 
 
 def _positives(db: Connection, mine: Mapping[str, str], ids: Sequence[int]) -> set[int]:
@@ -161,7 +169,7 @@ def list_events(
     text, params = in_list("i", interaction_ids)
     rows = db.rows(
         "select e.interaction_id, e.definition_id, d.name, d.description, d.color, e.score, "
-        "e.detector, e.evidence from detections e "
+        "e.detector, e.evidence, e.value, e.definition_version, d.version from detections e "
         "join event_definitions d on d.id = e.definition_id "
         f"where e.project_id = :project_id and e.interaction_id {text} and e.detected = 1 "
         "and d.deleted_at_ms is null order by e.score desc, d.name",
@@ -178,6 +186,9 @@ def list_events(
                 score=row["score"],
                 detector=row["detector"],
                 evidence=_read_evidence(row["evidence"]),
+                value=_read_value(row["value"]),
+                version=row["definition_version"],
+                is_of_old_version=row["definition_version"] < row["version"],
             )
         )
     return events
@@ -193,7 +204,7 @@ def load_events(
         return []
     text, params = in_list("i", interaction_ids)
     rows = db.rows(
-        "select interaction_id, score, detector, evidence from detections "
+        "select interaction_id, score, detector, evidence, embedder, value from detections "
         "where project_id = :project_id and definition_id = :definition_id "
         f"and interaction_id {text} and detected = 1 order by interaction_id",
         {"project_id": project_id, "definition_id": definition_id, **params},
@@ -209,6 +220,8 @@ def load_events(
             score=row["score"],
             detector=row["detector"],
             evidence=_read_evidence(row["evidence"]),
+            embedder=row["embedder"] or "",
+            value=_read_value(row["value"]),
         )
         found.append((row["interaction_id"], event, interaction, definition))
     return found
@@ -216,3 +229,8 @@ def load_events(
 
 def _read_evidence(text: str | None) -> Evidence | None:
     return Evidence(**json.loads(text)) if text else None
+
+
+def _read_value(text: str | None) -> float | str | None:
+    value: float | str | None = json.loads(text) if text else None
+    return value

@@ -51,7 +51,7 @@ def add_backfill(
         db,
         project_id,
         "backfill",
-        {"version": version},
+        {"version": version, "total": size},
         size=size,
         definition_id=definition_id,
         before_id=before_id,
@@ -261,7 +261,8 @@ def _note_failure(db: Connection, job_id: str, kind: str, attempts: int, reason:
         logger.warning("A %s job is parked after %d attempts: %s", kind, attempts, reason)
     db.execute(
         "update jobs set attempts = :attempts, error = :reason, leased_until_ms = 0, "
-        "run_at_ms = :run_at_ms, parked_at_ms = :parked_at_ms where id = :id",
+        "run_at_ms = :run_at_ms, parked_at_ms = coalesce(parked_at_ms, :parked_at_ms) "
+        "where id = :id",
         {
             "id": job_id,
             "attempts": attempts,

@@ -56,7 +56,12 @@ class NewInteraction:
 
 @dataclass(frozen=True)
 class Event:
-    """A positive detection, as a page shows it."""
+    """A positive detection, as a page shows it.
+
+    Args:
+        value: The score or category, where the definition asks for one.
+        version: The definition's version that decided; an old one while a newer one catches up.
+    """
 
     definition_id: str
     name: str
@@ -65,6 +70,9 @@ class Event:
     score: float
     detector: str
     evidence: Evidence | None
+    value: float | str | None = None
+    version: int = 1
+    is_of_old_version: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,6 +206,28 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Backfill:
+    """How far a definition has come on its way through past interactions.
+
+    Args:
+        version: Of the definition.
+        total: Interactions there were when it began.
+        left: Those still to look at.
+        is_paused: Whether somebody stopped it for now.
+    """
+
+    version: int
+    total: int
+    left: int
+    is_paused: bool
+
+    @property
+    def done(self) -> int:
+        """Interactions looked at so far."""
+        return self.total - self.left
+
+
+@dataclass(frozen=True)
 class DefinitionRow:
     """An event definition as Settings lists it.
 
@@ -208,6 +238,7 @@ class DefinitionRow:
         events: How often it has occurred.
         pending: Interactions still to look at.
         problem: Why something of it failed, while that waits to be tried again or is parked.
+        backfill: Its way through past interactions, while it is on it.
     """
 
     definition: EventDefinition
@@ -217,6 +248,7 @@ class DefinitionRow:
     events: int
     pending: int
     problem: str | None
+    backfill: Backfill | None = None
 
 
 @dataclass(frozen=True)
@@ -248,6 +280,7 @@ class StoredDetection:
         evidence: JSON text of an `Evidence`, or None.
         embedder: Id of the embedder, where one was used.
         value: JSON text of a score on a range or a category, where one was asked for.
+        is_repeated: Whether it would be an event if its session did not have it already.
     """
 
     interaction_id: int
@@ -259,6 +292,7 @@ class StoredDetection:
     evidence: str | None
     embedder: str | None = None
     value: str | None = None
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True)

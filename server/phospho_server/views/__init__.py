@@ -9,11 +9,13 @@ from phospho_server.views import (
     events,
     formats,
     frame,
+    previews,
     projects,
     pulse,
     sessions,
     settings,
     sign_in,
+    versions,
 )
 
 _BLUEPRINTS = (
@@ -23,6 +25,8 @@ _BLUEPRINTS = (
     sessions.bp,
     settings.bp,
     events.bp,
+    previews.bp,
+    versions.bp,
     pulse.bp,
 )
 

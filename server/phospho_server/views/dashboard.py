@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, render_template
 
 from phospho_server.charts import BarChart, bar_chart, shares
 from phospho_server.clock import now_ms
+from phospho_server.mixing import find_marks, list_mixes
 from phospho_server.services import services
 from phospho_server.store import Connection, counters
 from phospho_server.store.rows import EventCount, Series, SessionFilter, Totals
@@ -71,7 +72,12 @@ def show(project_id: str) -> str:
             db, project_id, since_ms=period.since_ms, until_ms=period.until_ms
         )
         recent = list_sessions(db, project_id, SessionFilter(), limit=_RECENT).sessions
+        mixes = list_mixes(db, project_id)
     shown = metric if metric in series.values else "interactions"
+    named = {
+        event.name: mixes[event.definition_id] for event in events if event.definition_id in mixes
+    }
+    marks = find_marks(named, series) if shown == "events" else {}
     return render_template(
         "dashboard/show.html",
         project=project,
@@ -83,7 +89,9 @@ def show(project_id: str) -> str:
         shown_name=METRICS[shown],
         labels=[period.label(start) for start in series.starts_ms],
         series=series,
-        charts=_charts(period, series, shown),
+        charts=_charts(period, series, shown, marks),
+        marks=marks,
+        mixes={name: mix.sentences for name, mix in named.items()},
         events=_with_shares(events),
         recent=recent,
     )
@@ -118,11 +126,13 @@ def _figures(db: Connection, project_id: str, period: Period) -> tuple[Sequence[
     ], series
 
 
-def _charts(period: Period, series: Series, metric: str) -> dict[str, BarChart]:
+def _charts(
+    period: Period, series: Series, metric: str, marks: Mapping[int, str]
+) -> dict[str, BarChart]:
     """Return the chart at both of its widths; the stylesheet shows the one that fits."""
     labels = [period.label(start) for start in series.starts_ms]
     return {
-        name: bar_chart(labels, series.values[metric], width=width, height=_HEIGHT)
+        name: bar_chart(labels, series.values[metric], width=width, height=_HEIGHT, marks=marks)
         for name, width in (("wide", _WIDE), ("narrow", _NARROW))
     }
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from phospho.detectors.auto import explain
 from phospho.errors import PhosphoError
 from phospho.models import EventDefinition
 from phospho_server.defining import make_definition
+from phospho_server.errors import InvalidError
 from phospho_server.services import services
 from phospho_server.store.projects import clean_name
+
+_PLAIN_ANSWER: Mapping[str, Any] = {"categories": (), "score_range": (1.0, 5.0)}
 
 _BETWEEN_KEYWORDS = re.compile(r"[,\n\r]+")
 
@@ -22,6 +26,7 @@ class EventForm:
 
     Args:
         keywords: One a line.
+        categories: One a line.
         problem: What must be changed; None while nothing is known to be wrong.
     """
 
@@ -31,6 +36,10 @@ class EventForm:
     detector: str = "auto"
     keywords: str = ""
     pattern: str = ""
+    answer: str = "yes_no"
+    categories: str = ""
+    lowest: str = "1"
+    highest: str = "5"
     problem: str | None = None
 
     @classmethod
@@ -43,6 +52,10 @@ class EventForm:
             detector=fields.get("detector", "auto"),
             keywords=fields.get("keywords", ""),
             pattern=fields.get("pattern", ""),
+            answer=fields.get("answer", "yes_no"),
+            categories=fields.get("categories", ""),
+            lowest=fields.get("lowest", "1"),
+            highest=fields.get("highest", "5"),
         )
 
     @classmethod
@@ -55,13 +68,17 @@ class EventForm:
             detector=definition.detector,
             keywords="\n".join(definition.keywords),
             pattern=definition.pattern or "",
+            answer=definition.answer,
+            categories="\n".join(definition.categories),
+            lowest=f"{definition.score_range[0]:g}",
+            highest=f"{definition.score_range[1]:g}",
         )
 
     @property
     def is_advanced(self) -> bool:
         """Tell whether anything beyond name and description is set."""
         plain = (self.scope, self.detector, self.keywords.strip(), self.pattern.strip())
-        return plain != ("auto", "auto", "", "")
+        return plain != ("auto", "auto", "", "") or self.answer != "yes_no"
 
     def refused(self, error: PhosphoError) -> EventForm:
         """Return the form with the reason why it was not accepted."""
@@ -84,9 +101,26 @@ class EventForm:
             "detector": self.detector,
             "keywords": _split_keywords(self.keywords),
             "pattern": self.pattern.strip() or None,
+            **self._answer_fields(),
         }
         known = detector_names(current.detector if current else "auto")
         return make_definition({**kept, **typed}, known)
+
+    def to_draft(self, current: EventDefinition | None = None) -> EventDefinition:
+        """Return the definition to preview: as `to_definition`, also while it has no name yet."""
+        named = self if self.name.strip() else replace(self, name="draft")
+        return named.to_definition(current)
+
+    def _answer_fields(self) -> dict[str, Any]:
+        """Return what is asked, without what belongs to another answer."""
+        fields = {**_PLAIN_ANSWER, "answer": self.answer}
+        if self.answer == "category":
+            # A category may have a comma in it.
+            lines = (line.strip() for line in self.categories.splitlines())
+            fields["categories"] = tuple(dict.fromkeys(line for line in lines if line))
+        if self.answer == "score":
+            fields["score_range"] = _number(self.lowest), _number(self.highest)
+        return fields
 
 
 def detector_names(current: str = "auto") -> list[str]:
@@ -104,3 +138,13 @@ def _split_keywords(text: str) -> tuple[str, ...]:
     """Return each keyword once, in the order they were typed."""
     words = (word.strip() for word in _BETWEEN_KEYWORDS.split(text))
     return tuple(dict.fromkeys(word for word in words if word))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InvalidError(
+            f"The score {text[:20]!r} is no number. Give the lowest and the highest score as "
+            "numbers, as in 1 and 5."
+        ) from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from phospho.models import EventDefinition
+from phospho_server.changes import ANSWERS, SCOPES
 from phospho_server.errors import ConflictError, InvalidError
 from phospho_server.services import services
 from phospho_server.store import definitions as store
@@ -33,19 +36,25 @@ def create(project_id: str) -> ResponseReturnValue:
 def edit(project_id: str, event_id: str) -> str:
     """Show a definition to be edited."""
     definition = _find(project_id, event_id)
-    return _render_edit(project_id, definition, EventForm.of(definition))
+    return render_edit(project_id, definition, EventForm.of(definition))
 
 
 @bp.post("/<event_id>")
 def save(project_id: str, event_id: str) -> ResponseReturnValue:
-    """Keep an edited definition; if more than its name is new, look at the past again."""
+    """Keep an edited definition; if more than its name is new, look at the past again.
+
+    With `apply=new` past interactions keep their verdicts.
+    """
     current = _find(project_id, event_id)
     form = EventForm.read(request.form)
+    apply = request.form.get("apply", "all")
     try:
         definition = form.to_definition(current)
-        services().store.write(lambda db: store.edit_definition(db, project_id, definition))
+        services().store.write(
+            lambda db: store.edit_definition(db, project_id, definition, to_past=apply != "new")
+        )
     except (InvalidError, ConflictError) as error:
-        page = _render_edit(project_id, current, form.refused(error))
+        page = render_edit(project_id, current, form.refused(error), apply=apply)
         return page, InvalidError.status
     return _back(project_id)
 
@@ -87,7 +96,15 @@ def _back(project_id: str) -> ResponseReturnValue:
     return redirect(url_for("settings.show", project_id=project_id, _anchor="events"), 303)
 
 
-def _render_edit(project_id: str, definition: EventDefinition, form: EventForm) -> str:
+def render_edit(project_id: str, definition: EventDefinition, form: EventForm, **shown: Any) -> str:
+    """Render the page on which an event is edited.
+
+    Args:
+        project_id: The project.
+        definition: The event as it is.
+        form: As it was typed.
+        shown: `apply`; `preview`, `problem` and `most` where a draft was tried out.
+    """
     with services().store.read() as db:
         project = open_project(db, project_id)
     return render_template(
@@ -97,4 +114,7 @@ def _render_edit(project_id: str, definition: EventDefinition, form: EventForm) 
         understood=understand(definition),
         form=form,
         detector_names=detector_names(definition.detector),
+        scopes=SCOPES,
+        answers=ANSWERS,
+        **shown,
     )

@@ -70,6 +70,11 @@ def percent(share: float) -> str:
     return f"{round(share * 100)}\u202f%"
 
 
+def answer(value: float | str) -> str:
+    """Return a score with up to two decimals, or a category as it is."""
+    return value if isinstance(value, str) else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
 def to_datetime(at_ms: int) -> datetime:
     """Return a time as an aware datetime, within what a calendar can show."""
     return datetime.fromtimestamp(min(max(at_ms, 0), _LATEST_MS) / 1000, timezone.utc)
@@ -179,6 +184,11 @@ def lay_out(text: str, quotes: Sequence[tuple[str, str]]) -> Message:
     return Message(start, rest, rest_length, len(text) - len(shown))
 
 
+def marked(text: str, quote: str) -> list[Piece]:
+    """Return a text in pieces, the words of a quote marked where they first occur."""
+    return _mark(text, [(quote, "quote")])
+
+
 def _cut_at(text: str) -> int:
     """Return where to cut: between two words if there is such a place nearby."""
     space = text.rfind(" ", _SHORT_TEXT - 100, _SHORT_TEXT)
@@ -210,11 +220,13 @@ def _split(pieces: Sequence[Piece], at: int) -> tuple[list[Piece], list[Piece]]:
     return [p for p in start if p.text], [p for p in rest if p.text]
 
 
-_FILTERS: tuple[Callable[..., str], ...] = (
+_FILTERS: tuple[Callable[..., object], ...] = (
     visible,
+    marked,
     number,
     counted,
     percent,
+    answer,
     iso,
     utc,
     duration,

@@ -48,7 +48,11 @@ def read_text(choices: Choices, name: str) -> str:
 
 def read_number(name: str, *, default: int, most: int) -> int:
     """Return a number from 1 to `most`; the nearest one, or the default for what is none."""
-    value = request.args.get(name, "")
+    return clamp_number(request.args.get(name, ""), default=default, most=most)
+
+
+def clamp_number(value: str, *, default: int, most: int) -> int:
+    """Return a number from 1 to `most`; the nearest one, or the default for what is none."""
     if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
         return default
     return min(max(1, int(value)), max(1, most))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -11,8 +11,9 @@ from flask import Blueprint, render_template, request, url_for
 from phospho.models import Flag, Side
 from phospho_server.clock import now_ms
 from phospho_server.errors import NotFoundError
+from phospho_server.mixing import list_mixes
 from phospho_server.services import services
-from phospho_server.store import counters
+from phospho_server.store import Connection, counters
 from phospho_server.store import sessions as store
 from phospho_server.store.definitions import list_definitions
 from phospho_server.store.rows import Event, SessionFilter, Step, TranscriptLine
@@ -100,9 +101,13 @@ def index(project_id: str) -> str:
     choices = Choices()
     with services().store.read() as db:
         project = open_project(db, project_id)
-        names = [row.definition.name for row in list_definitions(db, project_id)]
+        definitions = {
+            row.definition.name: row.definition.id for row in list_definitions(db, project_id)
+        }
         versions = store.list_versions(db, project_id)
-        asked = _read_filter(choices, names)
+        asked = _read_filter(choices, definitions)
+        if asked["event"]:
+            choices.notices += _say_mix(db, project_id, definitions[asked["event"]])
         cursor = request.args.get("cursor") or None
         page = store.list_sessions(db, project_id, _to_filter(asked), cursor=cursor)
         is_empty = counters.first_hour(db, project_id) is None
@@ -116,7 +121,7 @@ def index(project_id: str) -> str:
         asked=asked,
         used=used,
         cursor=cursor,
-        event_names=names,
+        event_names=list(definitions),
         versions=versions,
         flags=FLAGS,
         periods=periods.NAMES,
@@ -158,7 +163,13 @@ def show_by_id(project_id: str) -> str:
     return show(project_id, session_id)
 
 
-def _read_filter(choices: Choices, event_names: Sequence[str]) -> dict[str, str]:
+def _say_mix(db: Connection, project_id: str, definition_id: str) -> Sequence[str]:
+    """Return what has to be said about the events that a list shows."""
+    mix = list_mixes(db, project_id).get(definition_id)
+    return mix.sentences if mix else ()
+
+
+def _read_filter(choices: Choices, event_names: Collection[str]) -> dict[str, str]:
     """Return what the address asks for, by the names the address uses; empty means any."""
     return {
         "q": read_text(choices, "q"),

@@ -7,7 +7,9 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from phospho_server.changes import ANSWERS, SCOPES
 from phospho_server.errors import InvalidError
+from phospho_server.mixing import list_mixes
 from phospho_server.services import services
 from phospho_server.store import projects as store
 from phospho_server.store.definitions import list_definitions
@@ -64,12 +66,14 @@ def render_settings(project_id: str, *, form: EventForm | None = None, **problem
     Args:
         project_id: The project.
         form: The new event as it was typed.
-        problems: `project_name`, `name_problem`, `key_name`, `key_problem`.
+        problems: `project_name`, `name_problem`, `key_name`, `key_problem`; `preview`,
+            `problem` and `most` where a draft was tried out.
     """
     with services().store.read() as db:
         project = open_project(db, project_id)
         definitions = list_definitions(db, project_id)
         keys = store.list_keys(db, project_id)
+        mixes = list_mixes(db, project_id)
     return render_template(
         "settings/show.html",
         project=project,
@@ -78,6 +82,9 @@ def render_settings(project_id: str, *, form: EventForm | None = None, **problem
         revoked_keys=[key for key in keys if key.revoked_at_ms is not None],
         form=form or EventForm(),
         detector_names=detector_names(),
+        scopes=SCOPES,
+        answers=ANSWERS,
+        mixes=mixes,
         base_url=base_url(),
         **{"project_name": project.name, **problems},
     )

@@ -169,6 +169,19 @@ def test_routes_lists_every_url_with_who_may_call_it() -> None:
         pytest.param(["events", "create", "PROJECT", "", "The user"], "name", id="no-event-name"),
         pytest.param(["events", "create", "PROJECT", "a", ""], "description", id="no-description"),
         pytest.param(
+            ["events", "create", "PROJECT", "a", "b", "--answer", "category", "--category", "c"],
+            "at least two categories",
+            id="one-category",
+        ),
+        pytest.param(
+            ["events", "create", "PROJECT", "a", "b", "--answer", "score", "--lowest", "9"],
+            "below the highest",
+            id="upside-down",
+        ),
+        pytest.param(
+            ["events", "create", "PROJECT", "a", "b", "--scope", "mars"], "'mars'", id="no-scope"
+        ),
+        pytest.param(
             ["events", "create", "PROJECT", "a", "b", "--pattern", "("], "pattern", id="bad-pattern"
         ),
         pytest.param(

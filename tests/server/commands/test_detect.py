@@ -74,6 +74,18 @@ def test_one_event_is_written_where_one_is_named(talk: Project, tmp_path: Path) 
     assert len(out.read_text().splitlines()) == 3
 
 
+def test_an_event_of_a_session_is_in_the_first_by_time_whatever_arrived_first(
+    store: SqliteStore, project: Project, tmp_path: Path
+) -> None:
+    define(store, project, name="refund", description="The user said 'refund'", scope="session")
+    late = interaction("t2", input="refund!", created_at_ms=NOON_MS + 9)
+    add(store, project, late, interaction("t1", input="a refund"))
+    out = tmp_path / "out.jsonl"
+    result = run("--project", project.id, "--predictions", str(out))
+    assert result.exit_code == 0, result.output
+    assert written(out) == {("t1", "refund")}
+
+
 def test_what_waits_is_done_and_kept(store: SqliteStore, talk: Project) -> None:
     other = store.write(lambda db: create_project(db, "Other"))
     define(store, other, name="greeting", description="The user said 'hello'")

@@ -159,3 +159,15 @@ def test_new_interactions_come_before_those_of_the_past(
     define(store, project)
     add(store, project, interaction("t2"))
     assert [job.kind for job in claim(store)] == ["detect"]
+
+
+def test_the_next_interactions_are_found_without_sorting_all_of_them(store: SqliteStore) -> None:
+    with store.read() as db:
+        plan = db.rows(
+            "explain query plan select id from interactions where project_id = :p "
+            "and id < :before and id >= :place order by id desc limit 200",
+            {"p": "p", "before": 9, "place": 1},
+        )
+    (only,) = [row["detail"] for row in plan]
+    assert "interactions_by_project" in only
+    assert "TEMP" not in only

@@ -8,10 +8,12 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from phospho_server.migrations import migrations
+from phospho_server.store.backfills import list_backfills
 from phospho_server.store.projects import create_project
-from phospho_server.store.rows import Project, Step
+from phospho_server.store.rows import Backfill, Project, Step
 from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.versions import VerdictCount, list_verdict_counts
 from tests.server.builders import NOON_MS, add, interaction
 
 
@@ -61,3 +63,65 @@ def test_a_new_database_has_the_schema_of_a_migrated_one(tmp_path: Path) -> None
             schemas.append({row["name"]: row["sql"] for row in rows})
         store.close()
     assert schemas[0] == schemas[1]
+
+
+def test_verdicts_from_before_versions_were_counted_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "phospho.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m006_versions")
+    project = Project("proj_old", "Old", NOON_MS)
+    database.table("projects").insert(vars(project))
+    fields = {"description": "d", "scope": "auto", "detector": "auto", "settings": "{}"}
+    for event in ("whole", "underway"):
+        database.table("event_definitions").insert(
+            {
+                **fields,
+                "id": event,
+                "project_id": project.id,
+                "name": event,
+                "version": 2,
+                "color": 0,
+                "created_at_ms": 1,
+                "updated_at_ms": 1,
+            }
+        )
+        for version in (1, 2):
+            database.table("event_definition_versions").insert(
+                {**fields, "definition_id": event, "version": version, "created_at_ms": version}
+            )
+    database.execute(
+        "insert into jobs (id, project_id, kind, definition_id, payload, before_id, size, "
+        "run_at_ms, created_at_ms) "
+        "values ('j', 'proj_old', 'backfill', 'underway', '{\"version\": 2}', 3, 2, 1, 1)"
+    )
+    database.table("detections").insert_all(
+        {
+            "project_id": project.id,
+            "definition_id": "underway",
+            "interaction_id": n,
+            "definition_version": 2 if n > 2 else 1,
+            "detected": 0,
+            "score": 0.5,
+            "detector": "semantic",
+            "embedder": None if n > 1 else "use-1",
+            "created_at_ms": 1,
+        }
+        for n in range(1, 6)
+    )
+    database.close()
+    store = SqliteStore(path)
+    with store.read() as db:
+        counts = list_verdict_counts(db, project.id)
+        rows = db.rows(
+            "select from_id from event_definition_versions order by definition_id, version"
+        )
+        assert list_backfills(db, project.id) == {"underway": Backfill(2, 2, 2, is_paused=False)}
+    assert counts == {
+        "underway": [
+            VerdictCount(2, "semantic", "", 3),
+            VerdictCount(1, "semantic", "", 1),
+            VerdictCount(1, "semantic", "use-1", 1),
+        ]
+    }
+    assert [row["from_id"] for row in rows] == [0, 3, 0, 0]
+    store.close()

@@ -20,7 +20,10 @@ from tests.server.views.conftest import Visitor
 ANYTHING = st.text(max_size=40) | st.sampled_from(
     ["24h", "all", "success", "auto", "rules", "1.s1", "0.", "9" * 400, "((", "%00", "\x00", "²"]
 )
-FIELDS = ("name", "description", "scope", "detector", "keywords", "pattern", "enabled")
+FIELDS = (
+    *("name", "description", "scope", "detector", "keywords", "pattern", "enabled"),
+    *("answer", "categories", "lowest", "highest", "apply", "event_id", "most", "part", "live"),
+)
 
 calmly = settings(
     max_examples=20,
@@ -55,6 +58,10 @@ def test_any_form_is_answered(
         f"{home}/settings/events",
         f"{home}/settings/events/{event.id}",
         f"{home}/settings/events/{event.id}/toggle",
+        f"{home}/settings/events/{event.id}/apply",
+        f"{home}/settings/events/{event.id}/pause",
+        f"{home}/settings/events/{event.id}/versions/1/restore",
+        f"{home}/settings/events/preview",
     ):
         assert visitor.post(path, **fields).status_code < 500
     assert visitor.post(f"{home}/settings/events/{event.id}/delete").status_code == 303

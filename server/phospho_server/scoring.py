@@ -1,0 +1,153 @@
+"""Score a draft against interactions, the newest first, a part at a time, until the time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from phospho.detectors import Detector
+from phospho.detectors.auto import chosen
+from phospho.detectors.registry import find_detector, route, run_detector
+from phospho.detectors.scopes import firsts, is_of_session
+from phospho.models import Detection, EventDefinition, Interaction, Turn
+from phospho_server.store import Store, detections
+from phospho_server.store.recent import Recent
+
+# Detectors so fast that thousands of interactions can be asked about while a person types. They
+# look at messages alone, so nothing else is loaded.
+QUICK = frozenset({"rules", "semantic"})
+
+# Interactions asked about at once: of quick detectors, and of those that may call a model.
+_PART, _SLOW_PART = 1_000, 25
+
+Score = Callable[[Sequence[Turn], EventDefinition, Sequence[EventDefinition]], Sequence[Detection]]
+"""Gives the verdict on each turn about a draft, in order; the last argument is all it competes
+with, itself included."""
+
+Scored = list[tuple[Recent, Detection]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be scored.
+
+    Args:
+        draft: The definition.
+        context: All definitions it competes with, itself included.
+        rows: Interactions, the newest first.
+        before: What the sessions of these have besides; only looked at for a draft of sessions.
+    """
+
+    project_id: str
+    draft: EventDefinition
+    context: Sequence[EventDefinition]
+    rows: Sequence[Recent]
+    before: Sequence[Recent] = ()
+
+
+def scorer(detectors: Mapping[str, Detector]) -> Score:
+    """Return what scores a draft with the detector it chooses."""
+
+    def score(
+        turns: Sequence[Turn], draft: EventDefinition, context: Sequence[EventDefinition]
+    ) -> Sequence[Detection]:
+        name = chosen(draft)
+        detector = find_detector(name, detectors)
+        # Wording competes with nothing.
+        events = [draft] if name == "rules" else route(context)[name]
+        found = run_detector(detector, turns, events)
+        return [detection for detection in found if detection.event_id == draft.id]
+
+    return score
+
+
+def score_until(store: Store, score: Score, question: Question, *, deadline: float) -> Scored:
+    """Return the interactions that were scored by then, each with its verdict.
+
+    Args:
+        store: Where the rest of an interaction is, for detectors that look at it.
+        score: Gives the verdicts.
+        question: What is to be scored.
+        deadline: On the clock of `time.monotonic`; the part at hand is ended.
+
+    Raises:
+        DetectorError: The detector cannot answer.
+    """
+    scored: Scored = []
+    for part in _parts(question):
+        if time.monotonic() >= deadline:
+            break
+        turns = _make_turns(store, question, part)
+        found = score(turns, question.draft, question.context)
+        scored += zip(part, found, strict=True)
+    if is_of_session(question.draft):
+        scored = _only_firsts(scored)
+    wanted = {row.id for row in question.rows}
+    return [(row, detection) for row, detection in scored if row.id in wanted]
+
+
+def _parts(question: Question) -> Iterator[list[Recent]]:
+    """Yield interactions in parts; a session that is looked at as one is in one part, whole."""
+    size = _PART if chosen(question.draft) in QUICK else _SLOW_PART
+    if not is_of_session(question.draft):
+        for start in range(0, len(question.rows), size):
+            yield list(question.rows[start : start + size])
+        return
+    sessions: dict[str, list[Recent]] = {}
+    for row in (*question.rows, *question.before):
+        sessions.setdefault(row.session_id, []).append(row)
+    part: list[Recent] = []
+    for session in sessions.values():
+        part += session
+        if len(part) >= size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _make_turns(store: Store, question: Question, part: Sequence[Recent]) -> list[Turn]:
+    if chosen(question.draft) not in QUICK:
+        with store.read() as db:
+            loaded = dict(detections.load_turns(db, question.project_id, [row.id for row in part]))
+        return [loaded[row.id] for row in part]
+    if is_of_session(question.draft):
+        return _turns_of_sessions(part)
+    return [Turn(interaction=_read(row)) for row in part]
+
+
+def _turns_of_sessions(part: Sequence[Recent]) -> list[Turn]:
+    """Return turns with the history that the worker would load."""
+    said: dict[str, list[Interaction]] = {}
+    turns: dict[int, Turn] = {}
+    for row in sorted(part, key=_place):
+        earlier = said.setdefault(row.session_id, [])
+        turns[row.id] = Turn(
+            interaction=_read(row), history=tuple(earlier[-detections.MAX_HISTORY :])
+        )
+        earlier.append(_read(row, most=detections.HISTORY_LENGTH))
+    return [turns[row.id] for row in part]
+
+
+def _only_firsts(scored: Scored) -> Scored:
+    """Leave each session its first yes."""
+    kept = firsts((row.session_id, _place(row)) for row, found in scored if found.detected)
+    return [
+        (row, found if _place(row) in kept else found.model_copy(update={"detected": False}))
+        for row, found in scored
+    ]
+
+
+def _place(row: Recent) -> tuple[int, int]:
+    return row.created_at_ms, row.id
+
+
+def _read(row: Recent, *, most: int | None = None) -> Interaction:
+    return Interaction(
+        task_id=row.task_id,
+        session_id=row.session_id,
+        input=row.input[:most],
+        output=row.output and row.output[:most],
+        created_at_ms=row.created_at_ms,
+    )

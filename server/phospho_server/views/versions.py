@@ -1,0 +1,148 @@
+"""The versions of an event: what changed, restoring one, and its way through past interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from phospho.models import EventDefinition
+from phospho_server.changes import Change, describe, list_changes
+from phospho_server.charts import BarChart, bar_chart
+from phospho_server.clock import now_ms
+from phospho_server.mixing import Mix, find_marks, list_mixes
+from phospho_server.services import services
+from phospho_server.store import Connection, backfills, counters
+from phospho_server.store import definitions as store
+from phospho_server.store.rows import Backfill
+from phospho_server.store.values import AnswerCount, count_answers
+from phospho_server.store.versions import VersionRow, list_versions
+from phospho_server.views import periods
+from phospho_server.views.frame import open_project
+
+bp = Blueprint("versions", __name__, url_prefix="/projects/<project_id>/settings/events/<event_id>")
+
+_WIDE, _NARROW, _HEIGHT = 700, 340, 200
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version with what made it another one than the version before."""
+
+    row: VersionRow
+    changes: Sequence[Change]
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything a page says about the versions of an event.
+
+    Args:
+        mix: Where the verdicts come from; None before there are any.
+        backfill: Its way through past interactions, while it is on it.
+        answers: What was answered lately, where more than yes or no was asked for.
+    """
+
+    definition: EventDefinition
+    versions: Sequence[Version]
+    mix: Mix | None
+    backfill: Backfill | None
+    answers: AnswerCount | None
+
+
+@bp.get("/versions")
+def show(project_id: str, event_id: str) -> str:
+    """Show the versions of an event, and which of them its figures come from."""
+    with services().store.read() as db:
+        project = open_project(db, project_id)
+        history = _load(db, project_id, event_id)
+        period = periods.get_period("30d", now_ms())
+        series = counters.get_event_series(
+            db,
+            project_id,
+            event_id,
+            since_ms=period.since_ms,
+            until_ms=period.until_ms,
+            step_ms=period.step_ms,
+        )
+    marks = find_marks({"": history.mix}, series) if history.mix else {}
+    labels = [period.label(start) for start in series.starts_ms]
+    return render_template(
+        "events/versions.html",
+        project=project,
+        history=history,
+        period=period,
+        labels=labels,
+        values=series.values["events"],
+        marks=marks,
+        charts=_charts(labels, series.values["events"], marks),
+    )
+
+
+@bp.post("/versions/<int:version>/restore")
+def restore(project_id: str, event_id: str, version: int) -> ResponseReturnValue:
+    """Make a new version that equals an old one."""
+    to_past = request.form.get("apply") != "new"
+    services().store.write(
+        lambda db: store.restore_version(db, project_id, event_id, version, to_past=to_past)
+    )
+    services().on_new_work()
+    return _back(project_id, event_id)
+
+
+@bp.post("/apply")
+def apply(project_id: str, event_id: str) -> ResponseReturnValue:
+    """Apply the present version to all past interactions."""
+    services().store.write(
+        lambda db: store.apply_to_past(
+            db, project_id, store.get_definition(db, project_id, event_id)
+        )
+    )
+    services().on_new_work()
+    return _back(project_id, event_id)
+
+
+@bp.post("/pause")
+def pause(project_id: str, event_id: str) -> ResponseReturnValue:
+    """Let the way through past interactions rest; it can be resumed where it was."""
+    with services().store.read() as db:
+        store.get_definition(db, project_id, event_id)
+    services().store.write(lambda db: backfills.pause_backfill(db, project_id, event_id))
+    return redirect(url_for("settings.show", project_id=project_id, _anchor="events"), 303)
+
+
+def _load(db: Connection, project_id: str, event_id: str) -> History:
+    definition = store.get_definition(db, project_id, event_id)
+    rows = list_versions(db, project_id, definition)
+    older: list[VersionRow | None] = [*rows[1:], None]
+    return History(
+        definition=definition,
+        versions=[
+            Version(row, _changes(before, row)) for row, before in zip(rows, older, strict=True)
+        ],
+        mix=list_mixes(db, project_id).get(event_id),
+        backfill=backfills.list_backfills(db, project_id).get(event_id),
+        answers=count_answers(db, project_id, definition),
+    )
+
+
+def _changes(before: VersionRow | None, row: VersionRow) -> list[Change]:
+    if before is not None:
+        return list_changes(before.definition, row.definition)
+    described = describe(row.definition)
+    return [Change(part, "", text) for part, text in described.items() if text]
+
+
+def _charts(
+    labels: Sequence[str], values: Sequence[int], marks: dict[int, str]
+) -> dict[str, BarChart]:
+    return {
+        name: bar_chart(labels, values, width=width, height=_HEIGHT, marks=marks)
+        for name, width in (("wide", _WIDE), ("narrow", _NARROW))
+    }
+
+
+def _back(project_id: str, event_id: str) -> ResponseReturnValue:
+    return redirect(url_for(".show", project_id=project_id, event_id=event_id), 303)
