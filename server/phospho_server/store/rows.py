@@ -56,7 +56,12 @@ class NewInteraction:
 
 @dataclass(frozen=True)
 class Event:
-    """A positive detection, as a page shows it."""
+    """A positive detection, as a page shows it.
+
+    Args:
+        reviewed: What a person said of it; None where nobody did.
+        judged: What the detector says where a person spoke; None where it has not looked.
+    """
 
     definition_id: str
     name: str
@@ -65,6 +70,32 @@ class Event:
     score: float
     detector: str
     evidence: Evidence | None
+    reviewed: bool | None = None
+    judged: bool | None = None
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """One click: what a person said of a verdict, and the verdict they saw.
+
+    Args:
+        judged: What the detector had said; None where it had not looked, as all of its verdict.
+        source: `transcript`, `events` or `audit`.
+        undone_at_ms: When it was taken back; None while it stands.
+    """
+
+    id: str
+    definition_id: str
+    interaction_id: int
+    occurred: bool
+    judged: bool | None
+    score: float | None
+    source: str
+    definition_version: int | None
+    detector: str | None
+    embedder: str | None
+    created_at_ms: int
+    undone_at_ms: int | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +129,10 @@ class Step:
 
 @dataclass(frozen=True)
 class TranscriptLine:
-    """One interaction of a transcript with the events that occurred in it."""
+    """One interaction of a transcript with the events that occurred in it.
+
+    `rejected` are those a detector found and a person said no to.
+    """
 
     id: int
     task_id: str
@@ -114,6 +148,7 @@ class TranscriptLine:
     raw_output: Any
     steps: Sequence[Step] = ()
     events: Sequence[Event] = ()
+    rejected: Sequence[Event] = ()
 
 
 @dataclass(frozen=True)
