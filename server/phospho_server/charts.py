@@ -6,6 +6,7 @@ units, which are CSS pixels at its natural width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ _GRID_LINES = 4
 _GAP = 0.28  # of a step, between two bars
 _WIDEST_BAR = 44
 _ROUNDING = 3
+_CAP = 4  # half the width of the ends of an error bar
 
 # Width of a character of an axis label, and the room between two labels.
 _CHARACTER, _LABEL_GAP = 6.4, 18
@@ -41,6 +43,15 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class ErrorBar:
+    """An estimate beside a count: the middle of its bar, its value, and its range."""
+
+    at: float
+    value: float
+    path: str
+
+
+@dataclass(frozen=True)
 class BarChart:
     """A chart ready to be drawn."""
 
@@ -53,9 +64,17 @@ class BarChart:
     bars: Sequence[Bar]
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
+    errors: Sequence[ErrorBar] = ()
 
 
-def bar_chart(labels: Sequence[str], values: Sequence[int], *, width: int, height: int) -> BarChart:
+def bar_chart(
+    labels: Sequence[str],
+    values: Sequence[int],
+    *,
+    width: int,
+    height: int,
+    ranges: Sequence[tuple[float, float, float]] = (),
+) -> BarChart:
     """Return the geometry of a bar chart.
 
     Args:
@@ -63,9 +82,11 @@ def bar_chart(labels: Sequence[str], values: Sequence[int], *, width: int, heigh
         values: As many numbers; a negative one is drawn as 0.
         width: Of the whole chart.
         height: Of the whole chart.
+        ranges: For each bar an estimate as its low end, its value and its high end, or nothing.
     """
     right, bottom = width - _RIGHT, height - _BOTTOM
-    scale = nice_scale(max(values, default=0))
+    highest = max((high for _, _, high in ranges), default=0)
+    scale = nice_scale(max(max(values, default=0), math.ceil(highest)))
     step = (right - _LEFT) / max(1, len(values))
     unit = (bottom - _TOP) / scale[-1]
     bars = [
@@ -82,6 +103,10 @@ def bar_chart(labels: Sequence[str], values: Sequence[int], *, width: int, heigh
         bars=bars,
         x_ticks=_x_ticks(labels, step, right),
         y_ticks=[Tick(_round(bottom - value * unit), short_number(value)) for value in scale],
+        errors=[
+            _error_bar(_LEFT + (i + 0.5) * step, min(step, _WIDEST_BAR), bottom, unit, ends)
+            for i, ends in enumerate(ranges)
+        ],
     )
 
 
@@ -120,6 +145,16 @@ def _bar(start: float, step: float, bottom: float, length: float, label: str, va
         label=label,
         value=value,
     )
+
+
+def _error_bar(
+    at: float, width: float, bottom: float, unit: float, ends: tuple[float, float, float]
+) -> ErrorBar:
+    low, value, high = (_round(bottom - max(0.0, end) * unit) for end in ends)
+    half = _round(min(_CAP, width / 3))
+    x = _round(at)
+    left = _round(at - half)
+    return ErrorBar(x, value, f"M{x} {low}V{high}M{left} {low}h{2 * half}M{left} {high}h{2 * half}")
 
 
 def _outline(left: float, bottom: float, width: float, length: float) -> str:

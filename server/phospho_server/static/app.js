@@ -5,13 +5,13 @@ const find = (selector, root = document) => [...root.querySelectorAll(selector)]
 const status = document.getElementById("status");
 
 // Times: from UTC text to the reader's zone; the exact time is in the title.
-function localTimes() {
+function localTimes(root) {
   const now = new Date();
   const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
   const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
-  for (const element of find("time[datetime]")) {
+  for (const element of find("time[datetime]", root)) {
     const at = new Date(element.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     const date = at.toDateString() === now.toDateString() ? "Today"
@@ -21,9 +21,9 @@ function localTimes() {
   }
 }
 
-function copyButtons() {
+function copyButtons(root) {
   if (!navigator.clipboard) return;
-  for (const button of find("[data-copy]")) {
+  for (const button of find("[data-copy]", root)) {
     button.hidden = false;
     button.addEventListener("click", async () => {
       try {
@@ -68,7 +68,7 @@ function filters() {
   }
 }
 
-// Keys: j and k go to the neighbouring sessions, / to the search.
+// Keys: j and k go to the neighbouring sessions, y, n and s answer a question, / goes to the search.
 function keys() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -76,8 +76,41 @@ function keys() {
     const target = find("[data-key]").find((element) => element.dataset.key === event.key);
     if (!target) return;
     event.preventDefault();
-    if (target.matches("a")) target.click();
+    if (target.matches("a, button")) target.click();
     else target.focus();
+  });
+}
+
+// A click on Confirm or Reject: the page is asked for again, and the part that it changes replaced.
+function inPlace() {
+  const replace = (old, page) => {
+    const fresh = page.getElementById(old.id);
+    if (!fresh) { old.remove(); return null; }
+    old.replaceWith(fresh);
+    localTimes(fresh);
+    copyButtons(fresh);
+    return fresh;
+  };
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("form[data-in-place]");
+    const part = form?.closest("[data-part]");
+    if (!part || !event.submitter) return;
+    event.preventDefault();
+    const fields = new FormData(form);
+    fields.append(event.submitter.name, event.submitter.value);
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: fields });
+      if (!answer.ok) throw new Error(answer.statusText);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = replace(part, page);
+      find("[data-live]").forEach((old) => replace(old, page));
+      const again = fresh && find("form[data-in-place]", fresh)
+        .find((each) => each.elements.event.value === fields.get("event"));
+      (again ?? document.getElementById("said")).querySelector("button")?.focus({ preventScroll: true });
+    } catch {
+      form.removeAttribute("data-in-place"); // sent as without scripts, which shows what is wrong
+      form.requestSubmit(event.submitter);
+    }
   });
 }
 
@@ -130,6 +163,7 @@ copyButtons();
 menus();
 filters();
 keys();
+inPlace();
 openTarget();
 addEventListener("hashchange", openTarget);
 pulse();

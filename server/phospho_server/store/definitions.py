@@ -140,6 +140,22 @@ def list_enabled(db: Connection, project_id: str) -> Sequence[EventDefinition]:
     return with_reviews(db, project_id, [_from_row(row) for row in rows])
 
 
+def list_defined(db: Connection, project_id: str) -> Sequence[EventDefinition]:
+    """Return every definition, also those switched off, oldest first."""
+    rows = db.rows(
+        f"select {_COLUMNS} from event_definitions where project_id = :project_id "
+        "and deleted_at_ms is null order by created_at_ms, id",
+        {"project_id": project_id},
+    )
+    return [_from_row(row) for row in rows]
+
+
+def find_color(db: Connection, definition_id: str) -> int:
+    """Return a definition's place in its project, for its colour."""
+    row = db.row("select color from event_definitions where id = :id", {"id": definition_id})
+    return int(row["color"]) if row else 0
+
+
 def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]:
     """Return every definition with how often it occurred and what is still to do."""
     get_project(db, project_id)

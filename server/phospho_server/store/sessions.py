@@ -173,6 +173,19 @@ def list_transcript(
     return lines
 
 
+def find_position(db: Connection, project_id: str, session_id: str, interaction_id: int) -> int:
+    """Return an interaction's place in its session, from 1; 0 if it is not in it."""
+    row = db.row(
+        "select count(*) as n from interactions i join interactions earlier "
+        "on earlier.project_id = i.project_id and earlier.session_id = i.session_id "
+        "and (earlier.created_at_ms, earlier.id) <= (i.created_at_ms, i.id) "
+        "where i.id = :interaction_id and i.project_id = :project_id "
+        "and i.session_id = :session_id",
+        {"project_id": project_id, "session_id": session_id, "interaction_id": interaction_id},
+    )
+    return int(row["n"]) if row else 0
+
+
 def find_neighbours(
     db: Connection, project_id: str, session: SessionRow
 ) -> tuple[str | None, str | None]:

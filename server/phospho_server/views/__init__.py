@@ -5,12 +5,15 @@ from __future__ import annotations
 from flask import Flask
 
 from phospho_server.views import (
+    audit,
     dashboard,
+    event_pages,
     events,
     formats,
     frame,
     projects,
     pulse,
+    reviews,
     sessions,
     settings,
     sign_in,
@@ -23,6 +26,9 @@ _BLUEPRINTS = (
     sessions.bp,
     settings.bp,
     events.bp,
+    event_pages.bp,
+    reviews.bp,
+    audit.bp,
     pulse.bp,
 )
 
