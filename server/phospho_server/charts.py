@@ -17,6 +17,7 @@ _GRID_LINES = 4
 _GAP = 0.28  # of a step, between two bars
 _WIDEST_BAR = 44
 _ROUNDING = 3
+_MOST_ROOM = 2  # times the highest value, for ranges
 _CAP = 4  # half the width of the ends of an error bar
 
 # Width of a character of an axis label, and the room between two labels.
@@ -85,8 +86,7 @@ def bar_chart(
         ranges: For each bar an estimate as its low end, its value and its high end, or nothing.
     """
     right, bottom = width - _RIGHT, height - _BOTTOM
-    highest = max((high for _, _, high in ranges), default=0)
-    scale = nice_scale(max(max(values, default=0), math.ceil(highest)))
+    scale = nice_scale(_highest(values, ranges))
     step = (right - _LEFT) / max(1, len(values))
     unit = (bottom - _TOP) / scale[-1]
     bars = [
@@ -106,8 +106,16 @@ def bar_chart(
         errors=[
             _error_bar(_LEFT + (i + 0.5) * step, min(step, _WIDEST_BAR), bottom, unit, ends)
             for i, ends in enumerate(ranges)
+            if ends[-1] > 0
         ],
     )
+
+
+def _highest(values: Sequence[int], ranges: Sequence[tuple[float, float, float]]) -> int:
+    """Return how high a chart must reach: a range far beyond all values runs out at the top."""
+    shown = max([*values, *(math.ceil(value) for _, value, _ in ranges)], default=0)
+    high = max((math.ceil(high) for _, _, high in ranges), default=0)
+    return max(shown, min(high, _MOST_ROOM * shown))
 
 
 def nice_scale(maximum: int) -> list[int]:
@@ -150,11 +158,11 @@ def _bar(start: float, step: float, bottom: float, length: float, label: str, va
 def _error_bar(
     at: float, width: float, bottom: float, unit: float, ends: tuple[float, float, float]
 ) -> ErrorBar:
-    low, value, high = (_round(bottom - max(0.0, end) * unit) for end in ends)
+    low, value, high = (_round(max(_TOP, bottom - max(0.0, end) * unit)) for end in ends)
     half = _round(min(_CAP, width / 3))
-    x = _round(at)
-    left = _round(at - half)
-    return ErrorBar(x, value, f"M{x} {low}V{high}M{left} {low}h{2 * half}M{left} {high}h{2 * half}")
+    x, left = _round(at), _round(at - half)
+    caps = [f"M{left} {y}h{2 * half}" for y in (low, high) if y > _TOP]
+    return ErrorBar(x, value, f"M{x} {low}V{high}" + "".join(caps))
 
 
 def _outline(left: float, bottom: float, width: float, length: float) -> str:

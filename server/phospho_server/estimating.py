@@ -116,6 +116,7 @@ class Estimate:
     """What the clicks on one event tell.
 
     Args:
+        found: How often the detector says yes.
         confirmed: Events people said yes to, of those `looked_at`.
         missed: Drawn verdicts of no that people said yes to, of those `passed_over`.
         added: Events people added where the detector had said no, wherever they met them.
@@ -125,6 +126,7 @@ class Estimate:
             the no. The first is the best guess, the others are drawn.
     """
 
+    found: int = 0
     confirmed: int = 0
     looked_at: int = 0
     missed: int = 0
@@ -164,6 +166,7 @@ def estimate(verdicts: Verdicts, clicks: tuple[Click, ...]) -> Estimate:
     rates = _draw_rates(yes_bands, no_bands) if yes_bands and no_bands else ()
     missed = sum(click.occurred for click in on_no)
     return Estimate(
+        found=verdicts.positives,
         confirmed=sum(click.occurred for click in on_yes),
         looked_at=len(on_yes),
         missed=missed,
