@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from phospho.detectors.auto import explain
 from phospho.errors import PhosphoError
 from phospho.models import EventDefinition
-from phospho_server.defining import make_definition
+from phospho_server.defining import make_definition, show_example, with_examples
 from phospho_server.services import services
 from phospho_server.store.projects import clean_name
 
@@ -22,6 +22,7 @@ class EventForm:
 
     Args:
         keywords: One a line.
+        examples: Messages, one a line; None where the form did not have them.
         problem: What must be changed; None while nothing is known to be wrong.
     """
 
@@ -31,6 +32,7 @@ class EventForm:
     detector: str = "auto"
     keywords: str = ""
     pattern: str = ""
+    examples: str | None = None
     problem: str | None = None
 
     @classmethod
@@ -43,6 +45,7 @@ class EventForm:
             detector=fields.get("detector", "auto"),
             keywords=fields.get("keywords", ""),
             pattern=fields.get("pattern", ""),
+            examples=fields.get("examples"),
         )
 
     @classmethod
@@ -55,13 +58,14 @@ class EventForm:
             detector=definition.detector,
             keywords="\n".join(definition.keywords),
             pattern=definition.pattern or "",
+            examples="\n".join(map(show_example, definition.examples)),
         )
 
     @property
     def is_advanced(self) -> bool:
         """Tell whether anything beyond name and description is set."""
-        plain = (self.scope, self.detector, self.keywords.strip(), self.pattern.strip())
-        return plain != ("auto", "auto", "", "")
+        typed = (self.keywords, self.pattern, self.examples or "")
+        return (self.scope, self.detector) != ("auto", "auto") or any(map(str.strip, typed))
 
     def refused(self, error: PhosphoError) -> EventForm:
         """Return the form with the reason why it was not accepted."""
@@ -86,7 +90,10 @@ class EventForm:
             "pattern": self.pattern.strip() or None,
         }
         known = detector_names(current.detector if current else "auto")
-        return make_definition({**kept, **typed}, known)
+        definition = make_definition({**kept, **typed}, known)
+        if self.examples is None:
+            return definition
+        return with_examples(definition, self.examples.split("\n"))
 
 
 def detector_names(current: str = "auto") -> list[str]:
