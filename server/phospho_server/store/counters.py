@@ -93,8 +93,8 @@ def get_event_series(
     """Return `events` of one definition over time, and all `interactions`; as `get_series` does."""
     rows = db.rows(
         "select metric, (hour_ms - :since) / :step as step, sum(value) as value from counters "
-        "where project_id = :project_id and ((metric = 'events' and key = :definition_id) "
-        "or (metric = 'interactions' and key = '')) "
+        "where project_id = :project_id and metric in ('events', 'interactions') "
+        "and key in (:definition_id, '') "
         "and hour_ms >= :since and hour_ms < :until group by metric, step",
         {
             "project_id": project_id,

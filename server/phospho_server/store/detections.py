@@ -135,11 +135,16 @@ def load_turns(
     more than a short one.
     """
     text, params = in_list("i", interaction_ids)
-    rows = db.rows(
-        f"select {_FACTS}, input, output from interactions "
-        f"where project_id = :project_id and id {text} order by id",
-        {"project_id": project_id, **params},
-    )
+    # With the project as a condition, SQLite would walk through all of it to find some ids.
+    rows = [
+        row
+        for row in db.rows(
+            f"select project_id, {_FACTS}, input, output from interactions "
+            f"where id {text} order by id",
+            params,
+        )
+        if row["project_id"] == project_id
+    ]
     return [
         (
             row["id"],
@@ -171,6 +176,7 @@ def _load_history(db: Connection, project_id: str, row: Row) -> tuple[Interactio
 def _read_interaction(row: Row) -> Interaction:
     columns = dict(row)
     del columns["id"]
+    columns.pop("project_id", None)
     columns["metadata"] = json.loads(columns["metadata"]) if columns["metadata"] else {}
     return Interaction(**columns)
 

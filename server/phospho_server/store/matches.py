@@ -85,8 +85,8 @@ def _load_matches(
     rows = db.rows(
         "select id as interaction_id, session_id, created_at_ms, "
         "substr(input, 1, :length) as input, substr(output, 1, :length) as output "
-        f"from interactions where project_id = :project_id and id {text} order by id desc",
-        {"project_id": project_id, "length": _MOST_CHARS, **params},
+        f"from interactions where id {text} order by id desc",
+        {"length": _MOST_CHARS, **params},
     )
     return [Match(**dict(row), event=events[row["interaction_id"]]) for row in rows]
 

@@ -20,8 +20,9 @@ from phospho_server.store import Connection, Row, in_list, jobs
 # Drawn of each word: enough to know how scores are spread, few enough for every page.
 _YES, _NO = 200, 600
 
-# Stretches that the drawn yes come from.
+# Stretches that the drawn yes come from, with ten in each; where they come in bursts some more.
 _STRETCHES = 20
+_MOST_OF_STRETCH = 60
 
 # Asked for where the project's interactions are few among those of others.
 _MORE_NO = 6_000
@@ -29,6 +30,13 @@ _FEW_NO = 150
 
 # The newest clicks of a definition that count.
 _MOST_CLICKS = 5_000
+
+# Ids alone come out of the index of events, which SQLite takes where an id is bounded on one side;
+# what else there is to know is looked up by id.
+_EVENTS = (
+    "select interaction_id from detections "
+    "where project_id = :project_id and definition_id = :definition_id and detected = 1"
+)
 
 _SAID = "case when reviewed is null then detected else judged end"
 _FIELDS = f"interaction_id, {_SAID} as said, score, reviewed, detector, embedder"
@@ -226,30 +234,23 @@ def _draw_yes(
     chance: random.Random,
 ) -> list[Drawn]:
     mine = {"project_id": project_id, "definition_id": definition.id}
-    where = "where project_id = :project_id and definition_id = :definition_id and detected = 1"
-    of_version = "and definition_version = :version and interaction_id >= :start"
-    ends = db.row(
-        f"select (select min(interaction_id) from detections {where}) as first, "
-        f"(select max(interaction_id) from detections {where}) as last",
-        mine,
+    oldest = db.row(f"{_EVENTS} and interaction_id > 0 order by interaction_id limit 1", mine)
+    newest = db.row(
+        f"{_EVENTS} and interaction_id < :end order by interaction_id desc limit 1",
+        {**mine, "end": 2**62},
     )
-    if ends is None or ends["first"] is None:
+    if oldest is None or newest is None:
         return []
-    found: dict[int, Drawn] = {}
-    for start, end in _stretches(ends["first"], ends["last"], positives, chance):
+    first, last = oldest["interaction_id"], newest["interaction_id"]
+    ids: set[int] = set()
+    limit = _YES if positives <= _YES else _MOST_OF_STRETCH
+    for start, end in _stretches(first, last, positives, chance):
         rows = db.rows(
-            f"select {_FIELDS} from detections {where} {of_version} "
-            "and interaction_id < :end order by interaction_id limit :limit",
-            {
-                **mine,
-                "version": definition.version,
-                "start": start,
-                "end": end,
-                "limit": _YES,
-            },
+            f"{_EVENTS} and interaction_id >= :start order by interaction_id limit :limit",
+            {**mine, "start": start, "limit": limit},
         )
-        found |= {row["interaction_id"]: _read_drawn(row) for row in rows if row["said"]}
-    return list(found.values())
+        ids |= {row["interaction_id"] for row in rows if row["interaction_id"] < end}
+    return _look_up(db, project_id, definition, sorted(ids), said=True)
 
 
 def _draw_rejected(
@@ -289,22 +290,30 @@ def _draw_no(
     if ends is None or ends["first"] is None:
         return []
     span = range(ends["first"], ends["last"] + 1)
-    found = _look_up(db, project_id, definition, chance.sample(span, min(_NO, len(span))))
+    ids = chance.sample(span, min(_NO, len(span)))
+    found = _look_up(db, project_id, definition, ids, said=False)
     if len(found) < _FEW_NO and len(span) > _NO:
-        found = _look_up(db, project_id, definition, chance.sample(span, min(_MORE_NO, len(span))))
+        ids = chance.sample(span, min(_MORE_NO, len(span)))
+        found = _look_up(db, project_id, definition, ids, said=False)
     return found
 
 
 def _look_up(
-    db: Connection, project_id: str, definition: EventDefinition, ids: Sequence[int]
+    db: Connection,
+    project_id: str,
+    definition: EventDefinition,
+    ids: Sequence[int],
+    *,
+    said: bool,
 ) -> list[Drawn]:
-    """Return the verdicts of no on those interactions that have one."""
+    """Return the verdicts of one word on those interactions that have one."""
     text, params = in_list("i", ids)
     rows = db.rows(
         f"select {_FIELDS} from detections where project_id = :project_id "
         f"and interaction_id {text} and definition_id = :definition_id "
-        f"and definition_version = :version and {_SAID} = 0",
+        f"and definition_version = :version and {_SAID} = :said order by interaction_id",
         {
+            "said": int(said),
             "project_id": project_id,
             "definition_id": definition.id,
             "version": definition.version,

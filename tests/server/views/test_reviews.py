@@ -1,0 +1,384 @@
+"""Confirm, reject, add and undo on the pages; an event's own page; and labelling ten."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from werkzeug.test import TestResponse
+
+from phospho.models import EventDefinition
+from phospho_server.clock import now_ms
+from phospho_server.store import Connection, detections, reviews
+from phospho_server.store.interactions import find_ids
+from phospho_server.store.projects import create_project
+from phospho_server.store.reviews import Source
+from phospho_server.store.rows import Project, StoredDetection
+from phospho_server.store.sqlite import SqliteStore
+from tests.browser.conversations import HOSTILE
+from tests.server.builders import add, define, interaction, totals
+from tests.server.views.conftest import Visitor, text_of
+
+
+def ids_of(store: SqliteStore, project: Project, *task_ids: str) -> list[int]:
+    with store.read() as db:
+        found = find_ids(db, project.id, task_ids)
+    return [found[task_id] for task_id in task_ids]
+
+
+def judge(
+    store: SqliteStore, project: Project, event: EventDefinition, scores: dict[str, float]
+) -> None:
+    """Add an interaction for each task; from 0.5 on the event is found in it."""
+    now = now_ms()
+    add(
+        store,
+        project,
+        *(interaction(t, created_at_ms=now, input=f"Fly me, {t}") for t in scores),
+    )
+    evidence = json.dumps({"side": "input", "quote": "Fly me", "reason": "close to a wish"})
+    said = [
+        StoredDetection(at, "s1", now, score >= 0.5, score, "semantic", evidence)
+        for at, score in zip(ids_of(store, project, *scores), scores.values(), strict=True)
+    ]
+    store.write(lambda db: detections.record(db, project.id, event, said))
+
+
+def click(
+    store: SqliteStore,
+    project: Project,
+    event: EventDefinition,
+    tasks: list[str],
+    *,
+    occurred: bool,
+    source: Source = "audit",
+) -> None:
+    def change(db: Connection) -> None:
+        for at in ids_of(store, project, *tasks):
+            reviews.review(db, project.id, event.id, at, occurred=occurred, source=source)
+
+    store.write(change)
+
+
+@pytest.fixture
+def event(store: SqliteStore, project: Project) -> EventDefinition:
+    return define(store, project)
+
+
+@pytest.fixture
+def found(store: SqliteStore, project: Project, event: EventDefinition) -> dict[str, str]:
+    """Return the fields of a form about an event that was found."""
+    judge(store, project, event, {"t1": 0.9})
+    (at,) = ids_of(store, project, "t1")
+    return {"event": event.id, "interaction": str(at), "source": "transcript"}
+
+
+def test_a_rejected_event_can_be_taken_back_where_it_was_rejected(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, found: dict[str, str]
+) -> None:
+    back = f"{home}/sessions/s1"
+    transcript = visitor.get(back).get_data(as_text=True)
+    assert 'aria-label="Reject booking"' in transcript
+    response = visitor.post(f"{home}/reviews", **found, word="no", back=f"{back}#i1")
+    assert (response.status_code, response.location) == (303, f"{back}#i1")
+    assert totals(store, project).events == 0
+    page = visitor.get(back)
+    assert "Rejected: booking Undo" in text_of(page)
+    assert "✗ Rejected" in text_of(page)
+    assert 'class="note hue-0 rejected"' in page.get_data(as_text=True)
+    assert "Rejected: booking Undo" not in text_of(visitor.get(back))
+
+    visitor.post(f"{home}/reviews", **found, word="undo", back=back)
+    assert totals(store, project).events == 1
+    assert "Taken back: booking" in text_of(visitor.get(back))
+
+
+def test_a_confirmed_event_says_so(visitor: Visitor, home: str, found: dict[str, str]) -> None:
+    visitor.post(f"{home}/reviews", **found, word="yes")
+    page = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert "✓ Confirmed" in page
+    assert "90 % sure · semantic" in page
+
+
+def test_an_event_is_added_where_none_was_found(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, event: EventDefinition
+) -> None:
+    add(store, project, interaction())
+    define(store, project, name="other")
+    page = visitor.get(f"{home}/sessions/s1").get_data(as_text=True)
+    assert f'<option value="{event.id}">booking</option>' in page
+    (at,) = ids_of(store, project, "t1")
+    fields = {"event": event.id, "interaction": at, "source": "transcript", "word": "yes"}
+    visitor.post(f"{home}/reviews", **fields)
+    page = visitor.get(f"{home}/sessions/s1").get_data(as_text=True)
+    assert "✓ Added by hand" in page
+    assert f'<option value="{event.id}">booking</option>' not in page
+    assert page.index("Added by hand") < page.index("Which date?"), "it is about the user"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        pytest.param({"word": "perhaps"}, 422, id="word"),
+        pytest.param({"source": "dream"}, 422, id="source"),
+        pytest.param({"interaction": ""}, 404, id="no-interaction"),
+        pytest.param({"interaction": "99999"}, 404, id="unknown-interaction"),
+        pytest.param({"interaction": "9" * 19}, 404, id="number-too-long"),
+        pytest.param({"interaction": "²"}, 404, id="no-number"),
+        pytest.param({"event": "event_none"}, 404, id="event"),
+    ],
+)
+def test_a_form_that_means_nothing_changes_nothing(
+    visitor: Visitor,
+    store: SqliteStore,
+    project: Project,
+    home: str,
+    found: dict[str, str],
+    changes: dict[str, str],
+    status: int,
+) -> None:
+    response = visitor.post(f"{home}/reviews", **{**found, "word": "no", **changes})
+    assert response.status_code == status
+    assert totals(store, project).events == 1
+
+
+@pytest.mark.parametrize("back", ["https://evil.example", "//evil.example", "/\\evil", "no-path"])
+def test_a_form_leads_nowhere_else(
+    visitor: Visitor, home: str, found: dict[str, str], back: str
+) -> None:
+    response = visitor.post(f"{home}/reviews", **found, word="no", back=back)
+    assert response.location == f"{home}/events/{found['event']}"
+
+
+def test_a_click_without_its_token_is_refused(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, found: dict[str, str]
+) -> None:
+    for path in ("reviews", f"events/{found['event']}/review"):
+        assert (
+            visitor.client.post(f"{home}/{path}", data={**found, "word": "no"}).status_code == 403
+        )
+    assert totals(store, project).events == 1
+
+
+def test_a_stranger_sees_and_changes_nothing(
+    stranger: Visitor, store: SqliteStore, project: Project, home: str, found: dict[str, str]
+) -> None:
+    event = f"{home}/events/{found['event']}"
+    for path in (f"{home}/events", event, f"{event}/review"):
+        assert "/login" in stranger.get(path).location
+    stranger.post(f"{home}/reviews", **found, word="no")
+    assert totals(store, project).events == 1
+
+
+def test_ids_of_another_project_are_not_found(
+    visitor: Visitor, store: SqliteStore, project: Project, found: dict[str, str]
+) -> None:
+    other = store.write(lambda db: create_project(db, "other"))
+    add(store, other, interaction("theirs"))
+    theirs = define(store, other)
+    home = f"/projects/{other.id}"
+    address = f"{home}/events/{found['event']}"
+    for path in (address, f"{address}/review"):
+        assert visitor.get(path).status_code == 404
+    assert visitor.post(f"{address}/review", **found, word="no").status_code == 404
+    assert visitor.post(f"{home}/reviews", **found, word="no").status_code == 404
+    mixed = f"/projects/{project.id}/events/{found['event']}/review"
+    (at,) = ids_of(store, other, "theirs")
+    assert visitor.get(f"{mixed}?of={at}").status_code == 404
+    assert visitor.post(mixed, interaction=at, word="yes").status_code == 404
+    assert visitor.get(f"{home}/events/{theirs.id}").status_code == 200
+    assert totals(store, project).events == 1
+
+
+def test_an_events_page_shows_where_it_was_found_newest_first(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, event: EventDefinition
+) -> None:
+    judge(store, project, event, {f"t{n}": 0.9 for n in range(25)} | {"none": 0.1})
+    address = f"{home}/events/{event.id}"
+    page = visitor.get(address).get_data(as_text=True)
+    assert re.findall(r"</mark>, (\w+)", page) == [f"t{n}" for n in range(24, 4, -1)]
+    assert "label 10 to know</a> the precision" in page
+    assert "close to a wish" in page
+    older = re.search(r'href="([^"]+\?before=\d+)', page)
+    assert older is not None
+    assert re.findall(r"</mark>, (\w+)", visitor.get(older[1]).get_data(as_text=True)) == [
+        f"t{n}" for n in range(4, -1, -1)
+    ]
+    in_transcript = re.search(r'href="([^"]+\?at=\d+)"', page)
+    assert in_transcript is not None
+    assert visitor.get(in_transcript[1]).location.endswith("/sessions/s1#i25")
+
+
+def test_an_events_page_tells_how_well_it_is_found(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, event: EventDefinition
+) -> None:
+    judge(store, project, event, {f"y{n}": 0.9 for n in range(20)})
+    judge(store, project, event, {f"n{n}": 0.1 for n in range(40)})
+    click(store, project, event, [f"y{n}" for n in range(12)], occurred=True)
+    click(store, project, event, ["y12", "y13", "y14"], occurred=False)
+    address = f"{home}/events/{event.id}"
+    page = text_of(visitor.get(address))
+    assert "12 of 15 confirmed; precision 0.80 (0.55 to 0.93)" in page
+    assert "label 10 to know the recall" in page
+    assert "Found 17" not in page, "counts are not corrected from one side"
+    listed = text_of(visitor.get(f"{home}/events"))
+    assert "17 12 of 15 0.80 (0.55 to 0.93)" in listed
+
+    click(store, project, event, [f"n{n}" for n in range(30)], occurred=False)
+    response = visitor.get(address)
+    page = text_of(response)
+    assert re.search(r"0 of 30 drawn had it; recall 1\.00 \(0\.\d\d to 1\.00\)", page)
+    assert re.search(r"Found 17; corrected 16 \(\d+ to \d+\)", page)
+    assert "from 45 clicks" in page
+    assert 'class="error"' in response.get_data(as_text=True)
+    assert "95 % interval" in page
+
+
+def test_the_page_of_a_new_event_says_what_happens(
+    visitor: Visitor, home: str, event: EventDefinition
+) -> None:
+    page = text_of(visitor.get(f"{home}/events/{event.id}"))
+    assert "It has not been found yet" in page
+    assert "nothing, so far" in page
+    assert "booking" in text_of(visitor.get(f"{home}/events"))
+
+
+def test_a_project_without_events_offers_to_define_one(visitor: Visitor, home: str) -> None:
+    assert "No event is defined yet" in text_of(visitor.get(f"{home}/events"))
+
+
+def test_an_events_page_is_linked_from_settings_and_the_dashboard(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, event: EventDefinition
+) -> None:
+    judge(store, project, event, {"t1": 0.9})
+    for page in ("settings", "dashboard", "events"):
+        assert f'href="{home}/events/{event.id}' in visitor.get(f"{home}/{page}").text
+
+
+def test_texts_of_strangers_stay_texts(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    event = define(store, project, name=HOSTILE[:90], description=HOSTILE)
+    add(store, project, interaction("t1", input=HOSTILE, output=HOSTILE))
+    (at,) = ids_of(store, project, "t1")
+    evidence = json.dumps({"side": "input", "quote": HOSTILE[:30], "reason": HOSTILE})
+    said = [StoredDetection(at, "s1", now_ms(), True, 0.9, HOSTILE, evidence)]
+    store.write(lambda db: detections.record(db, project.id, event, said))
+    fields = {"event": event.id, "interaction": at, "source": "events", "word": "yes"}
+    visitor.post(f"{home}/reviews", **fields)
+    for path in ("events", f"events/{event.id}", f"events/{event.id}/review?of={at}"):
+        page = visitor.get(f"{home}/{path}").get_data(as_text=True)
+        assert "<img" not in page
+        assert "<script>alert" not in page
+
+
+def follow(visitor: Visitor, response: TestResponse) -> str:
+    assert response.status_code in {302, 303}
+    return visitor.get(response.location).get_data(as_text=True)
+
+
+def asked(page: str) -> str:
+    """Return the interaction a page of an audit asks about."""
+    found = re.search(r'class="answers".*?name="interaction" value="(\d+)"', page, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def audit(store: SqliteStore, project: Project, home: str, event: EventDefinition) -> str:
+    """Return the address of an audit of an event with verdicts of both words."""
+    judge(store, project, event, {f"y{n}": 0.9 for n in range(30)})
+    judge(store, project, event, {f"n{n}": 0.1 for n in range(30)})
+    return f"{home}/events/{event.id}/review"
+
+
+def test_an_audit_asks_ten_and_then_tells_what_is_known(visitor: Visitor, audit: str) -> None:
+    address = visitor.get(audit).location
+    sample = parse_qs(urlsplit(address).query)["of"][0]
+    page = visitor.get(address).get_data(as_text=True)
+    for position in range(1, 11):
+        assert f"{position} of 10" in page
+        at = asked(page)
+        assert at == sample.split("-")[position - 1]
+        page = follow(visitor, visitor.post(audit, interaction=at, of=sample, word="yes"))
+    assert "What is now known" in page
+    assert "You answered 10 of 10; the detector agrees with 5." in page
+    assert "5 of 5 confirmed" in page
+    assert "5 of 5 drawn had it" in page
+    assert "Label 10 more" in page
+
+
+def test_an_audit_hides_what_the_detector_said_until_it_is_answered(
+    visitor: Visitor, audit: str
+) -> None:
+    page = follow(visitor, visitor.get(audit))
+    for word in ("sure", "close to a wish", "semantic", "<mark"):
+        assert word not in page
+    sample = parse_qs(urlsplit(visitor.get(audit).location).query)["of"][0]
+    at = asked(page)
+    page = follow(visitor, visitor.post(audit, interaction=at, of=sample, word="no"))
+    assert re.search(
+        r"You said no\.\s+The detector (agrees, 10|had said yes, 90)\u202f% sure", page
+    )
+
+
+def test_an_audit_stays_the_same_when_it_is_opened_again(visitor: Visitor, audit: str) -> None:
+    address = visitor.get(audit).location
+    assert visitor.get(audit).location == address
+    assert asked(visitor.get(address).text) == asked(visitor.get(address).text)
+
+
+def test_an_answer_of_an_audit_can_be_taken_back_and_a_question_skipped(
+    visitor: Visitor, store: SqliteStore, project: Project, audit: str
+) -> None:
+    address = visitor.get(audit).location
+    sample = parse_qs(urlsplit(address).query)["of"][0]
+    at = asked(visitor.get(address).text)
+    visitor.post(audit, interaction=at, of=sample, word="yes")
+    page = follow(visitor, visitor.post(audit, interaction=at, of=sample, word="undo"))
+    assert "1 of 10" in page
+    assert asked(page) == at
+    skip = re.search(r'href="([^"]+)" data-key="s"', page)
+    assert skip is not None
+    page = visitor.get(skip[1].replace("&amp;", "&")).text
+    assert "2 of 10" in page
+    assert "You said" not in page
+    with store.read() as db:
+        assert db.rows("select 1 from reviews where undone_at_ms is null") == []
+
+
+def test_an_audit_shows_what_was_said_before(
+    visitor: Visitor, store: SqliteStore, project: Project, audit: str
+) -> None:
+    (third,) = ids_of(store, project, "y3")
+    page = text_of(visitor.get(f"{audit}?of={third}"))
+    assert "What was said before" in page
+    assert page.index("Fly me, y1") < page.index("Fly me, y2") < page.index("Fly me, y3")
+    assert "Fly me, y0" not in page
+
+
+@pytest.mark.parametrize("of", ["", "x", "1-", "-".join("1" * 11), "9" * 19, "1-2-<b>"])
+def test_a_sample_that_cannot_be_meant_is_drawn_anew(visitor: Visitor, audit: str, of: str) -> None:
+    assert visitor.get(audit, query_string={"of": of}).status_code == 302
+
+
+def test_an_audit_of_nothing_says_so(visitor: Visitor, home: str, event: EventDefinition) -> None:
+    page = text_of(visitor.get(f"{home}/events/{event.id}/review"))
+    assert "Nothing is left to label" in page
+
+
+def test_an_audit_that_is_done_asks_about_others(
+    visitor: Visitor, audit: str, store: SqliteStore
+) -> None:
+    seen: set[str] = set()
+    for _ in range(6):
+        address = visitor.get(audit).location
+        sample = parse_qs(urlsplit(address).query)["of"][0]
+        for at in sample.split("-"):
+            assert at not in seen
+            seen.add(at)
+            visitor.post(audit, interaction=at, of=sample, word="no")
+    assert len(seen) == 60
+    assert "Nothing is left to label" in text_of(visitor.get(audit))
