@@ -307,7 +307,7 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path, is_disabled: str) ->
 
 def test_the_queries_of_the_data_page_run(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "phospho.db").close()
-    for code in blocks("docs/data.md", "python"):
+    for code in [*blocks("docs/data.md", "python"), *blocks("docs/reviews.md", "python")]:
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
 
 

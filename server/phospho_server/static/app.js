@@ -104,6 +104,7 @@ function inPlace() {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = replace(part, page);
       find("[data-live]").forEach((old) => replace(old, page));
+      document.dispatchEvent(new Event("reviewed"));
       const again = fresh && find("form[data-in-place]", fresh)
         .find((each) => each.elements.event.value === fields.get("event"));
       (again ?? document.getElementById("said")).querySelector("button")?.focus({ preventScroll: true });
@@ -155,6 +156,7 @@ function pulse() {
     setTimeout(ask, pause);
   };
   document.addEventListener("visibilitychange", () => { pause = 3000; });
+  document.addEventListener("reviewed", () => { first = null; }); // one's own click is no news
   setTimeout(ask, 500);
 }
 

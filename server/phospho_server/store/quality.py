@@ -29,7 +29,7 @@ _MORE_NO = 6_000
 _FEW_NO = 150
 
 # The newest clicks of a definition that count.
-_MOST_CLICKS = 5_000
+_MOST_CLICKS = 2_000
 
 # Ids alone come out of the index of events, which SQLite takes where an id is bounded on one side;
 # what else there is to know is looked up by id.
@@ -102,6 +102,16 @@ def measure(db: Connection, project_id: str, definition: EventDefinition, *, at_
     )
     drawn = [*yes, *no]
     return Quality(drawn, estimate(verdicts, _comparable(reviewed, drawn, definition.version)))
+
+
+def list_clicked(db: Connection, project_id: str) -> set[str]:
+    """Return the ids of definitions that people spoke about."""
+    rows = db.rows(
+        "select distinct definition_id from reviews "
+        "where project_id = :project_id and undone_at_ms is null",
+        {"project_id": project_id},
+    )
+    return {row["definition_id"] for row in rows}
 
 
 def measure_precision(

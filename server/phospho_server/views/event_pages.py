@@ -69,8 +69,14 @@ def index(project_id: str) -> str:
     """List the events of a project, and how well each is found."""
     with services().store.read() as db:
         project = open_project(db, project_id)
+        clicked = quality.list_clicked(db, project_id)
         rows = [
-            (row, quality.measure_precision(db, project_id, row.definition, at_ms=now_ms()))
+            (
+                row,
+                quality.measure_precision(db, project_id, row.definition, at_ms=now_ms())
+                if row.definition.id in clicked
+                else Estimate(found=row.events),
+            )
             for row in list_definitions(db, project_id)
         ]
     return render_template("events/index.html", project=project, rows=rows)

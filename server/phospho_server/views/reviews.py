@@ -21,6 +21,9 @@ bp = Blueprint("reviews", __name__)
 # What a page says after each word.
 SAID = {"yes": "Confirmed", "no": "Rejected", "undo": "Taken back"}
 
+# With a longer address the cookie that carries it could be more than a browser keeps.
+_MOST_BACK = 1_000
+
 # Row ids are 64 bits wide.
 _MAX_DIGITS = 18
 
@@ -86,7 +89,8 @@ def save(project_id: str) -> ResponseReturnValue:
     back = safe_path(request.form.get("back")) or url_for(
         "event_pages.show", project_id=project_id, event_id=click.event_id
     )
-    session["said"] = {**vars(click), "project_id": project_id, "name": name, "back": back}
+    if len(back) <= _MOST_BACK:
+        session["said"] = {**vars(click), "project_id": project_id, "name": name, "back": back}
     return redirect(back, 303)
 
 

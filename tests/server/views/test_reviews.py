@@ -382,3 +382,14 @@ def test_an_audit_that_is_done_asks_about_others(
             visitor.post(audit, interaction=at, of=sample, word="no")
     assert len(seen) == 60
     assert "Nothing is left to label" in text_of(visitor.get(audit))
+
+
+def test_an_address_too_long_for_a_cookie_costs_the_message_only(
+    visitor: Visitor, home: str, found: dict[str, str]
+) -> None:
+    back = f"{home}/sessions?q=" + "x" * 3_000
+    response = visitor.post(f"{home}/reviews", **found, word="no", back=back)
+    assert response.location == back
+    assert len(response.headers.get("Set-Cookie", "")) < 4_000
+    assert "Rejected: booking" not in text_of(visitor.get(f"{home}/dashboard"))
+    assert "Rejected" in text_of(visitor.get(f"{home}/sessions/s1"))
