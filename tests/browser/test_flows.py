@@ -217,11 +217,26 @@ def test_an_event_is_added_by_hand_without_javascript(open_page: OpenPage, site:
     page = open_page(java_script_enabled=False)
     page.goto(site.page_of(site.full, "sessions/session-8"))
     page.get_by_text("Add an event").first.click()
-    page.get_by_label("Event that occurred here").first.select_option("quiet")
-    page.get_by_role("button", name="Add", exact=True).first.click()
+    page.get_by_label("Event that occurred here").select_option("quiet")
+    page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("✓ Added by hand")).to_be_visible()
     page.get_by_role("button", name="Undo: quiet").click()
     expect(page.get_by_text("✓ Added by hand")).to_be_hidden()
+
+
+def test_an_event_is_added_by_hand_in_place(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "sessions/session-9"))
+    page.evaluate("window.stillHere = true")
+    page.get_by_text("Add an event").last.click()
+    expect(page.get_by_label("Event that occurred here")).to_be_focused()
+    page.get_by_label("Event that occurred here").select_option("quiet")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("✓ Added by hand")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo: quiet")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("✓ Added by hand")).to_be_hidden()
+    assert page.evaluate("window.stillHere")
 
 
 def test_ten_are_labelled_by_keyboard(open_page: OpenPage, site: Site) -> None:

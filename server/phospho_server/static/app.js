@@ -81,7 +81,7 @@ function keys() {
   });
 }
 
-// A click on Confirm or Reject: the page is asked for again, and the part that it changes replaced.
+// A click on Confirm, Reject or Add: the page is asked for, and the part that it changes replaced.
 function inPlace() {
   const replace = (old, page) => {
     const fresh = page.getElementById(old.id);
@@ -91,27 +91,42 @@ function inPlace() {
     copyButtons(fresh);
     return fresh;
   };
+  const renew = async (part, address, options) => {
+    const answer = await fetch(address, options);
+    if (!answer.ok) throw new Error(answer.statusText);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = replace(part, page);
+    find("[data-live]").forEach((old) => replace(old, page));
+    document.dispatchEvent(new Event("reviewed"));
+    return fresh;
+  };
   document.addEventListener("submit", async (event) => {
-    const form = event.target.closest("form[data-in-place]");
-    const part = form?.closest("[data-part]");
-    if (!part || !event.submitter) return;
+    const button = event.submitter;
+    const part = button?.closest("[data-part]");
+    if (!part || button.form.hasAttribute("data-plain")) return;
     event.preventDefault();
-    const fields = new FormData(form);
-    fields.append(event.submitter.name, event.submitter.value);
+    const fields = new FormData(button.form);
+    if (button.name) fields.append(button.name, button.value);
     try {
-      const answer = await fetch(form.action, { method: "POST", body: fields });
-      if (!answer.ok) throw new Error(answer.statusText);
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = replace(part, page);
-      find("[data-live]").forEach((old) => replace(old, page));
-      document.dispatchEvent(new Event("reviewed"));
-      const again = fresh && find("form[data-in-place]", fresh)
-        .find((each) => each.elements.event.value === fields.get("event"));
-      (again ?? document.getElementById("said")).querySelector("button")?.focus({ preventScroll: true });
+      const about = fields.get("click").split(" ").slice(1).join(" ");
+      const fresh = await renew(part, button.form.action, { method: "POST", body: fields });
+      const said = document.getElementById("said");
+      status.textContent = said.querySelector("span")?.textContent ?? "";
+      (fresh?.querySelector(`[name="click"][value$="${about}"]`) ?? said.querySelector("button"))
+        ?.focus({ preventScroll: true });
     } catch {
-      form.removeAttribute("data-in-place"); // sent as without scripts, which shows what is wrong
-      form.requestSubmit(event.submitter);
+      button.form.setAttribute("data-plain", ""); // sent as without scripts, which shows what is wrong
+      button.form.requestSubmit(button);
     }
+  });
+  document.addEventListener("click", async (event) => {
+    const link = event.target.closest("a[data-in-place]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    try {
+      const fresh = await renew(link.closest("[data-part]"), link.href);
+      fresh?.querySelector("select")?.focus({ preventScroll: true });
+    } catch { location.href = link.href; }
   });
 }
 

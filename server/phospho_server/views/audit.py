@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from phospho.models import EventDefinition
 from phospho_server.auditing import SIZE, choose
 from phospho_server.clock import now_ms
+from phospho_server.errors import InvalidError
 from phospho_server.services import services
 from phospho_server.store import Connection, quality
 from phospho_server.store.definitions import find_color, get_definition
@@ -95,7 +96,9 @@ def show(project_id: str, event_id: str) -> ResponseReturnValue:
 @bp.post("")
 def answer(project_id: str, event_id: str) -> ResponseReturnValue:
     """Keep an answer and go on to the next, or back to the one that was taken back."""
-    click = Click.read(request.form, event_id=event_id, source="audit")
+    click = Click.read(request.form.get("click", ""), "audit")
+    if click.event_id != event_id:
+        raise InvalidError("This form is about another event. Open the page again and click there.")
     sample = _read_sample(request.form.get("of", ""))
     services().store.write(lambda db: click.keep(db, project_id))
     at = sample.index(click.interaction_id) + 1 if click.interaction_id in sample else 1

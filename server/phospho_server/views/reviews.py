@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
 
 from flask import Blueprint, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from phospho_server.errors import InvalidError, NotFoundError
+from phospho_server.errors import InvalidError
 from phospho_server.services import services
 from phospho_server.store import Connection
 from phospho_server.store import reviews as store
@@ -18,14 +18,11 @@ from phospho_server.views.frame import safe_path
 
 bp = Blueprint("reviews", __name__)
 
-# What a page says after each word.
-SAID = {"yes": "Confirmed", "no": "Rejected", "undo": "Taken back"}
-
 # With a longer address the cookie that carries it could be more than a browser keeps.
 _MOST_BACK = 1_000
 
-# Row ids are 64 bits wide.
-_MAX_DIGITS = 18
+# Row ids have 64 bits.
+_CLICK = re.compile(r"(yes|no|undo) (\w{1,64}) ([0-9]{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,22 +40,17 @@ class Click:
     source: Source
 
     @classmethod
-    def read(cls, fields: Mapping[str, str], *, event_id: str, source: str) -> Click:
-        """Return what a form says.
+    def read(cls, text: str, source: str) -> Click:
+        """Return what a button says: a word, an event's id and an interaction's row id.
 
         Raises:
             InvalidError: It says nothing that can be meant.
-            NotFoundError: It names no interaction.
         """
-        word = fields.get("word", "")
-        if word not in SAID or source not in SOURCES:
+        found = _CLICK.fullmatch(text)
+        if found is None or source not in SOURCES:
             raise InvalidError("This form is not complete. Open the page again and click there.")
-        return cls(
-            event_id=event_id,
-            interaction_id=read_interaction(fields.get("interaction", "")),
-            word=word,
-            source=source,
-        )
+        word, event_id, interaction_id = found.groups()
+        return cls(event_id, int(interaction_id), word, source)
 
     def keep(self, db: Connection, project_id: str) -> None:
         """Let the word stand."""
@@ -78,28 +70,14 @@ class Click:
 @bp.post("/projects/<project_id>/reviews")
 def save(project_id: str) -> ResponseReturnValue:
     """Keep what somebody clicked, and lead back to where it was."""
-    click = Click.read(
-        request.form,
-        event_id=request.form.get("event", ""),
-        source=request.form.get("source", ""),
-    )
+    click = Click.read(request.form.get("click", ""), request.form.get("source", ""))
     services().store.write(lambda db: click.keep(db, project_id))
     with services().store.read() as db:
         name = get_definition(db, project_id, click.event_id).name
-    back = safe_path(request.form.get("back")) or url_for(
+    page = safe_path(request.form.get("back")) or url_for(
         "event_pages.show", project_id=project_id, event_id=click.event_id
     )
+    back = f"{page.partition('#')[0]}#t{click.interaction_id}"
     if len(back) <= _MOST_BACK:
         session["said"] = {**vars(click), "project_id": project_id, "name": name, "back": back}
     return redirect(back, 303)
-
-
-def read_interaction(text: str) -> int:
-    """Return the row id of an interaction.
-
-    Raises:
-        NotFoundError: The text is none.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise NotFoundError("This form names no interaction. Open the page again and click there.")
-    return int(text)

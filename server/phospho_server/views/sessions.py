@@ -167,6 +167,7 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
         older_id=older_id,
         flags=FLAGS,
         step_kinds=STEP_KINDS,
+        adding=read_number("add", default=0, most=_MOST_ID),
     )
 
 

@@ -22,7 +22,7 @@ ANYTHING = st.text(max_size=40) | st.sampled_from(
 )
 FIELDS = (
     "name", "description", "scope", "detector", "keywords", "pattern", "enabled", "examples",
-    "event", "interaction", "word", "source", "back", "of",
+    "click", "source", "back", "of",
 )  # fmt: skip
 
 calmly = settings(
@@ -35,7 +35,7 @@ calmly = settings(
 @calmly
 @given(query=st.dictionaries(
     st.sampled_from(["q", "event", "flag", "user", "version", "period", "cursor", "show", "page",
-                     "id", "next", "token", "at", "of", "before"]), ANYTHING))  # fmt: skip
+                     "id", "next", "token", "at", "of", "before", "add"]), ANYTHING))  # fmt: skip
 def test_any_query_is_answered(
     visitor: Visitor, store: SqliteStore, project: Project, home: str, query: dict[str, str]
 ) -> None:

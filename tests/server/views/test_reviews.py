@@ -62,27 +62,36 @@ def click(
     store.write(change)
 
 
+def say(visitor: Visitor, home: str, word: str, it: str, **fields: str) -> TestResponse:
+    """Press a button of a transcript."""
+    fields = {"source": "transcript", **fields}
+    return visitor.post(f"{home}/reviews", click=f"{word} {it}", **fields)
+
+
 @pytest.fixture
 def event(store: SqliteStore, project: Project) -> EventDefinition:
     return define(store, project)
 
 
 @pytest.fixture
-def found(store: SqliteStore, project: Project, event: EventDefinition) -> dict[str, str]:
-    """Return the fields of a form about an event that was found."""
+def found(store: SqliteStore, project: Project, event: EventDefinition) -> str:
+    """Return an event that was found, as buttons name it."""
     judge(store, project, event, {"t1": 0.9})
     (at,) = ids_of(store, project, "t1")
-    return {"event": event.id, "interaction": str(at), "source": "transcript"}
+    return f"{event.id} {at}"
 
 
 def test_a_rejected_event_can_be_taken_back_where_it_was_rejected(
-    visitor: Visitor, store: SqliteStore, project: Project, home: str, found: dict[str, str]
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, found: str
 ) -> None:
     back = f"{home}/sessions/s1"
     transcript = visitor.get(back).get_data(as_text=True)
+    assert f'value="no {found}"' in transcript
     assert 'aria-label="Reject booking"' in transcript
-    response = visitor.post(f"{home}/reviews", **found, word="no", back=f"{back}#i1")
-    assert (response.status_code, response.location) == (303, f"{back}#i1")
+    response = say(visitor, home, "no", found, back=f"{back}#i1")
+    anchor = "t" + found.split()[1]
+    assert (response.status_code, response.location) == (303, f"{back}#{anchor}")
+    assert f'id="{anchor}"' in transcript
     assert totals(store, project).events == 0
     page = visitor.get(back)
     assert "Rejected: booking Undo" in text_of(page)
@@ -90,13 +99,13 @@ def test_a_rejected_event_can_be_taken_back_where_it_was_rejected(
     assert 'class="note hue-0 rejected"' in page.get_data(as_text=True)
     assert "Rejected: booking Undo" not in text_of(visitor.get(back))
 
-    visitor.post(f"{home}/reviews", **found, word="undo", back=back)
+    say(visitor, home, "undo", found, back=back)
     assert totals(store, project).events == 1
     assert "Taken back: booking" in text_of(visitor.get(back))
 
 
-def test_a_confirmed_event_says_so(visitor: Visitor, home: str, found: dict[str, str]) -> None:
-    visitor.post(f"{home}/reviews", **found, word="yes")
+def test_a_confirmed_event_says_so(visitor: Visitor, home: str, found: str) -> None:
+    say(visitor, home, "yes", found)
     page = text_of(visitor.get(f"{home}/sessions/s1"))
     assert "✓ Confirmed" in page
     assert "90 % sure · semantic" in page
@@ -108,26 +117,32 @@ def test_an_event_is_added_where_none_was_found(
     add(store, project, interaction())
     define(store, project, name="other")
     page = visitor.get(f"{home}/sessions/s1").get_data(as_text=True)
-    assert f'<option value="{event.id}">booking</option>' in page
-    (at,) = ids_of(store, project, "t1")
-    fields = {"event": event.id, "interaction": at, "source": "transcript", "word": "yes"}
-    visitor.post(f"{home}/reviews", **fields)
+    assert "<select" not in page
+    link = re.search(r'href="([^"]+)" data-in-place>Add an event', page)
+    assert link is not None
+    page = visitor.get(link[1]).get_data(as_text=True)
+    option = re.search(r'<option value="([^"]+)">booking</option>', page)
+    assert option is not None
+    assert "other</option>" in page
+    back = f"{home}/sessions/s1"
+    visitor.post(f"{home}/reviews", click=option[1], source="transcript", back=back)
     page = visitor.get(f"{home}/sessions/s1").get_data(as_text=True)
     assert "✓ Added by hand" in page
-    assert f'<option value="{event.id}">booking</option>' not in page
+    assert "booking</option>" not in visitor.get(link[1]).get_data(as_text=True)
     assert page.index("Added by hand") < page.index("Which date?"), "it is about the user"
 
 
 @pytest.mark.parametrize(
-    ("changes", "status"),
+    ("click", "source", "status"),
     [
-        pytest.param({"word": "perhaps"}, 422, id="word"),
-        pytest.param({"source": "dream"}, 422, id="source"),
-        pytest.param({"interaction": ""}, 404, id="no-interaction"),
-        pytest.param({"interaction": "99999"}, 404, id="unknown-interaction"),
-        pytest.param({"interaction": "9" * 19}, 404, id="number-too-long"),
-        pytest.param({"interaction": "²"}, 404, id="no-number"),
-        pytest.param({"event": "event_none"}, 404, id="event"),
+        pytest.param("perhaps IT", "transcript", 422, id="word"),
+        pytest.param("no IT", "dream", 422, id="source"),
+        pytest.param("", "transcript", 422, id="nothing"),
+        pytest.param("no EVENT", "transcript", 422, id="no-interaction"),
+        pytest.param("no EVENT ²", "transcript", 422, id="no-number"),
+        pytest.param("no EVENT 9999999999999999999", "transcript", 422, id="number-too-long"),
+        pytest.param("no EVENT 99999", "transcript", 404, id="unknown-interaction"),
+        pytest.param("no event_none 1", "transcript", 404, id="unknown-event"),
     ],
 )
 def test_a_form_that_means_nothing_changes_nothing(
@@ -135,59 +150,60 @@ def test_a_form_that_means_nothing_changes_nothing(
     store: SqliteStore,
     project: Project,
     home: str,
-    found: dict[str, str],
-    changes: dict[str, str],
+    found: str,
+    click: str,
+    source: str,
     status: int,
 ) -> None:
-    response = visitor.post(f"{home}/reviews", **{**found, "word": "no", **changes})
+    text = click.replace("IT", found).replace("EVENT", found.split(maxsplit=1)[0])
+    response = visitor.post(f"{home}/reviews", click=text, source=source)
     assert response.status_code == status
     assert totals(store, project).events == 1
 
 
 @pytest.mark.parametrize("back", ["https://evil.example", "//evil.example", "/\\evil", "no-path"])
-def test_a_form_leads_nowhere_else(
-    visitor: Visitor, home: str, found: dict[str, str], back: str
-) -> None:
-    response = visitor.post(f"{home}/reviews", **found, word="no", back=back)
-    assert response.location == f"{home}/events/{found['event']}"
+def test_a_form_leads_nowhere_else(visitor: Visitor, home: str, found: str, back: str) -> None:
+    response = say(visitor, home, "no", found, back=back)
+    event_id, interaction_id = found.split()
+    assert response.location == f"{home}/events/{event_id}#t{interaction_id}"
 
 
 def test_a_click_without_its_token_is_refused(
-    visitor: Visitor, store: SqliteStore, project: Project, home: str, found: dict[str, str]
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, found: str
 ) -> None:
-    for path in ("reviews", f"events/{found['event']}/review"):
-        assert (
-            visitor.client.post(f"{home}/{path}", data={**found, "word": "no"}).status_code == 403
-        )
+    for path in ("reviews", f"events/{found.split(maxsplit=1)[0]}/review"):
+        data = {"click": f"no {found}", "source": "transcript"}
+        assert visitor.client.post(f"{home}/{path}", data=data).status_code == 403
     assert totals(store, project).events == 1
 
 
 def test_a_stranger_sees_and_changes_nothing(
-    stranger: Visitor, store: SqliteStore, project: Project, home: str, found: dict[str, str]
+    stranger: Visitor, store: SqliteStore, project: Project, home: str, found: str
 ) -> None:
-    event = f"{home}/events/{found['event']}"
+    event = f"{home}/events/{found.split(maxsplit=1)[0]}"
     for path in (f"{home}/events", event, f"{event}/review"):
         assert "/login" in stranger.get(path).location
-    stranger.post(f"{home}/reviews", **found, word="no")
+    say(stranger, home, "no", found)
     assert totals(store, project).events == 1
 
 
 def test_ids_of_another_project_are_not_found(
-    visitor: Visitor, store: SqliteStore, project: Project, found: dict[str, str]
+    visitor: Visitor, store: SqliteStore, project: Project, found: str
 ) -> None:
     other = store.write(lambda db: create_project(db, "other"))
     add(store, other, interaction("theirs"))
     theirs = define(store, other)
     home = f"/projects/{other.id}"
-    address = f"{home}/events/{found['event']}"
+    address = f"{home}/events/{found.split(maxsplit=1)[0]}"
     for path in (address, f"{address}/review"):
         assert visitor.get(path).status_code == 404
-    assert visitor.post(f"{address}/review", **found, word="no").status_code == 404
-    assert visitor.post(f"{home}/reviews", **found, word="no").status_code == 404
-    mixed = f"/projects/{project.id}/events/{found['event']}/review"
+    assert visitor.post(f"{address}/review", click=f"no {found}").status_code == 404
+    assert say(visitor, home, "no", found).status_code == 404
+    mixed = f"/projects/{project.id}/events/{found.split(maxsplit=1)[0]}/review"
     (at,) = ids_of(store, other, "theirs")
     assert visitor.get(f"{mixed}?of={at}").status_code == 404
-    assert visitor.post(mixed, interaction=at, word="yes").status_code == 404
+    assert visitor.post(mixed, click=f"yes {found.split(maxsplit=1)[0]} {at}").status_code == 404
+    assert visitor.post(mixed, click=f"yes {theirs.id} {at}").status_code == 422
     assert visitor.get(f"{home}/events/{theirs.id}").status_code == 200
     assert totals(store, project).events == 1
 
@@ -266,8 +282,7 @@ def test_texts_of_strangers_stay_texts(
     evidence = json.dumps({"side": "input", "quote": HOSTILE[:30], "reason": HOSTILE})
     said = [StoredDetection(at, "s1", now_ms(), True, 0.9, HOSTILE, evidence)]
     store.write(lambda db: detections.record(db, project.id, event, said))
-    fields = {"event": event.id, "interaction": at, "source": "events", "word": "yes"}
-    visitor.post(f"{home}/reviews", **fields)
+    say(visitor, home, "yes", f"{event.id} {at}", source="events")
     for path in ("events", f"events/{event.id}", f"events/{event.id}/review?of={at}"):
         page = visitor.get(f"{home}/{path}").get_data(as_text=True)
         assert "<img" not in page
@@ -280,8 +295,8 @@ def follow(visitor: Visitor, response: TestResponse) -> str:
 
 
 def asked(page: str) -> str:
-    """Return the interaction a page of an audit asks about."""
-    found = re.search(r'class="answers".*?name="interaction" value="(\d+)"', page, re.DOTALL)
+    """Return what a page of an audit asks about: an event and an interaction."""
+    found = re.search(r'value="yes (\w+ \d+)"', page)
     assert found is not None
     return found[1]
 
@@ -301,8 +316,8 @@ def test_an_audit_asks_ten_and_then_tells_what_is_known(visitor: Visitor, audit:
     for position in range(1, 11):
         assert f"{position} of 10" in page
         at = asked(page)
-        assert at == sample.split("-")[position - 1]
-        page = follow(visitor, visitor.post(audit, interaction=at, of=sample, word="yes"))
+        assert at.split()[1] == sample.split("-")[position - 1]
+        page = follow(visitor, visitor.post(audit, click=f"yes {at}", of=sample))
     assert "What is now known" in page
     assert "You answered 10 of 10; the detector agrees with 5." in page
     assert "5 of 5 confirmed" in page
@@ -318,7 +333,7 @@ def test_an_audit_hides_what_the_detector_said_until_it_is_answered(
         assert word not in page
     sample = parse_qs(urlsplit(visitor.get(audit).location).query)["of"][0]
     at = asked(page)
-    page = follow(visitor, visitor.post(audit, interaction=at, of=sample, word="no"))
+    page = follow(visitor, visitor.post(audit, click=f"no {at}", of=sample))
     assert re.search(
         r"You said no\.\s+The detector (agrees, 10|had said yes, 90)\u202f% sure", page
     )
@@ -336,8 +351,8 @@ def test_an_answer_of_an_audit_can_be_taken_back_and_a_question_skipped(
     address = visitor.get(audit).location
     sample = parse_qs(urlsplit(address).query)["of"][0]
     at = asked(visitor.get(address).text)
-    visitor.post(audit, interaction=at, of=sample, word="yes")
-    page = follow(visitor, visitor.post(audit, interaction=at, of=sample, word="undo"))
+    visitor.post(audit, click=f"yes {at}", of=sample)
+    page = follow(visitor, visitor.post(audit, click=f"undo {at}", of=sample))
     assert "1 of 10" in page
     assert asked(page) == at
     skip = re.search(r'href="([^"]+)" data-key="s"', page)
@@ -370,7 +385,7 @@ def test_an_audit_of_nothing_says_so(visitor: Visitor, home: str, event: EventDe
 
 
 def test_an_audit_that_is_done_asks_about_others(
-    visitor: Visitor, audit: str, store: SqliteStore
+    visitor: Visitor, audit: str, event: EventDefinition
 ) -> None:
     seen: set[str] = set()
     for _ in range(6):
@@ -379,17 +394,17 @@ def test_an_audit_that_is_done_asks_about_others(
         for at in sample.split("-"):
             assert at not in seen
             seen.add(at)
-            visitor.post(audit, interaction=at, of=sample, word="no")
+            visitor.post(audit, click=f"no {event.id} {at}", of=sample)
     assert len(seen) == 60
     assert "Nothing is left to label" in text_of(visitor.get(audit))
 
 
 def test_an_address_too_long_for_a_cookie_costs_the_message_only(
-    visitor: Visitor, home: str, found: dict[str, str]
+    visitor: Visitor, home: str, found: str
 ) -> None:
     back = f"{home}/sessions?q=" + "x" * 3_000
-    response = visitor.post(f"{home}/reviews", **found, word="no", back=back)
-    assert response.location == back
+    response = say(visitor, home, "no", found, back=back)
+    assert response.location == f"{back}#t{found.split()[1]}"
     assert len(response.headers.get("Set-Cookie", "")) < 4_000
     assert "Rejected: booking" not in text_of(visitor.get(f"{home}/dashboard"))
     assert "Rejected" in text_of(visitor.get(f"{home}/sessions/s1"))
