@@ -158,11 +158,11 @@ def _bar(start: float, step: float, bottom: float, length: float, label: str, va
 def _error_bar(
     at: float, width: float, bottom: float, unit: float, ends: tuple[float, float, float]
 ) -> ErrorBar:
-    low, value, high = (_round(max(_TOP, bottom - max(0.0, end) * unit)) for end in ends)
+    low, value, high = (_round(bottom - max(0.0, end) * unit) for end in ends)
     half = _round(min(_CAP, width / 3))
     x, left = _round(at), _round(at - half)
-    caps = [f"M{left} {y}h{2 * half}" for y in (low, high) if y > _TOP]
-    return ErrorBar(x, value, f"M{x} {low}V{high}" + "".join(caps))
+    caps = "".join(f"M{left} {y}h{2 * half}" for y in (low, high) if y >= _TOP)
+    return ErrorBar(x, max(value, _TOP), f"M{x} {max(low, _TOP)}V{max(high, _TOP)}{caps}")
 
 
 def _outline(left: float, bottom: float, width: float, length: float) -> str:

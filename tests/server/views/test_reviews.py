@@ -118,7 +118,7 @@ def test_an_event_is_added_where_none_was_found(
     define(store, project, name="other")
     page = visitor.get(f"{home}/sessions/s1").get_data(as_text=True)
     assert "<select" not in page
-    link = re.search(r'href="([^"]+)" data-in-place>Add an event', page)
+    link = re.search(r'href="([^"]+)" data-in-place>\+ Add an event', page)
     assert link is not None
     page = visitor.get(link[1]).get_data(as_text=True)
     option = re.search(r'<option value="([^"]+)">booking</option>', page)
