@@ -21,6 +21,7 @@ PAGES = (
     "dashboard",
     "dashboard?period=24h&show=sessions",
     "dashboard?period=never",
+    "dashboard?show=events",
     "sessions",
     "sessions?q=nothing+like+this",
     "sessions/session-1",

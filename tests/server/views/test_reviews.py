@@ -408,3 +408,23 @@ def test_an_address_too_long_for_a_cookie_costs_the_message_only(
     assert len(response.headers.get("Set-Cookie", "")) < 4_000
     assert "Rejected: booking" not in text_of(visitor.get(f"{home}/dashboard"))
     assert "Rejected" in text_of(visitor.get(f"{home}/sessions/s1"))
+
+
+def test_the_dashboard_shows_the_course_of_one_event_corrected(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, event: EventDefinition
+) -> None:
+    judge(store, project, event, {f"y{n}": 0.9 for n in range(20)})
+    judge(store, project, event, {f"n{n}": 0.1 for n in range(40)})
+    define(store, project, name="quiet")
+    everything = visitor.get(f"{home}/dashboard?show=events").get_data(as_text=True)
+    assert f'<option value="{event.id}">booking</option>' in everything
+    address = f"{home}/dashboard?show=events&event={event.id}"
+    assert "corrected" not in text_of(visitor.get(address))
+    click(store, project, event, [f"y{n}" for n in range(20)], occurred=True)
+    click(store, project, event, [f"n{n}" for n in range(20)], occurred=False)
+    response = visitor.get(address)
+    assert "Found 20; corrected 20 (20 to" in text_of(response)
+    assert 'class="error"' in response.get_data(as_text=True)
+    assert f'<option value="{event.id}" selected>' in response.get_data(as_text=True)
+    other = text_of(visitor.get(f"{home}/dashboard?show=events&event=event_none"))
+    assert "is not a choice of \u201cevent\u201d" in other
