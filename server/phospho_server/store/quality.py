@@ -1,9 +1,4 @@
-"""What is needed to tell how good a detector is: drawn verdicts, and the clicks to compare.
-
-Nothing here looks at all verdicts, however many there are. A draw of the yes takes all that lie in
-some stretches of interactions, a draw of the no asks for interactions at random; so each verdict
-of a word has the same chance.
-"""
+"""What is needed to tell how good a detector is: drawn verdicts, and the clicks to compare."""
 
 from __future__ import annotations
 
@@ -15,31 +10,11 @@ from phospho.models import EventDefinition
 from phospho_server.auditing import Drawn
 from phospho_server.clock import day_of, hour_of
 from phospho_server.estimating import Click, Estimate, Step, Verdicts, estimate
-from phospho_server.store import Connection, Row, in_list, jobs
-
-# Drawn of each word: enough to know how scores are spread, few enough for every page.
-_YES, _NO = 200, 600
-
-# Stretches that the drawn yes come from, with ten in each; where they come in bursts some more.
-_STRETCHES = 20
-_MOST_OF_STRETCH = 60
-
-# Asked for where the project's interactions are few among those of others.
-_MORE_NO = 6_000
-_FEW_NO = 150
+from phospho_server.store import Connection, Row, jobs
+from phospho_server.store.drawing import MOST_YES, draw_no, draw_yes
 
 # The newest clicks of a definition that count.
 _MOST_CLICKS = 2_000
-
-# Ids alone come out of the index of events, which SQLite takes where an id is bounded on one side;
-# what else there is to know is looked up by id.
-_EVENTS = (
-    "select interaction_id from detections "
-    "where project_id = :project_id and definition_id = :definition_id and detected = 1"
-)
-
-_SAID = "case when reviewed is null then detected else judged end"
-_FIELDS = f"interaction_id, {_SAID} as said, score, reviewed, detector, embedder"
 
 
 @dataclass(frozen=True)
@@ -51,29 +26,39 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class _Verdict:
+    """A detector's word on an interaction.
+
+    Args:
+        said: None where it has not looked.
+        method: Detector and embedder.
+    """
+
+    said: bool | None
+    score: float
+    version: int | None
+    method: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class _Reviewed:
     """An interaction that a person spoke about.
 
     Args:
-        said: What the detector says now; None where it has not looked.
-        score: Its score now.
-        click: What was said of which verdict; None where there was none yet.
-        version: The definition's, whose verdict that was.
-        method: Detector and embedder it was of.
+        seen: The verdict they saw.
+        now: The verdict there is now.
     """
 
     interaction_id: int
     occurred: bool
-    said: bool | None
-    score: float
-    click: Click | None
-    version: int | None
-    method: tuple[str, str]
+    is_drawn: bool
+    seen: _Verdict
+    now: _Verdict
     created_at_ms: int
 
     @property
     def is_rejected(self) -> bool:
-        return self.said is True and not self.occurred
+        return self.now.said is True and not self.occurred
 
 
 def measure(db: Connection, project_id: str, definition: EventDefinition, *, at_ms: int) -> Quality:
@@ -89,10 +74,10 @@ def measure(db: Connection, project_id: str, definition: EventDefinition, *, at_
     reviewed = _list_reviewed(db, project_id, definition.id)
     positives = _count_positives(db, project_id, definition, reviewed)
     yes = [
-        *_draw_yes(db, project_id, definition, positives, chance),
-        *_draw_rejected(reviewed, positives, chance),
+        *draw_yes(db, project_id, definition, positives, chance),
+        *_draw_rejected(reviewed, positives, definition.version, chance),
     ]
-    no = _draw_no(db, project_id, definition, chance)
+    no = draw_no(db, project_id, definition, chance)
     negatives = _count_judged(db, project_id, definition) - positives
     verdicts = Verdicts(
         positives,
@@ -122,8 +107,8 @@ def measure_precision(
     reviewed = _list_reviewed(db, project_id, definition.id)
     positives = _count_positives(db, project_id, definition, reviewed)
     yes = [
-        *_draw_yes(db, project_id, definition, positives, chance),
-        *_draw_rejected(reviewed, positives, chance),
+        *draw_yes(db, project_id, definition, positives, chance),
+        *_draw_rejected(reviewed, positives, definition.version, chance),
     ]
     clicks = tuple(
         click for click in _comparable(reviewed, yes, definition.version) if click.judged
@@ -161,8 +146,11 @@ def add_words(
 
 def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[_Reviewed]:
     rows = db.rows(
-        "select r.interaction_id, r.occurred, r.judged, r.score, r.source, r.definition_version, "
-        "r.detector, r.embedder, i.created_at_ms, d.judged as said, d.score as score_now "
+        "select r.interaction_id, r.occurred, r.source, i.created_at_ms, r.judged as seen_said, "
+        "r.score as seen_score, r.definition_version as seen_version, "
+        "r.detector as seen_detector, r.embedder as seen_embedder, d.judged as now_said, "
+        "d.score as now_score, d.definition_version as now_version, "
+        "d.detector as now_detector, d.embedder as now_embedder "
         "from reviews r join interactions i on i.id = r.interaction_id "
         "left join detections d on d.project_id = r.project_id "
         "and d.interaction_id = r.interaction_id and d.definition_id = r.definition_id "
@@ -170,27 +158,26 @@ def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[
         "and r.undone_at_ms is null order by r.created_at_ms desc, r.id desc limit :limit",
         {"project_id": project_id, "definition_id": definition_id, "limit": _MOST_CLICKS},
     )
-    return [_read_reviewed(row) for row in rows]
-
-
-def _read_reviewed(row: Row) -> _Reviewed:
-    click = None
-    if row["judged"] is not None:
-        click = Click(
-            judged=bool(row["judged"]),
-            score=row["score"],
+    return [
+        _Reviewed(
+            interaction_id=row["interaction_id"],
             occurred=bool(row["occurred"]),
             is_drawn=row["source"] == "audit",
+            seen=_read_verdict(row, "seen"),
+            now=_read_verdict(row, "now"),
+            created_at_ms=row["created_at_ms"],
         )
-    return _Reviewed(
-        interaction_id=row["interaction_id"],
-        score=row["score_now"] or 0.0,
-        occurred=bool(row["occurred"]),
-        said=None if row["said"] is None else bool(row["said"]),
-        click=click,
-        version=row["definition_version"],
-        method=(row["detector"] or "", row["embedder"] or ""),
-        created_at_ms=row["created_at_ms"],
+        for row in rows
+    ]
+
+
+def _read_verdict(row: Row, which: str) -> _Verdict:
+    said = row[f"{which}_said"]
+    return _Verdict(
+        said=None if said is None else bool(said),
+        score=row[f"{which}_score"] or 0.0,
+        version=row[f"{which}_version"],
+        method=(row[f"{which}_detector"] or "", row[f"{which}_embedder"] or ""),
     )
 
 
@@ -203,9 +190,11 @@ def _comparable(
     """
     methods = {each.method for each in drawn}
     clicks = [
-        each.click
+        Click(each.seen.said, each.seen.score, occurred=each.occurred, is_drawn=each.is_drawn)
         for each in reviewed
-        if each.click and each.version == version and each.method in methods
+        if each.seen.said is not None
+        and each.seen.version == version
+        and each.seen.method in methods
     ]
     return tuple(sorted(clicks, key=lambda c: (c.judged, c.score, c.occurred, c.is_drawn)))
 
@@ -220,7 +209,7 @@ def _count_positives(
         {"project_id": project_id, "definition_id": definition.id},
     )
     standing = row["n"] if row else 0
-    added = sum(each.occurred and each.said is not True for each in reviewed)
+    added = sum(each.occurred and each.now.said is not True for each in reviewed)
     rejected = sum(each.is_rejected for each in reviewed)
     return max(0, standing - added + rejected)
 
@@ -236,108 +225,20 @@ def _count_judged(db: Connection, project_id: str, definition: EventDefinition) 
     return max(0, (row["n"] if row else 0) - jobs.count_pending(db, project_id))
 
 
-def _draw_yes(
-    db: Connection,
-    project_id: str,
-    definition: EventDefinition,
-    positives: int,
-    chance: random.Random,
-) -> list[Drawn]:
-    mine = {"project_id": project_id, "definition_id": definition.id}
-    oldest = db.row(f"{_EVENTS} and interaction_id > 0 order by interaction_id limit 1", mine)
-    newest = db.row(
-        f"{_EVENTS} and interaction_id < :end order by interaction_id desc limit 1",
-        {**mine, "end": 2**62},
-    )
-    if oldest is None or newest is None:
-        return []
-    first, last = oldest["interaction_id"], newest["interaction_id"]
-    ids: set[int] = set()
-    limit = _YES if positives <= _YES else _MOST_OF_STRETCH
-    for start, end in _stretches(first, last, positives, chance):
-        rows = db.rows(
-            f"{_EVENTS} and interaction_id >= :start order by interaction_id limit :limit",
-            {**mine, "start": start, "limit": limit},
-        )
-        ids |= {row["interaction_id"] for row in rows if row["interaction_id"] < end}
-    return _look_up(db, project_id, definition, sorted(ids), said=True)
-
-
 def _draw_rejected(
-    reviewed: Sequence[_Reviewed], positives: int, chance: random.Random
+    reviewed: Sequence[_Reviewed], positives: int, version: int, chance: random.Random
 ) -> list[Drawn]:
     """Return rejected yes, which no index holds, with the chance that the others have."""
     return [
         Drawn(
-            each.interaction_id, said=True, score=each.score, is_reviewed=True, method=each.method
+            each.interaction_id,
+            said=True,
+            score=each.now.score,
+            is_reviewed=True,
+            method=each.now.method,
         )
         for each in reviewed
-        if each.is_rejected and chance.random() * positives < _YES
+        if each.is_rejected
+        and each.now.version == version
+        and chance.random() * positives < MOST_YES
     ]
-
-
-def _stretches(
-    first: int, last: int, positives: int, chance: random.Random
-) -> list[tuple[int, int]]:
-    """Return stretches of interactions that hold about as many yes as are wanted."""
-    length = last - first + 1
-    if positives <= _YES:
-        return [(first, last + 1)]
-    width = max(1, length * _YES // (positives * _STRETCHES))
-    starts = (first - width + 1 + chance.randrange(length + width) for _ in range(_STRETCHES))
-    return [(start, start + width) for start in sorted(starts)]
-
-
-def _draw_no(
-    db: Connection, project_id: str, definition: EventDefinition, chance: random.Random
-) -> list[Drawn]:
-    ends = db.row(
-        "select (select min(interaction_id) from detections where project_id = :project_id) "
-        "as first, (select max(interaction_id) from detections where project_id = :project_id) "
-        "as last",
-        {"project_id": project_id},
-    )
-    if ends is None or ends["first"] is None:
-        return []
-    span = range(ends["first"], ends["last"] + 1)
-    ids = chance.sample(span, min(_NO, len(span)))
-    found = _look_up(db, project_id, definition, ids, said=False)
-    if len(found) < _FEW_NO and len(span) > _NO:
-        ids = chance.sample(span, min(_MORE_NO, len(span)))
-        found = _look_up(db, project_id, definition, ids, said=False)
-    return found
-
-
-def _look_up(
-    db: Connection,
-    project_id: str,
-    definition: EventDefinition,
-    ids: Sequence[int],
-    *,
-    said: bool,
-) -> list[Drawn]:
-    """Return the verdicts of one word on those interactions that have one."""
-    text, params = in_list("i", ids)
-    rows = db.rows(
-        f"select {_FIELDS} from detections where project_id = :project_id "
-        f"and interaction_id {text} and definition_id = :definition_id "
-        f"and definition_version = :version and {_SAID} = :said order by interaction_id",
-        {
-            "said": int(said),
-            "project_id": project_id,
-            "definition_id": definition.id,
-            "version": definition.version,
-            **params,
-        },
-    )
-    return [_read_drawn(row) for row in rows]
-
-
-def _read_drawn(row: Row) -> Drawn:
-    return Drawn(
-        interaction_id=row["interaction_id"],
-        said=bool(row["said"]),
-        score=row["score"],
-        is_reviewed=row["reviewed"] is not None,
-        method=(row["detector"], row["embedder"] or ""),
-    )

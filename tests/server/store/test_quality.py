@@ -141,11 +141,12 @@ def test_clicks_on_another_version_do_not_count(
     assert known(store, project, edited).looked_at == 4
 
 
+@pytest.mark.parametrize("occurred", [True, False], ids=["confirmed", "rejected"])
 def test_clicks_on_verdicts_of_a_detector_that_is_gone_do_not_count(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: SqliteStore, project: Project, event: EventDefinition, *, occurred: bool
 ) -> None:
     ids = fill(store, project, event, [0.9] * 10)
-    click(store, project, event, ids[:6], occurred=True)
+    click(store, project, event, ids[:6], occurred=occurred)
     judge(store, project, event, ids, [0.9] * 10, detector="llm")
     assert known(store, project, event).looked_at == 0
 

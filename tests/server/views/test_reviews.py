@@ -428,3 +428,12 @@ def test_the_dashboard_shows_the_course_of_one_event_corrected(
     assert f'<option value="{event.id}" selected>' in response.get_data(as_text=True)
     other = text_of(visitor.get(f"{home}/dashboard?show=events&event=event_none"))
     assert "is not a choice of \u201cevent\u201d" in other
+
+
+def test_an_event_found_too_seldom_to_know_says_so(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, event: EventDefinition
+) -> None:
+    judge(store, project, event, {"y1": 0.9, "y2": 0.9, "n1": 0.1})
+    click(store, project, event, ["y1", "y2"], occurred=True)
+    page = text_of(visitor.get(f"{home}/events/{event.id}"))
+    assert "2 of 2 confirmed; too few to know the precision" in page
