@@ -363,7 +363,7 @@ def test_the_page_of_definitions_shows_what_its_code_prints_and_commands_that_ex
 
 def test_the_queries_of_the_data_page_run(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "phospho.db").close()
-    for code in blocks("docs/data.md", "python"):
+    for code in [*blocks("docs/data.md", "python"), *blocks("docs/reviews.md", "python")]:
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
 
 

@@ -6,6 +6,7 @@ units, which are CSS pixels at its natural width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ _GRID_LINES = 4
 _GAP = 0.28  # of a step, between two bars
 _WIDEST_BAR = 44
 _ROUNDING = 3
+_MOST_ROOM = 2  # times the highest value, for ranges
+_CAP = 4  # half the width of the ends of an error bar
 
 # Width of a character of an axis label, and the room between two labels.
 _CHARACTER, _LABEL_GAP = 6.4, 18
@@ -49,6 +52,15 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class ErrorBar:
+    """An estimate beside a count: the middle of its bar, its value, and its range."""
+
+    at: float
+    value: float
+    path: str
+
+
+@dataclass(frozen=True)
 class BarChart:
     """A chart ready to be drawn."""
 
@@ -62,6 +74,7 @@ class BarChart:
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
     marks: Sequence[Mark] = ()
+    errors: Sequence[ErrorBar] = ()
 
 
 def bar_chart(
@@ -71,6 +84,7 @@ def bar_chart(
     width: int,
     height: int,
     marks: Mapping[int, str] | None = None,
+    ranges: Sequence[tuple[float, float, float]] = (),
 ) -> BarChart:
     """Return the geometry of a bar chart.
 
@@ -80,9 +94,10 @@ def bar_chart(
         width: Of the whole chart.
         height: Of the whole chart.
         marks: What to say before which bars, by their place.
+        ranges: For each bar an estimate as its low end, its value and its high end, or nothing.
     """
     right, bottom = width - _RIGHT, height - _BOTTOM
-    scale = nice_scale(max(values, default=0))
+    scale = nice_scale(_highest(values, ranges))
     step = (right - _LEFT) / max(1, len(values))
     unit = (bottom - _TOP) / scale[-1]
     bars = [
@@ -100,7 +115,19 @@ def bar_chart(
         x_ticks=_x_ticks(labels, step, right),
         y_ticks=[Tick(_round(bottom - value * unit), short_number(value)) for value in scale],
         marks=[Mark(_round(_LEFT + i * step), label) for i, label in sorted((marks or {}).items())],
+        errors=[
+            _error_bar(_LEFT + (i + 0.5) * step, min(step, _WIDEST_BAR), bottom, unit, ends)
+            for i, ends in enumerate(ranges)
+            if ends[-1] > 0
+        ],
     )
+
+
+def _highest(values: Sequence[int], ranges: Sequence[tuple[float, float, float]]) -> int:
+    """Return how high a chart must reach: a range far beyond all values runs out at the top."""
+    shown = max([*values, *(math.ceil(value) for _, value, _ in ranges)], default=0)
+    high = max((math.ceil(high) for _, _, high in ranges), default=0)
+    return max(shown, min(high, _MOST_ROOM * shown))
 
 
 def nice_scale(maximum: int) -> list[int]:
@@ -138,6 +165,16 @@ def _bar(start: float, step: float, bottom: float, length: float, label: str, va
         label=label,
         value=value,
     )
+
+
+def _error_bar(
+    at: float, width: float, bottom: float, unit: float, ends: tuple[float, float, float]
+) -> ErrorBar:
+    low, value, high = (_round(bottom - max(0.0, end) * unit) for end in ends)
+    half = _round(min(_CAP, width / 3))
+    x, left = _round(at), _round(at - half)
+    caps = "".join(f"M{left} {y}h{2 * half}" for y in (low, high) if y >= _TOP)
+    return ErrorBar(x, max(value, _TOP), f"M{x} {max(low, _TOP)}V{max(high, _TOP)}{caps}")
 
 
 def _outline(left: float, bottom: float, width: float, length: float) -> str:

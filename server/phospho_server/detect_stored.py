@@ -16,7 +16,7 @@ from phospho_server.judging_files import judge_all
 from phospho_server.store import Connection, Store
 from phospho_server.store.definitions import list_definitions, list_enabled, look_again
 from phospho_server.store.jobs import count_all_pending
-from phospho_server.store.labels import load_all_turns
+from phospho_server.store.many_turns import load_all_turns
 from phospho_server.store.projects import get_project
 
 Progress = Callable[[int], None]

@@ -18,7 +18,9 @@ from phospho_server.errors import BusyError, InvalidError, NotFoundError
 from phospho_server.scoring import Question, Scored, score_until, scorer
 from phospho_server.store import Connection, Store, recent
 from phospho_server.store.definitions import get_definition, is_same, list_enabled
+from phospho_server.store.learning import with_reviews
 from phospho_server.store.recent import Recent
+from phospho_server.store.reviews import list_words
 
 # How many interactions are looked at unless asked otherwise, and at the most.
 USUAL, MOST = 1_000, 10_000
@@ -105,7 +107,6 @@ class Material:
 
     question: Question
     present_ids: set[int]
-    reviewed_ids: set[int]
     is_new: bool
 
 
@@ -155,29 +156,34 @@ def load_material(db: Connection, project_id: str, draft: EventDefinition, most:
     """Read the newest interactions and what stands about them, in a handful of queries."""
     enabled = list_enabled(db, project_id)
     others = [event for event in enabled if event.id != draft.id]
-    draft = _as_judged(draft, next((event for event in enabled if event.id == draft.id), None))
+    draft = _as_judged(db, project_id, draft, enabled)
     rows = recent.list_recent(db, project_id, most=most)
     oldest_id = rows[-1].id if rows else 0
     before: Sequence[Recent] = ()
     if draft.scope == "session":
         before = recent.list_before(db, project_id, rows, most=MOST)
+    words = list_words(
+        db, project_id, draft.id, oldest_id=min((row.id for row in before), default=oldest_id)
+    )
     return Material(
-        question=Question(project_id, draft, [*others, draft], rows, before),
+        question=Question(project_id, draft, [*others, draft], rows, before, words),
         present_ids=recent.list_event_ids(db, project_id, draft.id, oldest_id=oldest_id, most=most),
-        reviewed_ids=recent.list_reviewed_ids(db, project_id, draft.id, oldest_id=oldest_id),
         is_new=not _exists(db, project_id, draft.id),
     )
 
 
-def _as_judged(draft: EventDefinition, current: EventDefinition | None) -> EventDefinition:
+def _as_judged(
+    db: Connection, project_id: str, draft: EventDefinition, enabled: Sequence[EventDefinition]
+) -> EventDefinition:
     """Return a draft with what is learned about the event it replaces, as saving would leave it.
 
     A new draft gets a version of its own: detectors may remember what they worked out for one.
     """
-    if current is not None and is_same(draft, current):
-        return current
-    learned = {"reviews": current.reviews} if current is not None else {}
-    return draft.model_copy(update={**learned, "cut": None, "version": next(_draft_versions)})
+    for current in enabled:
+        if current.id == draft.id and is_same(draft, current):
+            return current
+    (taught,) = with_reviews(db, project_id, [draft])
+    return taught.model_copy(update={"cut": None, "version": next(_draft_versions)})
 
 
 def _exists(db: Connection, project_id: str, definition_id: str) -> bool:
@@ -191,9 +197,10 @@ def _exists(db: Connection, project_id: str, definition_id: str) -> bool:
 def compare(material: Material, scored: Scored, took_ms: int) -> Preview:
     """Tell the verdicts on a draft from what stands now."""
     draft, present = material.question.draft, material.present_ids
-    changing = [(row, d) for row, d in scored if row.id not in material.reviewed_ids]
+    words = material.question.words
+    changing = [(row, d) for row, d in scored if row.id not in words]
     would = sum(d.detected for _, d in changing)
-    stays = sum(row.id in present and row.id in material.reviewed_ids for row, _ in scored)
+    stays = sum(row.id in present and row.id in words for row, _ in scored)
     text = explain(draft)
     return Preview(
         understood=text[:1].upper() + text[1:],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from phospho.detectors import Detector
 from phospho.detectors.auto import chosen
@@ -37,6 +37,7 @@ class Question:
         context: All definitions it competes with, itself included.
         rows: Interactions, the newest first.
         before: What the sessions of these have besides; only looked at for a draft of sessions.
+        words: What people say of these interactions, by row id.
     """
 
     project_id: str
@@ -44,6 +45,7 @@ class Question:
     context: Sequence[EventDefinition]
     rows: Sequence[Recent]
     before: Sequence[Recent] = ()
+    words: Mapping[int, bool] = field(default_factory=dict)
 
 
 def scorer(detectors: Mapping[str, Detector]) -> Score:
@@ -82,7 +84,7 @@ def score_until(store: Store, score: Score, question: Question, *, deadline: flo
         found = score(turns, question.draft, question.context)
         scored += zip(part, found, strict=True)
     if is_of_session(question.draft):
-        scored = _only_firsts(scored)
+        scored = _only_firsts(scored, question.words)
     wanted = {row.id for row in question.rows}
     return [(row, detection) for row, detection in scored if row.id in wanted]
 
@@ -130,9 +132,11 @@ def _turns_of_sessions(part: Sequence[Recent]) -> list[Turn]:
     return [turns[row.id] for row in part]
 
 
-def _only_firsts(scored: Scored) -> Scored:
-    """Leave each session its first yes."""
-    kept = firsts((row.session_id, _place(row)) for row, found in scored if found.detected)
+def _only_firsts(scored: Scored, words: Mapping[int, bool]) -> Scored:
+    """Leave each session its first yes; where people spoke, their word counts."""
+    kept = firsts(
+        (row.session_id, _place(row)) for row, found in scored if words.get(row.id, found.detected)
+    )
     return [
         (row, found if _place(row) in kept else found.model_copy(update={"detected": False}))
         for row, found in scored

@@ -28,7 +28,7 @@ def test_a_link_signs_in_and_leads_to_the_dashboard(open_page: OpenPage, site: S
 def test_a_figure_and_a_period_change_the_chart(open_page: OpenPage, site: Site) -> None:
     page = open_page()
     page.goto(site.page_of(site.full))
-    page.get_by_role("link", name="Events").first.click()
+    page.locator(".figures").get_by_role("link", name="Events").click()
     expect(page.get_by_role("heading", name="Events by day in UTC")).to_be_visible()
     page.get_by_role("link", name="24 hours").click()
     expect(page.get_by_role("heading", name="Events by hour in UTC")).to_be_visible()
@@ -194,3 +194,73 @@ def test_everything_works_without_javascript(open_page: OpenPage, site: Site) ->
     page.get_by_label("Delete noscript").click()
     page.get_by_role("button", name="Delete the event").click()
     expect(page.get_by_text("No event is defined yet")).to_be_visible()
+
+
+def test_an_event_is_rejected_in_place_and_taken_back(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "sessions/session-7"))
+    facts = page.get_by_label("Facts about this session")
+    page.evaluate("window.stillHere = true")
+    page.get_by_role("button", name="Reject thanks").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("✗ Rejected")).to_be_visible()
+    expect(page.locator("#said")).to_contain_text("Rejected: thanks")
+    expect(facts.get_by_text("thanks")).to_be_hidden()
+    expect(page.get_by_role("button", name="Undo: thanks")).to_be_focused()
+    assert page.evaluate("window.stillHere")
+    page.locator("#said").get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Reject thanks")).to_be_visible()
+    expect(facts.get_by_text("thanks")).to_be_visible()
+
+
+def test_an_event_is_added_by_hand_without_javascript(open_page: OpenPage, site: Site) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(site.page_of(site.full, "sessions/session-8"))
+    page.get_by_text("Add an event").first.click()
+    page.get_by_label("Event that occurred here").select_option("quiet")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("✓ Added by hand")).to_be_visible()
+    page.get_by_role("button", name="Undo: quiet").click()
+    expect(page.get_by_text("✓ Added by hand")).to_be_hidden()
+
+
+def test_an_event_is_added_by_hand_in_place(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "sessions/session-9"))
+    page.evaluate("window.stillHere = true")
+    page.get_by_text("Add an event").last.click()
+    expect(page.get_by_label("Event that occurred here")).to_be_focused()
+    page.get_by_label("Event that occurred here").select_option("quiet")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("✓ Added by hand")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo: quiet")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("✓ Added by hand")).to_be_hidden()
+    assert page.evaluate("window.stillHere")
+
+
+def test_ten_are_labelled_by_keyboard(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "events"))
+    page.get_by_role("link", name="ai_language_model", exact=True).click()
+    page.get_by_role("link", name="Label 10", exact=True).click()
+    for position, key in enumerate("ynynynynys", start=1):
+        expect(page.get_by_text(f"{position} of 10")).to_be_visible()
+        page.wait_for_load_state()  # the script listens after the page is there
+        page.keyboard.press(key)
+    expect(page.get_by_role("heading", name="What is now known")).to_be_visible()
+    expect(page.get_by_text("You answered 9 of 10")).to_be_visible()
+    page.get_by_role("link", name="To the event").click()
+    expect(page.locator(".quality")).to_contain_text("confirmed")
+
+
+def test_a_match_is_confirmed_on_the_page_of_its_event(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "events"))
+    page.get_by_role("link", name="thanks", exact=True).click()
+    first = page.locator(".matches > li").first
+    first.get_by_role("button", name="Confirm thanks").click()
+    expect(first.get_by_text("✓ Confirmed")).to_be_visible()
+    expect(page.locator("#quality")).to_contain_text("1 of 1 confirmed")
+    first.get_by_role("button", name="Undo: thanks").click()
+    expect(page.locator("#quality")).not_to_contain_text("confirmed;")

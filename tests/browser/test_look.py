@@ -21,6 +21,7 @@ PAGES = (
     "dashboard",
     "dashboard?period=24h&show=sessions",
     "dashboard?period=never",
+    "dashboard?show=events",
     "sessions",
     "sessions?q=nothing+like+this",
     "sessions/session-1",
@@ -30,6 +31,7 @@ PAGES = (
     "sessions/endless?page=2",
     "session?" + urlencode({"id": f"a//b {HOSTILE}"}),
     "settings",
+    "events",
 )
 
 
@@ -37,12 +39,22 @@ def list_addresses(site: Site, page: Page) -> list[str]:
     """Return the address of every page, of the full project and of the empty one."""
     page.goto(site.page_of(site.full, "settings"))
     edit = page.get_by_role("link", name="Edit").first.get_attribute("href")
+    page.goto(site.page_of(site.full, "events"))
+    events = [
+        f"{site.url}{link.get_attribute('href')}" for link in page.locator(".preview a").all()
+    ]
     return [
         f"{site.url}/login",
         f"{site.url}{edit}",
         f"{site.url}{edit}/versions",
+        *events,
+        *(f"{event}/review" for event in events),
+        f"{events[0]}/review?of=1-2-3&at=4",
         *(site.page_of(site.full, rest) for rest in PAGES),
-        *(site.page_of(site.empty, rest) for rest in ("dashboard", "sessions", "settings")),
+        *(
+            site.page_of(site.empty, rest)
+            for rest in ("dashboard", "sessions", "events", "settings")
+        ),
     ]
 
 

@@ -22,6 +22,7 @@ from phospho_server.previewing import Preview, preview
 from phospho_server.store import recent
 from phospho_server.store.definitions import create_definition, edit_definition
 from phospho_server.store.projects import create_project
+from phospho_server.store.reviews import list_words
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, definition, interaction
@@ -415,10 +416,10 @@ def test_a_preview_reads_by_indexes_what_it_needs(store: SqliteStore, project: P
         rows = recent.list_recent(db, project.id, most=5)
         assert len(recent.list_before(db, project.id, rows, most=3)) == 3
         recent.list_event_ids(db, project.id, "e", oldest_id=3, most=5)
-        recent.list_reviewed_ids(db, project.id, "e", oldest_id=3)
+        list_words(db, project.id, "e", oldest_id=3)
     newest, before, events, reviews = plans.values()
     assert "interactions_by_project" in newest
     assert "interactions_by_session (project_id=? AND session_id=?)" in before
     assert "events_by_definition (project_id=? AND definition_id=? AND interaction_id>?)" in events
-    assert "reviews_by_interaction (project_id=? AND interaction_id>?)" in reviews
+    assert "reviews_that_stand (project_id=? AND definition_id=? AND interaction_id>?)" in reviews
     assert not any("SCAN" in plan for plan in plans.values())

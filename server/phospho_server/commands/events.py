@@ -18,7 +18,7 @@ from phospho_server.commands import (
     show_json,
     show_table,
 )
-from phospho_server.defining import make_definition
+from phospho_server.defining import make_definition, with_examples
 from phospho_server.store.definitions import create_definition, list_definitions
 from phospho_server.store.projects import clean_name
 
@@ -35,6 +35,7 @@ def events() -> None:
 @click.option("--detector", default="auto", show_default=True, help="Which detector decides.")
 @click.option("--keyword", "keywords", multiple=True, help="A word that means yes; repeatable.")
 @click.option("--pattern", help="A regular expression (RE2) that means yes.")
+@click.option("--example", "examples", multiple=True, help="A message with the event; repeatable.")
 @click.option(
     "--scope",
     type=click.Choice(["auto", "user_message", "assistant_message", "interaction", "session"]),
@@ -68,6 +69,7 @@ def create(
     detector: str,
     keywords: tuple[str, ...],
     pattern: str | None,
+    examples: tuple[str, ...],
     scope: str,
     answer: str,
     categories: tuple[str, ...],
@@ -99,6 +101,7 @@ def create(
         },
         load_detectors(Plugins()),
     )
+    definition = with_examples(definition, examples)
     with opened(database) as store:
         created = store.write(lambda db: create_definition(db, project_id, definition))
     if as_json:

@@ -21,9 +21,9 @@ function localTimes(root = document) {
   }
 }
 
-function copyButtons() {
+function copyButtons(root) {
   if (!navigator.clipboard) return;
-  for (const button of find("[data-copy]")) {
+  for (const button of find("[data-copy]", root)) {
     button.hidden = false;
     button.addEventListener("click", async () => {
       try {
@@ -68,7 +68,7 @@ function filters() {
   }
 }
 
-// Keys: j and k go to the neighbouring sessions, / to the search.
+// Keys: j and k go to the neighbouring sessions, y, n and s answer a question, / goes to the search.
 function keys() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -76,8 +76,57 @@ function keys() {
     const target = find("[data-key]").find((element) => element.dataset.key === event.key);
     if (!target) return;
     event.preventDefault();
-    if (target.matches("a")) target.click();
+    if (target.matches("a, button")) target.click();
     else target.focus();
+  });
+}
+
+// A click on Confirm, Reject or Add: the page is asked for, and the part that it changes replaced.
+function inPlace() {
+  const replace = (old, page) => {
+    const fresh = page.getElementById(old.id);
+    if (!fresh) { old.remove(); return null; }
+    old.replaceWith(fresh);
+    localTimes(fresh);
+    copyButtons(fresh);
+    return fresh;
+  };
+  const renew = async (part, address, options) => {
+    const answer = await fetch(address, options);
+    if (!answer.ok) throw new Error(answer.statusText);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = replace(part, page);
+    find("[data-live]").forEach((old) => replace(old, page));
+    document.dispatchEvent(new Event("reviewed"));
+    return fresh;
+  };
+  document.addEventListener("submit", async (event) => {
+    const button = event.submitter;
+    const part = button?.closest("[data-part]");
+    if (!part || button.form.hasAttribute("data-plain")) return;
+    event.preventDefault();
+    const fields = new FormData(button.form);
+    if (button.name) fields.append(button.name, button.value);
+    try {
+      const about = fields.get("click").split(" ").slice(1).join(" ");
+      const fresh = await renew(part, button.form.action, { method: "POST", body: fields });
+      const said = document.getElementById("said");
+      status.textContent = said.querySelector("span")?.textContent ?? "";
+      (fresh?.querySelector(`[name="click"][value$="${about}"]`) ?? said.querySelector("button"))
+        ?.focus({ preventScroll: true });
+    } catch {
+      button.form.setAttribute("data-plain", ""); // sent as without scripts, which shows what is wrong
+      button.form.requestSubmit(button);
+    }
+  });
+  document.addEventListener("click", async (event) => {
+    const link = event.target.closest("a[data-in-place]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    try {
+      const fresh = await renew(link.closest("[data-part]"), link.href);
+      fresh?.querySelector("select")?.focus({ preventScroll: true });
+    } catch { location.href = link.href; }
   });
 }
 
@@ -122,6 +171,7 @@ function pulse() {
     setTimeout(ask, pause);
   };
   document.addEventListener("visibilitychange", () => { pause = 3000; });
+  document.addEventListener("reviewed", () => { first = null; }); // one's own click is no news
   setTimeout(ask, 500);
 }
 
@@ -165,6 +215,7 @@ previews();
 menus();
 filters();
 keys();
+inPlace();
 openTarget();
 addEventListener("hashchange", openTarget);
 pulse();

@@ -90,20 +90,12 @@ def get_event_series(
     until_ms: int,
     step_ms: int,
 ) -> Series:
-    """Return how often one event occurred over time, under the name `events`.
-
-    Args:
-        db: A connection.
-        project_id: The project.
-        definition_id: The event.
-        since_ms: Start of the first step, on an hour.
-        until_ms: End of the last step.
-        step_ms: Length of a step: a multiple of an hour.
-    """
+    """Return `events` of one definition over time, and all `interactions`; as `get_series` does."""
     rows = db.rows(
-        "select (hour_ms - :since) / :step as step, sum(value) as value from counters "
-        "where project_id = :project_id and metric = 'events' and key = :definition_id "
-        "and hour_ms >= :since and hour_ms < :until group by step",
+        "select metric, (hour_ms - :since) / :step as step, sum(value) as value from counters "
+        "where project_id = :project_id and metric in ('events', 'interactions') "
+        "and key in (:definition_id, '') "
+        "and hour_ms >= :since and hour_ms < :until group by metric, step",
         {
             "project_id": project_id,
             "definition_id": definition_id,
@@ -113,10 +105,10 @@ def get_event_series(
         },
     )
     starts = range(since_ms, until_ms, step_ms)
-    values = [0] * len(starts)
+    values = {name: [0] * len(starts) for name in ("events", "interactions")}
     for row in rows:
-        values[row["step"]] = row["value"]
-    return Series(list(starts), {"events": values})
+        values[row["metric"]][row["step"]] = row["value"]
+    return Series(list(starts), values)
 
 
 def count_events(

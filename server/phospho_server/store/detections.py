@@ -24,7 +24,9 @@ insert into detections (project_id, definition_id, interaction_id, definition_ve
 values (:project_id, :definition_id, :interaction_id, :version, :detected, :score, :detector,
     :evidence, :embedder, :value, :repeated, :now)
 on conflict (project_id, interaction_id, definition_id) do update set
-    definition_version = excluded.definition_version, detected = excluded.detected,
+    definition_version = excluded.definition_version,
+    detected = coalesce(detections.reviewed, excluded.detected),
+    judged = case when detections.reviewed is null then null else excluded.detected end,
     score = excluded.score, detector = excluded.detector, evidence = excluded.evidence,
     embedder = excluded.embedder, value = excluded.value,
     repeated = excluded.repeated, created_at_ms = excluded.created_at_ms
@@ -40,8 +42,9 @@ def record(
     """Keep verdicts, one for each interaction, and return the interactions with a new event.
 
     A verdict takes the place of an earlier one, and the roll-ups follow the difference, so that
-    doing it twice is the same as doing it once. An event of a session moves to an earlier
-    interaction of it that has it too; then it is not new.
+    doing it twice is the same as doing it once. Where a person has spoken their word stands; the
+    verdict is kept beside it, as `judged`. An event of a session moves to an earlier interaction of
+    it that has it too; then it is not new.
     """
     if not verdicts:
         return []
@@ -50,7 +53,7 @@ def record(
     if definition.scope == "session":
         verdicts, known = keep_firsts(db, mine, definition.version, verdicts)
     count_verdicts(db, mine, definition.version, verdicts)
-    before = _positives(db, mine, [v.interaction_id for v in verdicts])
+    positive, reviewed = _before(db, mine, [v.interaction_id for v in verdicts])
     db.execute_many(
         _UPSERT,
         (
@@ -70,29 +73,48 @@ def record(
             for v in verdicts
         ),
     )
-    changed = [v for v in verdicts if v.detected != (v.interaction_id in before)]
-    _roll_up(db, mine, changed)
+    changed = [
+        v
+        for v in verdicts
+        if v.interaction_id not in reviewed and v.detected != (v.interaction_id in positive)
+    ]
+    roll_up(db, mine, [(v.session_id, v.created_at_ms, 1 if v.detected else -1) for v in changed])
     return [v.interaction_id for v in changed if v.detected and v.session_id not in known]
 
 
-def _positives(db: Connection, mine: Mapping[str, str], ids: Sequence[int]) -> set[int]:
+def _before(
+    db: Connection, mine: Mapping[str, str], ids: Sequence[int]
+) -> tuple[set[int], set[int]]:
+    """Return those of the interactions with an event, and those a person has spoken about."""
     text, params = in_list("i", ids)
     rows = db.rows(
-        "select interaction_id from detections where project_id = :project_id "
-        f"and definition_id = :definition_id and interaction_id {text} and detected = 1",
+        "select interaction_id, detected, reviewed from detections where project_id = :project_id "
+        f"and definition_id = :definition_id and interaction_id {text} "
+        "and (detected = 1 or reviewed is not null)",
         {**mine, **params},
     )
-    return {row["interaction_id"] for row in rows}
+    return (
+        {row["interaction_id"] for row in rows if row["detected"]},
+        {row["interaction_id"] for row in rows if row["reviewed"] is not None},
+    )
 
 
-def _roll_up(db: Connection, mine: Mapping[str, str], changed: Sequence[StoredDetection]) -> None:
-    """Add the difference a batch makes to its sessions and to the hours of its interactions."""
+def roll_up(
+    db: Connection, mine: Mapping[str, str], changes: Sequence[tuple[str, int, int]]
+) -> None:
+    """Add what changed to its sessions and to the hours of its interactions.
+
+    Args:
+        db: A connection in a write transaction.
+        mine: `project_id` and `definition_id`.
+        changes: For each interaction its session, its time, and 1 for a new event or -1 for one
+            that is no more.
+    """
     sessions: Counter[str] = Counter()
     hours: Counter[tuple[str, str, int]] = Counter()
-    for verdict in changed:
-        difference = 1 if verdict.detected else -1
-        sessions[verdict.session_id] += difference
-        hours["events", mine["definition_id"], hour_of(verdict.created_at_ms)] += difference
+    for session_id, at_ms, difference in changes:
+        sessions[session_id] += difference
+        hours["events", mine["definition_id"], hour_of(at_ms)] += difference
     counters.add(db, mine["project_id"], hours)
     db.execute_many(
         "insert into session_events values (:project_id, :session_id, :definition_id, :events) "
@@ -121,11 +143,16 @@ def load_turns(
     more than a short one.
     """
     text, params = in_list("i", interaction_ids)
-    rows = db.rows(
-        f"select {FACTS}, input, output from interactions "
-        f"where project_id = :project_id and id {text} order by id",
-        {"project_id": project_id, **params},
-    )
+    # With the project as a condition, SQLite would walk through all of it to find some ids.
+    rows = [
+        row
+        for row in db.rows(
+            f"select project_id, {FACTS}, input, output from interactions "
+            f"where id {text} order by id",
+            params,
+        )
+        if row["project_id"] == project_id
+    ]
     return [
         (
             row["id"],
@@ -158,6 +185,7 @@ def read_interaction(row: Row) -> Interaction:
     """Return an interaction as detectors see it, given the columns `FACTS`, input and output."""
     columns = dict(row)
     del columns["id"]
+    columns.pop("project_id", None)
     columns["metadata"] = json.loads(columns["metadata"]) if columns["metadata"] else {}
     return Interaction(**columns)
 
@@ -166,12 +194,26 @@ def list_events(
     db: Connection, project_id: str, interaction_ids: Sequence[int]
 ) -> dict[int, list[Event]]:
     """Return the events of interactions, the surest first."""
+    return _list_where(db, project_id, interaction_ids, "e.detected = 1")
+
+
+def list_rejected(
+    db: Connection, project_id: str, interaction_ids: Sequence[int]
+) -> dict[int, list[Event]]:
+    """Return what a detector found in interactions and a person said no to."""
+    return _list_where(db, project_id, interaction_ids, "e.reviewed = 0 and e.judged = 1")
+
+
+def _list_where(
+    db: Connection, project_id: str, interaction_ids: Sequence[int], condition: str
+) -> dict[int, list[Event]]:
     text, params = in_list("i", interaction_ids)
     rows = db.rows(
         "select e.interaction_id, e.definition_id, d.name, d.description, d.color, e.score, "
-        "e.detector, e.evidence, e.value, e.definition_version, d.version from detections e "
+        "e.detector, e.evidence, e.value, e.definition_version, d.version, e.reviewed, e.judged "
+        "from detections e "
         "join event_definitions d on d.id = e.definition_id "
-        f"where e.project_id = :project_id and e.interaction_id {text} and e.detected = 1 "
+        f"where e.project_id = :project_id and e.interaction_id {text} and {condition} "
         "and d.deleted_at_ms is null order by e.score desc, d.name",
         {"project_id": project_id, **params},
     )
@@ -189,6 +231,8 @@ def list_events(
                 value=_read_value(row["value"]),
                 version=row["definition_version"],
                 is_of_old_version=row["definition_version"] < row["version"],
+                reviewed=None if row["reviewed"] is None else bool(row["reviewed"]),
+                judged=None if row["judged"] is None else bool(row["judged"]),
             )
         )
     return events

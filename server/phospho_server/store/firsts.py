@@ -3,6 +3,10 @@
 Detectors judge interactions one by one, in any order: the newest first when the past is looked
 at, and some arrive late. So what would be a second event of its session is kept as `repeated`,
 and takes over when the first one goes.
+
+A person's word stands where it was said, at whatever version: their yes is an event and counts as
+one that the session has, and where they said no nothing occurred. A verdict they spoke about is
+never `repeated`; what the detector said of it is `judged`.
 """
 
 from __future__ import annotations
@@ -15,12 +19,12 @@ from phospho_server.store.rows import StoredDetection
 
 _WALK = """
 select d.interaction_id, i.session_id, i.created_at_ms, d.detected, d.score, d.detector,
-    d.evidence, d.embedder, d.value, d.repeated, d.reviewed
+    d.evidence, d.embedder, d.value, d.repeated
 from interactions i
 join detections d on d.project_id = i.project_id and d.interaction_id = i.id
     and d.definition_id = :definition_id
 where i.project_id = :project_id and i.session_id = :session_id
-    and d.definition_version = :version
+    and (d.definition_version = :version or d.reviewed = 1)
 """
 
 
@@ -46,6 +50,7 @@ def keep_firsts(
         verdicts: As a detector gave them, at most one for each interaction.
     """
     sessions = _by_session(verdicts)
+    words = _list_words(db, mine, [verdict.interaction_id for verdict in verdicts])
     ids = [verdict.interaction_id for verdict in verdicts]
     # Where nothing becomes or was a yes, nothing moves: a session without end is not walked.
     moving = {verdict.session_id for verdict in verdicts if verdict.detected}
@@ -56,8 +61,38 @@ def keep_firsts(
             kept += batch
             continue
         held = _find_held(db, {**mine, "session_id": session_id, "version": version}, batch)
-        kept += _settle(batch, held)
+        kept += _settle(batch, held, words)
     return kept, _list_known(db, mine, sorted(moving))
+
+
+def settle_session(
+    db: Connection, mine: Mapping[str, str], version: int, session_id: str
+) -> list[StoredDetection]:
+    """Let the first yes of a session stand after a person spoke, and return what that changed.
+
+    Args:
+        db: A connection in a write transaction.
+        mine: `project_id` and `definition_id`.
+        version: Of the definition; verdicts of other versions are none of its business.
+        session_id: The session.
+    """
+    held = _find_held(db, {**mine, "session_id": session_id, "version": version}, [])
+    changed = _settle([], held, {})
+    db.execute_many(
+        "update detections set detected = :detected, repeated = :repeated "
+        "where project_id = :project_id and definition_id = :definition_id "
+        "and interaction_id = :interaction_id",
+        [
+            {
+                **mine,
+                "interaction_id": verdict.interaction_id,
+                "detected": int(verdict.detected),
+                "repeated": int(verdict.is_repeated) or None,
+            }
+            for verdict in changed
+        ],
+    )
+    return changed
 
 
 def _by_session(verdicts: Iterable[StoredDetection]) -> dict[str, list[StoredDetection]]:
@@ -67,14 +102,22 @@ def _by_session(verdicts: Iterable[StoredDetection]) -> dict[str, list[StoredDet
     return sessions
 
 
-def _settle(batch: Sequence[StoredDetection], held: _Held) -> list[StoredDetection]:
-    """Let the first yes of a session stand, and none besides."""
-    yes = [verdict for verdict in batch if verdict.detected]
+def _settle(
+    batch: Sequence[StoredDetection], held: _Held, words: Mapping[int, bool]
+) -> list[StoredDetection]:
+    """Let the first yes of a session stand, and of detectors none besides.
+
+    Args:
+        batch: Verdicts as a detector gave them.
+        held: What the session has besides.
+        words: What people said of interactions of the batch.
+    """
+    yes = [verdict for verdict in batch if words.get(verdict.interaction_id, verdict.detected)]
     candidates = [*yes, *filter(None, [held.first])]
     first = min(candidates, key=_place, default=None)
     settled = [
         replace(verdict, detected=False, is_repeated=True)
-        if verdict.detected and verdict is not first
+        if verdict.detected and verdict is not first and verdict.interaction_id not in words
         else verdict
         for verdict in batch
     ]
@@ -97,13 +140,22 @@ def _find_held(
     here = {**here, **params}
     others = f"{_WALK} and d.interaction_id not {text} "
     ends = "order by i.created_at_ms, i.id limit 1"
-    # A person's yes stands and counts as one; where a person said no, nothing occurred.
-    said = "and (d.detected = 1 or d.repeated = 1) and coalesce(d.reviewed, 1) = 1 "
-    first = db.row(f"{others}{said}{ends}", here)
+    first = db.row(f"{others}and (d.detected = 1 or d.repeated = 1) {ends}", here)
     if first is None:
         return _Held(None, None)
     standing = db.row(f"{others}and d.detected = 1 and d.reviewed is null {ends}", here)
     return _Held(_to_verdict(first), _to_verdict(standing) if standing else None)
+
+
+def _list_words(db: Connection, mine: Mapping[str, str], ids: Sequence[int]) -> dict[int, bool]:
+    """Return what people said of those of the interactions that they spoke about."""
+    text, params = in_list("i", ids)
+    rows = db.rows(
+        "select interaction_id, reviewed from detections where project_id = :project_id "
+        f"and definition_id = :definition_id and interaction_id {text} and reviewed is not null",
+        {**mine, **params},
+    )
+    return {row["interaction_id"]: bool(row["reviewed"]) for row in rows}
 
 
 def _list_sessions_of_events(

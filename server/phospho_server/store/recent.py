@@ -68,19 +68,6 @@ def list_event_ids(
     return {row["interaction_id"] for row in rows}
 
 
-def list_reviewed_ids(
-    db: Connection, project_id: str, definition_id: str, *, oldest_id: int
-) -> set[int]:
-    """Return the interactions from `oldest_id` on about which a person has spoken."""
-    rows = db.rows(
-        "select distinct interaction_id from reviews where project_id = :project_id "
-        "and definition_id = :definition_id and interaction_id >= :oldest_id "
-        "and undone_at_ms is null",
-        {"project_id": project_id, "definition_id": definition_id, "oldest_id": oldest_id},
-    )
-    return {row["interaction_id"] for row in rows}
-
-
 def _read(rows: Sequence[Row]) -> list[Recent]:
     return [
         Recent(*(row[name] for name in ("id", "task_id", "session_id")),

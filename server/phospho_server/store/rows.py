@@ -8,6 +8,9 @@ from typing import Any
 
 from phospho.models import EventDefinition, Evidence, Flag
 
+# Stands in `detections.detector` where a person spoke and no detector has looked yet.
+PERSON = "person"
+
 
 @dataclass(frozen=True)
 class Project:
@@ -61,6 +64,8 @@ class Event:
     Args:
         value: The score or category, where the definition asks for one.
         version: The definition's version that decided; an old one while a newer one catches up.
+        reviewed: What a person said of it; None where nobody did.
+        judged: What the detector says where a person spoke; None where it has not looked.
     """
 
     definition_id: str
@@ -73,6 +78,32 @@ class Event:
     value: float | str | None = None
     version: int = 1
     is_of_old_version: bool = False
+    reviewed: bool | None = None
+    judged: bool | None = None
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """One click: what a person said of a verdict, and the verdict they saw.
+
+    Args:
+        judged: What the detector had said; None where it had not looked, as all of its verdict.
+        source: `transcript`, `events` or `audit`.
+        undone_at_ms: When it was taken back; None while it stands.
+    """
+
+    id: str
+    definition_id: str
+    interaction_id: int
+    occurred: bool
+    judged: bool | None
+    score: float | None
+    source: str
+    definition_version: int | None
+    detector: str | None
+    embedder: str | None
+    created_at_ms: int
+    undone_at_ms: int | None
 
 
 @dataclass(frozen=True)
@@ -106,7 +137,10 @@ class Step:
 
 @dataclass(frozen=True)
 class TranscriptLine:
-    """One interaction of a transcript with the events that occurred in it."""
+    """One interaction of a transcript with the events that occurred in it.
+
+    `rejected` are those a detector found and a person said no to.
+    """
 
     id: int
     task_id: str
@@ -122,6 +156,7 @@ class TranscriptLine:
     raw_output: Any
     steps: Sequence[Step] = ()
     events: Sequence[Event] = ()
+    rejected: Sequence[Event] = ()
 
 
 @dataclass(frozen=True)
@@ -297,7 +332,7 @@ class StoredDetection:
 
 @dataclass(frozen=True)
 class Label:
-    """What a person last said of one event and one interaction.
+    """What a person says of one event and one interaction.
 
     Args:
         interaction_id: The row of `interactions`.

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from phospho_server.errors import InvalidError, NotFoundError
 from phospho_server.store import Connection, in_list, search
-from phospho_server.store.detections import list_events
+from phospho_server.store.detections import list_events, list_rejected
 from phospho_server.store.rows import (
     EventCount,
     SessionFilter,
@@ -157,7 +157,9 @@ def list_transcript(
             "offset": offset,
         },
     )
-    events = list_events(db, project_id, [row["id"] for row in rows])
+    ids = [row["id"] for row in rows]
+    events = list_events(db, project_id, ids)
+    rejected = list_rejected(db, project_id, ids)
     lines = []
     for row in rows:
         columns = dict(row)
@@ -165,8 +167,23 @@ def list_transcript(
             columns[name] = json.loads(columns[name]) if columns[name] else None
         columns["metadata"] = columns["metadata"] or {}
         columns["steps"] = [Step(**step) for step in json.loads(columns["steps"] or "[]")]
-        lines.append(TranscriptLine(**columns, events=events.get(row["id"], ())))
+        columns["events"] = events.get(row["id"], ())
+        columns["rejected"] = rejected.get(row["id"], ())
+        lines.append(TranscriptLine(**columns))
     return lines
+
+
+def find_position(db: Connection, project_id: str, session_id: str, interaction_id: int) -> int:
+    """Return an interaction's place in its session, from 1; 0 if it is not in it."""
+    row = db.row(
+        "select count(*) as n from interactions i join interactions earlier "
+        "on earlier.project_id = i.project_id and earlier.session_id = i.session_id "
+        "and (earlier.created_at_ms, earlier.id) <= (i.created_at_ms, i.id) "
+        "where i.id = :interaction_id and i.project_id = :project_id "
+        "and i.session_id = :session_id",
+        {"project_id": project_id, "session_id": session_id, "interaction_id": interaction_id},
+    )
+    return int(row["n"]) if row else 0
 
 
 def find_neighbours(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from phospho.models import EventDefinition
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, in_list
-from phospho_server.store.rows import StoredDetection
+from phospho_server.store.rows import PERSON, StoredDetection
 
 # The newest versions that a page shows.
 MOST_VERSIONS = 100
@@ -54,6 +54,8 @@ def count_verdicts(
 ) -> None:
     """Count verdicts that are about to be kept, and no longer those whose place they take.
 
+    What a person said where no detector has looked yet is no verdict of a version.
+
     Args:
         db: A connection in a write transaction.
         mine: `project_id` and `definition_id`.
@@ -64,8 +66,8 @@ def count_verdicts(
     replaced = db.rows(
         "select definition_version, detector, coalesce(embedder, '') as embedder, count(*) as n "
         "from detections where project_id = :project_id and definition_id = :definition_id "
-        f"and interaction_id {text} group by 1, 2, 3",
-        {**mine, **params},
+        f"and interaction_id {text} and detector <> :person group by 1, 2, 3",
+        {**mine, "person": PERSON, **params},
     )
     changes = Counter((version, v.detector, v.embedder or "") for v in verdicts)
     for row in replaced:
@@ -152,6 +154,16 @@ def get_version(
         if row.definition.version == version:
             return row.definition
     raise NotFoundError("There is no such version. The list shows those there are.")
+
+
+def get_scope(db: Connection, definition_id: str, version: int) -> str:
+    """Return where a version of a definition looks; a version that is unknown looks nowhere."""
+    row = db.row(
+        "select scope from event_definition_versions "
+        "where definition_id = :id and version = :version",
+        {"id": definition_id, "version": version},
+    )
+    return row["scope"] if row else ""
 
 
 def note_reach(db: Connection, definition: EventDefinition, *, from_id: int) -> None:

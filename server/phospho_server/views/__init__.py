@@ -5,13 +5,16 @@ from __future__ import annotations
 from flask import Flask
 
 from phospho_server.views import (
+    audit,
     dashboard,
+    event_pages,
     events,
     formats,
     frame,
     previews,
     projects,
     pulse,
+    reviews,
     sessions,
     settings,
     sign_in,
@@ -27,6 +30,9 @@ _BLUEPRINTS = (
     events.bp,
     previews.bp,
     versions.bp,
+    event_pages.bp,
+    reviews.bp,
+    audit.bp,
     pulse.bp,
 )
 

@@ -9,15 +9,18 @@ from flask import Blueprint, render_template
 
 from phospho_server.charts import BarChart, bar_chart, shares
 from phospho_server.clock import now_ms
+from phospho_server.estimating import Estimate
 from phospho_server.mixing import find_marks, list_mixes
 from phospho_server.services import services
-from phospho_server.store import Connection, counters
+from phospho_server.store import Connection, counters, quality
+from phospho_server.store.definitions import get_definition
 from phospho_server.store.rows import EventCount, Series, SessionFilter, Totals
 from phospho_server.store.sessions import list_sessions
 from phospho_server.views import periods
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.periods import Period
 from phospho_server.views.query import Choices, read_choice
+from phospho_server.views.trends import get_trend
 
 bp = Blueprint("dashboard", __name__)
 
@@ -57,7 +60,10 @@ class Figure:
 
 @bp.get("/projects/<project_id>/dashboard")
 def show(project_id: str) -> str:
-    """Show a period's numbers, their course, its events, and the sessions that had some."""
+    """Show a period's numbers, their course, its events, and the sessions that had some.
+
+    `event` in the address shows the course of this one among the events.
+    """
     choices = Choices()
     name = read_choice(choices, "period", periods.NAMES, default="30d")
     metric = read_choice(choices, "show", METRICS, default="interactions")
@@ -71,6 +77,12 @@ def show(project_id: str) -> str:
         events = counters.count_events(
             db, project_id, since_ms=period.since_ms, until_ms=period.until_ms
         )
+        event_id = read_choice(choices, "event", [event.definition_id for event in events])
+        known, trend = Estimate(), None
+        if event_id and metric == "events":
+            definition = get_definition(db, project_id, event_id)
+            known = quality.measure(db, project_id, definition, at_ms=now_ms()).known
+            trend = get_trend(db, project_id, event_id, period, known)
         recent = list_sessions(db, project_id, SessionFilter(), limit=_RECENT).sessions
         mixes = list_mixes(db, project_id)
     shown = metric if metric in series.values else "interactions"
@@ -93,6 +105,9 @@ def show(project_id: str) -> str:
         marks=marks,
         mixes={name: mix.sentences for name, mix in named.items()},
         events=_with_shares(events),
+        event_id=event_id,
+        known=known,
+        trend=trend,
         recent=recent,
     )
 

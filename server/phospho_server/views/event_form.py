@@ -10,7 +10,7 @@ from typing import Any
 from phospho.detectors.auto import explain
 from phospho.errors import PhosphoError
 from phospho.models import EventDefinition
-from phospho_server.defining import make_definition
+from phospho_server.defining import make_definition, show_example, with_examples
 from phospho_server.errors import InvalidError
 from phospho_server.services import services
 from phospho_server.store.projects import clean_name
@@ -27,6 +27,7 @@ class EventForm:
     Args:
         keywords: One a line.
         categories: One a line.
+        examples: Messages, one a line; None where the form did not have them.
         problem: What must be changed; None while nothing is known to be wrong.
     """
 
@@ -40,6 +41,7 @@ class EventForm:
     categories: str = ""
     lowest: str = "1"
     highest: str = "5"
+    examples: str | None = None
     problem: str | None = None
 
     @classmethod
@@ -56,6 +58,7 @@ class EventForm:
             categories=fields.get("categories", ""),
             lowest=fields.get("lowest", "1"),
             highest=fields.get("highest", "5"),
+            examples=fields.get("examples"),
         )
 
     @classmethod
@@ -72,13 +75,15 @@ class EventForm:
             categories="\n".join(definition.categories),
             lowest=f"{definition.score_range[0]:g}",
             highest=f"{definition.score_range[1]:g}",
+            examples="\n".join(map(show_example, definition.examples)),
         )
 
     @property
     def is_advanced(self) -> bool:
         """Tell whether anything beyond name and description is set."""
-        plain = (self.scope, self.detector, self.keywords.strip(), self.pattern.strip())
-        return plain != ("auto", "auto", "", "") or self.answer != "yes_no"
+        typed = (self.keywords, self.pattern, self.examples or "")
+        plain = (self.scope, self.detector, self.answer) == ("auto", "auto", "yes_no")
+        return not plain or any(map(str.strip, typed))
 
     def refused(self, error: PhosphoError) -> EventForm:
         """Return the form with the reason why it was not accepted."""
@@ -104,7 +109,10 @@ class EventForm:
             **self._answer_fields(),
         }
         known = detector_names(current.detector if current else "auto")
-        return make_definition({**kept, **typed}, known)
+        definition = make_definition({**kept, **typed}, known)
+        if self.examples is None:
+            return definition
+        return with_examples(definition, self.examples.split("\n"))
 
     def to_draft(self, current: EventDefinition | None = None) -> EventDefinition:
         """Return the definition to preview: as `to_definition`, also while it has no name yet."""

@@ -66,8 +66,15 @@ def session_url(project_id: str, session_id: str, **query: Any) -> str:
     return url_for("sessions.show_by_id", project_id=project_id, id=session_id, **query)
 
 
+def safe_path(path: str | None) -> str | None:
+    """Return a path of this server, or None: what a form asks for must not lead anywhere else."""
+    if not path or not path.startswith("/") or path.startswith("//") or "\\" in path:
+        return None
+    return path if path.isprintable() else None
+
+
 def _frame_context() -> dict[str, Any]:
-    return {"frame": _find_frame(), "session_url": session_url}
+    return {"frame": _find_frame(), "session_url": session_url, "said": session.pop("said", None)}
 
 
 def _find_frame() -> Frame | None:

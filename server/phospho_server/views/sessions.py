@@ -6,20 +6,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 
-from phospho.models import Flag, Side
+from phospho.detectors.description import sides_of
+from phospho.models import EventDefinition, Flag, Side
 from phospho_server.clock import now_ms
 from phospho_server.errors import NotFoundError
 from phospho_server.mixing import list_mixes
 from phospho_server.services import services
 from phospho_server.store import Connection, counters
 from phospho_server.store import sessions as store
-from phospho_server.store.definitions import list_definitions
+from phospho_server.store.definitions import list_defined, list_definitions
 from phospho_server.store.rows import Event, SessionFilter, Step, TranscriptLine
 from phospho_server.views import periods
 from phospho_server.views.formats import Message, error_words, hue, lay_out
-from phospho_server.views.frame import base_url, open_project
+from phospho_server.views.frame import base_url, open_project, session_url
 from phospho_server.views.query import Choices, read_choice, read_number, read_text
 
 bp = Blueprint("sessions", __name__)
@@ -38,6 +40,9 @@ STEP_KINDS = {
 # Steps of one page: a thousand make 2 MB, and with more a browser becomes slow.
 _MOST_STEPS = 1_000
 
+# More digits than row ids have yet.
+_MOST_ID = 10**9 - 1
+
 _STATUSES = {
     "incomplete": "The answer ended early.",
     "cancelled": "The answer was cancelled.",
@@ -46,7 +51,7 @@ _STATUSES = {
 
 @dataclass(frozen=True)
 class Note:
-    """An event as it stands below the message it occurred in."""
+    """An event as it stands below the message it occurred in, also one a person rejected."""
 
     event: Event
     side: Side
@@ -62,6 +67,7 @@ class Exchange:
         input: The user's message.
         output: The assistant's; None where there is no answer.
         notes: The events of both.
+        missing: The events that may be added by hand.
         steps: Those of its steps that are on the page.
         trouble: Why the answer is not whole; None where nothing is known of that.
     """
@@ -71,6 +77,7 @@ class Exchange:
     input: Message
     output: Message | None
     notes: Sequence[Note]
+    missing: Sequence[EventDefinition]
     steps: Sequence[Step]
     trouble: str | None
 
@@ -130,32 +137,47 @@ def index(project_id: str) -> str:
 
 
 @bp.get("/projects/<project_id>/sessions/<path:session_id>")
-def show(project_id: str, session_id: str) -> str:
-    """Show a transcript, each event at the message it occurred in."""
+def show(project_id: str, session_id: str) -> ResponseReturnValue:
+    """Show a transcript, each event at the message it occurred in.
+
+    `at` in the address leads to the interaction of this row id.
+    """
     with services().store.read() as db:
         project = open_project(db, project_id)
         session = store.get_session(db, project_id, session_id)
         pages = max(1, -(-session.interactions // store.TRANSCRIPT_SIZE))
+        at = store.find_position(
+            db, project_id, session_id, read_number("at", default=0, most=_MOST_ID)
+        )
+        if at:
+            page = -(-at // store.TRANSCRIPT_SIZE)
+            return redirect(
+                session_url(
+                    project_id, session_id, page=page if page > 1 else None, _anchor=f"i{at}"
+                )
+            )
         page = read_number("page", default=1, most=pages)
         offset = (page - 1) * store.TRANSCRIPT_SIZE
         lines = store.list_transcript(db, project_id, session_id, offset=offset)
+        defined = list_defined(db, project_id)
         newer_id, older_id = store.find_neighbours(db, project_id, session)
     return render_template(
         "sessions/show.html",
         project=project,
         session=session,
-        exchanges=_lay_out_all(lines, offset),
+        exchanges=_lay_out_all(lines, offset, defined),
         page=page,
         pages=pages,
         newer_id=newer_id,
         older_id=older_id,
         flags=FLAGS,
         step_kinds=STEP_KINDS,
+        adding=read_number("add", default=0, most=_MOST_ID),
     )
 
 
 @bp.get("/projects/<project_id>/session")
-def show_by_id(project_id: str) -> str:
+def show_by_id(project_id: str) -> ResponseReturnValue:
     """Show the transcript of a session whose id cannot stand in a path."""
     session_id = request.args.get("id", "")
     if not session_id:
@@ -199,24 +221,35 @@ def _to_filter(asked: dict[str, str]) -> SessionFilter:
     return replace(wanted, since_ms=period.since_ms, until_ms=period.until_ms)
 
 
-def _lay_out_all(lines: Sequence[TranscriptLine], offset: int) -> list[Exchange]:
+def _lay_out_all(
+    lines: Sequence[TranscriptLine], offset: int, defined: Sequence[EventDefinition]
+) -> list[Exchange]:
     """Lay out a page of interactions, of very many steps the first."""
     exchanges: list[Exchange] = []
     steps_left = _MOST_STEPS
     for position, line in enumerate(lines, start=offset + 1):
-        exchanges.append(_lay_out(line, position, line.steps[:steps_left]))
+        exchanges.append(_lay_out(line, position, line.steps[:steps_left], defined))
         steps_left -= len(exchanges[-1].steps)
     return exchanges
 
 
-def _lay_out(line: TranscriptLine, position: int, steps: Sequence[Step]) -> Exchange:
-    notes = [Note(event, _side_of(event, line)) for event in line.events]
+def _lay_out(
+    line: TranscriptLine,
+    position: int,
+    steps: Sequence[Step],
+    defined: Sequence[EventDefinition],
+) -> Exchange:
+    by_id = {definition.id: definition for definition in defined}
+    notes = [Note(event, _side_of(event, line, by_id)) for event in line.events]
+    rejected = [Note(event, _side_of(event, line, by_id)) for event in line.rejected]
+    shown = {note.event.definition_id for note in [*notes, *rejected]}
     return Exchange(
         position=position,
         line=line,
         input=lay_out(line.input, _quotes(notes, "input")),
         output=None if line.output is None else lay_out(line.output, _quotes(notes, "output")),
-        notes=notes,
+        notes=[*notes, *rejected],
+        missing=[definition for definition in defined if definition.id not in shown],
         steps=steps,
         trouble=_describe_trouble(line.metadata),
     )
@@ -230,11 +263,17 @@ def _describe_trouble(metadata: Mapping[str, Any]) -> str | None:
     return _STATUSES.get(status) if isinstance(status, str) else None
 
 
-def _side_of(event: Event, line: TranscriptLine) -> Side:
-    """Return the message an event belongs to; the answer completes the interaction."""
+def _side_of(event: Event, line: TranscriptLine, by_id: Mapping[str, EventDefinition]) -> Side:
+    """Return the message an event belongs to; the answer completes the interaction.
+
+    What a person added stands where its description says.
+    """
     if line.output is None:
         return "input"
-    return event.evidence.side if event.evidence else "output"
+    if event.evidence:
+        return event.evidence.side
+    definition = by_id.get(event.definition_id) if event.reviewed else None
+    return sides_of(definition)[-1] if definition else "output"
 
 
 def _quotes(notes: Sequence[Note], side: Side) -> list[tuple[str, str]]:

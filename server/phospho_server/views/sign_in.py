@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from phospho_server.security import PUBLIC, access
 from phospho_server.services import services
 from phospho_server.store import sign_ins
+from phospho_server.views.frame import safe_path
 
 bp = Blueprint("sign_in", __name__)
 
@@ -17,7 +18,7 @@ bp = Blueprint("sign_in", __name__)
 def show() -> ResponseReturnValue:
     """Use up a sign-in link; without one, say how to get it."""
     token = request.args.get("token", "")
-    wanted = _safe_path(request.args.get("next"))
+    wanted = safe_path(request.args.get("next"))
     if request.method == "HEAD" or not token:
         if wanted:
             session["next"] = wanted
@@ -25,7 +26,7 @@ def show() -> ResponseReturnValue:
     sign_in = services().store.write(lambda db: sign_ins.use_link(db, token))
     if sign_in is None:
         return render_template("sign_in/show.html", is_refused=True), 403
-    wanted = wanted or _safe_path(session.get("next"))
+    wanted = wanted or safe_path(session.get("next"))
     session.clear()
     session["sign_in"] = sign_in
     session.permanent = True
@@ -41,10 +42,3 @@ def end() -> ResponseReturnValue:
     if isinstance(token, str):
         services().store.write(lambda db: sign_ins.sign_out(db, token))
     return redirect(url_for("sign_in.show"))
-
-
-def _safe_path(path: str | None) -> str | None:
-    """Return a path of this server, or None: `next` must not lead anywhere else."""
-    if not path or not path.startswith("/") or path.startswith("//") or "\\" in path:
-        return None
-    return path if path.isprintable() else None

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from phospho_server.commands import phospho
+from phospho_server.store.definitions import list_definitions
 from phospho_server.store.projects import find_key
 from phospho_server.store.sqlite import SqliteStore
 
@@ -71,6 +72,16 @@ def test_events_are_defined_and_listed(database: Path, project: str) -> None:
             "pending": 0,
         }
     ]
+
+
+def test_an_event_takes_any_number_of_examples(database: Path, project: str) -> None:
+    options = ["--example", "fly me home", "--example", "a plane, please", "--json"]
+    run("events", "create", project, "fly", "The user wants to fly", *options)
+    store = SqliteStore(database)
+    with store.read() as db:
+        (row,) = list_definitions(db, project)
+    store.close()
+    assert [e.input for e in row.definition.examples] == ["fly me home", "a plane, please"]
 
 
 def test_what_people_read_is_a_table_or_says_what_to_do(database: Path, project: str) -> None:

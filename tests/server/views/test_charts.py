@@ -80,3 +80,39 @@ def test_a_period_is_compared_with_the_one_before() -> None:
     week = get_period("7d", NOW_MS)
     assert week.before_ms == week.since_ms - 7 * DAY_MS
     assert get_period("all", NOW_MS, 0).before_ms is None
+
+
+def test_an_error_bar_stands_in_the_middle_of_its_bar_at_its_values() -> None:
+    chart = bar_chart(["a", "b"], [4, 8], width=400, height=240, ranges=[(2, 3, 5), (6, 8, 10)])
+    first, second = chart.errors
+    per_unit = (chart.y_ticks[0].at - chart.y_ticks[1].at) / 5
+    assert chart.y_ticks[1].label == "5"
+    assert first.at == pytest.approx(chart.bars[0].left + chart.bars[0].width / 2, abs=0.1)
+    assert first.value == pytest.approx(chart.bottom - 3 * per_unit, abs=0.1)
+    assert second.value < first.value
+    assert first.path.startswith(f"M{first.at} {chart.bottom - 2 * per_unit:.1f}V")
+    assert first.path.count("h8") == 2
+
+
+def test_a_range_far_beyond_all_values_runs_out_at_the_top() -> None:
+    chart = bar_chart(["a"], [4], width=400, height=240, ranges=[(2, 3, 4_000)])
+    (error,) = chart.errors
+    assert f"V{chart.top}M" in error.path
+    assert error.path.count("h8") == 1
+    assert float(chart.y_ticks[-1].label) <= 10
+
+
+def test_a_step_in_which_nothing_happened_has_no_error_bar() -> None:
+    chart = bar_chart(["a", "b"], [0, 1], width=400, height=240, ranges=[(0, 0, 0), (0, 1, 2)])
+    assert len(chart.errors) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))))
+def test_error_bars_stay_inside_the_chart(rows: list[tuple[int, int, int]]) -> None:
+    ranges = [(float(a), float(b), float(c)) for a, b, c in map(sorted, rows)]
+    labels = [str(n) for n in range(len(rows))]
+    values = [each[1] for each in rows]
+    chart = bar_chart(labels, values, width=400, height=240, ranges=ranges)
+    for error in chart.errors:
+        assert chart.top <= error.value <= chart.bottom
+        assert chart.left <= error.at <= chart.right

@@ -21,8 +21,9 @@ ANYTHING = st.text(max_size=40) | st.sampled_from(
     ["24h", "all", "success", "auto", "rules", "1.s1", "0.", "9" * 400, "((", "%00", "\x00", "²"]
 )
 FIELDS = (
-    *("name", "description", "scope", "detector", "keywords", "pattern", "enabled"),
+    *("name", "description", "scope", "detector", "keywords", "pattern", "enabled", "examples"),
     *("answer", "categories", "lowest", "highest", "apply", "event_id", "most", "part", "live"),
+    *("click", "source", "back", "of"),
 )
 
 calmly = settings(
@@ -35,11 +36,14 @@ calmly = settings(
 @calmly
 @given(query=st.dictionaries(
     st.sampled_from(["q", "event", "flag", "user", "version", "period", "cursor", "show", "page",
-                     "id", "next", "token"]), ANYTHING))  # fmt: skip
+                     "id", "next", "token", "at", "of", "before", "add"]), ANYTHING))  # fmt: skip
 def test_any_query_is_answered(
     visitor: Visitor, store: SqliteStore, project: Project, home: str, query: dict[str, str]
 ) -> None:
     add(store, project, interaction())
+    event = define(store, project, name=new_id("an event "))
+    for page in (f"events/{event.id}", f"events/{event.id}/review", "events"):
+        assert visitor.get(f"{home}/{page}", query_string=query).status_code < 500
     for page in ("dashboard", "sessions", "sessions/s1", "session", "settings", "pulse"):
         assert visitor.get(f"{home}/{page}", query_string=query).status_code < 500
     assert visitor.get("/login", query_string={**query, "token": "x"}).status_code == 403
@@ -62,6 +66,8 @@ def test_any_form_is_answered(
         f"{home}/settings/events/{event.id}/pause",
         f"{home}/settings/events/{event.id}/versions/1/restore",
         f"{home}/settings/events/preview",
+        f"{home}/events/{event.id}/review",
+        f"{home}/reviews",
     ):
         assert visitor.post(path, **fields).status_code < 500
     assert visitor.post(f"{home}/settings/events/{event.id}/delete").status_code == 303

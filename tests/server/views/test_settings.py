@@ -207,3 +207,58 @@ def test_a_key_without_a_name_is_refused(visitor: Visitor, home: str) -> None:
     response = visitor.post(f"{home}/settings/keys", name=" ")
     assert response.status_code == 422
     assert "Give it a name" in text_of(response)
+
+
+def test_examples_are_typed_one_a_line_and_removed_by_deleting_theirs(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    lines = "fly me home\r\n\r\n  i need   a plane \nfly me home\n<b>&"
+    visitor.post(
+        f"{home}/settings/events", name="fly", description="The user wants to fly", examples=lines
+    )
+    (row,) = definitions(store, project)
+    assert [e.input for e in row.definition.examples] == ["fly me home", "i need a plane", "<b>&"]
+    address = f"{home}/settings/events/{row.definition.id}"
+    page = visitor.get(address).get_data(as_text=True)
+    assert "fly me home\ni need a plane\n&lt;b&gt;&amp;</textarea>" in page
+    fields = {"name": "fly", "description": "The user wants to fly"}
+    visitor.post(address, **fields, examples="i need a plane")
+    (row,) = definitions(store, project)
+    assert [e.input for e in row.definition.examples] == ["i need a plane"]
+    assert row.definition.version == 2
+
+
+def test_an_example_is_of_the_side_that_the_description_is_about(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    visitor.post(
+        f"{home}/settings/events",
+        name="sorry",
+        description="The assistant apologises",
+        examples="I am so sorry",
+    )
+    (row,) = definitions(store, project)
+    assert [(e.input, e.output) for e in row.definition.examples] == [("", "I am so sorry")]
+
+
+def test_an_example_with_both_messages_survives_the_form(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    whole = {"input": "two\nlines", "output": "and an answer"}
+    event = define(store, project, examples=(whole,))
+    address = f"{home}/settings/events/{event.id}"
+    fields = {"name": "booking", "description": "Other words", "examples": "two lines\nanother"}
+    assert visitor.post(address, **fields).status_code == 303
+    (row,) = definitions(store, project)
+    assert [e.model_dump() for e in row.definition.examples] == [
+        whole,
+        {"input": "another", "output": ""},
+    ]
+
+
+def test_an_example_that_is_too_long_is_refused(visitor: Visitor, home: str) -> None:
+    response = visitor.post(
+        f"{home}/settings/events", name="n", description="The user is", examples="x" * 4_001
+    )
+    assert response.status_code == 422
+    assert "more than 4,000 characters" in text_of(response)

@@ -1,4 +1,4 @@
-"""What people reviewed, read as labels, and the interactions to judge with them."""
+"""Many interactions at once, each with what was said before, to be judged in one go."""
 
 from __future__ import annotations
 
@@ -13,34 +13,9 @@ from phospho_server.store.detections import (
     load_turns,
     read_interaction,
 )
-from phospho_server.store.rows import Label
 
 # Rows read by one statement.
 _CHUNK = 500
-
-
-def list_labels(db: Connection, project_id: str) -> list[Label]:
-    """Return what people last said of each event and interaction that still exists."""
-    rows = db.rows(
-        "select r.definition_id, r.interaction_id, i.task_id, r.occurred, r.judged, r.score "
-        "from reviews r join interactions i on i.id = r.interaction_id "
-        "and i.project_id = r.project_id "
-        "where r.project_id = :project_id and r.undone_at_ms is null "
-        "order by r.created_at_ms, r.id",
-        {"project_id": project_id},
-    )
-    latest = {
-        (row["interaction_id"], row["definition_id"]): Label(
-            definition_id=row["definition_id"],
-            interaction_id=row["interaction_id"],
-            task_id=row["task_id"],
-            occurred=bool(row["occurred"]),
-            judged=None if row["judged"] is None else bool(row["judged"]),
-            score=row["score"],
-        )
-        for row in rows
-    }
-    return list(latest.values())
 
 
 def list_newest_ids(db: Connection, project_id: str, *, limit: int) -> list[int]:

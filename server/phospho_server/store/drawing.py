@@ -1,0 +1,146 @@
+"""Verdicts drawn by chance, without looking at all of them, however many there are.
+
+A draw of the yes takes all that lie in some stretches of interactions, a draw of the no asks for
+interactions at random; so each verdict of a word has the same chance.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from phospho.models import EventDefinition
+from phospho_server.auditing import Drawn
+from phospho_server.store import Connection, Row, in_list
+
+# Drawn of each word: enough to know how scores are spread, few enough for every page.
+MOST_YES, _MOST_NO = 200, 600
+
+# Stretches that the drawn yes come from, with ten in each; where they come in bursts some more.
+_STRETCHES = 20
+_MOST_OF_STRETCH = 60
+
+# Where few yes are known all are taken, also among events that people added.
+_MOST_OF_FEW = 1_000
+
+# Asked for where the project's interactions are few among those of others.
+_MORE_NO = 6_000
+_FEW_NO = 150
+
+# Ids alone come out of the index of events, which SQLite takes where an id is bounded on one side;
+# what else there is to know is looked up by id.
+_EVENTS = (
+    "select interaction_id from detections "
+    "where project_id = :project_id and definition_id = :definition_id and detected = 1"
+)
+
+_SAID = "case when reviewed is null then detected else judged end"
+_FIELDS = f"interaction_id, {_SAID} as said, score, reviewed, detector, embedder"
+
+
+def draw_yes(
+    db: Connection,
+    project_id: str,
+    definition: EventDefinition,
+    positives: int,
+    chance: random.Random,
+) -> list[Drawn]:
+    """Return some verdicts of yes that stand; what a person rejected is none of them.
+
+    Args:
+        db: A connection.
+        project_id: The project.
+        definition: Only verdicts of this version are drawn.
+        positives: About how many there are.
+        chance: What decides; the same one draws the same.
+    """
+    mine = {"project_id": project_id, "definition_id": definition.id}
+    oldest = db.row(f"{_EVENTS} and interaction_id > 0 order by interaction_id limit 1", mine)
+    newest = db.row(
+        f"{_EVENTS} and interaction_id < :end order by interaction_id desc limit 1",
+        {**mine, "end": 2**62},
+    )
+    if oldest is None or newest is None:
+        return []
+    first, last = oldest["interaction_id"], newest["interaction_id"]
+    ids: set[int] = set()
+    limit = _MOST_OF_FEW if positives <= MOST_YES else _MOST_OF_STRETCH
+    for start, end in _stretches(first, last, positives, chance):
+        rows = db.rows(
+            f"{_EVENTS} and interaction_id >= :start order by interaction_id limit :limit",
+            {**mine, "start": start, "limit": limit},
+        )
+        ids |= {row["interaction_id"] for row in rows if row["interaction_id"] < end}
+    return _look_up(db, project_id, definition, sorted(ids), said=True)
+
+
+def _stretches(
+    first: int, last: int, positives: int, chance: random.Random
+) -> list[tuple[int, int]]:
+    """Return stretches of interactions that hold about as many yes as are wanted."""
+    length = last - first + 1
+    if positives <= MOST_YES:
+        return [(first, last + 1)]
+    width = max(1, length * MOST_YES // (positives * _STRETCHES))
+    starts = (first - width + 1 + chance.randrange(length + width) for _ in range(_STRETCHES))
+    return [(start, start + width) for start in sorted(starts)]
+
+
+def draw_no(
+    db: Connection, project_id: str, definition: EventDefinition, chance: random.Random
+) -> list[Drawn]:
+    """Return some verdicts of no; arguments are as those of `draw_yes`."""
+    ends = db.row(
+        "select (select min(interaction_id) from detections where project_id = :project_id) "
+        "as first, (select max(interaction_id) from detections where project_id = :project_id) "
+        "as last",
+        {"project_id": project_id},
+    )
+    if ends is None or ends["first"] is None:
+        return []
+    span = range(ends["first"], ends["last"] + 1)
+    ids = chance.sample(span, min(_MOST_NO, len(span)))
+    found = _look_up(db, project_id, definition, ids, said=False)
+    if len(found) < _FEW_NO and len(span) > _MOST_NO:
+        ids = chance.sample(span, min(_MORE_NO, len(span)))
+        found = _look_up(db, project_id, definition, ids, said=False)
+    return found
+
+
+def _look_up(
+    db: Connection,
+    project_id: str,
+    definition: EventDefinition,
+    ids: Sequence[int],
+    *,
+    said: bool,
+) -> list[Drawn]:
+    """Return the verdicts of one word on those interactions that have one.
+
+    A yes that is no event, as its session has one before it, is neither.
+    """
+    text, params = in_list("i", ids)
+    rows = db.rows(
+        f"select {_FIELDS} from detections where project_id = :project_id "
+        f"and interaction_id {text} and definition_id = :definition_id "
+        f"and definition_version = :version and {_SAID} = :said and repeated is null "
+        "order by interaction_id",
+        {
+            "said": int(said),
+            "project_id": project_id,
+            "definition_id": definition.id,
+            "version": definition.version,
+            **params,
+        },
+    )
+    return [_read_drawn(row) for row in rows]
+
+
+def _read_drawn(row: Row) -> Drawn:
+    return Drawn(
+        interaction_id=row["interaction_id"],
+        said=bool(row["said"]),
+        score=row["score"],
+        is_reviewed=row["reviewed"] is not None,
+        method=(row["detector"], row["embedder"] or ""),
+    )

@@ -1,0 +1,128 @@
+"""The interactions an event occurred in, newest first, and one with all that was said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from phospho.models import Turn
+from phospho_server.errors import NotFoundError
+from phospho_server.store import Connection, in_list
+from phospho_server.store.detections import list_events, load_turns
+from phospho_server.store.rows import Event
+
+PAGE_SIZE = 20
+
+# A list shows the beginning of a message, and a quote that stands further on by itself.
+_MOST_CHARS = 4_000
+
+
+@dataclass(frozen=True)
+class Match:
+    """An interaction in which an event occurred; of long texts the beginning."""
+
+    interaction_id: int
+    session_id: str
+    created_at_ms: int
+    input: str
+    output: str | None
+    event: Event
+
+
+@dataclass(frozen=True)
+class MatchPage:
+    """One page of matches; `next_before` continues it."""
+
+    matches: Sequence[Match]
+    next_before: int | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What detector and person say of an interaction; None where they have not."""
+
+    said: bool | None
+    score: float
+    reviewed: bool | None
+
+
+def list_matches(
+    db: Connection,
+    project_id: str,
+    definition_id: str,
+    *,
+    before: int | None = None,
+    limit: int = PAGE_SIZE,
+) -> MatchPage:
+    """Return the interactions with an event, those that arrived last first."""
+    rows = db.rows(
+        "select interaction_id from detections where project_id = :project_id "
+        "and definition_id = :definition_id and detected = 1 and interaction_id < :before "
+        "order by interaction_id desc limit :limit",
+        {
+            "project_id": project_id,
+            "definition_id": definition_id,
+            "before": before if before is not None else 2**62,
+            "limit": limit + 1,
+        },
+    )
+    ids = [row["interaction_id"] for row in rows[:limit]]
+    return MatchPage(
+        _load_matches(db, project_id, definition_id, ids), ids[-1] if len(rows) > limit else None
+    )
+
+
+def _load_matches(
+    db: Connection, project_id: str, definition_id: str, ids: Sequence[int]
+) -> list[Match]:
+    events = {
+        interaction_id: event
+        for interaction_id, found in list_events(db, project_id, ids).items()
+        for event in found
+        if event.definition_id == definition_id
+    }
+    text, params = in_list("i", ids)
+    rows = db.rows(
+        "select id as interaction_id, session_id, created_at_ms, "
+        "substr(input, 1, :length) as input, substr(output, 1, :length) as output "
+        f"from interactions where id {text} order by id desc",
+        {"length": _MOST_CHARS, **params},
+    )
+    return [Match(**dict(row), event=events[row["interaction_id"]]) for row in rows]
+
+
+def get_turn(db: Connection, project_id: str, interaction_id: int) -> Turn:
+    """Return an interaction with what was said before.
+
+    Raises:
+        NotFoundError: The project has no such interaction.
+    """
+    turns = load_turns(db, project_id, [interaction_id])
+    if not turns:
+        raise NotFoundError(
+            "This project has no such interaction. Look for it in the sessions list."
+        )
+    return turns[0][1]
+
+
+def find_verdict(
+    db: Connection, project_id: str, definition_id: str, interaction_id: int
+) -> Verdict | None:
+    """Return what is said of an interaction; None where nobody has looked."""
+    row = db.row(
+        "select case when reviewed is null then detected else judged end as said, score, reviewed "
+        "from detections where project_id = :project_id and interaction_id = :interaction_id "
+        "and definition_id = :definition_id",
+        {
+            "project_id": project_id,
+            "interaction_id": interaction_id,
+            "definition_id": definition_id,
+        },
+    )
+    if row is None:
+        return None
+    return Verdict(
+        said=None if row["said"] is None else bool(row["said"]),
+        score=row["score"],
+        reviewed=None if row["reviewed"] is None else bool(row["reviewed"]),
+    )

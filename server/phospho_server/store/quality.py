@@ -1,0 +1,244 @@
+"""What is needed to tell how good a detector is: drawn verdicts, and the clicks to compare."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from phospho.models import EventDefinition
+from phospho_server.auditing import Drawn
+from phospho_server.clock import day_of, hour_of
+from phospho_server.estimating import Click, Estimate, Step, Verdicts, estimate
+from phospho_server.store import Connection, Row, jobs
+from phospho_server.store.drawing import MOST_YES, draw_no, draw_yes
+
+# The newest clicks of a definition that count.
+_MOST_CLICKS = 2_000
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a detector is at one event, and what that was told from."""
+
+    drawn: Sequence[Drawn]
+    known: Estimate
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """A detector's word on an interaction.
+
+    Args:
+        said: None where it has not looked.
+        method: Detector and embedder.
+    """
+
+    said: bool | None
+    score: float
+    version: int | None
+    method: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Reviewed:
+    """An interaction that a person spoke about.
+
+    Args:
+        seen: The verdict they saw.
+        now: The verdict there is now.
+    """
+
+    interaction_id: int
+    occurred: bool
+    is_drawn: bool
+    seen: _Verdict
+    now: _Verdict
+    created_at_ms: int
+
+    @property
+    def is_rejected(self) -> bool:
+        return self.now.said is True and not self.occurred
+
+
+def measure(db: Connection, project_id: str, definition: EventDefinition, *, at_ms: int) -> Quality:
+    """Return what the clicks tell of a definition's detector, and the verdicts drawn for it.
+
+    Args:
+        db: A connection.
+        project_id: The project.
+        definition: As it is now; only clicks on verdicts of this version count.
+        at_ms: The time; the draw is the same all day, while no interactions come.
+    """
+    chance = random.Random(seed_of(definition, at_ms))  # noqa: S311 - a sample, no secret
+    reviewed = _list_reviewed(db, project_id, definition.id)
+    positives = _count_positives(db, project_id, definition, reviewed)
+    yes = [
+        *draw_yes(db, project_id, definition, positives, chance),
+        *_draw_rejected(reviewed, positives, definition.version, chance),
+    ]
+    no = draw_no(db, project_id, definition, chance)
+    negatives = _count_judged(db, project_id, definition) - positives
+    verdicts = Verdicts(
+        positives,
+        max(negatives, len(no)),
+        tuple(each.score for each in yes),
+        tuple(each.score for each in no),
+    )
+    drawn = [*yes, *no]
+    return Quality(drawn, estimate(verdicts, _comparable(reviewed, drawn, definition.version)))
+
+
+def list_clicked(db: Connection, project_id: str) -> set[str]:
+    """Return the ids of definitions that people spoke about."""
+    rows = db.rows(
+        "select distinct definition_id from reviews "
+        "where project_id = :project_id and undone_at_ms is null",
+        {"project_id": project_id},
+    )
+    return {row["definition_id"] for row in rows}
+
+
+def measure_precision(
+    db: Connection, project_id: str, definition: EventDefinition, *, at_ms: int
+) -> Estimate:
+    """Return what the clicks tell of the events found, without what was missed: for a list."""
+    chance = random.Random(seed_of(definition, at_ms))  # noqa: S311 - a sample, no secret
+    reviewed = _list_reviewed(db, project_id, definition.id)
+    positives = _count_positives(db, project_id, definition, reviewed)
+    yes = [
+        *draw_yes(db, project_id, definition, positives, chance),
+        *_draw_rejected(reviewed, positives, definition.version, chance),
+    ]
+    clicks = tuple(
+        click for click in _comparable(reviewed, yes, definition.version) if click.judged
+    )
+    return estimate(Verdicts(positives, 0, tuple(each.score for each in yes)), clicks)
+
+
+def seed_of(definition: EventDefinition, at_ms: int) -> str:
+    """Return what a draw depends on: the definition and the day."""
+    return f"{definition.id} {definition.version} {day_of(at_ms)}"
+
+
+def add_words(
+    db: Connection,
+    project_id: str,
+    definition_id: str,
+    steps: Sequence[Step],
+    *,
+    since_ms: int,
+    step_ms: int,
+) -> list[Step]:
+    """Return the steps of a chart with what people said of their interactions."""
+    counted = list(steps)
+    for each in _list_reviewed(db, project_id, definition_id):
+        at = (hour_of(each.created_at_ms) - since_ms) // step_ms
+        if 0 <= at < len(counted):
+            step = counted[at]
+            counted[at] = replace(
+                step,
+                known=step.known + each.occurred,
+                refuted=step.refuted + (not each.occurred),
+            )
+    return counted
+
+
+def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[_Reviewed]:
+    rows = db.rows(
+        "select r.interaction_id, r.occurred, r.source, i.created_at_ms, r.judged as seen_said, "
+        "r.score as seen_score, r.definition_version as seen_version, "
+        "r.detector as seen_detector, r.embedder as seen_embedder, d.judged as now_said, "
+        "d.score as now_score, d.definition_version as now_version, "
+        "d.detector as now_detector, d.embedder as now_embedder "
+        "from reviews r join interactions i on i.id = r.interaction_id "
+        "left join detections d on d.project_id = r.project_id "
+        "and d.interaction_id = r.interaction_id and d.definition_id = r.definition_id "
+        "where r.project_id = :project_id and r.definition_id = :definition_id "
+        "and r.undone_at_ms is null order by r.created_at_ms desc, r.id desc limit :limit",
+        {"project_id": project_id, "definition_id": definition_id, "limit": _MOST_CLICKS},
+    )
+    return [
+        _Reviewed(
+            interaction_id=row["interaction_id"],
+            occurred=bool(row["occurred"]),
+            is_drawn=row["source"] == "audit",
+            seen=_read_verdict(row, "seen"),
+            now=_read_verdict(row, "now"),
+            created_at_ms=row["created_at_ms"],
+        )
+        for row in rows
+    ]
+
+
+def _read_verdict(row: Row, which: str) -> _Verdict:
+    said = row[f"{which}_said"]
+    return _Verdict(
+        said=None if said is None else bool(said),
+        score=row[f"{which}_score"] or 0.0,
+        version=row[f"{which}_version"],
+        method=(row[f"{which}_detector"] or "", row[f"{which}_embedder"] or ""),
+    )
+
+
+def _comparable(
+    reviewed: Sequence[_Reviewed], drawn: Sequence[Drawn], version: int
+) -> tuple[Click, ...]:
+    """Return the clicks on verdicts of this version, and of a method that is in use now.
+
+    They are in an order of their own: when somebody clicked changes no number.
+    """
+    methods = {each.method for each in drawn}
+    clicks = [
+        Click(each.seen.said, each.seen.score, occurred=each.occurred, is_drawn=each.is_drawn)
+        for each in reviewed
+        if each.seen.said is not None
+        and each.seen.version == version
+        and each.seen.method in methods
+    ]
+    return tuple(sorted(clicks, key=lambda c: (c.judged, c.score, c.occurred, c.is_drawn)))
+
+
+def _count_positives(
+    db: Connection, project_id: str, definition: EventDefinition, reviewed: Sequence[_Reviewed]
+) -> int:
+    """Return how often the detector says yes, whatever people said of it."""
+    row = db.row(
+        "select coalesce(sum(value), 0) as n from counters where project_id = :project_id "
+        "and metric = 'events' and key = :definition_id",
+        {"project_id": project_id, "definition_id": definition.id},
+    )
+    standing = row["n"] if row else 0
+    added = sum(each.occurred and each.now.said is not True for each in reviewed)
+    rejected = sum(each.is_rejected for each in reviewed)
+    return max(0, standing - added + rejected)
+
+
+def _count_judged(db: Connection, project_id: str, definition: EventDefinition) -> int:
+    row = db.row(
+        "select (select coalesce(sum(value), 0) from counters where project_id = :project_id "
+        "and metric = 'interactions' and key = '') - (select coalesce(sum(size), 0) from jobs "
+        "where project_id = :project_id and kind in ('detect', 'backfill') "
+        "and definition_id = :definition_id) as n",
+        {"project_id": project_id, "definition_id": definition.id},
+    )
+    return max(0, (row["n"] if row else 0) - jobs.count_pending(db, project_id))
+
+
+def _draw_rejected(
+    reviewed: Sequence[_Reviewed], positives: int, version: int, chance: random.Random
+) -> list[Drawn]:
+    """Return rejected yes, which no index holds, with the chance that the others have."""
+    return [
+        Drawn(
+            each.interaction_id,
+            said=True,
+            score=each.now.score,
+            is_reviewed=True,
+            method=each.now.method,
+        )
+        for each in reviewed
+        if each.is_rejected
+        and each.now.version == version
+        and chance.random() * positives < MOST_YES
+    ]

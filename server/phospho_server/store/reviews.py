@@ -1,0 +1,301 @@
+"""What people say of verdicts: the event occurred, or it did not.
+
+A review is kept as a row of `reviews`, which is a log, and as `detections.reviewed`, which is what
+stands; both, and the roll-ups, change in one transaction. It is about the interaction, so it
+outlives versions of the definition, and one that is switched off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from phospho_server.clock import new_id, now_ms
+from phospho_server.errors import InvalidError, NotFoundError
+from phospho_server.store import Connection, Row, versions
+from phospho_server.store.definitions import get_definition
+from phospho_server.store.detections import roll_up
+from phospho_server.store.firsts import settle_session
+from phospho_server.store.rows import PERSON, Label, ReviewRow
+
+Source = Literal["transcript", "events", "audit"]
+"""Where somebody clicked: in a transcript, on an event's own page, or in a drawn sample."""
+
+SOURCES: tuple[Source, ...] = ("transcript", "events", "audit")
+
+_AT_MOST = 5_000
+
+_COLUMNS = (
+    "id, definition_id, interaction_id, occurred, judged, score, source, definition_version, "
+    "detector, embedder, created_at_ms, undone_at_ms"
+)
+
+_INSERT = """
+insert into reviews (id, project_id, definition_id, interaction_id, occurred, judged, score, source,
+    definition_version, detector, embedder, created_at_ms)
+values (:id, :project_id, :definition_id, :interaction_id, :occurred, :judged, :score, :source,
+    :version, :detector, :embedder, :now)
+"""
+
+_INSERT_VERDICT = """
+insert into detections (project_id, definition_id, interaction_id, definition_version, detected,
+    reviewed, score, detector, created_at_ms)
+values (:project_id, :definition_id, :interaction_id, :version, :occurred, :occurred, :occurred,
+    :detector, :now)
+"""
+
+_OF_VERDICT = (
+    "where project_id = :project_id and interaction_id = :interaction_id "
+    "and definition_id = :definition_id"
+)
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """A row of `detections` as it stands.
+
+    Args:
+        said: The detector's word; None where it has not looked yet. In a session that has the event
+            already it may be a yes that is no event.
+        reviewed: The person's; None where nobody spoke.
+    """
+
+    detected: bool
+    said: bool | None
+    reviewed: bool | None
+    version: int
+    score: float
+    detector: str
+    embedder: str | None
+
+
+def review(
+    db: Connection,
+    project_id: str,
+    definition_id: str,
+    interaction_id: int,
+    *,
+    occurred: bool,
+    source: Source,
+) -> bool:
+    """Let a person's word about an event stand; tell whether anything changed.
+
+    It takes the place of an earlier review. The same word twice is one.
+
+    Raises:
+        NotFoundError: The project has no such definition or interaction.
+        InvalidError: The source is none of `SOURCES`.
+    """
+    if source not in SOURCES:
+        raise InvalidError(f"There is no source {source!r}. Use one of: {', '.join(SOURCES)}.")
+    definition = get_definition(db, project_id, definition_id)
+    place = _find_place(db, project_id, interaction_id)
+    mine = {"project_id": project_id, "definition_id": definition_id}
+    verdict = _find_verdict(db, mine, interaction_id)
+    if verdict and verdict.reviewed is occurred:
+        return False
+    _take_back_reviews(db, mine, interaction_id)
+    judged = verdict if verdict and verdict.said is not None else None
+    version = verdict.version if verdict else definition.version
+    this = {
+        **mine,
+        "interaction_id": interaction_id,
+        "occurred": int(occurred),
+        "version": version,
+        "now": now_ms(),
+    }
+    db.execute(
+        _INSERT,
+        {
+            **this,
+            "id": new_id("review_"),
+            "judged": judged and judged.said,
+            "score": judged and judged.score,
+            "detector": judged and judged.detector,
+            "embedder": judged and judged.embedder,
+            "source": source,
+        },
+    )
+    if verdict is None:
+        db.execute(_INSERT_VERDICT, {**this, "detector": PERSON})
+    else:
+        db.execute(
+            "update detections set detected = :occurred, reviewed = :occurred, judged = :said, "
+            f"repeated = null {_OF_VERDICT}",
+            {**this, "said": verdict.said},
+        )
+    _follow(db, mine, place, before=verdict is not None and verdict.detected, after=occurred)
+    _follow_in_session(db, mine, place, {version, definition.version})
+    return True
+
+
+def undo(db: Connection, project_id: str, definition_id: str, interaction_id: int) -> bool:
+    """Take a review back, so that the detector's word stands; tell whether there was one.
+
+    Raises:
+        NotFoundError: The project has no such definition or interaction.
+    """
+    definition = get_definition(db, project_id, definition_id)
+    place = _find_place(db, project_id, interaction_id)
+    mine = {"project_id": project_id, "definition_id": definition_id}
+    verdict = _find_verdict(db, mine, interaction_id)
+    if verdict is None or verdict.reviewed is None:
+        return False
+    _take_back_reviews(db, mine, interaction_id)
+    this = {**mine, "interaction_id": interaction_id}
+    # In a session it is an event again only if it is the first there.
+    stands = verdict.said is True and not _is_of_session(db, definition_id, verdict.version)
+    if verdict.said is None:
+        db.execute(f"delete from detections {_OF_VERDICT}", this)
+    else:
+        db.execute(
+            "update detections set detected = :stands, repeated = :repeated, judged = null, "
+            f"reviewed = null {_OF_VERDICT}",
+            {
+                **this,
+                "stands": int(stands),
+                "repeated": 1 if verdict.said and not stands else None,
+            },
+        )
+    _follow(db, mine, place, before=verdict.detected, after=stands)
+    _follow_in_session(db, mine, place, {verdict.version, definition.version})
+    return True
+
+
+def list_reviews(
+    db: Connection, project_id: str, definition_id: str, *, limit: int = _AT_MOST
+) -> Sequence[ReviewRow]:
+    """Return the reviews of a definition that stand, newest first.
+
+    Raises:
+        NotFoundError: The project has no such definition; its reviews go with it.
+    """
+    get_definition(db, project_id, definition_id)
+    rows = db.rows(
+        f"select {_COLUMNS} from reviews where project_id = :project_id "
+        "and definition_id = :definition_id and undone_at_ms is null "
+        "order by created_at_ms desc, id desc limit :limit",
+        {"project_id": project_id, "definition_id": definition_id, "limit": limit},
+    )
+    return [_read_review(row) for row in rows]
+
+
+def list_words(
+    db: Connection, project_id: str, definition_id: str, *, oldest_id: int = 0
+) -> dict[int, bool]:
+    """Return what people say of a definition's interactions from `oldest_id` on, by row id."""
+    rows = db.rows(
+        "select interaction_id, occurred from reviews where project_id = :project_id "
+        "and definition_id = :definition_id and interaction_id >= :oldest_id "
+        "and undone_at_ms is null",
+        {"project_id": project_id, "definition_id": definition_id, "oldest_id": oldest_id},
+    )
+    return {row["interaction_id"]: bool(row["occurred"]) for row in rows}
+
+
+def list_labels(db: Connection, project_id: str) -> list[Label]:
+    """Return what people say of each event and interaction that still exists."""
+    rows = db.rows(
+        "select r.definition_id, r.interaction_id, i.task_id, r.occurred, r.judged, r.score "
+        "from reviews r join interactions i on i.id = r.interaction_id "
+        "and i.project_id = r.project_id "
+        "where r.project_id = :project_id and r.undone_at_ms is null "
+        "order by r.created_at_ms, r.id",
+        {"project_id": project_id},
+    )
+    return [
+        Label(
+            definition_id=row["definition_id"],
+            interaction_id=row["interaction_id"],
+            task_id=row["task_id"],
+            occurred=bool(row["occurred"]),
+            judged=_flag(row["judged"]),
+            score=row["score"],
+        )
+        for row in rows
+    ]
+
+
+def _find_place(db: Connection, project_id: str, interaction_id: int) -> tuple[str, int]:
+    """Return session and time of an interaction."""
+    row = db.row(
+        "select session_id, created_at_ms from interactions "
+        "where id = :interaction_id and project_id = :project_id",
+        {"interaction_id": interaction_id, "project_id": project_id},
+    )
+    if row is None:
+        raise NotFoundError(
+            "This project has no such interaction. Look for it in the sessions list."
+        )
+    return row["session_id"], row["created_at_ms"]
+
+
+def _find_verdict(db: Connection, mine: dict[str, str], interaction_id: int) -> _Verdict | None:
+    row = db.row(
+        "select detected, judged, reviewed, repeated, definition_version, score, detector, "
+        "embedder "
+        f"from detections {_OF_VERDICT}",
+        {**mine, "interaction_id": interaction_id},
+    )
+    if row is None:
+        return None
+    reviewed = _flag(row["reviewed"])
+    says_yes = bool(row["detected"] or row["repeated"])
+    return _Verdict(
+        detected=bool(row["detected"]),
+        said=says_yes if reviewed is None else _flag(row["judged"]),
+        reviewed=reviewed,
+        version=row["definition_version"],
+        score=row["score"],
+        detector=row["detector"],
+        embedder=row["embedder"],
+    )
+
+
+def _take_back_reviews(db: Connection, mine: dict[str, str], interaction_id: int) -> None:
+    db.execute(
+        "update reviews set undone_at_ms = :now where project_id = :project_id "
+        "and definition_id = :definition_id and interaction_id = :interaction_id "
+        "and undone_at_ms is null",
+        {**mine, "interaction_id": interaction_id, "now": now_ms()},
+    )
+
+
+def _follow(
+    db: Connection, mine: dict[str, str], place: tuple[str, int], *, before: bool, after: bool
+) -> None:
+    """Let the roll-ups follow one interaction whose event came or went."""
+    if before != after:
+        session_id, at_ms = place
+        roll_up(db, mine, [(session_id, at_ms, 1 if after else -1)])
+
+
+def _follow_in_session(
+    db: Connection, mine: dict[str, str], place: tuple[str, int], of_versions: set[int]
+) -> None:
+    """Let another interaction of the session have an event that occurs once, or have it no more."""
+    session_id, _ = place
+    for version in sorted(of_versions):
+        if _is_of_session(db, mine["definition_id"], version):
+            changed = settle_session(db, mine, version, session_id)
+            roll_up(
+                db,
+                mine,
+                [(v.session_id, v.created_at_ms, 1 if v.detected else -1) for v in changed],
+            )
+
+
+def _is_of_session(db: Connection, definition_id: str, version: int) -> bool:
+    return versions.get_scope(db, definition_id, version) == "session"
+
+
+def _read_review(row: Row) -> ReviewRow:
+    columns = dict(row)
+    columns["occurred"] = bool(columns["occurred"])
+    columns["judged"] = _flag(columns["judged"])
+    return ReviewRow(**columns)
+
+
+def _flag(value: int | None) -> bool | None:
+    return None if value is None else bool(value)

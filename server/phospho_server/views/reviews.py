@@ -1,0 +1,83 @@
+"""Confirm and reject, wherever an event is shown, and take it back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from flask import Blueprint, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from phospho_server.errors import InvalidError
+from phospho_server.services import services
+from phospho_server.store import Connection
+from phospho_server.store import reviews as store
+from phospho_server.store.definitions import get_definition
+from phospho_server.store.reviews import SOURCES, Source
+from phospho_server.views.frame import safe_path
+
+bp = Blueprint("reviews", __name__)
+
+# With a longer address the cookie that carries it could be more than a browser keeps.
+_MOST_BACK = 1_000
+
+# Row ids have 64 bits.
+_CLICK = re.compile(r"(yes|no|undo) (\w{1,64}) ([0-9]{1,18})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Click:
+    """What somebody clicked.
+
+    Args:
+        word: `yes`, `no` or `undo`.
+        source: Where it was clicked.
+    """
+
+    event_id: str
+    interaction_id: int
+    word: str
+    source: Source
+
+    @classmethod
+    def read(cls, text: str, source: str) -> Click:
+        """Return what a button says: a word, an event's id and an interaction's row id.
+
+        Raises:
+            InvalidError: It says nothing that can be meant.
+        """
+        found = _CLICK.fullmatch(text)
+        if found is None or source not in SOURCES:
+            raise InvalidError("This form is not complete. Open the page again and click there.")
+        word, event_id, interaction_id = found.groups()
+        return cls(event_id, int(interaction_id), word, source)
+
+    def keep(self, db: Connection, project_id: str) -> None:
+        """Let the word stand."""
+        if self.word == "undo":
+            store.undo(db, project_id, self.event_id, self.interaction_id)
+        else:
+            store.review(
+                db,
+                project_id,
+                self.event_id,
+                self.interaction_id,
+                occurred=self.word == "yes",
+                source=self.source,
+            )
+
+
+@bp.post("/projects/<project_id>/reviews")
+def save(project_id: str) -> ResponseReturnValue:
+    """Keep what somebody clicked, and lead back to where it was."""
+    click = Click.read(request.form.get("click", ""), request.form.get("source", ""))
+    services().store.write(lambda db: click.keep(db, project_id))
+    with services().store.read() as db:
+        name = get_definition(db, project_id, click.event_id).name
+    page = safe_path(request.form.get("back")) or url_for(
+        "event_pages.show", project_id=project_id, event_id=click.event_id
+    )
+    back = f"{page.partition('#')[0]}#t{click.interaction_id}"
+    if len(back) <= _MOST_BACK:
+        session["said"] = {**vars(click), "project_id": project_id, "name": name, "back": back}
+    return redirect(back, 303)

@@ -1,0 +1,73 @@
+"""How often one event occurred over a period, put right where people's clicks say how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from phospho_server.charts import BarChart, bar_chart
+from phospho_server.estimating import Estimate, Range, Step, correct
+from phospho_server.store import Connection, counters, quality
+from phospho_server.views.periods import Period
+
+# Natural widths: beside the navigation of a desktop, and on a phone.
+_SIZES = {"wide": 1040, "narrow": 340}
+_HEIGHT = 240
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How often an event occurred over a period.
+
+    Args:
+        labels: The name of each step.
+        counts: What was found in each.
+        corrected: How often it occurred, misses and mistakes put right; empty where clicks are few.
+        total: The same of the whole period; None where clicks are few.
+    """
+
+    labels: Sequence[str]
+    counts: Sequence[int]
+    corrected: Sequence[Range]
+    total: Range | None
+
+    @property
+    def charts(self) -> dict[str, BarChart]:
+        """Return the chart at both of its widths; the stylesheet shows the one that fits."""
+        ranges = [(each.low, each.value, each.high) for each in self.corrected]
+        return {
+            size: bar_chart(self.labels, self.counts, width=width, height=_HEIGHT, ranges=ranges)
+            for size, width in _SIZES.items()
+        }
+
+
+def get_trend(
+    db: Connection, project_id: str, event_id: str, period: Period, known: Estimate
+) -> Trend:
+    """Return the course of an event, put right where enough clicks say how."""
+    series = counters.get_event_series(
+        db,
+        project_id,
+        event_id,
+        since_ms=period.since_ms,
+        until_ms=period.until_ms,
+        step_ms=period.step_ms,
+    )
+    counts = series.values["events"]
+    labels = [period.label(start) for start in series.starts_ms]
+    if not known.can_correct:
+        return Trend(labels, counts, (), None)
+    counted = [
+        Step(events, interactions)
+        for events, interactions in zip(counts, series.values["interactions"], strict=True)
+    ]
+    steps = quality.add_words(
+        db, project_id, event_id, counted, since_ms=period.since_ms, step_ms=period.step_ms
+    )
+    whole = Step(
+        events=sum(step.events for step in steps),
+        interactions=sum(step.interactions for step in steps),
+        known=sum(step.known for step in steps),
+        refuted=sum(step.refuted for step in steps),
+    )
+    return Trend(labels, counts, correct(known, steps), correct(known, [whole])[0])
