@@ -8,19 +8,26 @@ from phospho import guard
 from phospho.detectors import Detector, Embedder
 from phospho.detectors.auto import AutoDetector, chosen
 from phospho.detectors.semantic import SemanticDetector
+from phospho.detectors.sentiment import SentimentDetector
 from phospho.detectors.texts import text_of
 from phospho.errors import DetectorCrashError, DetectorError, PhosphoError
 from phospho.models import Detection, EventDefinition, Evidence, Turn
 from phospho.plugins import Plugins, accept_sequence_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+
+# What these say of every interaction is kept beside it; as with embedders, the last one is used.
+_REPLACEABLE = frozenset({"language", "sentiment"})
 
 
 def load_detectors(plugins: Plugins) -> dict[str, Detector]:
-    """Return every detector by its name; `semantic` uses the embedder registered last.
+    """Return every detector by its name; `semantic` and `sentiment` use the last embedder.
 
-    A name or id that another plugin has already taken is reported once and left out.
+    Without an embedder there is no `sentiment`. Of several `language` or `sentiment` the one
+    registered last is used; any other name or id that is already taken is reported once and left
+    out.
     """
     embedders = _unique(
         plugins.each("phospho_register_embedders", accept_sequence_of(Embedder, unique="id")), "id"
@@ -28,10 +35,17 @@ def load_detectors(plugins: Plugins) -> dict[str, Detector]:
     detectors = _unique(
         plugins.each("phospho_register_detectors", accept_sequence_of(Detector, unique="name")),
         "name",
+        replaceable=_REPLACEABLE,
     )
     semantic = detectors.get("semantic")
     if isinstance(semantic, SemanticDetector) and embedders:
         semantic.embedder = list(embedders.values())[-1]
+    sentiment = detectors.get("sentiment")
+    if isinstance(sentiment, SentimentDetector):
+        if embedders:
+            sentiment.embedder = list(embedders.values())[-1]
+        else:
+            del detectors["sentiment"]
     if isinstance(detectors.get("auto"), AutoDetector) and semantic and "rules" in detectors:
         detectors["auto"] = AutoDetector(rules=detectors["rules"], semantic=semantic)
     return detectors
@@ -135,13 +149,18 @@ def _occurs(evidence: Evidence, turn: Turn) -> bool:
     return evidence.quote in text_of(turn, evidence.side)
 
 
-def _unique(answers: Sequence[tuple[str, Sequence[Any]]], attribute: str) -> dict[str, Any]:
+def _unique(
+    answers: Sequence[tuple[str, Sequence[Any]]],
+    attribute: str,
+    *,
+    replaceable: Collection[str] = (),
+) -> dict[str, Any]:
     """Key what all plugins brought by its name or id; the first one keeps a name."""
     kept: dict[str, Any] = {}
     for plugin, items in answers:
         for item in items:
             key = getattr(item, attribute)
-            if key in kept:
+            if key in kept and key not in replaceable:
                 guard.report_once(
                     f"duplicate:{attribute}:{key}",
                     "The phospho plugin %r brings %r, a %s that is already taken; it is left out. "

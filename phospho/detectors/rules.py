@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phospho.detectors.conditions import MAX_CHARS, Condition, find
 from phospho.detectors.description import BOTH_SIDES, sides_of, where
+from phospho.detectors.language_conditions import check_language, scoped_condition
 from phospho.detectors.texts import encodable, evidence, text_of
 from phospho.detectors.wording import parse_wording
 from phospho.errors import DefinitionError, DetectorError, MissingDependencyError
@@ -58,8 +59,13 @@ class RulesDetector:
 
 
 def has_rules(definition: EventDefinition) -> bool:
-    """Tell whether a definition gives keywords, a pattern, or states wording."""
-    return bool(definition.keywords or definition.pattern or parse_wording(definition.description))
+    """Tell whether a definition gives keywords, a pattern, or states wording or a language."""
+    return bool(
+        definition.keywords
+        or definition.pattern
+        or parse_wording(definition.description)
+        or scoped_condition(definition)
+    )
 
 
 def check_definition(definition: EventDefinition) -> None:
@@ -67,7 +73,8 @@ def check_definition(definition: EventDefinition) -> None:
 
     Raises:
         DefinitionError: With a message that says what is wrong and what to do.
-        MissingDependencyError: When a pattern is given and google-re2 is not installed.
+        MissingDependencyError: When a pattern or a language is given and no package for it is
+            installed.
     """
     _check_text("name", definition.name, MAX_NAME_CHARS)
     _check_text("description", definition.description, MAX_DESCRIPTION_CHARS)
@@ -84,6 +91,8 @@ def check_definition(definition: EventDefinition) -> None:
             )
     if definition.detector == "rules" and not has_rules(definition):
         raise DefinitionError(_no_wording(definition))
+    if definition.detector in {"auto", "rules"} and not (definition.keywords or definition.pattern):
+        check_language(definition)
 
 
 def explain_rules(definition: EventDefinition) -> str:
@@ -97,6 +106,9 @@ def explain_rules(definition: EventDefinition) -> str:
         parts.append(f"the pattern {definition.pattern} in {place} (upper and lower case differ)")
     if parts:
         return f"looks for {', or '.join(parts)}"
+    language = scoped_condition(definition)
+    if language:
+        return language.explain()
     condition = _scoped(definition)
     return _explain_condition(condition) if condition else _no_wording(definition)
 
@@ -132,6 +144,9 @@ def compile_pattern(pattern: str) -> Any:
 def _evidence(turn: Turn, event: EventDefinition) -> Evidence | None:
     """Return why the event occurred in this turn, or None if it did not."""
     if not (event.keywords or event.pattern):
+        language = scoped_condition(event)
+        if language:
+            return language.evidence(turn)
         condition = _scoped(event)
         return _evidence_of_condition(turn, condition) if condition else None
     for side in _rule_sides(event):

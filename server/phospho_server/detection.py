@@ -12,13 +12,15 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from phospho import guard
 from phospho.detectors import Detector
 from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.errors import NotFoundError, ServerError
+from phospho_server.facts import facts_told_by
 from phospho_server.judging import Verdicts, Work, judge
-from phospho_server.store import Connection, Store, definitions, detections, jobs
-from phospho_server.store.rows import Job
+from phospho_server.store import Connection, Store, definitions, detections, facts, jobs
+from phospho_server.store.rows import Job, StoredDetection
 
 logger = logging.getLogger("phospho_server")
 
@@ -60,6 +62,8 @@ class DetectionWorker:
     def start(self) -> None:
         """Take back what an earlier process left unfinished, and start the thread."""
         self.store.write(jobs.release_all)
+        told = [fact.id for fact in facts_told_by(self.detectors)]
+        self.store.write(lambda db: facts.plan_past(db, told))
         self._thread = threading.Thread(target=self._run, name="phospho-detection", daemon=True)
         self._thread.start()
 
@@ -89,7 +93,12 @@ class DetectionWorker:
         if not claimed:
             return 0
         self._held = claimed
-        work = {"notify": self._notify, "detect": self._detect, "backfill": self._backfill}
+        work = {
+            "notify": self._notify,
+            "detect": self._detect,
+            "backfill": self._backfill,
+            "facts": self._tell_past_facts,
+        }
         done = work[claimed[0].kind](claimed)
         self._held = ()
         return done
@@ -116,11 +125,16 @@ class DetectionWorker:
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
         wanted = [d for d in enabled if first.definition_id in {None, d.id}]
-        verdicts = self._judge(first.project_id, ids, wanted, enabled)
+        # What is looked at again for one event has its facts already.
+        asked = facts_told_by(self.detectors) if first.definition_id is None else []
+        verdicts = self._judge(first.project_id, ids, wanted, enabled, asked)
+        told = _told({fact.id: verdicts.pop(fact.id) for fact in asked})
         attempts = max(job.attempts for job in claimed)
 
         def finish(db: Connection) -> None:
             self._keep(db, first.project_id, verdicts.values(), attempts=attempts)
+            facts.record(db, first.project_id, told)
+            facts.note_kept(db, first.project_id, list(told))
             for job in claimed:
                 jobs.finish(db, job)
 
@@ -155,20 +169,49 @@ class DetectionWorker:
         self.store.write(advance)
         return max(len(ids), 1)
 
+    def _tell_past_facts(self, claimed: Sequence[Job]) -> int:
+        """Tell facts of the next part of the past, the newest first."""
+        (job,) = claimed
+        with self.store.read() as db:
+            ids, place = jobs.list_next_ids(db, job, limit=BATCH)
+        asked = [f for f in facts_told_by(self.detectors) if f.id in job.payload["facts"]]
+        verdicts = self._judge(job.project_id, ids, asked=asked)
+
+        def advance(db: Connection) -> None:
+            facts.record(db, job.project_id, _told(verdicts))
+            if place and asked:
+                jobs.advance(db, job, before_id=place, done=len(ids))
+            else:
+                jobs.finish(db, job)
+
+        self.store.write(advance)
+        return max(len(ids), 1)
+
     def _judge(
         self,
         project_id: str,
         ids: Sequence[int],
-        wanted: Sequence[EventDefinition],
-        context: Sequence[EventDefinition],
+        wanted: Sequence[EventDefinition] = (),
+        context: Sequence[EventDefinition] = (),
+        asked: Sequence[EventDefinition] = (),
     ) -> dict[str, Verdicts]:
-        """Return the verdicts on interactions by definition id, for every one that is wanted."""
-        verdicts = {definition.id: Verdicts(definition) for definition in wanted}
+        """Return the verdicts on interactions by definition id.
+
+        Args:
+            project_id: The project.
+            ids: Rows of `interactions`.
+            wanted: Definitions whose verdicts are returned.
+            context: All that compete with them.
+            asked: Facts whose answers are returned too.
+        """
+        verdicts = {definition.id: Verdicts(definition) for definition in (*wanted, *asked)}
         for start in range(0, len(ids), _SLICE):
             with self.store.read() as db:
                 turns = detections.load_turns(db, project_id, ids[start : start + _SLICE])
-            for event_id, more in judge(self.detectors, Work(turns, wanted, context)).items():
-                verdicts[event_id] = verdicts[event_id].joined(more)
+            # Facts come last: the vectors they need are there by then.
+            for work in (Work(turns, wanted, context), Work(turns, asked, asked)):
+                for event_id, more in judge(self.detectors, work).items():
+                    verdicts[event_id] = verdicts[event_id].joined(more)
         return verdicts
 
     def _keep(
@@ -225,6 +268,19 @@ class DetectionWorker:
 
         self.store.write(finish)
         return job.size
+
+
+def _told(verdicts: Mapping[str, Verdicts]) -> dict[str, Sequence[StoredDetection]]:
+    """Return the answers about each fact; what could not be told stays unknown."""
+    for name, verdict in verdicts.items():
+        if verdict.failed_ids:
+            guard.report_once(
+                f"fact:{name}",
+                "The %s of some interactions stays unknown: %s",
+                name,
+                verdict.reason,
+            )
+    return {name: verdict.found for name, verdict in verdicts.items()}
 
 
 def _is_current(db: Connection, project_id: str, definition: EventDefinition) -> bool:

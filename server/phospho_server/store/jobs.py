@@ -18,12 +18,12 @@ LEASE_MS = 120_000
 
 # With pauses doubled up to five minutes: half an hour for a detector, which a person has to repair
 # and then releases, and a day for whoever is told of events.
-MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "notify": 290}
+MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "facts": 12, "notify": 290}
 _LONGEST_PAUSE_MS = 300_000
 _MAX_REASON = 1000
 
 # New interactions come before those of the past.
-KINDS = ("notify", "detect", "backfill")
+KINDS = ("notify", "detect", "backfill", "facts")
 
 _INSERT = """
 insert into jobs (id, project_id, kind, definition_id, payload, before_id, size, run_at_ms,
@@ -56,6 +56,13 @@ def add_backfill(
         definition_id=definition_id,
         before_id=before_id,
     )
+
+
+def add_facts(
+    db: Connection, project_id: str, facts: Sequence[str], *, before_id: int, size: int
+) -> None:
+    """Have facts told of the `size` interactions with ids below `before_id`."""
+    _insert(db, project_id, "facts", {"facts": list(facts)}, size=size, before_id=before_id)
 
 
 def add_notify(

@@ -98,7 +98,10 @@ class Step:
 
 @dataclass(frozen=True)
 class TranscriptLine:
-    """One interaction of a transcript with the events that occurred in it."""
+    """One interaction of a transcript with the events that occurred in it.
+
+    `language` and `sentiment` are facts of the user's message, None where they are not known.
+    """
 
     id: int
     task_id: str
@@ -114,6 +117,8 @@ class TranscriptLine:
     raw_output: Any
     steps: Sequence[Step] = ()
     events: Sequence[Event] = ()
+    language: str | None = None
+    sentiment: float | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,8 @@ class SessionFilter:
         since_ms: The session's last interaction is not older.
         until_ms: The session's last interaction is older than this.
         text: Words that all occur in one interaction of the session.
+        language: Code of the language of at least one message of the user.
+        sentiment: `negative`, `neutral` or `positive`: how at least one of them sounds.
     """
 
     event: str | None = None
@@ -169,6 +176,8 @@ class SessionFilter:
     since_ms: int | None = None
     until_ms: int | None = None
     text: str | None = None
+    language: str | None = None
+    sentiment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -195,6 +204,18 @@ class Series:
 
     starts_ms: Sequence[int]
     values: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FactCount:
+    """Of how many interactions a fact has a value.
+
+    Args:
+        value: A language's code, or `negative`, `neutral` or `positive`.
+    """
+
+    value: str
+    interactions: int
 
 
 @dataclass(frozen=True)

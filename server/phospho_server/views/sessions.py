@@ -12,11 +12,12 @@ from phospho.models import Flag, Side
 from phospho_server.clock import now_ms
 from phospho_server.errors import NotFoundError
 from phospho_server.services import services
-from phospho_server.store import counters
+from phospho_server.store import counters, facts
 from phospho_server.store import sessions as store
 from phospho_server.store.definitions import list_definitions
 from phospho_server.store.rows import Event, SessionFilter, Step, TranscriptLine
 from phospho_server.views import periods
+from phospho_server.views.fact_choices import FactChoices, list_choices
 from phospho_server.views.formats import Message, error_words, hue, lay_out
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.query import Choices, read_choice, read_number, read_text
@@ -102,7 +103,8 @@ def index(project_id: str) -> str:
         project = open_project(db, project_id)
         names = [row.definition.name for row in list_definitions(db, project_id)]
         versions = store.list_versions(db, project_id)
-        asked = _read_filter(choices, names)
+        known = list_choices(db, project_id)
+        asked = _read_filter(choices, names, known)
         cursor = request.args.get("cursor") or None
         page = store.list_sessions(db, project_id, _to_filter(asked), cursor=cursor)
         is_empty = counters.first_hour(db, project_id) is None
@@ -119,6 +121,7 @@ def index(project_id: str) -> str:
         event_names=names,
         versions=versions,
         flags=FLAGS,
+        known=known,
         periods=periods.NAMES,
         older_url=page.next_cursor and _list_url(project_id, {**used, "cursor": page.next_cursor}),
     )
@@ -135,6 +138,7 @@ def show(project_id: str, session_id: str) -> str:
         offset = (page - 1) * store.TRANSCRIPT_SIZE
         lines = store.list_transcript(db, project_id, session_id, offset=offset)
         newer_id, older_id = store.find_neighbours(db, project_id, session)
+        known = facts.count_in_session(db, project_id, session_id)
     return render_template(
         "sessions/show.html",
         project=project,
@@ -145,6 +149,7 @@ def show(project_id: str, session_id: str) -> str:
         newer_id=newer_id,
         older_id=older_id,
         flags=FLAGS,
+        known=known,
         step_kinds=STEP_KINDS,
     )
 
@@ -158,12 +163,16 @@ def show_by_id(project_id: str) -> str:
     return show(project_id, session_id)
 
 
-def _read_filter(choices: Choices, event_names: Sequence[str]) -> dict[str, str]:
+def _read_filter(
+    choices: Choices, event_names: Sequence[str], known: FactChoices
+) -> dict[str, str]:
     """Return what the address asks for, by the names the address uses; empty means any."""
     return {
         "q": read_text(choices, "q"),
         "event": read_choice(choices, "event", event_names),
         "flag": read_choice(choices, "flag", FLAGS),
+        "language": read_choice(choices, "language", known.languages),
+        "sentiment": read_choice(choices, "sentiment", known.sentiments),
         "user": read_text(choices, "user"),
         "version": read_text(choices, "version"),
         "period": read_choice(choices, "period", periods.NAMES),
@@ -181,6 +190,8 @@ def _to_filter(asked: dict[str, str]) -> SessionFilter:
         user_id=asked["user"] or None,
         version_id=asked["version"] or None,
         text=asked["q"] or None,
+        language=asked["language"] or None,
+        sentiment=asked["sentiment"] or None,
     )
     if asked["period"] in ("", "all"):
         return wanted
