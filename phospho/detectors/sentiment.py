@@ -35,7 +35,7 @@ FEELINGS: tuple[Feeling, ...] = ("negative", "neutral", "positive")
 # sharpness gave the best cross-validation on `sentiment.txt`.
 CUT = 0.3
 _PENALTY = 1.0
-_SHARPNESS = 6.5
+_SHARPNESS = 7.0
 
 _DECIMALS = 3
 _MIN_LETTERS = 2

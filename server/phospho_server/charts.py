@@ -6,7 +6,7 @@ units, which are CSS pixels at its natural width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # Room for the labels around the plot.
@@ -85,6 +85,77 @@ def bar_chart(labels: Sequence[str], values: Sequence[int], *, width: int, heigh
     )
 
 
+@dataclass(frozen=True)
+class Layer:
+    """One part of a stacked bar."""
+
+    name: str
+    value: int
+    top: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A bar of several parts, that of the first name at the bottom."""
+
+    left: float
+    width: float
+    label: str
+    layers: Sequence[Layer]
+
+
+@dataclass(frozen=True)
+class StackedChart:
+    """A chart of stacked bars ready to be drawn; `column` is the width each bar reacts in."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    column: float
+    stacks: Sequence[Stack]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+
+
+def stacked_chart(
+    labels: Sequence[str], values: Mapping[str, Sequence[int]], *, width: int, height: int
+) -> StackedChart:
+    """Return the geometry of a chart whose bars have a part for each name.
+
+    Args:
+        labels: What each bar stands for, in order.
+        values: By name, from the bottom up, as many numbers; a negative one is drawn as 0.
+        width: Of the whole chart.
+        height: Of the whole chart.
+    """
+    right, bottom = width - _RIGHT, height - _BOTTOM
+    rows = [
+        [(name, max(0, numbers[i])) for name, numbers in values.items()] for i in range(len(labels))
+    ]
+    scale = nice_scale(max((sum(value for _, value in row) for row in rows), default=0))
+    step = (right - _LEFT) / max(1, len(labels))
+    unit = (bottom - _TOP) / scale[-1]
+    return StackedChart(
+        width=width,
+        height=height,
+        left=_LEFT,
+        right=right,
+        top=_TOP,
+        bottom=bottom,
+        column=_round(step),
+        stacks=[
+            _stack(_LEFT + i * step, step, bottom, unit, label, row)
+            for i, (label, row) in enumerate(zip(labels, rows, strict=True))
+        ],
+        x_ticks=_x_ticks(labels, step, right),
+        y_ticks=[Tick(_round(bottom - value * unit), short_number(value)) for value in scale],
+    )
+
+
 def nice_scale(maximum: int) -> list[int]:
     """Return round numbers from 0 to at least `maximum`, evenly apart."""
     rough = max(1, maximum) / _GRID_LINES
@@ -120,6 +191,18 @@ def _bar(start: float, step: float, bottom: float, length: float, label: str, va
         label=label,
         value=value,
     )
+
+
+def _stack(
+    start: float, step: float, bottom: float, unit: float, label: str, row: list[tuple[str, int]]
+) -> Stack:
+    width = min(step * (1 - _GAP), _WIDEST_BAR)
+    layers, below = [], 0
+    for name, value in row:
+        top = _round(bottom - (below + value) * unit)
+        layers.append(Layer(name, value, top, _round(bottom - below * unit - top)))
+        below += value
+    return Stack(_round(start + (step - width) / 2), _round(width), label, layers)
 
 
 def _outline(left: float, bottom: float, width: float, length: float) -> str:

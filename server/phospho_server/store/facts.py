@@ -215,8 +215,8 @@ def plan_past(db: Connection, facts: Sequence[str]) -> None:
     Called when a server starts, whose detectors tell `facts`. Those it does not tell are forgotten
     as kept: should their detector come back, it begins again.
     """
-    text, params = in_list("f", facts)
-    db.execute(f"delete from kept_facts where fact not {text}", params)
+    text, params = in_list("f", sorted(set(METRICS) - set(facts)))
+    db.execute(f"delete from kept_facts where fact {text}", params)
     kept = {(row["project_id"], row["fact"]) for row in db.rows("select * from kept_facts")}
     for row in db.rows("select id from projects order by id"):
         new = [fact for fact in facts if (row["id"], fact) not in kept]

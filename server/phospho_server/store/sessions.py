@@ -65,9 +65,9 @@ def list_sessions(
         InvalidError: The cursor is not one of ours.
     """
     wanted = wanted or SessionFilter()
-    conditions, params = _conditions(wanted)
     # A rare language or sentiment would be looked for in all sessions; its own index has them.
     by = "f" if wanted.language or wanted.sentiment else "s"
+    conditions, params = _conditions(wanted, by)
     if cursor is not None:
         last_at_ms, session_id = _read_cursor(cursor)
         conditions.append(f"({by}.last_at_ms, {by}.session_id) < (:cursor_at_ms, :cursor_id)")
@@ -89,14 +89,14 @@ def list_sessions(
     )
 
 
-def _conditions(wanted: SessionFilter) -> tuple[list[str], dict[str, object]]:
+def _conditions(wanted: SessionFilter, by: str) -> tuple[list[str], dict[str, object]]:
     words = search.quote_words(wanted.text or "")
     table: list[tuple[object, str]] = [
         (wanted.event, _EVENT_CONDITION),
         (wanted.user_id, "s.user_id = :user_id"),
         (wanted.version_id, "s.version_id = :version_id"),
-        (wanted.since_ms, "s.last_at_ms >= :since_ms"),
-        (wanted.until_ms, "s.last_at_ms < :until_ms"),
+        (wanted.since_ms, f"{by}.last_at_ms >= :since_ms"),
+        (wanted.until_ms, f"{by}.last_at_ms < :until_ms"),
         (wanted.flag == "success", "s.successes > 0"),
         (wanted.flag == "failure", "s.failures > 0"),
         (words, search.session_condition()),

@@ -14,6 +14,7 @@ from phospho_server.store import Connection, counters
 from phospho_server.store.rows import EventCount, Series, SessionFilter, Totals
 from phospho_server.store.sessions import list_sessions
 from phospho_server.views import periods
+from phospho_server.views.fact_figures import figure_facts
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.periods import Period
 from phospho_server.views.query import Choices, read_choice
@@ -70,6 +71,7 @@ def show(project_id: str) -> str:
         events = counters.count_events(
             db, project_id, since_ms=period.since_ms, until_ms=period.until_ms
         )
+        facts = figure_facts(db, project_id, period)
         recent = list_sessions(db, project_id, SessionFilter(), limit=_RECENT).sessions
     shown = metric if metric in series.values else "interactions"
     return render_template(
@@ -85,6 +87,7 @@ def show(project_id: str) -> str:
         series=series,
         charts=_charts(period, series, shown),
         events=_with_shares(events),
+        facts=facts,
         recent=recent,
     )
 
