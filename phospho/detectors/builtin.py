@@ -21,13 +21,14 @@ def phospho_register_detectors() -> list[Detector]:
     """
     from phospho.detectors import language
     from phospho.detectors.auto import AutoDetector
+    from phospho.detectors.language_detector import LanguageDetector
     from phospho.detectors.rules import RulesDetector
     from phospho.detectors.semantic import SemanticDetector
     from phospho.detectors.sentiment import SentimentDetector
 
     rules, semantic = RulesDetector(), SemanticDetector(None)
     auto, sentiment = AutoDetector(rules=rules, semantic=semantic), SentimentDetector(None)
-    languages = [language.LanguageDetector()] if language.is_installed() else []
+    languages = [LanguageDetector()] if language.is_installed() else []
     return [rules, semantic, auto, sentiment, *languages]
 
 

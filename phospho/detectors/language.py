@@ -11,16 +11,10 @@ import importlib.util
 import re
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from phospho.detectors.description import sides_of
 from phospho.detectors.language_names import CODES
-from phospho.detectors.texts import text_of
-from phospho.errors import DetectorError, MissingDependencyError
-from phospho.models import Detection, EventDefinition, Turn
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from phospho.errors import MissingDependencyError
 
 # A language is plain after some sentences; what comes after costs time.
 MAX_CHARS = 1_000
@@ -60,7 +54,12 @@ def detect_language(text: str) -> str | None:
     Raises:
         MissingDependencyError: When py3langid is not installed.
     """
-    return _likeliest(text[:MAX_CHARS])[0]
+    return likeliest_language(text)[0]
+
+
+def likeliest_language(text: str) -> tuple[str | None, float]:
+    """Return what `detect_language` does and its probability, 0 where it is None."""
+    return _likeliest(text[:MAX_CHARS])
 
 
 def is_installed() -> bool:
@@ -68,62 +67,8 @@ def is_installed() -> bool:
     return importlib.util.find_spec("py3langid") is not None
 
 
-class LanguageDetector:
-    """Answers "which language": the category is an ISO 639-1 code, None where it cannot be told.
-
-    A definition that asks yes or no has to state a language: "The user writes in Spanish".
-    """
-
-    name = "language"
-
-    def detect(self, batch: Sequence[Turn], events: Sequence[EventDefinition]) -> list[Detection]:
-        """Return one detection for each pair of turn and definition.
-
-        Raises:
-            DetectorError: When a definition asks yes or no about no language.
-            MissingDependencyError: When py3langid is not installed.
-        """
-        return [self._verdict(turn, event) for turn in batch for event in events]
-
-    def _verdict(self, turn: Turn, event: EventDefinition) -> Detection:
-        if event.answer == "category":
-            return self._category(turn, event)
-        # It needs this module.
-        from phospho.detectors.language_conditions import scoped_condition
-
-        condition = scoped_condition(event)
-        if condition is None or event.answer == "score":
-            raise DetectorError(
-                f"The description {event.description!r} names no language to look for. Write it "
-                'as in "The user writes in Spanish", or choose the detector auto.'
-            )
-        why = condition.evidence(turn)
-        return Detection(
-            event_id=event.id,
-            task_id=turn.interaction.task_id,
-            detected=why is not None,
-            score=float(why is not None),
-            evidence=why,
-            detector=self.name,
-        )
-
-    def _category(self, turn: Turn, event: EventDefinition) -> Detection:
-        side = sides_of(event)[0]
-        code, sure = _likeliest(text_of(turn, side)[:MAX_CHARS])
-        is_asked_for = code is not None and (not event.categories or code in event.categories)
-        return Detection(
-            event_id=event.id,
-            task_id=turn.interaction.task_id,
-            detected=is_asked_for,
-            score=sure if is_asked_for else 0.0,
-            detector=self.name,
-            value=code if is_asked_for else None,
-        )
-
-
 @lru_cache(maxsize=_MAX_CACHED)
 def _likeliest(text: str) -> tuple[str | None, float]:
-    """Return the language of a text and its probability, rounded."""
     model = _model.loaded()
     text = " ".join(_NO_LANGUAGE.sub(" ", text).split())
     if not _has_words(text):

@@ -6,19 +6,18 @@ English nor in another language than English.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from phospho.detectors.description import sides_of, where
-from phospho.detectors.language import detect_language, is_installed
+from phospho.detectors.description import where
+from phospho.detectors.language import detect_language
 from phospho.detectors.language_names import language_name
 from phospho.detectors.texts import evidence, text_of
-from phospho.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from phospho.models import EventDefinition, Evidence, Interaction, Side, Turn
+    from phospho.models import Evidence, Interaction, Side, Turn
 
 Relation = Literal["in", "as_user", "switch"]
 
@@ -82,27 +81,6 @@ class LanguageCondition:
         is_met = spoken != before and (not self.languages or spoken in self.languages)
         change = f"switches from {language_name(before)} to {language_name(spoken)}"
         return change if is_met else None
-
-
-def scoped_condition(definition: EventDefinition) -> LanguageCondition | None:
-    """Return the condition a description states; an explicit scope overrules its sides."""
-    # It reads into what this module holds.
-    from phospho.detectors.language_wording import parse_language
-
-    condition = parse_language(definition.description)
-    if condition is None or definition.scope == "auto" or condition.relation == "as_user":
-        return condition
-    return replace(condition, sides=sides_of(definition))
-
-
-def check_language(definition: EventDefinition) -> None:
-    """Refuse a condition on a language where nothing is installed that tells one.
-
-    Raises:
-        MissingDependencyError: Names the extra to install.
-    """
-    if scoped_condition(definition) and not is_installed():
-        raise MissingDependencyError("py3langid", extra="language")
 
 
 def _last_known(turn: Turn, side: Side, *, with_this: bool) -> str | None:

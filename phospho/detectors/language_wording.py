@@ -10,15 +10,18 @@ into Spanish" and "The user is learning French" mean something, and are left to 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from phospho.detectors.description import ASSISTANT, BOTH_SIDES, USER, without_lead_in
+from phospho.detectors.description import ASSISTANT, BOTH_SIDES, USER, sides_of, without_lead_in
+from phospho.detectors.language import is_installed
 from phospho.detectors.language_conditions import LanguageCondition
 from phospho.detectors.language_names import NAMES_PATTERN, language_code
+from phospho.errors import MissingDependencyError
 
 if TYPE_CHECKING:
-    from phospho.models import Side
+    from phospho.models import EventDefinition, Side
 
 _THE = r"(?:(?:an?|the|our|my|this|any|some|their|his|her|its|each|every)\s+)?"
 _OF_USER = r"(?:questions?|inputs?|quer(?:y|ies)|prompts?|requests?)"
@@ -101,8 +104,12 @@ _IN_LANGUAGE = tuple(
         rf"{_AUX}{_NOT}{_AUX}{_HOW}{_SAYS}{_TO}\s+{_NON}\s+{_MESSAGE}",
     )
 )
-_IS_LANGUAGE = _rule(rf"(?:\s+(?:that|which))?\s+(?:is|was|are|were)(?P<not>\s*(?:not|n['’]t))?{_HOW}\s+{_LANGUAGE}")
-_LIKE_USER = _rule(rf"{_AUX}{_NOT}{_AUX}{_HOW}(?:{_SAYS}{_TO}{_OBJECT}{_TO}|{_USES})?{_HOW}(?:\s+in)?\s+{_AS_USER}")
+_IS_LANGUAGE = _rule(
+    rf"(?:\s+(?:that|which))?\s+(?:is|was|are|were)(?P<not>\s*(?:not|n['’]t))?{_HOW}\s+{_LANGUAGE}"
+)
+_LIKE_USER = _rule(
+    rf"{_AUX}{_NOT}{_AUX}{_HOW}(?:{_SAYS}{_TO}{_OBJECT}{_TO}|{_USES})?{_HOW}(?:\s+in)?\s+{_AS_USER}"
+)
 _SWITCHES = _rule(
     r"\s+(?:switch(?:es|ed|ing)?|chang(?:es?|ed|ing))(?:\s+(?:the|their|his|her|its))?"
     rf"(?:\s+languages?)?(?:\s+from\s+(?:{NAMES_PATTERN}))?"
@@ -120,6 +127,24 @@ def parse_language(description: str) -> LanguageCondition | None:
     if len(text) > _MAX_CHARS:
         return None
     return _in_language(text) or _like_user(text) or _switches(text)
+
+
+def scoped_condition(definition: EventDefinition) -> LanguageCondition | None:
+    """Return the condition a description states; an explicit scope overrules its sides."""
+    condition = parse_language(definition.description)
+    if condition is None or definition.scope == "auto" or condition.relation == "as_user":
+        return condition
+    return replace(condition, sides=sides_of(definition))
+
+
+def check_language(definition: EventDefinition) -> None:
+    """Refuse a condition on a language where nothing is installed that tells one.
+
+    Raises:
+        MissingDependencyError: Names the extra to install.
+    """
+    if scoped_condition(definition) and not is_installed():
+        raise MissingDependencyError("py3langid", extra="language")
 
 
 def _in_language(text: str) -> LanguageCondition | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phospho.detectors.conditions import MAX_CHARS, Condition, find
 from phospho.detectors.description import BOTH_SIDES, sides_of, where
-from phospho.detectors.language_conditions import check_language, scoped_condition
+from phospho.detectors.language_wording import check_language, scoped_condition
 from phospho.detectors.texts import encodable, evidence, text_of
 from phospho.detectors.wording import parse_wording
 from phospho.errors import DefinitionError, DetectorError, MissingDependencyError

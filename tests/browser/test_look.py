@@ -23,6 +23,7 @@ PAGES = (
     "dashboard?period=never",
     "sessions",
     "sessions?q=nothing+like+this",
+    "sessions?language=es&sentiment=negative",
     "sessions/session-1",
     "sessions/long",
     "sessions/steps",

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phospho.detectors import language
-from phospho.detectors.language import LanguageDetector, detect_language
+from phospho.detectors.language import detect_language
+from phospho.detectors.language_detector import LanguageDetector
 from phospho.detectors.language_names import CODES, language_code, language_name
 from phospho.detectors.registry import run_detector
 from phospho.errors import DetectorError, MissingDependencyError

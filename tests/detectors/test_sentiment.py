@@ -41,7 +41,7 @@ def feeling(detector: SentimentDetector, text: str) -> str | None:
         ("qué alegría, funciona de maravilla", "positive"),
         ("c'est une honte, rien ne marche", "negative"),
         ("wo ist die nächste Bushaltestelle", "neutral"),
-        ("这个产品很差，我要投诉", "negative"),
+        ("这个产品很差我要投诉", "negative"),
         ("ありがとうございます、最高でした", "positive"),
         ("", None),
         ("👍", None),
@@ -78,7 +78,8 @@ def test_the_detector_answers_on_the_range_it_is_asked_for(detector: SentimentDe
     glad, cross, none = run_detector(detector, batch, [asked])
     assert isinstance(glad.value, float)
     assert isinstance(cross.value, float)
-    assert glad.value > 8 > 2 > cross.value
+    assert glad.value > 8
+    assert cross.value < 2
     assert (none.value, none.detected) == (None, False)
 
 

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 import phospho
 from phospho.detectors import Detector
-from phospho.detectors.language import LanguageDetector
+from phospho.detectors.language_detector import LanguageDetector
 from phospho.detectors.registry import load_detectors
 from phospho.models import Detection, EventDefinition, Turn
 from phospho.plugins import Plugins

@@ -21,9 +21,7 @@ METRICS = {"language": "languages", "sentiment": "sentiment"}
 _MAX_CODE_CHARS = 35
 
 
-def record(
-    db: Connection, project_id: str, told: Mapping[str, Sequence[StoredDetection]]
-) -> None:
+def record(db: Connection, project_id: str, told: Mapping[str, Sequence[StoredDetection]]) -> None:
     """Keep facts of interactions, and let the roll-ups follow what is new of them.
 
     Doing it twice is the same as doing it once.
@@ -59,9 +57,9 @@ def _record_one(
         changes.append({"id": answer.interaction_id, "value": value})
         for each, difference in ((known[answer.interaction_id], -1), (value, 1)):
             if each is not None:
-                by_session[answer.session_id, counted_as(fact, each)] += difference
+                by_session[answer.session_id, counted_as(each)] += difference
                 hour_ms = hour_of(answer.created_at_ms)
-                by_hour[METRICS[fact], counted_as(fact, each), hour_ms] += difference
+                by_hour[METRICS[fact], counted_as(each), hour_ms] += difference
     db.execute_many(f"update interactions set {fact} = :value where id = :id", changes)
     counters.add(db, project_id, by_hour)
     db.execute_many(
@@ -83,7 +81,7 @@ def _record_one(
     )
 
 
-def counted_as(fact: str, value: str | float) -> str:
+def counted_as(value: str | float) -> str:
     """Return the value under which an interaction is counted and found."""
     return value if isinstance(value, str) else feeling_of(value)
 
@@ -195,7 +193,7 @@ def get_sentiment_series(
         {"project_id": project_id, "since": since_ms, "until": until_ms, "step": step_ms},
     )
     starts = range(since_ms, until_ms, step_ms)
-    values = {feeling: [0] * len(starts) for feeling in FEELINGS}
+    values: dict[str, list[int]] = {feeling: [0] * len(starts) for feeling in FEELINGS}
     for row in rows:
         values[row["key"]][row["step"]] = row["value"]
     return Series(list(starts), values)

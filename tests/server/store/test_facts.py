@@ -12,9 +12,7 @@ from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import HOUR_MS, NOON_MS, add, interaction
 
 
-def tell(
-    store: SqliteStore, project: Project, fact: str, values: dict[str, str | None]
-) -> None:
+def tell(store: SqliteStore, project: Project, fact: str, values: dict[str, str | None]) -> None:
     """Record a fact, by task id, of interactions in the session that its first letter names."""
     with store.read() as db:
         ids = find_ids(db, project.id, list(values))
