@@ -17,7 +17,7 @@ from phospho.detectors.language_names import CODES
 from phospho.errors import MissingDependencyError
 
 # A language is plain after some sentences; what comes after costs time.
-MAX_CHARS = 1_000
+MAX_CHARS = 600
 
 # How much likelier than the next language one has to be. Chosen on `benchmarks/language_data`.
 MARGIN = 0.25

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +31,11 @@ BATCH = 200
 # Interactions loaded and judged at once: enough for one embedding pass to pay, few enough that
 # texts of the greatest length fit in memory.
 _SLICE = 100
+
+# While new interactions fill whole batches, what is not urgent waits for so long: the worker
+# shares its process with whoever stores them.
+_BUSY_S = 2.0
+_URGENT = tuple(kind for kind in jobs.KINDS if kind != "facts")
 
 # How long the worker sleeps when nothing waits; other processes may add work without waking it.
 _IDLE_S = 1.0
@@ -58,6 +64,7 @@ class DetectionWorker:
     _thread: threading.Thread | None = None
     # What was claimed and could not be finished, for example on a full disk.
     _held: Sequence[Job] = ()
+    _busy_until: float = 0.0
 
     def start(self) -> None:
         """Take back what an earlier process left unfinished, and start the thread."""
@@ -84,12 +91,20 @@ class DetectionWorker:
         Args:
             on_progress: Told the number of interactions of each batch that is done.
         """
-        while done := self.run_once():
+        while done := self.run_once(jobs.KINDS):
             on_progress(done)
 
-    def run_once(self) -> int:
-        """Do one batch of work; return how many interactions it had, 0 if nothing waits."""
-        claimed = self._held or self.store.write(lambda db: jobs.claim(db, most=BATCH))
+    def run_once(self, kinds: Sequence[str] | None = None) -> int:
+        """Do one batch of work; return how many interactions it had, 0 if nothing waits.
+
+        Args:
+            kinds: The kinds of jobs to do; by default all, but only urgent ones while many
+                interactions arrive.
+        """
+        chosen = kinds or (_URGENT if time.monotonic() < self._busy_until else jobs.KINDS)
+        claimed = self._held or self.store.write(
+            lambda db: jobs.claim(db, most=BATCH, kinds=chosen)
+        )
         if not claimed:
             return 0
         self._held = claimed
@@ -97,7 +112,7 @@ class DetectionWorker:
             "notify": self._notify,
             "detect": self._detect,
             "backfill": self._backfill,
-            "facts": self._tell_past_facts,
+            "facts": self._tell_facts,
         }
         done = work[claimed[0].kind](claimed)
         self._held = ()
@@ -125,16 +140,22 @@ class DetectionWorker:
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
         wanted = [d for d in enabled if first.definition_id in {None, d.id}]
+        if len(ids) >= BATCH:
+            self._busy_until = time.monotonic() + _BUSY_S
         # What is looked at again for one event has its facts already.
         asked = facts_told_by(self.detectors) if first.definition_id is None else []
-        verdicts = self._judge(first.project_id, ids, wanted, enabled, asked)
-        told = _told({fact.id: verdicts.pop(fact.id) for fact in asked})
+        names = [fact.id for fact in asked]
+        # Where messages are read for events, their facts cost little more; else they can wait.
+        verdicts = self._judge(first.project_id, ids, wanted, enabled, asked if wanted else [])
+        told = _told({name: verdicts.pop(name) for name in names if name in verdicts})
         attempts = max(job.attempts for job in claimed)
 
         def finish(db: Connection) -> None:
             self._keep(db, first.project_id, verdicts.values(), attempts=attempts)
             facts.record(db, first.project_id, told)
-            facts.note_kept(db, first.project_id, list(told))
+            facts.note_kept(db, first.project_id, names)
+            if names and not told:
+                jobs.add_facts(db, first.project_id, names, ids)
             for job in claimed:
                 jobs.finish(db, job)
 
@@ -169,16 +190,18 @@ class DetectionWorker:
         self.store.write(advance)
         return max(len(ids), 1)
 
-    def _tell_past_facts(self, claimed: Sequence[Job]) -> int:
-        """Tell facts of the next part of the past, the newest first."""
+    def _tell_facts(self, claimed: Sequence[Job]) -> int:
+        """Tell facts of the interactions a job names, or of the next part of the past."""
         (job,) = claimed
-        with self.store.read() as db:
-            ids, place = jobs.list_next_ids(db, job, limit=BATCH)
+        ids, place = job.payload.get("interaction_ids"), 0
+        if ids is None:
+            with self.store.read() as db:
+                ids, place = jobs.list_next_ids(db, job, limit=BATCH)
         asked = [f for f in facts_told_by(self.detectors) if f.id in job.payload["facts"]]
-        verdicts = self._judge(job.project_id, ids, asked=asked)
+        told = _told(self._judge(job.project_id, ids, asked=asked))
 
         def advance(db: Connection) -> None:
-            facts.record(db, job.project_id, _told(verdicts))
+            facts.record(db, job.project_id, told)
             if place and asked:
                 jobs.advance(db, job, before_id=place, done=len(ids))
             else:

@@ -10,7 +10,13 @@ import pytest
 from phospho.detectors import Detector
 from phospho.detectors.rules import RulesDetector
 from phospho.detectors.semantic import SemanticDetector
-from phospho.errors import ConfigurationError, DefinitionError, DetectorError, PhosphoError
+from phospho.errors import (
+    ConfigurationError,
+    DefinitionError,
+    DetectorError,
+    MissingDependencyError,
+    PhosphoError,
+)
 from phospho_server.detect_files import BATCH, detect_files, read_turns
 
 RULES: Mapping[str, Detector] = {"auto": RulesDetector(), "rules": RulesDetector()}
@@ -128,3 +134,17 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     rows.write_bytes(b'{"id": "a"}\n\xff\xfe\n')
     with pytest.raises(ConfigurationError, match="UTF-8"):
         detect_files(write(tmp_path / "e.json", [EVENT]), rows, tmp_path / "o", detectors=RULES)
+
+
+def test_a_language_is_detected_or_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [{"name": "spanish", "description": "The user writes in Spanish"}]
+    rows = [
+        {"id": "a", "input": "quiero hablar con una persona"},
+        {"id": "b", "input": "hello you"},
+    ]
+    assert [row["detected"] for row in run(tmp_path, events, rows)] == [True, False]
+    monkeypatch.setattr("phospho.detectors.language_wording.is_installed", lambda: False)
+    with pytest.raises(MissingDependencyError, match=r"phospho\[language\]"):
+        run(tmp_path, events, rows)

@@ -14,6 +14,7 @@ import phospho
 from phospho.detectors import Detector
 from phospho.detectors.language_detector import LanguageDetector
 from phospho.detectors.registry import load_detectors
+from phospho.detectors.rules import RulesDetector
 from phospho.models import Detection, EventDefinition, Turn
 from phospho.plugins import Plugins
 from phospho_server.clock import hour_of
@@ -24,7 +25,7 @@ from phospho_server.store.projects import create_project
 from phospho_server.store.rows import FactCount, Project
 from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
-from tests.server.builders import HOUR_MS, NOON_MS, add, interaction
+from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
 
 SPANISH = "quiero hablar con una persona"
 ENGLISH = "I want to talk to a person"
@@ -121,6 +122,30 @@ def test_new_interactions_have_their_facts_told_with_their_events(
     assert counted(store, project, "language") == {"en": 1, "es": 1}
     assert counted(store, project, "sentiment") == {"negative": 1, "neutral": 1, "positive": 1}
     assert in_session(store, project)["language"] == [FactCount("en", 1), FactCount("es", 1)]
+
+
+def test_where_messages_are_read_for_events_facts_are_told_in_the_same_step(
+    store: SqliteStore, project: Project
+) -> None:
+    define(store, project, description="The user says 'persona'")
+    add(store, project, interaction("t1", input=SPANISH))
+    working = worker(store, LanguageDetector(), RulesDetector())
+    assert working.run_once() == 1
+    assert known(store, project) == [("es", None)]
+    assert working.run_once() == 0
+
+
+def test_without_events_facts_wait_while_many_interactions_arrive(
+    store: SqliteStore, project: Project
+) -> None:
+    add(store, project, *(interaction(f"t{i}", input=SPANISH) for i in range(250)))
+    working = worker(store, LanguageDetector())
+    assert working.run_once() == 250
+    assert working.run_once() == 0
+    assert counted(store, project, "language") == {}
+    working._busy_until = 0.0
+    assert working.run_once() == 250
+    assert counted(store, project, "language") == {"es": 250}
 
 
 def test_without_their_detectors_facts_stay_unknown(store: SqliteStore, project: Project) -> None:

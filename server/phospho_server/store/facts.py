@@ -226,5 +226,5 @@ def _plan_past_of(db: Connection, project_id: str, facts: Sequence[str]) -> None
     newest = db.row("select max(id) as id from interactions")
     size = counters.count_all(db, project_id).interactions
     if newest and size:
-        jobs.add_facts(db, project_id, facts, before_id=newest["id"] + 1, size=size)
+        jobs.add_past_facts(db, project_id, facts, before_id=newest["id"] + 1, size=size)
     note_kept(db, project_id, facts)

@@ -59,6 +59,14 @@ def add_backfill(
 
 
 def add_facts(
+    db: Connection, project_id: str, facts: Sequence[str], interaction_ids: Sequence[int]
+) -> None:
+    """Have facts told of interactions when nothing else is to do."""
+    payload = {"facts": list(facts), "interaction_ids": list(interaction_ids)}
+    _insert(db, project_id, "facts", payload, size=len(interaction_ids))
+
+
+def add_past_facts(
     db: Connection, project_id: str, facts: Sequence[str], *, before_id: int, size: int
 ) -> None:
     """Have facts told of the `size` interactions with ids below `before_id`."""
@@ -134,7 +142,7 @@ def _insert(
     return job_id
 
 
-def claim(db: Connection, *, most: int) -> list[Job]:
+def claim(db: Connection, *, most: int, kinds: Sequence[str] = KINDS) -> list[Job]:
     """Take jobs that can be done together, leased for two minutes.
 
     They are of one project and kind. New interactions are looked at for the same events; backfills
@@ -144,8 +152,9 @@ def claim(db: Connection, *, most: int) -> list[Job]:
     Args:
         db: A connection in a write transaction.
         most: Interactions to take at the most; one job may hold more.
+        kinds: What to take, the most urgent first.
     """
-    for kind in KINDS:
+    for kind in kinds:
         jobs = _claim_kind(db, kind, most)
         if jobs:
             return jobs

@@ -207,3 +207,21 @@ def test_a_key_without_a_name_is_refused(visitor: Visitor, home: str) -> None:
     response = visitor.post(f"{home}/settings/keys", name=" ")
     assert response.status_code == 422
     assert "Give it a name" in text_of(response)
+
+
+def test_an_event_about_a_language_that_nothing_here_tells_says_what_to_install(
+    visitor: Visitor, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho.detectors.language_wording.is_installed", lambda: False)
+    response = visitor.post(
+        f"{home}/settings/events", name="spanish", description="The user writes in Spanish"
+    )
+    assert response.status_code == 422
+    assert "pip install 'phospho[language]'" in text_of(response)
+
+
+def test_an_event_about_a_language_is_explained(visitor: Visitor, home: str) -> None:
+    fields = {"name": "spanish", "description": "The user does not write in English"}
+    assert visitor.post(f"{home}/settings/events", **fields).status_code == 303
+    page = text_of(visitor.get(f"{home}/settings"))
+    assert "Checks that the user's message is in another language than English" in page
