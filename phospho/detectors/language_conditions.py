@@ -32,12 +32,14 @@ class LanguageCondition:
         sides: The messages in which it may be met.
         languages: ISO 639-1 codes. For a switch: to which; empty for any.
         is_negated: Whether the language has to be another one.
+        before: For a switch: from which; empty for any.
     """
 
     relation: Relation
     sides: tuple[Side, ...]
     languages: tuple[str, ...] = ()
     is_negated: bool = False
+    before: tuple[str, ...] = ()
 
     def evidence(self, turn: Turn) -> Evidence | None:
         """Return why the event occurred in this turn, or None if it did not.
@@ -61,8 +63,9 @@ class LanguageCondition:
         if self.relation == "as_user":
             same = "another language than" if self.is_negated else "the same language as"
             return f"checks that {message} is in {same} the user's"
+        start = f"from {_listed(self.before)} " if self.before else ""
         to = _listed(self.languages) if self.languages else "another language"
-        return f"checks that {message} switches to {to}"
+        return f"checks that {message} switches {start}to {to}"
 
     def _reason(self, turn: Turn, side: Side, spoken: str) -> str | None:
         if self.relation == "in":
@@ -78,7 +81,11 @@ class LanguageCondition:
             is_met = (spoken == before) != self.is_negated
             user = f"the user's message is in {language_name(before)}"
             return f"is in {language_name(spoken)}, {user}" if is_met else None
-        is_met = spoken != before and (not self.languages or spoken in self.languages)
+        is_met = (
+            spoken != before
+            and (not self.languages or spoken in self.languages)
+            and (not self.before or before in self.before)
+        )
         change = f"switches from {language_name(before)} to {language_name(spoken)}"
         return change if is_met else None
 

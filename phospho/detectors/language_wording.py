@@ -44,6 +44,8 @@ _NOT = (
 )
 _AUX = r"(?:\s+(?:is|was|are|were|has|have|had|been|be|that|which|who))*"
 _HOW = r"(?:\s+(?:ever|also|only|mainly|mostly|always|sometimes|suddenly|actually|entirely))*"
+_BEGINS = r"(?:\s+(?:starts?|started|begins?|began|continues?|keeps?|kept)(?:\s+to)?)?"
+_WILL = rf"{_AUX}{_NOT}{_AUX}{_HOW}{_BEGINS}"
 _TO = rf"(?:\s+(?:back|(?:(?:to|at|with|back\s+to)\s+)?{_THE}(?:{USER}|{ASSISTANT})))?"
 _OBJECT = rf"(?:\s+(?:something|anything|everything|{_THE}{_MESSAGE}))?"
 
@@ -64,11 +66,12 @@ _LISTED = (
 )
 _THAN = r"(?:than|from|to|but|except(?:\s+for)?|besides)"
 _ANOTHER = r"(?:an?other|a\s+different|any|any\s+other|some\s+other|other|different)\s+languages?"
-_OTHER_THAN = (
+_ANOTHER_THAN = (
     rf"(?:{_ANOTHER}\s+(?:other\s+)?{_THAN}|(?:an?|any|some)\s+languages?\s+other\s+than"
     r"|(?:an?|any|some)\s+languages?\s+(?:different\s+from|except(?:\s+for)?)"
-    r"|(?:an?|any|some)\s+language\s+(?:that|which)\s+is\s*(?:not|n['’]t)|anything\s+(?:but|other\s+than)|not)"
+    r"|(?:an?|any|some)\s+language\s+(?:that|which)\s+is\s*(?:not|n['’]t))"
 )
+_OTHER_THAN = rf"(?:{_ANOTHER_THAN}|anything\s+(?:but|other\s+than)|not)"
 _NON = rf"(?:(?:an?|any|some)\s+)?non[- ](?P<non>{NAMES_PATTERN})"
 _USERS = (
     rf"(?:{_THE}(?:{USER})(?:['’]s?)?(?:\s+(?:own\s+)?(?:language|{_MESSAGE}))?"
@@ -76,16 +79,21 @@ _USERS = (
     r"(?:uses|used|writes|wrote|speaks|spoke)(?:\s+in)?)"
     rf"|{_THE}(?:{_OF_USER}|input)|(?:what\s+)?{_THE}(?:{USER})\s+(?:uses|used|does|did|wrote|writes)(?:\s+in)?)"
 )
-_TAIL = r"(?:\s+(?:only|exclusively|instead|at\s+some\s+point|at\s+least\s+once|language))?"
+_TAIL = (
+    rf"(?:\s+(?:only|exclusively|instead(?:\s+of(?:\s+in)?\s+(?:{NAMES_PATTERN}))?|at\s+some\s+point|at\s+least\s+once|language"
+    r"|mid[- ]conversation|(?:during|in|within)\s+the\s+(?:conversation|session|chat)))?"
+)
 
 _LANGUAGE = (
     rf"(?:(?P<other>{_OTHER_THAN})\s+(?P<others>{_LISTED})|{_NON}(?:\s+(?:language|{_MESSAGE}))?"
     rf"|(?P<these>{_LISTED}))"
 )
 _AS_USER = (
-    rf"(?:(?P<unlike>{_OTHER_THAN})\s+{_USERS}"
+    rf"(?:(?P<unlike>{_ANOTHER_THAN})\s+{_USERS}"
     rf"|(?:the\s+)?same\s+language\s+(?:as|that)\s+{_USERS}"
-    rf"|(?:the\s+)?language\s+of\s+{_THE}(?:{USER})(?:['’]s?)?(?:\s+{_MESSAGE})?"
+    rf"|(?:the\s+)?(?:same\s+)?language\s+of\s+{_THE}(?:{USER})(?:['’]s?)?(?:\s+{_MESSAGE})?"
+    rf"|(?:the\s+)?language\s+(?:that\s+|which\s+)?{_THE}(?:{USER})\s+(?:uses|used|writes|wrote"
+    r"|speaks|spoke|chose)(?:\s+in)?"
     rf"|{_THE}(?:{USER})['’]s?\s+(?:own\s+)?language)"
 )
 
@@ -94,27 +102,41 @@ def _rule(predicate: str) -> re.Pattern[str]:
     return re.compile(rf"{_SUBJECT}{predicate}{_TAIL}", re.IGNORECASE)
 
 
-_IN_LANGUAGE = tuple(
-    _rule(predicate)
-    for predicate in (
-        # "writes in Spanish", "is written in Spanish", "is in Spanish", "not in English"
-        rf"{_AUX}{_NOT}{_AUX}{_HOW}(?:{_SAYS}{_TO}{_OBJECT}{_TO}{_THAT_IS})?{_HOW}\s+in\s+{_LANGUAGE}",
-        # "speaks Spanish", "uses a language other than English", "sends a non-English message"
-        rf"{_AUX}{_NOT}{_AUX}{_HOW}{_USES}\s+{_LANGUAGE}",
-        rf"{_AUX}{_NOT}{_AUX}{_HOW}{_SAYS}{_TO}\s+{_NON}\s+{_MESSAGE}",
-    )
+_IS = r"\s+(?:is|was|are|were)(?P<not>\s*(?:not|n['’]t))?"
+_IN_LANGUAGE = (
+    # "writes in Spanish", "is written in Spanish", "is in Spanish", "not in English"
+    _rule(rf"{_WILL}(?:{_SAYS}{_TO}{_OBJECT}{_TO}{_THAT_IS})?{_HOW}\s+in\s+{_LANGUAGE}"),
+    # "speaks Spanish", "uses a language other than English", "sends a non-English message"
+    _rule(rf"{_WILL}{_USES}\s+{_LANGUAGE}"),
+    _rule(rf"{_WILL}{_SAYS}{_TO}\s+{_NON}\s+{_MESSAGE}"),
+    # "the user's language is Spanish", "the language of the message is Spanish"
+    _rule(rf"\s+language{_IS}\s+{_LANGUAGE}"),
+    re.compile(
+        rf"(?:the\s+)?language\s+(?:of|used\s+(?:by|in)|spoken\s+by)\s+{_SUBJECT}{_IS}\s+{_LANGUAGE}",
+        re.IGNORECASE,
+    ),
+    # "a non-English message", "Spanish messages from the user"
+    re.compile(
+        rf"(?:{_NON}|(?:an?\s+|any\s+)?(?P<these>{_LISTED}))(?:[- ]language)?"
+        r"\s+(?:messages?|texts?)"
+        rf"(?:\s+{_BY}(?:(?P<by_user>{USER})|(?P<assistant>{ASSISTANT})))?",
+        re.IGNORECASE,
+    ),
 )
-_IS_LANGUAGE = _rule(
-    rf"(?:\s+(?:that|which))?\s+(?:is|was|are|were)(?P<not>\s*(?:not|n['’]t))?{_HOW}\s+{_LANGUAGE}"
-)
-_LIKE_USER = _rule(
-    rf"{_AUX}{_NOT}{_AUX}{_HOW}(?:{_SAYS}{_TO}{_OBJECT}{_TO}|{_USES})?{_HOW}(?:\s+in)?\s+{_AS_USER}"
-)
+_IS_LANGUAGE = _rule(rf"(?:\s+(?:that|which))?{_IS}{_HOW}\s+{_LANGUAGE}")
+_LIKE_USER = _rule(rf"{_WILL}(?:{_SAYS}{_TO}{_OBJECT}{_TO}|{_USES})?{_HOW}(?:\s+in)?\s+{_AS_USER}")
 _SWITCHES = _rule(
-    r"\s+(?:switch(?:es|ed|ing)?|chang(?:es?|ed|ing))(?:\s+(?:the|their|his|her|its))?"
-    rf"(?:\s+languages?)?(?:\s+from\s+(?:{NAMES_PATTERN}))?"
-    rf"(?:\s+(?:in)?to\s+(?:(?P<any>an?other\s+language|a\s+different\s+language)|(?P<to>{_LISTED})))?"
+    rf"{_AUX}\s+(?:switch(?:es|ed|ing)?|chang(?:es?|ed|ing))(?:\s+(?:the|their|his|her|its))?"
+    rf"(?:\s+languages?)?(?:\s+from\s+(?:one\s+language|(?P<from>{_LISTED})))?"
+    rf"(?:\s+(?:in)?to\s+(?:(?P<any>an?other(?:\s+(?:one|language))?|a\s+different\s+(?:one|language))"
+    rf"|(?P<to>{_LISTED})))?"
 )
+_SPEAK_DIFFERENTLY = re.compile(
+    rf"{_THE}(?:{USER})\s+and\s+{_THE}(?:{ASSISTANT})(?:\s+are)?\s+(?:us(?:e|ing)|speak(?:ing)?"
+    r"|writ(?:e|ing)(?:\s+in)?|talk(?:ing)?\s+in)\s+different\s+languages",
+    re.IGNORECASE,
+)
+_SPEAKS_OF_ONE = re.compile(r"\blanguages?\b", re.IGNORECASE)
 
 # A description that speaks of nothing but a language is short.
 _MAX_CHARS = 200
@@ -155,7 +177,7 @@ def _in_language(text: str) -> LanguageCondition | None:
         groups = found.groupdict()
         listed = groups.get("these") or groups.get("others") or groups["non"]
         is_other = groups.get("other") or groups.get("non")
-        denials = (groups["not"], groups.get("not2"), is_other, "neither" in listed.lower())
+        denials = (groups.get("not"), groups.get("not2"), is_other, "neither" in listed.lower())
         return LanguageCondition(
             relation="in",
             sides=_sides(found),
@@ -167,6 +189,8 @@ def _in_language(text: str) -> LanguageCondition | None:
 
 
 def _like_user(text: str) -> LanguageCondition | None:
+    if _SPEAK_DIFFERENTLY.fullmatch(text):
+        return LanguageCondition(relation="as_user", sides=("output",), is_negated=True)
     found = _LIKE_USER.fullmatch(text)
     if found is None or _sides(found) != ("output",):
         return None
@@ -179,12 +203,14 @@ def _like_user(text: str) -> LanguageCondition | None:
 
 def _switches(text: str) -> LanguageCondition | None:
     found = _SWITCHES.fullmatch(text)
-    if found is None or not (found["to"] or re.search(r"\blanguages?$", text, re.IGNORECASE)):
+    # "changes the tone" and "switches to another one" are not about a language.
+    if found is None or not (found["to"] or found["from"] or _SPEAKS_OF_ONE.search(text)):
         return None
     return LanguageCondition(
         relation="switch",
         sides=_sides(found),
-        languages=_codes(found["to"]) if found["to"] else (),
+        languages=_codes(found["to"] or ""),
+        before=_codes(found["from"] or ""),
     )
 
 
@@ -195,9 +221,11 @@ def _is_message(found: re.Match[str]) -> bool:
 
 
 def _sides(found: re.Match[str]) -> tuple[Side, ...]:
-    if found["both"]:
-        return BOTH_SIDES
-    return ("output",) if found["assistant"] or found["answer"] else ("input",)
+    named = {name for name, text in found.groupdict().items() if text}
+    if named & {"assistant", "answer"}:
+        return ("output",)
+    is_bare = found.re is _IN_LANGUAGE[-1]
+    return BOTH_SIDES if "both" in named or (is_bare and "by_user" not in named) else ("input",)
 
 
 def _codes(listed: str) -> tuple[str, ...]:

@@ -36,6 +36,11 @@ UNDERSTOOD = {
         "A user message in Spanish",
         "The user's message is Spanish",
         "The user only writes in Spanish",
+        "The user starts speaking Spanish",
+        "The user writes in Spanish instead of English",
+        "The user's language is Spanish",
+        "The language of the user's message is Spanish",
+        "Spanish messages from the user",
     ],
     f"{USER} is in French, German or Dutch": [
         "The user\u2019s message is written in French, German, or Dutch",
@@ -55,7 +60,10 @@ UNDERSTOOD = {
     f"{USER} is in Chinese": ["The user writes in Mandarin", "The user uses Simplified Chinese"],
     f"{USER} is in Persian": ["The user chats in Farsi"],
     "either message is in French or German": ["The message is in French or German"],
-    "either message is in another language than English": ["A message not in English"],
+    "either message is in another language than English": [
+        "A message not in English",
+        "Non-English messages",
+    ],
     "either message is in another language than French or German": [
         "The message is in neither French nor German"
     ],
@@ -73,6 +81,8 @@ UNDERSTOOD = {
         "The assistant replies in a language other than the user's",
         "The assistant does not respond in the same language as the user",
         "The assistant does not answer in the user's language",
+        "The assistant does not reply in the language the user wrote in",
+        "The user and the assistant speak different languages",
     ],
     f"{ASSISTANT} is in the same language as the user's": [
         "The assistant answers in the same language as the user"
@@ -80,9 +90,12 @@ UNDERSTOOD = {
     f"{USER} switches to another language": [
         "The user switches language",
         "The user changes the language",
+        "The user is changing language",
         "The user switches to another language",
+        "The user switches from one language to another during the conversation",
     ],
-    f"{USER} switches to Spanish": ["The user switches from English to Spanish"],
+    f"{USER} switches from English to Spanish": ["The user switches from English to Spanish"],
+    f"{USER} switches from English to another language": ["The user switches from English"],
     f"{ASSISTANT} switches to English": ["The assistant switches to English"],
 }
 
@@ -118,11 +131,17 @@ def test_a_description_of_a_language_is_understood(description: str, understood:
         "The user writes in capital letters",
         "The assistant wrote code in Python",
         "The user changes their mind",
+        "The user switches to another one",
+        "A Spanish restaurant",
         "The user switches to a cheaper plan",
         "The user switches between topics",
         "The user speaks to a human",
         "The user speaks Spanish and wants a refund",
         "The user says 'hola'",
+        "The bot's message is not a question",
+        "The assistant's answer is anything but the user's question",
+        "The assistant's reply is in the wrong language",
+        "The user uses offensive language",
     ],
 )
 def test_what_only_mentions_a_language_is_no_condition_on_one(description: str) -> None:
@@ -203,6 +222,7 @@ def test_a_switch_is_from_what_was_said_before() -> None:
         "switches from English to Spanish", None, None, None,
     ]  # fmt: skip
     assert found_in("The user switches to German", turns[0]) == [None]
+    assert found_in("The user switches from French to Spanish", turns[0]) == [None]
 
 
 def test_without_the_package_a_definition_is_refused_by_the_name_of_the_extra(
