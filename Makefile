@@ -51,13 +51,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: pyproject.toml $(VENV)/bin/python
 	@echo "Installing phospho and what it needs into $(VENV); this takes about 20 seconds."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,semantic]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,semantic,language]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/bin/python
 	@echo "Installing phospho, its tests and tools into $(VENV); this takes about 30 seconds."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,semantic]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,semantic,language]' --group dev
 	@touch $@ $(VENV)/.demo
 
 $(OLDEST)/.test: pyproject.toml

@@ -94,7 +94,8 @@ def phospho_before_send_feedback(feedback: dict[str, Any]) -> dict[str, Any] | N
 def phospho_register_detectors() -> Sequence[Detector]:
     """Return the detectors this plugin brings; each name must be unique.
 
-    Called once when a server or worker, or `phospho detect`, starts.
+    Called once when a server or worker, or `phospho detect`, starts. One that is called `language`
+    or `sentiment` replaces the built-in one, whose answer is kept with every interaction.
     """
 
 

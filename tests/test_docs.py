@@ -21,6 +21,7 @@ import pytest
 
 import phospho as sdk
 from phospho import hookspecs
+from phospho.detectors.language_wording import parse_language
 from phospho.extractors import catalogue
 from phospho.redaction.rules import RULES
 from phospho_server.commands import phospho as phospho_command
@@ -192,6 +193,31 @@ def test_the_page_of_redaction_shows_what_its_code_prints(server: ServerProcess)
     assert [run(code, server) for code in examples] == printed
     text = (ROOT / "docs" / "redaction.md").read_text(encoding="utf-8")
     assert {kind for kind in RULES if f"| `{kind}` |" not in text} == set()
+
+
+def test_the_page_of_languages_shows_what_its_code_prints_and_events_that_are_understood(
+    server: ServerProcess,
+) -> None:
+    shown, plugin = blocks("docs/language.md", "python")
+    assert [run(shown, server)] == blocks("docs/language.md", "text")
+    check = (
+        "from phospho.detectors.registry import load_detectors\n"
+        "from phospho.models import Interaction, Turn\n"
+        "from phospho.plugins import Plugins\n"
+        "from phospho_server.facts import LANGUAGE\n"
+        "import sys\n"
+        "detector = load_detectors(Plugins([sys.modules['__main__']]))['language']\n"
+        'turn = Turn(interaction=Interaction(task_id="t", session_id="s", input="Qapla\'"))\n'
+        "print(detector.detect([turn], [LANGUAGE])[0].value)\n"
+    )
+    assert run(plugin + check, server) == "tlh\n"
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\* (.+)$", text, re.MULTILINE)
+    assert len(listed) > 4
+    assert [each for each in listed if parse_language(each) is None] == []
+    examples = (ROOT / "phospho" / "detectors" / "sentiment.txt").read_text(encoding="utf-8")
+    count = sum(not line.startswith("#") for line in examples.splitlines())
+    assert f"on {count} messages of" in text
 
 
 @pytest.fixture(scope="module")

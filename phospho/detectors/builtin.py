@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 
 @hookimpl
 def phospho_register_detectors() -> list[Detector]:
-    """Bring `rules`, `semantic` and `auto`; the registry gives `semantic` its embedder."""
+    """Bring `rules`, `semantic`, `auto`, `sentiment`, and `language` where it is installed.
+
+    The registry gives `semantic` and `sentiment` their embedder.
+    """
+    from phospho.detectors import language
     from phospho.detectors.auto import AutoDetector
+    from phospho.detectors.language_detector import LanguageDetector
     from phospho.detectors.rules import RulesDetector
     from phospho.detectors.semantic import SemanticDetector
+    from phospho.detectors.sentiment import SentimentDetector
 
     rules, semantic = RulesDetector(), SemanticDetector(None)
-    return [rules, semantic, AutoDetector(rules=rules, semantic=semantic)]
+    auto, sentiment = AutoDetector(rules=rules, semantic=semantic), SentimentDetector(None)
+    languages = [LanguageDetector()] if language.is_installed() else []
+    return [rules, semantic, auto, sentiment, *languages]
 
 
 @hookimpl

@@ -9,19 +9,26 @@ from phospho.detectors import Detector, Embedder
 from phospho.detectors.answers import AnswerError, settled
 from phospho.detectors.auto import AutoDetector, chosen
 from phospho.detectors.semantic import SemanticDetector
+from phospho.detectors.sentiment import SentimentDetector
 from phospho.detectors.texts import text_of
 from phospho.errors import DetectorCrashError, DetectorError, PhosphoError
 from phospho.models import Detection, EventDefinition, Evidence, Turn
 from phospho.plugins import Plugins, accept_sequence_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+
+# What these say of every interaction is kept beside it; as with embedders, the last one is used.
+_REPLACEABLE = frozenset({"language", "sentiment"})
 
 
 def load_detectors(plugins: Plugins) -> dict[str, Detector]:
-    """Return every detector by its name; `semantic` uses the embedder registered last.
+    """Return every detector by its name; `semantic` and `sentiment` use the last embedder.
 
-    A name or id that another plugin has already taken is reported once and left out.
+    Without an embedder there is no `sentiment`. Of several `language` or `sentiment` the one
+    registered last is used; any other name or id that is already taken is reported once and left
+    out.
     """
     embedders = _unique(
         plugins.each("phospho_register_embedders", accept_sequence_of(Embedder, unique="id")), "id"
@@ -29,10 +36,17 @@ def load_detectors(plugins: Plugins) -> dict[str, Detector]:
     detectors = _unique(
         plugins.each("phospho_register_detectors", accept_sequence_of(Detector, unique="name")),
         "name",
+        replaceable=_REPLACEABLE,
     )
     semantic = detectors.get("semantic")
     if isinstance(semantic, SemanticDetector) and embedders:
         semantic.embedder = list(embedders.values())[-1]
+    sentiment = detectors.get("sentiment")
+    if isinstance(sentiment, SentimentDetector):
+        if embedders:
+            sentiment.embedder = list(embedders.values())[-1]
+        else:
+            del detectors["sentiment"]
     if isinstance(detectors.get("auto"), AutoDetector) and semantic and "rules" in detectors:
         detectors["auto"] = AutoDetector(rules=detectors["rules"], semantic=semantic)
     return detectors
@@ -65,12 +79,23 @@ def find_detector(name: str, detectors: Mapping[str, Detector]) -> Detector:
 
 
 def run_detector(
-    detector: Detector, batch: Sequence[Turn], events: Sequence[EventDefinition]
+    detector: Detector,
+    batch: Sequence[Turn],
+    events: Sequence[EventDefinition],
+    *,
+    settles: bool = True,
 ) -> list[Detection]:
     """Run a detector and return one sound detection for each pair of turn and definition.
 
     They are in the order of `batch`, then `events`; the detector's name is filled in, and a quote
     that does not occur in the message is emptied.
+
+    Args:
+        detector: Who is asked.
+        batch: The turns; ids of interactions are unique.
+        events: The definitions; ids are unique.
+        settles: Whether values are checked, and follow from the score where a detector gives none;
+            if not, they are as the detector gave them.
 
     Raises:
         DetectorError: When the detector cannot give verdicts now.
@@ -93,7 +118,7 @@ def run_detector(
     if missing:
         raise _unusable(detector, f"gave no verdict for {missing[0]} and {len(missing) - 1} others")
     return [
-        _tidied(found[turn.interaction.task_id, event.id], detector, turn, event)
+        _tidied(found[turn.interaction.task_id, event.id], detector, turn, event, settles=settles)
         for turn in batch
         for event in events
     ]
@@ -123,10 +148,15 @@ def _unusable(detector: Detector, what: str) -> DetectorCrashError:
 
 
 def _tidied(
-    detection: Detection, detector: Detector, turn: Turn, event: EventDefinition
+    detection: Detection,
+    detector: Detector,
+    turn: Turn,
+    event: EventDefinition,
+    *,
+    settles: bool,
 ) -> Detection:
     try:
-        detection = settled(detection, event)
+        detection = settled(detection, event) if settles else detection
     except AnswerError as exc:
         raise DetectorCrashError(
             f"The detector {detector.name!r} {exc}. Fix or upgrade the plugin that brings it, or "
@@ -145,13 +175,18 @@ def _occurs(evidence: Evidence, turn: Turn) -> bool:
     return evidence.quote in text_of(turn, evidence.side)
 
 
-def _unique(answers: Sequence[tuple[str, Sequence[Any]]], attribute: str) -> dict[str, Any]:
+def _unique(
+    answers: Sequence[tuple[str, Sequence[Any]]],
+    attribute: str,
+    *,
+    replaceable: Collection[str] = (),
+) -> dict[str, Any]:
     """Key what all plugins brought by its name or id; the first one keeps a name."""
     kept: dict[str, Any] = {}
     for plugin, items in answers:
         for item in items:
             key = getattr(item, attribute)
-            if key in kept:
+            if key in kept and key not in replaceable:
                 guard.report_once(
                     f"duplicate:{attribute}:{key}",
                     "The phospho plugin %r brings %r, a %s that is already taken; it is left out. "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from phospho.detectors.answers import check_answer
 from phospho.detectors.conditions import MAX_CHARS, Condition, find
 from phospho.detectors.description import BOTH_SIDES, sides_of, where
+from phospho.detectors.language_wording import check_language, scoped_condition
 from phospho.detectors.scopes import (
     Said,
     find_in_session,
@@ -67,8 +68,13 @@ class RulesDetector:
 
 
 def has_rules(definition: EventDefinition) -> bool:
-    """Tell whether a definition gives keywords, a pattern, or states wording."""
-    return bool(definition.keywords or definition.pattern or parse_wording(definition.description))
+    """Tell whether a definition gives keywords, a pattern, or states wording or a language."""
+    return bool(
+        definition.keywords
+        or definition.pattern
+        or parse_wording(definition.description)
+        or scoped_condition(definition)
+    )
 
 
 def check_definition(definition: EventDefinition) -> None:
@@ -76,7 +82,8 @@ def check_definition(definition: EventDefinition) -> None:
 
     Raises:
         DefinitionError: With a message that says what is wrong and what to do.
-        MissingDependencyError: When a pattern is given and google-re2 is not installed.
+        MissingDependencyError: When a pattern or a language is given and no package for it is
+            installed.
     """
     _check_text("name", definition.name, MAX_NAME_CHARS)
     _check_text("description", definition.description, MAX_DESCRIPTION_CHARS)
@@ -95,6 +102,8 @@ def check_definition(definition: EventDefinition) -> None:
     problem = _problem(definition)
     if problem and (definition.detector == "rules" or has_rules(definition)):
         raise DefinitionError(problem)
+    if definition.detector in {"auto", "rules"} and not (definition.keywords or definition.pattern):
+        check_language(definition)
 
 
 def explain_rules(definition: EventDefinition) -> str:
@@ -108,9 +117,14 @@ def explain_rules(definition: EventDefinition) -> str:
         parts.append(f"the pattern {definition.pattern} in {place} (upper and lower case differ)")
     if parts:
         return f"looks for {', or '.join(parts)}"
-    condition, problem = _scoped(definition), _problem(definition)
-    if problem or condition is None:
-        return problem or _no_wording(definition)
+    problem, language = _problem(definition), scoped_condition(definition)
+    if problem:
+        return problem
+    if language:
+        return language.explain(_one_message(definition, language.sides))
+    condition = _scoped(definition)
+    if condition is None:
+        return _no_wording(definition)
     return _explain_condition(condition, _place(definition, condition.sides))
 
 
@@ -145,6 +159,9 @@ def compile_pattern(pattern: str) -> Any:
 def _evidence(turn: Turn, event: EventDefinition) -> Evidence | None:
     """Return why the event occurred in this turn, or None if it did not."""
     if not (event.keywords or event.pattern):
+        language = scoped_condition(event)
+        if language:
+            return language.evidence(turn)
         condition = _scoped(event)
         if condition is None:
             return None
@@ -227,6 +244,12 @@ _SHAPE_WORDS = {
 
 def _place(definition: EventDefinition, sides: tuple[Side, ...]) -> str:
     return where_in_session(sides) if is_of_session(definition) else where(sides)
+
+
+def _one_message(definition: EventDefinition, sides: tuple[Side, ...]) -> str:
+    if is_of_session(definition):
+        return f"one of {where_in_session(sides)}"
+    return where(sides)
 
 
 def _explain_condition(condition: Condition, message: str) -> str:

@@ -123,6 +123,77 @@ def bar_chart(
     )
 
 
+@dataclass(frozen=True)
+class Layer:
+    """One part of a stacked bar."""
+
+    name: str
+    value: int
+    top: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A bar of several parts, that of the first name at the bottom."""
+
+    left: float
+    width: float
+    label: str
+    layers: Sequence[Layer]
+
+
+@dataclass(frozen=True)
+class StackedChart:
+    """A chart of stacked bars ready to be drawn; `column` is the width each bar reacts in."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    column: float
+    stacks: Sequence[Stack]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+
+
+def stacked_chart(
+    labels: Sequence[str], values: Mapping[str, Sequence[int]], *, width: int, height: int
+) -> StackedChart:
+    """Return the geometry of a chart whose bars have a part for each name.
+
+    Args:
+        labels: What each bar stands for, in order.
+        values: By name, from the bottom up, as many numbers; a negative one is drawn as 0.
+        width: Of the whole chart.
+        height: Of the whole chart.
+    """
+    right, bottom = width - _RIGHT, height - _BOTTOM
+    rows = [
+        [(name, max(0, numbers[i])) for name, numbers in values.items()] for i in range(len(labels))
+    ]
+    scale = nice_scale(max((sum(value for _, value in row) for row in rows), default=0))
+    step = (right - _LEFT) / max(1, len(labels))
+    unit = (bottom - _TOP) / scale[-1]
+    return StackedChart(
+        width=width,
+        height=height,
+        left=_LEFT,
+        right=right,
+        top=_TOP,
+        bottom=bottom,
+        column=_round(step),
+        stacks=[
+            _stack(_LEFT + i * step, step, bottom, unit, label, row)
+            for i, (label, row) in enumerate(zip(labels, rows, strict=True))
+        ],
+        x_ticks=_x_ticks(labels, step, right),
+        y_ticks=[Tick(_round(bottom - value * unit), short_number(value)) for value in scale],
+    )
+
+
 def _highest(values: Sequence[int], ranges: Sequence[tuple[float, float, float]]) -> int:
     """Return how high a chart must reach: a range far beyond all values runs out at the top."""
     shown = max([*values, *(math.ceil(value) for _, value, _ in ranges)], default=0)
@@ -175,6 +246,18 @@ def _error_bar(
     x, left = _round(at), _round(at - half)
     caps = "".join(f"M{left} {y}h{2 * half}" for y in (low, high) if y >= _TOP)
     return ErrorBar(x, max(value, _TOP), f"M{x} {max(low, _TOP)}V{max(high, _TOP)}{caps}")
+
+
+def _stack(
+    start: float, step: float, bottom: float, unit: float, label: str, row: list[tuple[str, int]]
+) -> Stack:
+    width = min(step * (1 - _GAP), _WIDEST_BAR)
+    layers, below = [], 0
+    for name, value in row:
+        top = _round(bottom - (below + value) * unit)
+        layers.append(Layer(name, value, top, _round(bottom - below * unit - top)))
+        below += value
+    return Stack(_round(start + (step - width) / 2), _round(width), label, layers)
 
 
 def _outline(left: float, bottom: float, width: float, length: float) -> str:

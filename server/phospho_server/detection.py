@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from phospho import guard
 from phospho.detectors import Detector
 from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.errors import NotFoundError, ServerError
+from phospho_server.facts import facts_told_by
 from phospho_server.judging import Verdicts, Work, judge
-from phospho_server.store import Connection, Store, definitions, detections, jobs, versions
-from phospho_server.store.rows import Job
+from phospho_server.store import (
+    Connection,
+    Store,
+    definitions,
+    detections,
+    facts,
+    jobs,
+    versions,
+)
+from phospho_server.store.rows import Job, StoredDetection
 
 logger = logging.getLogger("phospho_server")
 
@@ -28,6 +39,11 @@ BATCH = 200
 # Interactions loaded and judged at once: enough for one embedding pass to pay, few enough that
 # texts of the greatest length fit in memory.
 _SLICE = 100
+
+# While new interactions fill whole batches, what is not urgent waits for so long: the worker
+# shares its process with whoever stores them.
+_BUSY_S = 2.0
+_URGENT = tuple(kind for kind in jobs.KINDS if kind != "facts")
 
 # How long the worker sleeps when nothing waits; other processes may add work without waking it.
 _IDLE_S = 1.0
@@ -58,10 +74,13 @@ class DetectionWorker:
     _thread: threading.Thread | None = None
     # What was claimed and could not be finished, for example on a full disk.
     _held: Sequence[Job] = ()
+    _busy_until: float = 0.0
 
     def start(self) -> None:
         """Take back what an earlier process left unfinished, and start the thread."""
         self.store.write(jobs.release_all)
+        told = [fact.id for fact in facts_told_by(self.detectors)]
+        self.store.write(lambda db: facts.plan_past(db, told))
         self._thread = threading.Thread(target=self._run, name="phospho-detection", daemon=True)
         self._thread.start()
 
@@ -82,18 +101,29 @@ class DetectionWorker:
         Args:
             on_progress: Told the number of interactions of each batch that is done.
         """
-        while done := self.run_once():
+        while done := self.run_once(jobs.KINDS):
             on_progress(done)
 
-    def run_once(self) -> int:
-        """Do one batch of work; return how many interactions it had, 0 if nothing waits."""
+    def run_once(self, kinds: Sequence[str] | None = None) -> int:
+        """Do one batch of work; return how many interactions it had, 0 if nothing waits.
+
+        Args:
+            kinds: The kinds of jobs to do; by default all, but only urgent ones while many
+                interactions arrive.
+        """
+        chosen = kinds or (_URGENT if time.monotonic() < self._busy_until else jobs.KINDS)
         claimed = self._held or self.store.write(
-            lambda db: jobs.claim(db, most=BATCH, project_id=self.project_id)
+            lambda db: jobs.claim(db, most=BATCH, kinds=chosen, project_id=self.project_id)
         )
         if not claimed:
             return 0
         self._held = claimed
-        work = {"notify": self._notify, "detect": self._detect, "backfill": self._backfill}
+        work = {
+            "notify": self._notify,
+            "detect": self._detect,
+            "backfill": self._backfill,
+            "facts": self._tell_facts,
+        }
         done = work[claimed[0].kind](claimed)
         self._held = ()
         return done
@@ -120,11 +150,22 @@ class DetectionWorker:
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
         wanted = [d for d in enabled if first.definition_id in {None, d.id}]
-        verdicts = self._judge(first.project_id, ids, wanted, enabled)
+        if len(ids) >= BATCH:
+            self._busy_until = time.monotonic() + _BUSY_S
+        # What is looked at again for one event has its facts already.
+        asked = facts_told_by(self.detectors) if first.definition_id is None else []
+        names = [fact.id for fact in asked]
+        # Where messages are read for events, their facts cost little more; else they can wait.
+        verdicts = self._judge(first.project_id, ids, wanted, enabled, asked if wanted else [])
+        told = _told({name: verdicts.pop(name) for name in names if name in verdicts})
         attempts = max(job.attempts for job in claimed)
 
         def finish(db: Connection) -> None:
             self._keep(db, first.project_id, verdicts.values(), attempts=attempts)
+            facts.record(db, first.project_id, told)
+            facts.note_kept(db, first.project_id, names)
+            if names and not told:
+                jobs.add_facts(db, first.project_id, names, ids)
             for job in claimed:
                 jobs.finish(db, job)
 
@@ -160,20 +201,51 @@ class DetectionWorker:
         self.store.write(advance)
         return max(len(ids), 1)
 
+    def _tell_facts(self, claimed: Sequence[Job]) -> int:
+        """Tell facts of the interactions a job names, or of the next part of the past."""
+        (job,) = claimed
+        ids, place = job.payload.get("interaction_ids"), 0
+        if ids is None:
+            with self.store.read() as db:
+                ids, place = jobs.list_next_ids(db, job, limit=BATCH)
+        asked = [f for f in facts_told_by(self.detectors) if f.id in job.payload["facts"]]
+        told = _told(self._judge(job.project_id, ids, asked=asked))
+
+        def advance(db: Connection) -> None:
+            facts.record(db, job.project_id, told)
+            if place and asked:
+                jobs.advance(db, job, before_id=place, done=len(ids))
+            else:
+                jobs.finish(db, job)
+
+        self.store.write(advance)
+        return max(len(ids), 1)
+
     def _judge(
         self,
         project_id: str,
         ids: Sequence[int],
-        wanted: Sequence[EventDefinition],
-        context: Sequence[EventDefinition],
+        wanted: Sequence[EventDefinition] = (),
+        context: Sequence[EventDefinition] = (),
+        asked: Sequence[EventDefinition] = (),
     ) -> dict[str, Verdicts]:
-        """Return the verdicts on interactions by definition id, for every one that is wanted."""
-        verdicts = {definition.id: Verdicts(definition) for definition in wanted}
+        """Return the verdicts on interactions by definition id.
+
+        Args:
+            project_id: The project.
+            ids: Rows of `interactions`.
+            wanted: Definitions whose verdicts are returned.
+            context: All that compete with them.
+            asked: Facts whose answers are returned too.
+        """
+        verdicts = {definition.id: Verdicts(definition) for definition in (*wanted, *asked)}
         for start in range(0, len(ids), _SLICE):
             with self.store.read() as db:
                 turns = detections.load_turns(db, project_id, ids[start : start + _SLICE])
-            for event_id, more in judge(self.detectors, Work(turns, wanted, context)).items():
-                verdicts[event_id] = verdicts[event_id].joined(more)
+            # Facts come last: the vectors they need are there by then.
+            for work in (Work(turns, wanted, context), Work(turns, asked, asked, are_facts=True)):
+                for event_id, more in judge(self.detectors, work).items():
+                    verdicts[event_id] = verdicts[event_id].joined(more)
         return verdicts
 
     def _keep(
@@ -230,6 +302,19 @@ class DetectionWorker:
 
         self.store.write(finish)
         return job.size
+
+
+def _told(verdicts: Mapping[str, Verdicts]) -> dict[str, Sequence[StoredDetection]]:
+    """Return the answers about each fact; what could not be told stays unknown."""
+    for name, verdict in verdicts.items():
+        if verdict.failed_ids:
+            guard.report_once(
+                f"fact:{name}",
+                "The %s of some interactions stays unknown: %s",
+                name,
+                verdict.reason,
+            )
+    return {name: verdict.found for name, verdict in verdicts.items()}
 
 
 def _is_current(db: Connection, project_id: str, definition: EventDefinition) -> bool:

@@ -24,12 +24,14 @@ class Work:
     """Interactions to judge, and the definitions whose verdicts are wanted.
 
     `context` holds every enabled definition: those of one detector may compete with each other,
-    so it is shown all of them each time, and gives the same verdict each time.
+    so it is shown all of them each time, and gives the same verdict each time. Where
+    they are facts, an answer may be that something cannot be told.
     """
 
     turns: Turns
     wanted: Sequence[EventDefinition]
     context: Sequence[EventDefinition]
+    are_facts: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def judge(detectors: Mapping[str, Detector], work: Work) -> dict[str, Verdicts]:
     for name, events in route(work.context).items():
         if wanted.isdisjoint(event.id for event in events):
             continue
-        found, failed = _ask_all(detectors, name, work.turns, events)
+        found, failed = _ask_all(detectors, name, work, events)
         for event in events:
             if event.id in wanted:
                 verdicts[event.id] = _sort_out(event, work.turns, found, failed[event.id])
@@ -73,7 +75,7 @@ def judge(detectors: Mapping[str, Detector], work: Work) -> dict[str, Verdicts]:
 
 
 def _ask_all(
-    detectors: Mapping[str, Detector], name: str, turns: Turns, events: Sequence[EventDefinition]
+    detectors: Mapping[str, Detector], name: str, work: Work, events: Sequence[EventDefinition]
 ) -> tuple[list[Detection], dict[str, _Failed]]:
     """Return verdicts, and what failed for each definition.
 
@@ -82,35 +84,36 @@ def _ask_all(
     try:
         detector = find_detector(name, detectors)
     except DetectorError as exc:
-        return [], {event.id: {row_id: str(exc) for row_id, _ in turns} for event in events}
-    found, failed = _ask(detector, turns, events)
-    left = [(row_id, turn) for row_id, turn in turns if row_id in failed]
+        return [], {event.id: {row_id: str(exc) for row_id, _ in work.turns} for event in events}
+    found, failed = _ask(detector, work.turns, events, settles=not work.are_facts)
+    left = [(row_id, turn) for row_id, turn in work.turns if row_id in failed]
     if not left or len(events) == 1:
         return found, {event.id: failed for event in events}
     failed_by_event = {}
     for event in events:
-        more, failed_by_event[event.id] = _ask(detector, left, [event])
+        more, failed_by_event[event.id] = _ask(detector, left, [event], settles=not work.are_facts)
         found = found + more
     return found, failed_by_event
 
 
 def _ask(
-    detector: Detector, turns: Turns, events: Sequence[EventDefinition]
+    detector: Detector, turns: Turns, events: Sequence[EventDefinition], *, settles: bool
 ) -> tuple[list[Detection], _Failed]:
     """Return verdicts, and the reason for each interaction that has none.
 
     When a detector crashes over a batch it is halved, until what it crashes over stands alone.
     """
     try:
-        return run_detector(detector, [turn for _, turn in turns], events), {}
+        batch = [turn for _, turn in turns]
+        return run_detector(detector, batch, events, settles=settles), {}
     except DetectorCrashError as exc:
         if len(turns) == 1:
             return [], {turns[0][0]: str(exc)}
     except DetectorError as exc:
         return [], {row_id: str(exc) for row_id, _ in turns}
     middle = len(turns) // 2
-    found, failed = _ask(detector, turns[:middle], events)
-    more_found, more_failed = _ask(detector, turns[middle:], events)
+    found, failed = _ask(detector, turns[:middle], events, settles=settles)
+    more_found, more_failed = _ask(detector, turns[middle:], events, settles=settles)
     return found + more_found, failed | more_failed
 
 

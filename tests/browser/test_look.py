@@ -24,6 +24,7 @@ PAGES = (
     "dashboard?show=events",
     "sessions",
     "sessions?q=nothing+like+this",
+    "sessions?language=es&sentiment=negative",
     "sessions/session-1",
     "sessions/long",
     "sessions/steps",

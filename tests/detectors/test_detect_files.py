@@ -10,7 +10,13 @@ import pytest
 from phospho.detectors import Detector
 from phospho.detectors.rules import RulesDetector
 from phospho.detectors.semantic import SemanticDetector
-from phospho.errors import ConfigurationError, DefinitionError, DetectorError, PhosphoError
+from phospho.errors import (
+    ConfigurationError,
+    DefinitionError,
+    DetectorError,
+    MissingDependencyError,
+    PhosphoError,
+)
 from phospho_server.detect_files import detect_files, read_turns
 from phospho_server.judging_files import BATCH
 
@@ -146,3 +152,17 @@ def test_an_event_of_a_session_is_written_once_and_a_score_with_its_value(
     assert "value" not in found[0]
     scored = run(tmp_path, [{**EVENT, "answer": "score"}], rows, detectors={"semantic": semantic})
     assert all(row["value"] == pytest.approx(1 + 4 * row["score"]) for row in scored)
+
+
+def test_a_language_is_detected_or_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [{"name": "spanish", "description": "The user writes in Spanish"}]
+    rows = [
+        {"id": "a", "input": "quiero hablar con una persona"},
+        {"id": "b", "input": "hello you"},
+    ]
+    assert [row["detected"] for row in run(tmp_path, events, rows)] == [True, False]
+    monkeypatch.setattr("phospho.detectors.language_wording.is_installed", lambda: False)
+    with pytest.raises(MissingDependencyError, match=r"phospho\[language\]"):
+        run(tmp_path, events, rows)

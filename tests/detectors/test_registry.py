@@ -62,7 +62,7 @@ def load(*plugins: object) -> dict[str, Any]:
 
 
 def test_the_built_in_detectors_come_by_the_same_hook() -> None:
-    assert list(load()) == ["rules", "semantic", "auto"]
+    assert list(load()) == ["rules", "semantic", "auto", "sentiment", "language"]
 
 
 def test_a_stranger_adds_a_detector_and_a_broken_one_costs_only_itself() -> None:
@@ -70,6 +70,8 @@ def test_a_stranger_adds_a_detector_and_a_broken_one_costs_only_itself() -> None
         "rules",
         "semantic",
         "auto",
+        "sentiment",
+        "language",
         "mine",
     ]
 

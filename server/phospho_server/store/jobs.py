@@ -18,12 +18,12 @@ LEASE_MS = 120_000
 
 # With pauses doubled up to five minutes: half an hour for a detector, which a person has to repair
 # and then releases, and a day for whoever is told of events.
-MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "notify": 290}
+MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "facts": 12, "notify": 290}
 _LONGEST_PAUSE_MS = 300_000
 _MAX_REASON = 1000
 
 # New interactions come before those of the past.
-KINDS = ("notify", "detect", "backfill")
+KINDS = ("notify", "detect", "backfill", "facts")
 
 _INSERT = """
 insert into jobs (id, project_id, kind, definition_id, payload, before_id, size, run_at_ms,
@@ -56,6 +56,21 @@ def add_backfill(
         definition_id=definition_id,
         before_id=before_id,
     )
+
+
+def add_facts(
+    db: Connection, project_id: str, facts: Sequence[str], interaction_ids: Sequence[int]
+) -> None:
+    """Have facts told of interactions when nothing else is to do."""
+    payload = {"facts": list(facts), "interaction_ids": list(interaction_ids)}
+    _insert(db, project_id, "facts", payload, size=len(interaction_ids))
+
+
+def add_past_facts(
+    db: Connection, project_id: str, facts: Sequence[str], *, before_id: int, size: int
+) -> None:
+    """Have facts told of the `size` interactions with ids below `before_id`."""
+    _insert(db, project_id, "facts", {"facts": list(facts)}, size=size, before_id=before_id)
 
 
 def add_notify(
@@ -127,7 +142,9 @@ def _insert(
     return job_id
 
 
-def claim(db: Connection, *, most: int, project_id: str | None = None) -> list[Job]:
+def claim(
+    db: Connection, *, most: int, kinds: Sequence[str] = KINDS, project_id: str | None = None
+) -> list[Job]:
     """Take jobs that can be done together, leased for two minutes.
 
     They are of one project and kind. New interactions are looked at for the same events; backfills
@@ -137,9 +154,10 @@ def claim(db: Connection, *, most: int, project_id: str | None = None) -> list[J
     Args:
         db: A connection in a write transaction.
         most: Interactions to take at the most; one job may hold more.
+        kinds: What to take, the most urgent first.
         project_id: Take jobs of this project alone; None for all.
     """
-    for kind in KINDS:
+    for kind in kinds:
         jobs = _claim_kind(db, kind, most, project_id)
         if jobs:
             return jobs

@@ -139,7 +139,8 @@ class Step:
 class TranscriptLine:
     """One interaction of a transcript with the events that occurred in it.
 
-    `rejected` are those a detector found and a person said no to.
+    `rejected` are those a detector found and a person said no to; `language` and `sentiment` are
+    facts of the user's message, None where they are not known.
     """
 
     id: int
@@ -157,6 +158,8 @@ class TranscriptLine:
     steps: Sequence[Step] = ()
     events: Sequence[Event] = ()
     rejected: Sequence[Event] = ()
+    language: str | None = None
+    sentiment: float | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,8 @@ class SessionFilter:
         since_ms: The session's last interaction is not older.
         until_ms: The session's last interaction is older than this.
         text: Words that all occur in one interaction of the session.
+        language: Code of the language of at least one message of the user.
+        sentiment: `negative`, `neutral` or `positive`: how at least one of them sounds.
     """
 
     event: str | None = None
@@ -212,6 +217,8 @@ class SessionFilter:
     since_ms: int | None = None
     until_ms: int | None = None
     text: str | None = None
+    language: str | None = None
+    sentiment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -260,6 +267,18 @@ class Backfill:
     def done(self) -> int:
         """Interactions looked at so far."""
         return self.total - self.left
+
+
+@dataclass(frozen=True)
+class FactCount:
+    """Of how many interactions a fact has a value.
+
+    Args:
+        value: A language's code, or `negative`, `neutral` or `positive`.
+    """
+
+    value: str
+    interactions: int
 
 
 @dataclass(frozen=True)

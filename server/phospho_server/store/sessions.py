@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from phospho_server.errors import InvalidError, NotFoundError
-from phospho_server.store import Connection, in_list, search
+from phospho_server.store import Connection, facts, in_list, search
 from phospho_server.store.detections import list_events, list_rejected
 from phospho_server.store.rows import (
     EventCount,
@@ -29,6 +29,12 @@ _MAX_DIGITS = 15
 _COLUMNS = (
     "s.session_id, s.first_at_ms, s.last_at_ms, s.interactions, s.successes, s.failures, "
     "s.user_id, s.version_id, s.first_input"
+)
+
+# Which of two tables gives the order: both know when a session was last heard of.
+_ALL_SESSIONS = "sessions s"
+_SESSIONS_WITH = (
+    "session_facts f join sessions s on s.project_id = f.project_id and s.session_id = f.session_id"
 )
 
 _EVENT_CONDITION = (
@@ -58,45 +64,48 @@ def list_sessions(
     Raises:
         InvalidError: The cursor is not one of ours.
     """
-    conditions, params = _conditions(wanted or SessionFilter())
+    wanted = wanted or SessionFilter()
+    # A rare language or sentiment would be looked for in all sessions; its own index has them.
+    by = "f" if wanted.language or wanted.sentiment else "s"
+    conditions, params = _conditions(wanted, by)
     if cursor is not None:
         last_at_ms, session_id = _read_cursor(cursor)
-        conditions.append("(s.last_at_ms, s.session_id) < (:cursor_at_ms, :cursor_id)")
+        conditions.append(f"({by}.last_at_ms, {by}.session_id) < (:cursor_at_ms, :cursor_id)")
         params |= {"cursor_at_ms": last_at_ms, "cursor_id": session_id}
     rows = db.rows(
-        f"select {_COLUMNS} from sessions s where "
-        + " and ".join(["s.project_id = :project_id", *conditions])
-        + " order by s.last_at_ms desc, s.session_id desc limit :limit",
+        f"select {_COLUMNS}, {by}.last_at_ms as listed_at_ms "
+        f"from {_ALL_SESSIONS if by == 's' else _SESSIONS_WITH} where "
+        + " and ".join([f"{by}.project_id = :project_id", *conditions])
+        + f" order by {by}.last_at_ms desc, {by}.session_id desc limit :limit",
         {"project_id": project_id, "limit": limit + 1, **params},
     )
-    sessions = [SessionRow(**dict(row)) for row in rows[:limit]]
+    found = [dict(row) for row in rows[:limit]]
+    listed_at_ms = [row.pop("listed_at_ms") for row in found]
+    sessions = [SessionRow(**row) for row in found]
     events = _list_event_counts(db, project_id, [s.session_id for s in sessions])
     return SessionPage(
         [replace(s, events=events.get(s.session_id, ())) for s in sessions],
-        _write_cursor(sessions[-1]) if len(rows) > limit else None,
+        f"{listed_at_ms[-1]}.{sessions[-1].session_id}" if len(rows) > limit else None,
     )
 
 
-def _conditions(wanted: SessionFilter) -> tuple[list[str], dict[str, object]]:
+def _conditions(wanted: SessionFilter, by: str) -> tuple[list[str], dict[str, object]]:
     words = search.quote_words(wanted.text or "")
     table: list[tuple[object, str]] = [
         (wanted.event, _EVENT_CONDITION),
         (wanted.user_id, "s.user_id = :user_id"),
         (wanted.version_id, "s.version_id = :version_id"),
-        (wanted.since_ms, "s.last_at_ms >= :since_ms"),
-        (wanted.until_ms, "s.last_at_ms < :until_ms"),
+        (wanted.since_ms, f"{by}.last_at_ms >= :since_ms"),
+        (wanted.until_ms, f"{by}.last_at_ms < :until_ms"),
         (wanted.flag == "success", "s.successes > 0"),
         (wanted.flag == "failure", "s.failures > 0"),
         (words, search.session_condition()),
+        *facts.session_conditions(wanted),
         # Asked for text in which there is no word to look for: nothing can match.
         (wanted.text and not words, "false"),
     ]
     conditions = [condition for is_asked, condition in table if is_asked not in (None, False, "")]
     return conditions, {**vars(wanted), "words": words}
-
-
-def _write_cursor(session: SessionRow) -> str:
-    return f"{session.last_at_ms}.{session.session_id}"
 
 
 def _read_cursor(cursor: str) -> tuple[int, str]:
@@ -147,7 +156,7 @@ def list_transcript(
     """Return a session's interactions in the order of time, at most 200 from `offset` on."""
     rows = db.rows(
         "select id, task_id, created_at_ms, input, output, user_id, version_id, flag, notes, "
-        "metadata, raw_input, raw_output, steps from interactions "
+        "metadata, raw_input, raw_output, steps, language, sentiment from interactions "
         "where project_id = :project_id and session_id = :session_id "
         "order by created_at_ms, id limit :limit offset :offset",
         {

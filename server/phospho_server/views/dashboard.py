@@ -17,6 +17,7 @@ from phospho_server.store.definitions import get_definition
 from phospho_server.store.rows import EventCount, Series, SessionFilter, Totals
 from phospho_server.store.sessions import list_sessions
 from phospho_server.views import periods
+from phospho_server.views.fact_figures import figure_facts
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.periods import Period
 from phospho_server.views.query import Choices, read_choice
@@ -83,6 +84,7 @@ def show(project_id: str) -> str:
             definition = get_definition(db, project_id, event_id)
             known = quality.measure(db, project_id, definition, at_ms=now_ms()).known
             trend = get_trend(db, project_id, event_id, period, known)
+        facts = figure_facts(db, project_id, period)
         recent = list_sessions(db, project_id, SessionFilter(), limit=_RECENT).sessions
         mixes = list_mixes(db, project_id)
     shown = metric if metric in series.values else "interactions"
@@ -108,6 +110,7 @@ def show(project_id: str) -> str:
         event_id=event_id,
         known=known,
         trend=trend,
+        facts=facts,
         recent=recent,
     )
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from flask import Flask
 
+from phospho.detectors.language_names import language_name
+from phospho.detectors.sentiment import feeling_of
 from phospho_server.clock import DAY_MS, HOUR_MS
 
 SECOND_MS = 1_000
@@ -234,6 +236,8 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     error_words,
     hue,
     pretty_json,
+    language_name,
+    feeling_of,
 )
 
 

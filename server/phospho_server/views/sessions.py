@@ -15,11 +15,12 @@ from phospho_server.clock import now_ms
 from phospho_server.errors import NotFoundError
 from phospho_server.mixing import list_mixes
 from phospho_server.services import services
-from phospho_server.store import Connection, counters
+from phospho_server.store import Connection, counters, facts
 from phospho_server.store import sessions as store
 from phospho_server.store.definitions import list_defined, list_definitions
 from phospho_server.store.rows import Event, SessionFilter, Step, TranscriptLine
 from phospho_server.views import periods
+from phospho_server.views.fact_choices import FactChoices, list_choices
 from phospho_server.views.formats import Message, error_words, hue, lay_out
 from phospho_server.views.frame import base_url, open_project, session_url
 from phospho_server.views.query import Choices, read_choice, read_number, read_text
@@ -112,7 +113,8 @@ def index(project_id: str) -> str:
             row.definition.name: row.definition.id for row in list_definitions(db, project_id)
         }
         versions = store.list_versions(db, project_id)
-        asked = _read_filter(choices, definitions)
+        known = list_choices(db, project_id)
+        asked = _read_filter(choices, definitions, known)
         if asked["event"]:
             choices.notices += _say_mix(db, project_id, definitions[asked["event"]])
         cursor = request.args.get("cursor") or None
@@ -131,6 +133,7 @@ def index(project_id: str) -> str:
         event_names=list(definitions),
         versions=versions,
         flags=FLAGS,
+        known=known,
         periods=periods.NAMES,
         older_url=page.next_cursor and _list_url(project_id, {**used, "cursor": page.next_cursor}),
     )
@@ -161,6 +164,7 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
         lines = store.list_transcript(db, project_id, session_id, offset=offset)
         defined = list_defined(db, project_id)
         newer_id, older_id = store.find_neighbours(db, project_id, session)
+        known = facts.count_in_session(db, project_id, session_id)
     return render_template(
         "sessions/show.html",
         project=project,
@@ -171,6 +175,7 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
         newer_id=newer_id,
         older_id=older_id,
         flags=FLAGS,
+        known=known,
         step_kinds=STEP_KINDS,
         adding=read_number("add", default=0, most=_MOST_ID),
     )
@@ -191,12 +196,16 @@ def _say_mix(db: Connection, project_id: str, definition_id: str) -> Sequence[st
     return mix.sentences if mix else ()
 
 
-def _read_filter(choices: Choices, event_names: Collection[str]) -> dict[str, str]:
+def _read_filter(
+    choices: Choices, event_names: Collection[str], known: FactChoices
+) -> dict[str, str]:
     """Return what the address asks for, by the names the address uses; empty means any."""
     return {
         "q": read_text(choices, "q"),
         "event": read_choice(choices, "event", event_names),
         "flag": read_choice(choices, "flag", FLAGS),
+        "language": read_choice(choices, "language", known.languages),
+        "sentiment": read_choice(choices, "sentiment", known.sentiments),
         "user": read_text(choices, "user"),
         "version": read_text(choices, "version"),
         "period": read_choice(choices, "period", periods.NAMES),
@@ -214,6 +223,8 @@ def _to_filter(asked: dict[str, str]) -> SessionFilter:
         user_id=asked["user"] or None,
         version_id=asked["version"] or None,
         text=asked["q"] or None,
+        language=asked["language"] or None,
+        sentiment=asked["sentiment"] or None,
     )
     if asked["period"] in ("", "all"):
         return wanted

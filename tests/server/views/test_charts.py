@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phospho_server.charts import bar_chart, nice_scale, shares, short_number
+from phospho_server.charts import bar_chart, nice_scale, shares, short_number, stacked_chart
 from phospho_server.clock import DAY_MS, HOUR_MS
 from phospho_server.views.periods import NAMES, get_period
 
@@ -49,6 +49,24 @@ def test_bars_and_labels_stay_inside_the_chart(values: list[int], width: int) ->
     assert all(chart.top - 1 <= tick.at <= chart.bottom for tick in chart.y_ticks)
     if values:
         assert chart.x_ticks[-1].label == labels[-1]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 10**9)] * 3), max_size=130), st.sampled_from([340, 600]))
+def test_the_parts_of_a_stacked_bar_stand_on_each_other(
+    rows: list[tuple[int, int, int]], width: int
+) -> None:
+    names = ("negative", "neutral", "positive")
+    values = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    chart = stacked_chart([f"{n} Nov" for n in range(len(rows))], values, width=width, height=220)
+    assert [tuple(part.value for part in stack.layers) for stack in chart.stacks] == rows
+    for stack in chart.stacks:
+        floor = float(chart.bottom)
+        for part in stack.layers:
+            assert part.top + part.height == pytest.approx(floor, abs=0.2)
+            assert part.height >= 0
+            floor = part.top
+        assert floor >= chart.top - 1
+        assert stack.left + stack.width <= chart.right + 1
 
 
 @pytest.mark.parametrize(

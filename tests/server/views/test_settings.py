@@ -262,3 +262,21 @@ def test_an_example_that_is_too_long_is_refused(visitor: Visitor, home: str) -> 
     )
     assert response.status_code == 422
     assert "more than 4,000 characters" in text_of(response)
+
+
+def test_an_event_about_a_language_that_nothing_here_tells_says_what_to_install(
+    visitor: Visitor, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho.detectors.language_wording.is_installed", lambda: False)
+    response = visitor.post(
+        f"{home}/settings/events", name="spanish", description="The user writes in Spanish"
+    )
+    assert response.status_code == 422
+    assert "pip install 'phospho[language]'" in text_of(response)
+
+
+def test_an_event_about_a_language_is_explained(visitor: Visitor, home: str) -> None:
+    fields = {"name": "spanish", "description": "The user does not write in English"}
+    assert visitor.post(f"{home}/settings/events", **fields).status_code == 303
+    page = text_of(visitor.get(f"{home}/settings"))
+    assert "Checks that the user's message is in another language than English" in page
