@@ -78,15 +78,17 @@ def show(project_id: str) -> str:
         events = counters.count_events(
             db, project_id, since_ms=period.since_ms, until_ms=period.until_ms
         )
+        mixes = list_mixes(db, project_id)
         event_id = read_choice(choices, "event", [event.definition_id for event in events])
         known, trend = Estimate(), None
         if event_id and metric == "events":
             definition = get_definition(db, project_id, event_id)
             known = quality.measure(db, project_id, definition, at_ms=now_ms()).known
-            trend = get_trend(db, project_id, event_id, period, known)
+            trend = get_trend(
+                db, project_id, event_id, period, known=known, mix=mixes.get(event_id)
+            )
         facts = figure_facts(db, project_id, period)
         recent = list_sessions(db, project_id, SessionFilter(), limit=_RECENT).sessions
-        mixes = list_mixes(db, project_id)
     shown = metric if metric in series.values else "interactions"
     named = {
         event.name: mixes[event.definition_id] for event in events if event.definition_id in mixes

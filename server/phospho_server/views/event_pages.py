@@ -8,10 +8,12 @@ from flask import Blueprint, render_template
 
 from phospho_server.clock import now_ms
 from phospho_server.estimating import Estimate
+from phospho_server.mixing import list_mixes
 from phospho_server.services import services
 from phospho_server.store import counters, quality
 from phospho_server.store.definitions import find_color, get_definition, list_definitions
 from phospho_server.store.matches import Match, list_matches
+from phospho_server.store.values import count_answers
 from phospho_server.views import periods
 from phospho_server.views.formats import Message, hue, lay_out
 from phospho_server.views.frame import open_project
@@ -62,9 +64,11 @@ def show(project_id: str, event_id: str) -> str:
         definition = get_definition(db, project_id, event_id)
         measured = quality.measure(db, project_id, definition, at_ms=now_ms())
         period = periods.get_period(name, now_ms(), counters.first_hour(db, project_id))
-        trend = get_trend(db, project_id, event_id, period, measured.known)
+        mix = list_mixes(db, project_id).get(event_id)
+        trend = get_trend(db, project_id, event_id, period, known=measured.known, mix=mix)
         page = list_matches(db, project_id, event_id, before=before or None)
         color = find_color(db, event_id)
+        answers = count_answers(db, project_id, definition)
     return render_template(
         "events/show.html",
         project=project,
@@ -76,6 +80,7 @@ def show(project_id: str, event_id: str) -> str:
         period=period,
         periods=periods.NAMES,
         trend=trend,
+        answers=answers,
         matches=[_lay_out(match, color) for match in page.matches],
         before=before,
         next_before=page.next_before,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phospho_server.charts import BarChart, bar_chart
 from phospho_server.estimating import Estimate, Range, Step, correct
+from phospho_server.mixing import Mix, find_marks
 from phospho_server.store import Connection, counters, quality
 from phospho_server.views.periods import Period
 
@@ -24,27 +25,53 @@ class Trend:
         counts: What was found in each.
         corrected: How often it occurred, misses and mistakes put right; empty where clicks are few.
         total: The same of the whole period; None where clicks are few.
+        marks: What to say before which steps: where another version begins.
+        mixed: What has to be said of all, where it comes from several versions or models.
     """
 
     labels: Sequence[str]
     counts: Sequence[int]
     corrected: Sequence[Range]
     total: Range | None
+    marks: Mapping[int, str]
+    mixed: Sequence[str]
 
     @property
     def charts(self) -> dict[str, BarChart]:
         """Return the chart at both of its widths; the stylesheet shows the one that fits."""
         ranges = [(each.low, each.value, each.high) for each in self.corrected]
         return {
-            size: bar_chart(self.labels, self.counts, width=width, height=_HEIGHT, ranges=ranges)
+            size: bar_chart(
+                self.labels,
+                self.counts,
+                width=width,
+                height=_HEIGHT,
+                marks=self.marks,
+                ranges=ranges,
+            )
             for size, width in _SIZES.items()
         }
 
 
 def get_trend(
-    db: Connection, project_id: str, event_id: str, period: Period, known: Estimate
+    db: Connection,
+    project_id: str,
+    event_id: str,
+    period: Period,
+    *,
+    known: Estimate,
+    mix: Mix | None,
 ) -> Trend:
-    """Return the course of an event, put right where enough clicks say how."""
+    """Return the course of an event, put right where enough clicks say how.
+
+    Args:
+        db: A connection.
+        project_id: The project.
+        event_id: The event.
+        period: The period.
+        known: What people's clicks tell.
+        mix: Where the verdicts come from; None before there are any.
+    """
     series = counters.get_event_series(
         db,
         project_id,
@@ -55,8 +82,10 @@ def get_trend(
     )
     counts = series.values["events"]
     labels = [period.label(start) for start in series.starts_ms]
+    marks = find_marks({"": mix}, series) if mix else {}
+    mixed = mix.sentences if mix else ()
     if not known.can_correct:
-        return Trend(labels, counts, (), None)
+        return Trend(labels, counts, (), None, marks, mixed)
     counted = [
         Step(events, interactions)
         for events, interactions in zip(counts, series.values["interactions"], strict=True)
@@ -70,4 +99,4 @@ def get_trend(
         known=sum(step.known for step in steps),
         refuted=sum(step.refuted for step in steps),
     )
-    return Trend(labels, counts, correct(known, steps), correct(known, [whole])[0])
+    return Trend(labels, counts, correct(known, steps), correct(known, [whole])[0], marks, mixed)

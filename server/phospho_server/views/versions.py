@@ -10,21 +10,15 @@ from flask.typing import ResponseReturnValue
 
 from phospho.models import EventDefinition
 from phospho_server.changes import Change, describe, list_changes
-from phospho_server.charts import BarChart, bar_chart
-from phospho_server.clock import now_ms
-from phospho_server.mixing import Mix, find_marks, list_mixes
+from phospho_server.mixing import Mix, list_mixes
 from phospho_server.services import services
-from phospho_server.store import Connection, backfills, counters
+from phospho_server.store import Connection, backfills
 from phospho_server.store import definitions as store
 from phospho_server.store.rows import Backfill
-from phospho_server.store.values import AnswerCount, count_answers
 from phospho_server.store.versions import VersionRow, list_versions
-from phospho_server.views import periods
 from phospho_server.views.frame import open_project
 
 bp = Blueprint("versions", __name__, url_prefix="/projects/<project_id>/settings/events/<event_id>")
-
-_WIDE, _NARROW, _HEIGHT = 700, 340, 200
 
 
 @dataclass(frozen=True)
@@ -42,14 +36,12 @@ class History:
     Args:
         mix: Where the verdicts come from; None before there are any.
         backfill: Its way through past interactions, while it is on it.
-        answers: What was answered lately, where more than yes or no was asked for.
     """
 
     definition: EventDefinition
     versions: Sequence[Version]
     mix: Mix | None
     backfill: Backfill | None
-    answers: AnswerCount | None
 
 
 @bp.get("/versions")
@@ -58,27 +50,7 @@ def show(project_id: str, event_id: str) -> str:
     with services().store.read() as db:
         project = open_project(db, project_id)
         history = _load(db, project_id, event_id)
-        period = periods.get_period("30d", now_ms())
-        series = counters.get_event_series(
-            db,
-            project_id,
-            event_id,
-            since_ms=period.since_ms,
-            until_ms=period.until_ms,
-            step_ms=period.step_ms,
-        )
-    marks = find_marks({"": history.mix}, series) if history.mix else {}
-    labels = [period.label(start) for start in series.starts_ms]
-    return render_template(
-        "events/versions.html",
-        project=project,
-        history=history,
-        period=period,
-        labels=labels,
-        values=series.values["events"],
-        marks=marks,
-        charts=_charts(labels, series.values["events"], marks),
-    )
+    return render_template("events/versions.html", project=project, history=history)
 
 
 @bp.post("/versions/<int:version>/restore")
@@ -124,7 +96,6 @@ def _load(db: Connection, project_id: str, event_id: str) -> History:
         ],
         mix=list_mixes(db, project_id).get(event_id),
         backfill=backfills.list_backfills(db, project_id).get(event_id),
-        answers=count_answers(db, project_id, definition),
     )
 
 
@@ -133,15 +104,6 @@ def _changes(before: VersionRow | None, row: VersionRow) -> list[Change]:
         return list_changes(before.definition, row.definition)
     described = describe(row.definition)
     return [Change(part, "", text) for part, text in described.items() if text]
-
-
-def _charts(
-    labels: Sequence[str], values: Sequence[int], marks: dict[int, str]
-) -> dict[str, BarChart]:
-    return {
-        name: bar_chart(labels, values, width=width, height=_HEIGHT, marks=marks)
-        for name, width in (("wide", _WIDE), ("narrow", _NARROW))
-    }
 
 
 def _back(project_id: str, event_id: str) -> ResponseReturnValue:

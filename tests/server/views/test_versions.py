@@ -105,6 +105,8 @@ def test_every_figure_says_that_it_mixes_versions(
         f"{home}/dashboard?show=events",
         f"{home}/settings",
         f"{home}/settings/events/{event.id}/versions",
+        f"{home}/events/{event.id}",
+        f"{home}/dashboard?show=events&event={event.id}",
         f"{home}/sessions?event=booking",
     ]
     for place in places:
@@ -124,7 +126,7 @@ def test_the_chart_is_marked_where_the_versions_change_and_so_is_its_table(
     work(store, once=True)
     for place, words in (
         (f"{home}/dashboard?show=events", "booking: version 2 from here, older ones before"),
-        (f"{home}/settings/events/{event.id}/versions", "version 2 from here, older ones before"),
+        (f"{home}/events/{event.id}", "version 2 from here, older ones before"),
     ):
         page = visitor.get(place).get_data(as_text=True)
         assert page.count('class="change"') == 2  # of the wide chart and of the narrow one
@@ -216,8 +218,8 @@ def test_a_value_stands_beside_its_event_and_is_summed_up(
     transcript = text_of(visitor.get(f"{home}/sessions/v"))
     assert "topic billing" in transcript
     assert "mood 4.5" in transcript
-    topics = text_of(visitor.get(f"{home}/settings/events/{topic.id}/versions"))
+    topics = text_of(visitor.get(f"{home}/events/{topic.id}"))
     assert "Answers of this version to the newest 3 interactions" in topics
     assert "billing 2" in topics
-    moods = text_of(visitor.get(f"{home}/settings/events/{mood.id}/versions"))
+    moods = text_of(visitor.get(f"{home}/events/{mood.id}"))
     assert "The mean score is 2.92" in moods
