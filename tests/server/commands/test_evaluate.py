@@ -13,10 +13,11 @@ from click.testing import CliRunner, Result
 from phospho.models import Detection, EventDefinition, Turn
 from phospho_server.commands import evaluate as evaluate_command
 from phospho_server.commands import phospho
+from phospho_server.store import detections, reviews
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
-from tests.server.builders import add, define, interaction
+from tests.server.builders import add, define, interaction, verdict
 from tests.server.evaluating.builders import write_suite
 
 SORRY = {"name": "sorry", "description": "The assistant said 'sorry'"}
@@ -131,21 +132,31 @@ def test_what_cannot_be_scored_is_refused_in_a_sentence(
 
 
 def review(
-    store: SqliteStore, project: Project, definition: EventDefinition, task_id: str, **said: Any
+    store: SqliteStore,
+    project: Project,
+    definition: EventDefinition,
+    text: str,
+    *,
+    occurred: bool,
+    judged: bool | None = True,
+    score: float = 0.9,
 ) -> None:
-    """Keep a review as the pages do."""
-    row: dict[str, Any] = {"judged": 1, "score": 0.9, "undone_at_ms": None, "at": 1, **said}
-    with store.read() as db:
-        row["interaction_id"] = find_ids(db, project.id, [task_id])[task_id]
-    row.update(project_id=project.id, definition_id=definition.id)
-    row["id"] = f"{definition.id} {task_id} {row['at']}"
+    """Let a person speak about a verdict, or about an interaction that has none yet."""
+    new = interaction(text, input=text, session_id=text)
+    if judged is not None:
+        said = verdict(store, project, new, detected=judged, score=score)
+        store.write(lambda db: detections.record(db, project.id, definition, [said]))
+    at = row_id(store, project, text)
     store.write(
-        lambda db: db.execute(
-            "insert into reviews values (:id, :project_id, :definition_id, :interaction_id, "
-            ":occurred, :judged, :score, 'audit', :at, :undone_at_ms)",
-            row,
+        lambda db: reviews.review(
+            db, project.id, definition.id, at, occurred=occurred, source="audit"
         )
     )
+
+
+def row_id(store: SqliteStore, project: Project, task_id: str) -> int:
+    with store.read() as db:
+        return find_ids(db, project.id, [task_id])[task_id]
 
 
 def test_a_project_is_scored_against_what_people_last_said(
@@ -155,11 +166,13 @@ def test_a_project_is_scored_against_what_people_last_said(
     define(store, project, name="unreviewed", description="The user said 'hello'")
     texts = ["refund", "it was fine", "money back", "hello", "not reviewed: refund"]
     add(store, project, *(interaction(text, input=text, session_id=text) for text in texts))
-    review(store, project, refund, "refund", occurred=1, judged=0, score=0.2)
-    review(store, project, refund, "it was fine", occurred=1)
-    review(store, project, refund, "it was fine", occurred=0, at=2)
-    review(store, project, refund, "money back", occurred=1, judged=None, score=None)
-    review(store, project, refund, "hello", occurred=1, undone_at_ms=5)
+    review(store, project, refund, "refund", occurred=True, judged=False, score=0.2)
+    review(store, project, refund, "it was fine", occurred=True)
+    review(store, project, refund, "it was fine", occurred=False)
+    review(store, project, refund, "money back", occurred=True, judged=None)
+    review(store, project, refund, "hello", occurred=True)
+    at = row_id(store, project, "hello")
+    store.write(lambda db: reviews.undo(db, project.id, refund.id, at))
     then, now = run_json("--project", project.id, "--database", str(tmp_path / "phospho.db"))
     assert then["label"] == "as it was when reviewed"
     assert list(now["suites"]["Support bot"]["events"]) == ["refund"]
@@ -193,7 +206,7 @@ def test_no_detector_is_told_the_reviews_it_is_scored_against(
     monkeypatch.setattr(evaluate_command, "load_detectors", lambda _: {"semantic": Learns()})
     refund = define(store, project, name="refund", description="The user wants a refund")
     add(store, project, interaction("t1"))
-    review(store, project, refund, "t1", occurred=1)
+    review(store, project, refund, "t1", occurred=True)
     found = run_json("--project", project.id, "--database", str(tmp_path / "phospho.db"))
     assert found[1]["suites"]["Support bot"]["events"]["refund"]["tp"] == 0
 

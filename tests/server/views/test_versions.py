@@ -219,6 +219,7 @@ def test_a_value_stands_beside_its_event_and_is_summed_up(
     assert "topic billing" in transcript
     assert "mood 4.5" in transcript
     topics = text_of(visitor.get(f"{home}/events/{topic.id}"))
+    assert "billing · 90 % sure" in topics
     assert "Answers of this version to the newest 3 interactions" in topics
     assert "billing 2" in topics
     moods = text_of(visitor.get(f"{home}/events/{mood.id}"))
