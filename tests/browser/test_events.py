@@ -96,6 +96,7 @@ def test_a_draft_that_is_not_finished_says_what_is_missing(
     page.get_by_label("Answer").select_option("score")
     expect(page.get_by_label("Lowest score")).to_be_visible()
     expect(page.get_by_label("Categories")).to_be_hidden()
+    expect(page.locator("#preview")).to_contain_text("The mean score is", timeout=20_000)
 
 
 def test_the_button_tries_a_draft_out_without_a_script(
@@ -126,6 +127,11 @@ def test_a_preview_and_mixed_versions_are_accessible_and_fit(
     check(page, width)
     page.get_by_role("link", name="Version 2 of asks_for_money").click()
     expect(page.get_by_role("heading", name="Versions of asks_for_money")).to_be_visible()
+    expect(page.get_by_text("so far for the newest")).to_be_visible()
+    check(page, width)
+    page.get_by_role("link", name="Edit").click()
+    page.goto(page.url.replace("/settings/events/", "/events/"))
+    expect(page.get_by_role("heading", name="Found by day in UTC")).to_be_visible()
     expect(page.get_by_text("so far for the newest")).to_be_visible()
     assert page.locator(".change").count() == 2
     check(page, width)

@@ -32,7 +32,8 @@ def test_a_figure_and_a_period_change_the_chart(open_page: OpenPage, site: Site)
     expect(page.get_by_role("heading", name="Events by day in UTC")).to_be_visible()
     page.get_by_role("link", name="24 hours").click()
     expect(page.get_by_role("heading", name="Events by hour in UTC")).to_be_visible()
-    page.get_by_text("Show as table").click()
+    chart = page.get_by_role("region", name="Events by hour in UTC")
+    chart.get_by_text("Show as table").click()
     expect(page.get_by_role("columnheader", name="Sessions")).to_be_visible()
 
 
