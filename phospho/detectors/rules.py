@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from phospho.detectors.conditions import MAX_CHARS, Condition, find
+from phospho.detectors.conditions import (
+    MAX_CHARS,
+    Condition,
+    Opening,
+    explain_condition,
+    listed,
+    on_sides,
+)
 from phospho.detectors.description import BOTH_SIDES, sides_of, where
+from phospho.detectors.phrases import Phrase
 from phospho.detectors.texts import encodable, evidence, text_of
 from phospho.detectors.wording import parse_wording
 from phospho.errors import DefinitionError, DetectorError, MissingDependencyError
@@ -92,13 +99,14 @@ def explain_rules(definition: EventDefinition) -> str:
     parts = []
     if definition.keywords:
         several = "the keyword" if len(definition.keywords) == 1 else "any of the keywords"
-        parts.append(f"{several} {_listed(definition.keywords, 'or')} in {place}")
+        quoted = [f"'{keyword}'" for keyword in definition.keywords]
+        parts.append(f"{several} {listed(quoted, 'or')} in {place}")
     if definition.pattern:
         parts.append(f"the pattern {definition.pattern} in {place} (upper and lower case differ)")
     if parts:
         return f"looks for {', or '.join(parts)}"
     condition = _scoped(definition)
-    return _explain_condition(condition) if condition else _no_wording(definition)
+    return explain_condition(condition) if condition else _no_wording(definition)
 
 
 @lru_cache(maxsize=1_000)
@@ -139,7 +147,7 @@ def _evidence(turn: Turn, event: EventDefinition) -> Evidence | None:
         if not text:
             continue
         for keyword in event.keywords:
-            quote = find(Condition("contains", (side,), (keyword,)), text)
+            quote = Phrase(keyword).at("anywhere", text[:MAX_CHARS])
             if quote is not None:
                 return evidence(side, quote, f'contains "{keyword}"')
         if event.pattern:
@@ -150,13 +158,11 @@ def _evidence(turn: Turn, event: EventDefinition) -> Evidence | None:
 
 
 def _evidence_of_condition(turn: Turn, condition: Condition) -> Evidence | None:
-    texts = [(side, text_of(turn, side)) for side in condition.sides]
-    said = [(side, text) for side, text in texts if text]
-    found = [(side, quote) for side, text in said if (quote := find(condition, text)) is not None]
-    if condition.is_negated:
-        # A message that was never written is no example of wording left out.
-        return evidence(said[0][0], "", _reason(condition)) if said and not found else None
-    return evidence(*found[0], _reason(condition)) if found else None
+    if isinstance(condition, Opening) and turn.history:
+        return None
+    said = [(side, text_of(turn, side)) for side in BOTH_SIDES]
+    found = condition.find(said)
+    return evidence(found.side, found.quote, found.reason) if found else None
 
 
 def _rule_sides(definition: EventDefinition) -> tuple[Side, ...]:
@@ -169,66 +175,7 @@ def _scoped(definition: EventDefinition) -> Condition | None:
     condition = parse_wording(definition.description)
     if condition is None or definition.scope == "auto":
         return condition
-    return replace(condition, sides=_rule_sides(definition))
-
-
-_VERBS = {
-    "starts": "starts with",
-    "ends": "ends with",
-    "contains": "contains",
-    "substring": "contains",
-    "exact": "is",
-}
-_SHAPE_WORDS = {
-    "question": "a question",
-    "number": "a number",
-    "url": "a link",
-    "email": "an email address",
-    "emoji": "an emoji",
-    "exclamation": "an exclamation mark",
-    "code": "a code block",
-    "capitals": "capital letters only",
-}
-
-
-def _explain_condition(condition: Condition) -> str:
-    message = where(condition.sides)
-    if condition.kind in {"longer", "shorter"}:
-        negation = "not " if condition.is_negated else ""
-        return f"checks that {message} is {negation}{_length(condition)}"
-    if condition.kind in _SHAPE_WORDS:
-        what, place = _SHAPE_WORDS[condition.kind], f"in {message}"
-    else:
-        what = f"the wording {_listed(condition.phrases, 'and' if condition.needs_all else 'or')}"
-        place = {
-            "starts": f"at the start of {message}",
-            "ends": f"at the end of {message}",
-            "exact": f"as the whole of {message}",
-        }.get(condition.kind, f"in {message}")
-    return f"{'checks for the absence of' if condition.is_negated else 'looks for'} {what} {place}"
-
-
-def _reason(condition: Condition) -> str:
-    if condition.kind in {"longer", "shorter"}:
-        reason = f"is {_length(condition)}"
-    elif condition.kind in _SHAPE_WORDS:
-        reason = f"contains {_SHAPE_WORDS[condition.kind]}"
-    else:
-        joint = "and" if condition.needs_all else "or"
-        wording = _listed(condition.phrases, joint, quote='"')
-        reason = f"{_VERBS[condition.kind]} {wording}"
-    return f"not: {reason}" if condition.is_negated else reason
-
-
-def _length(condition: Condition) -> str:
-    return f"{condition.kind} than {condition.amount} {condition.unit}"
-
-
-def _listed(phrases: Sequence[str], joint: str, *, quote: str = "'") -> str:
-    quoted = [f"{quote}{phrase}{quote}" for phrase in phrases]
-    if len(quoted) == 1:
-        return quoted[0]
-    return f"{', '.join(quoted[:-1])} {joint} {quoted[-1]}"
+    return on_sides(condition, _rule_sides(definition))
 
 
 def _check_text(what: str, text: str, limit: int) -> None:

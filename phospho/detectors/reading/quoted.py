@@ -1,0 +1,191 @@
+"""Reads words that are meant literally: "the exact word 'a'", "two 'b's", "the word refund"."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from phospho.detectors.phrases import Likeness, Phrase
+from phospho.detectors.reading.amounts import NONE, Range, read_range, skip_times
+from phospho.detectors.reading.cursor import Cursor, Phrases
+from phospho.detectors.reading.letter_case import Case, read_case, with_case
+
+_DETERMINER = Phrases(
+    "a|the|some|any [of]|this|these|those|that|their|your|our|my|one|any (kind|sort|form) of"
+)
+_EXACT = Phrases("exact|literal|precise|verbatim")
+_ADJECTIVE = Phrases(
+    "following|specific|actual|very|same|whole|full|particular|currency|punctuation|special|single"
+    "|common|polite|magic|simple|short|quoted|given|forbidden|banned|swear|filler"
+)
+_LETTERS = Phrases(
+    "[text|character] (string|fragment)|[letter|character] sequence|sequence of (character|letter)"
+    "|substring|character|symbol|letter|sign|mark|prefix|suffix|domain|token|emoji|hashtag|url|link"
+)
+_NOUN = Phrases(
+    "[key] (word|phrase)|keyword|[brand|product|company|city] name|term|expression|text|sentence"
+    "|wording|question|statement|greeting|command|tag|salutation|disclaimer|title|product|brand"
+    "|company|competitor|place|city|country|slogan|error [message|code]|code|option|line|opener"
+    "|price|number|piece of text|marker|placeholder|formula|closing|interjection|pronoun|verb|noun"
+    "|adjective|adverb|abbreviation|acronym|exclamation|apology|sign off"
+)
+_NAMELY = Phrases("of|:|, namely|namely|such as :|called|named|that be")
+# What follows these is a preposition of theirs, or says which is meant.
+_NO_NOUN = Phrases("of|for|that|about|to|with|in|on|like|such|be|which|or|and|as|by|from")
+
+_UNQUOTED = Phrases("[key] word|keyword|term|phrase|expression|name|string")
+_LONG_UNQUOTED = frozenset(("phrase", "expression"))
+_COLON = Phrases(":")
+_ENDS_WORDS = Phrases(
+    "in|within|inside|anywhere|somewhere|at (the (start|begin|end|very)|any|least)|or|and|but"
+    "|more than|exactly|once|twice|time|case|regardless|ignoring|by the|be|appear|occur|two"
+    "|three|from"
+)
+_NO_WORD = Phrases(
+    "of|for|that|about|to|with|in|on|the|a|like|such|be|this|which|they|or|and|appear|occur|by|from"
+    "|use|mention"
+)
+# "Uses the word correctly" says how a word is used, not which.
+_MANNERS = frozenset(
+    ("way", "manner", "tone", "voice", "context", "sense", "correctly", "incorrectly", "wrongly",
+     "properly", "frequently", "often", "sarcastically", "ironically", "repeatedly", "excessively",
+     "politely", "rudely", "differently", "again", "inappropriately", "figuratively", "jokingly",
+     "limit", "count", "processor", "order", "choice")
+)  # fmt: skip
+_MAX_WORDS = 12
+
+
+class Quoted(NamedTuple):
+    """Words that are meant literally, and how often."""
+
+    phrase: Phrase
+    many: Range = Range(1, None)
+
+
+def read_quoted(cursor: Cursor) -> Quoted | None:
+    """Read a quote with what introduces and follows it."""
+    return cursor.attempt(_read_quoted)
+
+
+def _read_quoted(cursor: Cursor) -> Quoted | None:
+    many = cursor.attempt(_read_many)
+    likeness, case = _read_introduction(cursor)
+    quote = cursor.take_kind("quote")
+    if quote is None:
+        return None
+    words = _without_stop(quote.text, is_last=cursor.is_at_end)
+    # "The '#' symbol" is found inside of words, as "the symbol '#'" is.
+    while (is_letters := cursor.take(_LETTERS)) or cursor.take(_NOUN):
+        likeness = "letters" if is_letters and likeness == "word" else likeness
+    return Quoted(with_case(Phrase(words, likeness), case), many or Range(1, None))
+
+
+def _read_many(cursor: Cursor) -> Range | None:
+    """Read how many, before "times" or a name."""
+    many = read_range(cursor)
+    if many is None or many == NONE:
+        return None
+    skip_times(cursor)
+    return many
+
+
+def _read_introduction(cursor: Cursor) -> tuple[Likeness, Case | None]:
+    """Read what stands before a quote: "the exact word", "the product", "the string"."""
+    likeness: Likeness = "word"
+    case: Case | None = None
+    is_definite = False
+    while cursor.now.kind != "quote":
+        if taken := cursor.take(_DETERMINER):
+            is_definite = is_definite or taken == "the"
+        elif cursor.take(_EXACT):
+            likeness = "exact"
+        elif cursor.take(_LETTERS):
+            likeness = "letters" if likeness == "word" else likeness
+        elif (found := read_case(cursor)) is not None:
+            case = found
+        elif not (cursor.take(_ADJECTIVE) or cursor.take(_NOUN) or cursor.take(_NAMELY)):
+            if is_definite:
+                cursor.attempt(_read_unknown_noun)
+            break
+    return likeness, case
+
+
+def _read_unknown_noun(cursor: Cursor) -> bool | None:
+    """Read the noun of "the movie 'Titanic'"."""
+    if cursor.sees(_NO_NOUN) or cursor.take_kind("word") is None:
+        return None
+    return True if cursor.now.kind == "quote" else None
+
+
+def _without_stop(words: str, *, is_last: bool) -> str:
+    """Drop the comma or full stop that American usage puts inside of quotes."""
+    bare = words[:-1]
+    if not bare[-1:].isalnum():
+        return words
+    return bare if words[-1] == "," or (words[-1] == "." and is_last) else words
+
+
+class Unquoted(NamedTuple):
+    """Words that are meant literally though no quotes say so.
+
+    Args:
+        phrases: The words.
+        needs_all: Whether all of them are looked for.
+    """
+
+    phrases: tuple[Phrase, ...]
+    needs_all: bool
+
+
+def read_unquoted(cursor: Cursor) -> Unquoted | None:
+    """Read "the word refund", "the words refund or cancel", "the phrase as an AI"."""
+    return cursor.attempt(_read_unquoted)
+
+
+def _read_unquoted(cursor: Cursor) -> Unquoted | None:
+    cursor.skip(_DETERMINER)
+    likeness: Likeness = "word"
+    while (is_exact := cursor.take(_EXACT)) or cursor.take(_ADJECTIVE):
+        likeness = "exact" if is_exact else likeness
+    noun = cursor.take(_UNQUOTED)
+    if noun is None:
+        return None
+    is_plural = cursor.before.text.lower().endswith("s")
+    cursor.take(_COLON)
+    is_long = noun in _LONG_UNQUOTED or is_plural
+    first = _read_words(cursor, _MAX_WORDS if is_long else 1)
+    if first is None:
+        return None
+    found, needs_all = [first], False
+    while noun not in _LONG_UNQUOTED and (more := cursor.attempt(_read_another)):
+        found.append(more[1])
+        needs_all = more[0].endswith("and")
+    return Unquoted(tuple(Phrase(words, likeness) for words in found), needs_all)
+
+
+_JOINT = Phrases(", [or|and]|or|and|/")
+
+
+def _read_another(cursor: Cursor) -> tuple[str, str] | None:
+    """Read "or cancel"; what reads as something else, as "and ends with", is none."""
+    joint = cursor.take(_JOINT)
+    words = _read_words(cursor, 1) if joint else None
+    is_over = cursor.is_at_end or cursor.sees(_ENDS_WORDS) or cursor.sees(_JOINT)
+    return (joint, words) if joint and words and is_over else None
+
+
+def _read_words(cursor: Cursor, most: int) -> str | None:
+    """Read words that are meant literally though no quotes say so."""
+    if most == 1 and cursor.sees(_NO_WORD):
+        return None
+    start, count = cursor.now.start, 0
+    while cursor.now.kind in {"word", "number"} and count < most:
+        if count and cursor.sees(_ENDS_WORDS):
+            break
+        end = cursor.now.end
+        cursor.at += 1
+        # A hyphen or apostrophe joins what counts as one word.
+        is_joined = not cursor.is_at_end and cursor.text[end : cursor.now.start] in {"-", ""}
+        count += 0 if is_joined else 1
+    if not count or cursor.before.base in _MANNERS:
+        return None
+    return cursor.text[start : cursor.before.end]

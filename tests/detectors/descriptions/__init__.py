@@ -1,0 +1,1 @@
+"""Tables of descriptions, by what they speak of."""
