@@ -30,6 +30,10 @@ _DATE = (
     rf"|\b{_DAY}{_TH}\s(?:of\s)?{_MONTH}|\b{_MONTH}\s(?:the\s)?(?:{_DAY}{_TH}\b|\d{{4}}\b)"
     r"|\d{1,2}月\d{1,2}日"
 )
+_TIME = (
+    r"(?<![\d:])(?:[01]?\d|2[0-4])(?::[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b)?"
+    r"|\s?[ap]\.?m\b|\s?o['’]?clock|h\b)|\b(?:noon|midnight)\b"
+)
 _CURRENCIES = "$€£¥₹₩₽฿₺₫₴"
 _CURRENCY = (
     r"(?:dollars?|euros?|pounds?|cents?|bucks|yen|yuan|rupees?|francs?|pesos?"
@@ -140,14 +144,8 @@ NAMED_SHAPES: tuple[Named, ...] = (
         keep=_is_phone,
     ),
     _named("date, calendar date", _DATE, one="a date with a day and a month", many="dates"),
-    _named(
-        "time, time of day, clock time",
-        r"(?<![\d:])(?:[01]?\d|2[0-4])(?::[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b)?"
-        r"|\s?[ap]\.?m\b|\s?o['’]?clock|h\b)|\b(?:noon|midnight)\b",
-        one="a time of day",
-        many="times of day",
-        is_common=True,
-    ),
+    _named("time of day, clock time, time stamp, timestamp", _TIME, many="times of day"),
+    _named("time", _TIME, one="a time of day", many="times of day", is_common=True),
     _named("year", r"\b(?:1[89]|20)\d\d\b(?![.,]\d)"),
     _named("weekday, day of the week", r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b"),
     _named(

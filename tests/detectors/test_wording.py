@@ -166,11 +166,12 @@ def test_any_description_can_be_read(description: str) -> None:
 
 
 # What the grammar is made of, so that fuzzing gets deep into it.
-WORDS = st.sampled_from(
-    "the user assistant message reply says contains starts ends with without not never and or but "
-    "both either neither nor at least more than two 5 words 'a' \"b\" “c” ' \" ` , : ( ) ? is in a "
-    "question mark of by first last sentence exactly only all caps no times once that when".split()
-)
+GRAMMAR = """
+    the user assistant message reply says contains starts ends with without not never and or but
+    both either neither nor at least more than two 5 words 'a' "b" “c” ' " ` , : ( ) ? is in a
+    question mark of by first last sentence exactly only all caps no times once that
+"""
+WORDS = st.sampled_from(GRAMMAR.split())
 
 
 @given(st.lists(WORDS, max_size=40).map(" ".join), st.text(max_size=50))

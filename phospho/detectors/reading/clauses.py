@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from phospho.detectors.conditions import Condition, Not
 from phospho.detectors.reading.cursor import Cursor, Phrases
@@ -23,6 +23,9 @@ from phospho.detectors.reading.speakers import (
 from phospho.detectors.reading.tails import moved_to, read_tail
 from phospho.detectors.reading.tokens import Token
 from phospho.detectors.repeats import Repeats
+
+if TYPE_CHECKING:
+    from phospho.models import Side
 
 _DETERMINER = Phrases("a|the|any|every|all|each|some|(an|any|the) (explicit|literal)|at least one")
 _IN = Phrases("[anywhere|somewhere|at some point] in|within|inside|on|from|throughout")
@@ -194,7 +197,7 @@ def _read_mention(cursor: Cursor, before: Clause | None) -> Clause | None:
 def _read_adjective(cursor: Cursor, before: Clause | None) -> Clause | None:
     """Read "empty replies", "one-word messages from the user"."""
     del before
-    side = None
+    side: Side | None = None
     adjective = read_adjective(cursor)
     if adjective is None:
         cursor.take(_DETERMINER)
@@ -234,8 +237,11 @@ def _read_said_of(
         speaker = before.speaker if before else ANYBODY
     elif cursor.take(_IN_WHICH):
         return _read_within(cursor, speaker, before)
-    cursor.take(_COLON)
+    has_colon = cursor.take(_COLON) is not None
     predicate = read_predicate(cursor, speaker)
+    if predicate is None and has_colon and speaker.is_message:
+        found = read_objects(cursor, Reading())
+        return Clause(speaker, read_tail(cursor, found).condition) if found else None
     if predicate is None and asked == "be":
         # "Is the reply empty" is "the reply is empty".
         cursor.tokens = [*cursor.tokens[: cursor.at], _BE, *cursor.tokens[cursor.at :]]

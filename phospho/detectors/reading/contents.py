@@ -35,11 +35,11 @@ _WRITE = Phrases(
     "write [down|out]|type [in|out]|(answer|respond|reply|come) [back]|send [back]|spell [out]|give"
     "|provide|share|display|show|insert|put|add|output|print|return|produce|generate|emit"
     "|post|submit"
-    "|enter|input|offer|list|comprise"
+    "|enter|input|offer|list|comprise|paste [in]|attach|leave"
 )
 # With these, only what stands in quotes is wording: who calls a number says none.
 _CALL = Phrases(
-    "call|exclaim|shout|speak|read|(refer|make [a] reference) to|reference|cite|bring up"
+    "call|exclaim|shout|speak|(refer|make [a] reference) to|reference|cite|bring up"
     "|drop|throw in"
     "|blurt out"
 )
@@ -83,7 +83,7 @@ _VERBATIM = Phrases(
 )
 _ACT = Phrases(
     "greet|welcome|thank|apologise|apologize|introduce|offer (help|assistance)|decline|refuse|agree"
-    "|confirm|object|comment|interrupt|react|acknowledge|swear|curse|address|refer to"
+    "|confirm|object|comment|interrupt|react|acknowledge|swear|curse|complain|address|refer to"
     "|say (hello|goodbye|good morning)"
 )
 _SELF = Phrases("itself|themselves|them|it|they|me|us|you")

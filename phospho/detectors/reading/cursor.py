@@ -8,7 +8,7 @@ from itertools import product
 from typing import TypeVar
 
 from phospho.detectors.reading.tokens import Token
-from phospho.detectors.reading.vocabulary import base_form
+from phospho.detectors.reading.vocabulary import base_form, register
 
 T = TypeVar("T")
 Rule = Callable[["Cursor"], T | None]
@@ -27,6 +27,7 @@ class Phrases:
     """
 
     def __init__(self, pattern: str) -> None:
+        register(_PIECE.findall(pattern))
         phrases = {tuple(map(base_form, words)) for words in _expand(pattern)}
         self._by_first: dict[str, list[tuple[str, ...]]] = {}
         for phrase in sorted(phrases, key=len, reverse=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from phospho.detectors.conditions import AllOf, AnyOf, Condition, Occurs, Opening, Place
 from phospho.detectors.named_shapes import CASE_SHAPES
 from phospho.detectors.reading.cursor import Phrases
-from phospho.detectors.reading.objects import Reading, read_objects
+from phospho.detectors.reading.objects import Reading, negation, read_objects
 from phospho.detectors.reading.verbs import skip_only
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _EDGES: tuple[tuple[Phrases, Place], ...] = (
     (Phrases("(start|begin|open|lead|commence|kick) [off|out]"), "start"),
     (Phrases("(end|finish|close|conclude|terminate|sign|wrap) [off|up]"), "end"),
 )
-_JOINT = Phrases("or|and [also]")
+_JOINT = Phrases("or|nor|and [also]")
 _DETERMINER = Phrases("a|the|their|our|this|any|one|your|my|every|each")
 _MESSAGE = Phrases(
     "[first|last] (message|text|reply|response|answer|output|prompt|input|query|sentence|completion"
@@ -30,6 +30,7 @@ _OFF = Phrases("off|out|up")
 _WITH = Phrases(
     "with [saying|the following]|[by] (say|write|state|use|type|mention|ask)|in|on|by|as|to say|at"
 )
+_WITHOUT = Phrases("without")
 _COLON = Phrases(":")
 _CASE_EDGES = (
     (Phrases("[in|a] (capitalised|uppercase|upper case|capital) [letter|word]"), "upper"),
@@ -46,7 +47,9 @@ def read_edges(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None
     places, is_any = edges
     opened = cursor.attempt(_read_message)
     cursor.skip(_OFF)
-    if not cursor.take(_WITH) and cursor.now.kind != "quote":
+    is_without = cursor.take(_WITHOUT) is not None
+    is_bare = speaker.is_message and cursor.now.kind == "quote"
+    if not (is_without or cursor.take(_WITH) or is_bare):
         return None
     cursor.take(_COLON)
     skip_only(cursor)
@@ -56,7 +59,7 @@ def read_edges(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None
         one = read_letter_at(cursor, place) or read_objects(cursor, Reading(place=place))
         if one is None:
             return None
-        found.append(one)
+        found.append(negation(one) if is_without else one)
     if places == ["start"] and (speaker.is_conversation or opened in _CONVERSATIONS):
         return Opening(found[0])
     if len(found) == 1:
@@ -84,7 +87,7 @@ def _read_places(cursor: Cursor) -> tuple[list[Place], bool] | None:
         joint = cursor.take(_JOINT)
         if joint is None:
             return places, is_any
-        is_any = is_any or joint == "or"
+        is_any = is_any or joint.endswith("or")
 
 
 def _read_message(cursor: Cursor) -> str | None:

@@ -41,6 +41,7 @@ _NOTHING = Phrases(
     "(say|write|send|contain|return|output|(reply|respond|answer) with) nothing"
     "|(give|provide|have|contain|send) no (answer|reply|response|content|text|word)"
 )
+_GOES_ON = Phrases("and|or|,|at all")
 _REPLY = Phrases(
     "reply|respond|(say|write|send|return|output|contain) anything"
     "|(give|provide|send) (a|any) (answer|reply|response)|contain any text"
@@ -88,7 +89,7 @@ def read_size(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
 def read_silence(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
     """Read "says nothing", "gives no answer", "does not reply"."""
     if cursor.take(_NOTHING):
-        return Empty()
+        return Empty() if cursor.is_at_end or cursor.sees(_GOES_ON) else None
     is_silent = verb.is_negated and speaker.sides == ("output",) and cursor.take(_REPLY)
     cursor.skip(_AT_ALL)
     # The "not" of the verb is still to be applied.

@@ -8,7 +8,7 @@ from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not, Occurs, P
 from phospho.detectors.named_shapes import NAMED_SHAPES, QUESTION, Named
 from phospho.detectors.reading.amounts import NONE, Range, read_open_end, read_range
 from phospho.detectors.reading.cursor import Cursor, Phrases
-from phospho.detectors.reading.quoted import read_quoted, read_unquoted
+from phospho.detectors.reading.quoted import read_numeral, read_quoted, read_sign, read_unquoted
 from phospho.detectors.reading.vocabulary import base_form
 
 _DETERMINER = Phrases(
@@ -122,6 +122,9 @@ def _read_next(cursor: Cursor, reading: Reading) -> tuple[str, Condition] | None
 
 def _combined(items: list[Condition], joints: list[str], forced: str, place: Place) -> Condition:
     """Join what was listed; "and" binds more tightly than "or"."""
+    if forced == "none":
+        # "No link and no number" repeats the "no".
+        return any_of([item.part if isinstance(item, Not) else item for item in items])
     if len(items) == 1:
         return items[0]
     # One message cannot start in two ways.
@@ -168,8 +171,14 @@ def _read_item(cursor: Cursor, reading: Reading) -> Condition | None:
     if quoted is not None:
         least, most = quoted.many
         return Occurs(quoted.phrase, reading.place, least, most)
+    numeral = read_numeral(cursor)
+    if numeral is not None:
+        return Occurs(numeral, reading.place)
     if reading.has_shapes and (shape := cursor.attempt(lambda at: _read_shape(at, reading))):
         return shape
+    sign = read_sign(cursor)
+    if sign is not None:
+        return Occurs(sign, reading.place)
     words = read_unquoted(cursor)
     if words is None:
         return None

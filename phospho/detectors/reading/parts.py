@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from phospho.detectors.conditions import AnyOf, Condition, Not, Occurs
 from phospho.detectors.lengths import Unit, Within
+from phospho.detectors.phrases import Phrase
 from phospho.detectors.reading.amounts import read_number
 from phospho.detectors.reading.cursor import Phrases
 
@@ -49,7 +50,10 @@ class Part:
         if isinstance(condition, AnyOf):
             return AnyOf(tuple(map(self.meeting, condition.parts)))
         if isinstance(condition, Occurs) and condition.place == "whole" and self.is_small:
-            return replace(condition, place="start" if self.is_first else "end")
+            what = condition.what
+            if self.unit != "words" and isinstance(what, Phrase):
+                what = replace(what, likeness="letters")
+            return replace(condition, what=what, place="start" if self.is_first else "end")
         return Within(self.is_first, max(1, self.amount), self.unit, condition)
 
 

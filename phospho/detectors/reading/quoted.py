@@ -12,14 +12,14 @@ from phospho.detectors.reading.letter_case import Case, read_case, with_case
 _DETERMINER = Phrases(
     "a|the|some|any [of]|this|these|those|that|their|your|our|my|one|any (kind|sort|form) of"
 )
-_EXACT = Phrases("exact|literal|precise|verbatim")
+_EXACT = Phrases("exact|literal|precise|verbatim|word for word|literally")
 _ADJECTIVE = Phrases(
     "following|specific|actual|very|same|whole|full|particular|currency|punctuation|special|single"
     "|common|polite|magic|simple|short|quoted|given|forbidden|banned|swear|filler"
 )
 _LETTERS = Phrases(
     "[text|character] (string|fragment)|[letter|character] sequence|sequence of (character|letter)"
-    "|substring|character|symbol|letter|sign|mark|prefix|suffix|domain|token|emoji|hashtag|url|link"
+    "|substring|character|symbol|letter|digit|sign|mark|prefix|suffix|domain|token|emoji|hashtag|url|link"
 )
 _NOUN = Phrases(
     "[key] (word|phrase)|keyword|[brand|product|company|city] name|term|expression|text|sentence"
@@ -34,10 +34,12 @@ _NO_NOUN = Phrases("of|for|that|about|to|with|in|on|like|such|be|which|or|and|as
 
 _UNQUOTED = Phrases("[key] word|keyword|term|phrase|expression|name|string")
 _LONG_UNQUOTED = frozenset(("phrase", "expression"))
+_NUMERAL = Phrases("number|digit|year|figure|value|amount|code")
+_LETTER = Phrases("letter|character")
 _COLON = Phrases(":")
 _ENDS_WORDS = Phrases(
     "in|within|inside|anywhere|somewhere|at (the (start|begin|end|very)|any|least)|or|and|but"
-    "|more than|exactly|once|twice|time|case|regardless|ignoring|by the|be|appear|occur|two"
+    "|more than|exactly|once|twice|time|case|regardless|ignoring|verbatim|explicitly|literally|by the|be|appear|occur|two"
     "|three|from"
 )
 _NO_WORD = Phrases(
@@ -52,6 +54,8 @@ _MANNERS = frozenset(
      "limit", "count", "processor", "order", "choice")
 )  # fmt: skip
 _MAX_WORDS = 12
+# Signs that part the words of a description.
+_PUNCTUATION = ",;:.()"
 
 
 class Quoted(NamedTuple):
@@ -122,6 +126,35 @@ def _without_stop(words: str, *, is_last: bool) -> str:
     if not bare[-1:].isalnum():
         return words
     return bare if words[-1] == "," or (words[-1] == "." and is_last) else words
+
+
+def read_numeral(cursor: Cursor) -> Phrase | None:
+    """Read "the number 42", "the digit 7", "the letter A"."""
+    return cursor.attempt(_read_numeral)
+
+
+def _read_numeral(cursor: Cursor) -> Phrase | None:
+    cursor.skip(_DETERMINER)
+    if cursor.take(_LETTER):
+        letter = cursor.take_kind("word")
+        return Phrase(letter.text, "letters") if letter and len(letter.text) == 1 else None
+    noun = cursor.take(_NUMERAL)
+    number = cursor.take_kind("number") if noun else None
+    return Phrase(number.text, "letters" if noun == "digit" else "word") if number else None
+
+
+def read_sign(cursor: Cursor) -> Phrase | None:
+    """Read "the % sign", "a #"."""
+    return cursor.attempt(_read_sign)
+
+
+def _read_sign(cursor: Cursor) -> Phrase | None:
+    has_noun = cursor.skip(_DETERMINER) or cursor.take(_LETTERS)
+    sign = cursor.take_kind("sign")
+    if sign is None or sign.text in _PUNCTUATION:
+        return None
+    has_noun = cursor.take(_LETTERS) or has_noun
+    return Phrase(sign.text, "letters") if has_noun else None
 
 
 class Unquoted(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from phospho.detectors.conditions import Condition, Not, Opening
+from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not, Opening
+from phospho.detectors.lengths import Length
 from phospho.detectors.reading.clauses import Clause, read_clause
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.objects import all_of, any_of, negation
@@ -59,7 +60,8 @@ _GOES_ON = Phrases(
 # Without an ending, they share the "not" of the verb before them.
 _VERBS = frozenset(
     ("contain", "include", "mention", "say", "write", "use", "ask", "start", "begin", "end",
-     "finish", "have", "give", "provide", "open", "close", "state", "repeat", "reply", "respond", "answer",
+     "finish", "have", "give", "provide", "open", "close", "state", "repeat", "reply", "respond",
+     "answer",
      "exceed", "send")
 )  # fmt: skip
 
@@ -102,6 +104,9 @@ def _read_statement(cursor: Cursor) -> Condition | None:
     while following := cursor.attempt(lambda at: _read_following(at, clauses[-1])):
         joints.append(following[0])
         clauses.append(following[1])
+    # "Short messages" alone says nothing that can be counted.
+    if any(clause.speaker.is_sized and not has_length(clause.condition) for clause in clauses):
+        return None
     condition = _joined(clauses, joints)
     return Opening(condition) if any(clause.speaker.is_first for clause in clauses) else condition
 
@@ -137,3 +142,12 @@ def _joined(clauses: list[Clause], joints: list[str]) -> Condition:
         groups[-1].append(clause.condition if is_met else clause.speaker.meeting(clause.condition))
     condition = any_of([all_of(group) for group in groups])
     return speakers.pop().meeting(condition) if is_shared else condition
+
+
+def has_length(condition: Condition) -> bool:
+    """Tell whether a condition speaks of how long a message is."""
+    if isinstance(condition, AllOf | AnyOf):
+        return any(map(has_length, condition.parts))
+    return (
+        has_length(condition.part) if isinstance(condition, Not) else isinstance(condition, Length)
+    )

@@ -22,7 +22,7 @@ _ASSISTANT = Phrases(
     "|[ai|language] model|system|app|machine|copilot|tutor|adviser|advisor|operator|gpt|chatgpt"
     "|[ai] (chatbot|chat bot)"
 )
-_OF_USER = Phrases("question|input|query|prompt|request|inquiry|user (message|text)")
+_OF_USER = Phrases("question|input|query|prompt|request|inquiry|command|user (message|text)")
 _OF_ASSISTANT = Phrases("answer|reply|response|output|completion|generation|assistant message")
 _MESSAGE = Phrases(
     "[chat] message|text|turn|sentence|content|utterance|post|entry|wording|body|side"
@@ -39,6 +39,7 @@ _WHICH = Phrases(
     "last|latest|current|own|full|whole|entire|final|[most] recent|very|actual|single|given"
     "|resulting|complete|corresponding"
 )
+_SIZED = Phrases("[very|too|overly] (short|long|brief|lengthy)")
 _OPENING = Phrases("[very] first|opening|initial")
 _POSSESSIVE = Phrases("'s")
 _FROM = Phrases(
@@ -51,7 +52,7 @@ _WHAT = Phrases(
 )
 _SAYS = Phrases(
     "[have] (say|write|send|type|reply|answer|respond|produce|generate|output|return|enter|submit"
-    "|ask|post) [back|with]"
+    "|ask|post) [back]"
 )
 
 _SIDE = "side|party|speaker|participant|role"
@@ -85,6 +86,7 @@ class Speaker:
         is_conversation: Whether what both say counts together.
         part: The part of a message that is named.
         is_first: Whether only the first message of a session is meant.
+        is_sized: Whether the message is called long or short, which needs a number.
     """
 
     sides: tuple[Side, ...] = BOTH_SIDES
@@ -93,6 +95,7 @@ class Speaker:
     is_conversation: bool = False
     part: Part | None = None
     is_first: bool = False
+    is_sized: bool = False
 
     def meeting(self, condition: Condition) -> Condition:
         """Return that the messages meet a condition."""
@@ -163,13 +166,19 @@ def _read_several(cursor: Cursor) -> Speaker | None:
         found = cursor.attempt(lambda at, s=start, j=joint, w=who: _read_pair(at, s, j, w))  # type: ignore[misc]
         if found:
             return found
-    for phrases, group in _GROUPS:
-        if cursor.take(phrases):
-            return group
+    group = cursor.attempt(_read_group)
+    if group:
+        return group
     if cursor.take(_NO):
         speaker = _read_one(cursor)
         return replace(speaker, who="none") if speaker else None
     return None
+
+
+def _read_group(cursor: Cursor) -> Speaker | None:
+    """Read "nobody" or "either message"; "any message of the user" is one side's."""
+    group = next((group for phrases, group in _GROUPS if cursor.take(phrases)), None)
+    return None if cursor.sees(_FROM) else group
 
 
 def _read_pair(cursor: Cursor, start: Phrases | None, joint: Phrases, who: Who) -> Speaker | None:
@@ -204,8 +213,10 @@ def _read_one(cursor: Cursor) -> Speaker | None:
     if cursor.take(_CONTENT_OF):
         cursor.take(_DETERMINER)
     cursor.skip(_WHICH)
+    is_sized = cursor.take(_SIZED) is not None
     side = read_side(cursor)
-    return _read_of_side(cursor, side) if side else _read_message(cursor)
+    speaker = _read_of_side(cursor, side) if side else _read_message(cursor)
+    return replace(speaker, is_sized=True) if speaker and is_sized else speaker
 
 
 def _read_what_is_said(cursor: Cursor) -> Speaker | None:

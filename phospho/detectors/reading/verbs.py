@@ -24,16 +24,15 @@ _HOW = Phrases(
 ONLY = Phrases(
     "[nothing] (but|except)|(nothing|no more) [else|other|more] (than|but)|only [of|the]"
     "|just|exactly"
-    "|precisely|solely [of]|merely|entirely [of]|completely|wholly|fully|word for word|verbatim"
-    "|purely|exactly (this|the following)|simply|strictly|as a whole|exclusively|literally"
+    "|precisely|solely [of]|merely|entirely [of]|completely|wholly|fully"
+    "|purely|exactly (this|the following)|strictly|as a whole|exclusively"
 )
 # What begins like an auxiliary or a "not" but is more.
 _FIXED = Phrases(
-    "have none of|be (made [up]|composed|limited to)|be (missing|lacking|free|devoid|without)"
-    "|not (only|more|less|longer|fewer) than|no more than|nothing (but|else)|just (under|over)"
+    "have (none of|got)|be (made [up]|composed|limited to)|be (missing|lacking|free|devoid|without)"
+    "|(not|no) (only|more|less|longer|fewer|shorter) than|nothing (but|else)|just (under|over)"
 )
 EXACTLY = frozenset(("exactly", "precisely", "verbatim", "literally"))
-_PARTICIPLE_ENDINGS = ("ed", "en", "id", "nt")
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ class Verb:
 
     def is_passive(self, cursor: Cursor) -> bool:
         """Tell whether the verb that follows says what is done to its subject: "is called"."""
-        return self.auxiliary == "be" and cursor.now.text.lower().endswith(_PARTICIPLE_ENDINGS)
+        word = cursor.now.text.lower()
+        return self.auxiliary == "be" and word != cursor.now.base and not word.endswith("ing")
 
 
 def read_verb(cursor: Cursor) -> Verb:

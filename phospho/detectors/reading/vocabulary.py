@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 _VERBS = """
@@ -173,7 +174,7 @@ def _base_forms() -> dict[str, str]:
 def base_form(word: str) -> str:
     """Return the base form of a lower-case word; one that is misspelt counts as the nearest."""
     forms = _base_forms()
-    known = forms.get(word)
+    known = forms.get(word) or _stem(word)
     if known is not None:
         return known
     if len(word) < _MIN_MISSPELT_CHARS:
@@ -183,6 +184,29 @@ def base_form(word: str) -> str:
     swapped = {form for form in near if sorted(form) == sorted(word)}
     bases = {forms[form] for form in swapped or near}
     return bases.pop() if len(bases) == 1 else word
+
+
+# Further words of the grammar, in whatever form it uses them.
+_REGISTERED: set[str] = set()
+
+
+def register(words: Iterable[str]) -> None:
+    """Let further words be known in their regular forms."""
+    _REGISTERED.update(words)
+
+
+def _stem(word: str) -> str | None:
+    """Return the further word of which this is a regular form."""
+    if word in _REGISTERED:
+        return word
+    for ending, instead in _ENDINGS:
+        stem = word.removesuffix(ending) + instead
+        if stem != word and word.endswith(ending) and stem in _REGISTERED:
+            return stem
+    return None
+
+
+_ENDINGS = (("s", ""), ("es", ""), ("ies", "y"), ("ed", ""), ("d", ""), ("ing", ""), ("ing", "e"))
 
 
 def contraction(word: str) -> tuple[str, ...] | None:
