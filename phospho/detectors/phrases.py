@@ -40,6 +40,7 @@ _NO_LETTER_BEFORE = rf"(?<![^\W_])(?<![{_MARKS}])"
 _NO_LETTER_AFTER = rf"(?![^\W_]|[{_MARKS}])"
 
 _LAST_WORD = re.compile(r"(?:^|[^\w'’])([^\W\d_]{3,})$")
+_SIBILANTS = ("s", "x", "z", "ch", "sh")
 _DOUBLED = "bdglmnprt"
 _LONG_ENOUGH_FOR_VERBS = 4
 
@@ -127,7 +128,7 @@ def _endings(words: str) -> str:
         return ""
     word = found[1].lower()
     last = word[-1]
-    endings = ["es"] if last == "s" else ["s"] if last == "e" else ["s", "es"]
+    endings = ["es"] if word.endswith(_SIBILANTS) else ["s"]
     if len(word) >= _LONG_ENOUGH_FOR_VERBS:
         again = f"{last}?" if last in _DOUBLED else ""
         endings += ["d"] if last == "e" else [f"{again}ed", f"{again}ing"]

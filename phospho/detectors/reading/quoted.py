@@ -19,7 +19,8 @@ _ADJECTIVE = Phrases(
 )
 _LETTERS = Phrases(
     "[text|character] (string|fragment)|[letter|character] sequence|sequence of (character|letter)"
-    "|substring|character|symbol|letter|digit|sign|mark|prefix|suffix|domain|token|emoji|hashtag|url|link"
+    "|substring|character|symbol|letter|digit|sign|mark|prefix|suffix|domain|token|emoji"
+    "|hashtag|url|link"
 )
 _NOUN = Phrases(
     "[key] (word|phrase)|keyword|[brand|product|company|city] name|term|expression|text|sentence"
@@ -39,7 +40,8 @@ _LETTER = Phrases("letter|character")
 _COLON = Phrases(":")
 _ENDS_WORDS = Phrases(
     "in|within|inside|anywhere|somewhere|at (the (start|begin|end|very)|any|least)|or|and|but"
-    "|more than|exactly|once|twice|time|case|regardless|ignoring|verbatim|explicitly|literally|by the|be|appear|occur|two"
+    "|more than|exactly|once|twice|time|case|regardless|ignoring|verbatim|explicitly"
+    "|literally|by the|be|appear|occur|two"
     "|three|from"
 )
 _NO_WORD = Phrases(
