@@ -173,8 +173,18 @@ NAMED_SHAPES: tuple[Named, ...] = (
         one="an @mention",
         many="@mentions",
     ),
-    _named("ip address, ip", r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"),
-    _named("uuid, guid", r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"),
+    _named(
+        "ip address, ip",
+        r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])",
+        one="an IP address",
+        many="IP addresses",
+    ),
+    _named(
+        "uuid, guid",
+        r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b",
+        one="a UUID",
+        many="UUIDs",
+    ),
     _named(
         "credit card number, card number, payment card number",
         r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])",
@@ -187,7 +197,9 @@ NAMED_SHAPES: tuple[Named, ...] = (
         _FENCE,
         is_format=True,
     ),
-    _named("inline code", _INLINE_CODE, many="pieces of inline code", is_format=True),
+    _named(
+        "inline code", _INLINE_CODE, one="inline code", many="pieces of inline code", is_format=True
+    ),
     _named(
         "code",
         rf"{_FENCE}|{_INLINE_CODE}",

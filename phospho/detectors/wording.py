@@ -2,7 +2,20 @@
 
 A description becomes a condition only if *all* of it speaks of wording. "The user said 'cancel my
 account'" does; "The user asks about the 'Premium' plan" and "The user says something like
-'help'" mean something, quote an example of it, and are left to the `semantic` detector.
+'help'" mean something, quote an example of it, and are left to the `semantic` detector. So do
+names without quotes: "The user mentions refunds" is met by "I want my money back".
+
+Where words have a wider and a narrower sense, the sense is that of a short program:
+
+* Quoted words are found as whole words in any case, also inflected (refund, refunds, refunded);
+  as letters anywhere for "the string", "the letters", "the character"; as they are for "exact".
+* What is said *exactly* or *only* is the whole message, but for punctuation around it. What
+  contains "exactly 'a'" contains it.
+* A question is a question mark outside of web addresses, a number is a digit.
+* "'a' and 'b'" are both, in any order; without both "not 'a' and 'b'" is neither of them.
+* A count is at least that many ("two links", "twice"), a length exactly that ("two words long").
+* What nobody in particular says may stand in either message; what is not said stands in neither.
+* An answer that is missing lacks nothing: without a message there is no "does not contain".
 """
 
 from __future__ import annotations
