@@ -152,7 +152,8 @@ NAMED_SHAPES: tuple[Named, ...] = (
         "month, name of a month, month name", rf"\b(?!may\b|mar\b){_MONTH}|\bmay \d", has_case=False
     ),
     _named(
-        "price, amount of money, currency amount, monetary amount, money amount, "
+        "price, price in dollar, price in euro, amount in dollar, amount in euro, "
+        "euro amount, amount of money, currency amount, monetary amount, money amount, "
         "dollar amount, monetary value, sum of money, currency value, cost figure, "
         "amount in dollar, dollar figure, monetary figure",
         rf"[{_CURRENCIES}]\s?{_AMOUNT}|\d\s?[{_CURRENCIES}]|\b{_AMOUNT}\s?-?{_CURRENCY}"
@@ -192,7 +193,8 @@ NAMED_SHAPES: tuple[Named, ...] = (
         one="a payment card number",
     ),
     _named(
-        "code block, code snippet, block of code, snippet of code, fenced code block, "
+        "code block, code between triple backtick, code in triple backtick, code snippet, "
+        "block of code, snippet of code, fenced code block, "
         "code fence, piece of code, markdown code block, code example, triple backtick",
         _FENCE,
         is_format=True,

@@ -109,7 +109,7 @@ def test_a_phrase_may_be_meant_more_or_less_exactly(
 def test_a_phrase_may_stand_at_the_edge_of_a_message(
     words: str, text: str, starts: bool, ends: bool, whole: bool
 ) -> None:
-    found = [Phrase(words).at(place, text) for place in ("start", "end", "whole")]  # type: ignore[arg-type]
+    found = [Phrase(words).at(place, text) for place in ("start", "end", "whole")]
     assert [quote is not None for quote in found] == [starts, ends, whole]
 
 
@@ -125,7 +125,7 @@ def test_what_is_found_stands_in_the_text(words: str, before: str, after: str) -
         return
     text = f"{before} {words} {after}"
     for place in ("anywhere", "start", "end", "whole"):
-        quote = Phrase(words, "letters").at(place, text)  # type: ignore[arg-type]
+        quote = Phrase(words, "letters").at(place, text)
         assert quote is None or quote in text
     if unicodedata.is_normalized("NFC", text) and "..." not in words:
         assert Phrase(words, "letters").at("anywhere", text) is not None

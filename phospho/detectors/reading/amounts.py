@@ -41,7 +41,7 @@ _LEAST = Phrases(
     "|below)|≥|> ="
 )
 _MOST = Phrases(
-    "at [the] [very] most|up to|[a] maximum [of]|(no|not) (more|longer|greater) than"
+    "at [the] [very] most|up to|within|[a] maximum [of]|(no|not) (more|longer|greater) than"
     "|not (exceed|over|above)|≤|< ="
 )
 _OR_MORE = Phrases(
@@ -82,7 +82,7 @@ _OFTEN = (
     (
         Phrases(
             "(not just|not only|more than) (once|a single time|one time)|repeatedly"
-            "|many times|twice"
+            "|many times|twice [or more]"
             "|(over|again) and (over|again)|(at least|no less than|no fewer than) twice|2x|in a row"
         ),
         Range(2, None),

@@ -59,13 +59,13 @@ _STARTS = Phrases("(be the (first|opening) (word|thing)|open|start|begin|come fi
 _ENDS = Phrases(
     "(be the (last|final|closing) (word|thing)|end|close|conclude|finish|come last) [of|in]"
 )
-_STANDS = frozenset(("be", "not", "anywhere", "somewhere"))
 _COUNT = Phrases(
     "(word|character|sentence|line) count|[total] (number|amount|count) of|length|size"
 )
 _POSSESSIVE = Phrases("'s|has a")
 _QUESTION = Phrases("do|is|has|will|can|could|should|would")
 _PRONOUN = Phrases("they|it")
+_WHICH = Phrases(", that")
 _IN_WHICH = Phrases("[,] in which|[,] where|when|of which|whose text")
 _BE = Token("word", "is", "be", 0, 0)
 
@@ -130,7 +130,7 @@ def _read_there(cursor: Cursor, before: Clause | None) -> Clause | None:
     if not cursor.take(_THERE):
         return None
     is_negated = cursor.take(_NOT) is not None
-    found = read_objects(cursor, Reading()) or read_length(cursor)
+    found = _read_thing(cursor) or read_length(cursor)
     if found is None:
         return None
     cursor.take(_THERE_TOO)
@@ -184,14 +184,23 @@ def _read_mention(cursor: Cursor, before: Clause | None) -> Clause | None:
     """Read "any mention of 'a' by the user", "absence of a link"."""
     cursor.skip(_DETERMINER)
     is_negated = cursor.take(_ABSENCE) is not None
-    if not is_negated:
-        is_negated = cursor.take(_NO) is not None
-        if not cursor.take(_MENTION):
-            return None
-    found = read_objects(cursor, Reading())
+    found = read_objects(cursor, Reading()) if is_negated else _read_mentioned(cursor)
     if found is None:
         return None
     return _with_tail(cursor, negation(found) if is_negated else found, before)
+
+
+def _read_thing(cursor: Cursor) -> Condition | None:
+    """Read what is there: things, or a mention of them."""
+    return cursor.attempt(_read_mentioned) or read_objects(cursor, Reading())
+
+
+def _read_mentioned(cursor: Cursor) -> Condition | None:
+    """Read "any mention of 'a'"."""
+    cursor.skip(_DETERMINER)
+    is_negated = cursor.take(_NO) is not None
+    found = read_objects(cursor, Reading()) if cursor.take(_MENTION) else None
+    return negation(found) if found and is_negated else found
 
 
 def _read_adjective(cursor: Cursor, before: Clause | None) -> Clause | None:
@@ -237,6 +246,7 @@ def _read_said_of(
         speaker = before.speaker if before else ANYBODY
     elif cursor.take(_IN_WHICH):
         return _read_within(cursor, speaker, before)
+    cursor.take(_WHICH)
     has_colon = cursor.take(_COLON) is not None
     predicate = read_predicate(cursor, speaker)
     if predicate is None and has_colon and speaker.is_message:
@@ -281,7 +291,7 @@ def _narrowed(speaker: Speaker, named: Speaker | None) -> Speaker:
 
 def _read_passive(cursor: Cursor, before: Clause | None) -> Clause | None:
     """Read "the word 'a' is used by the user", "'b' appears at the end of the reply"."""
-    found = read_objects(cursor, Reading())
+    found = _read_thing(cursor)
     if found is None:
         return None
     first = read_tail(cursor, found)
@@ -289,10 +299,12 @@ def _read_passive(cursor: Cursor, before: Clause | None) -> Clause | None:
         if cursor.take(phrases):
             moved = moved_to(first.condition, edge)  # type: ignore[arg-type]
             return Clause(read_speaker(cursor) or first.speaker or ANYBODY, moved)
+    start = cursor.at
     is_negated = _skip_auxiliary(cursor)
+    is_there = any(token.base == "be" for token in cursor.tokens[start : cursor.at])
     if cursor.take(_MISSING):
         is_negated = not is_negated
-    elif not cursor.take(_APPEARS) and cursor.before.base not in _STANDS:
+    elif not cursor.take(_APPEARS) and not is_there:
         return None
     tail = read_tail(cursor, first.condition)
     speaker = tail.speaker or first.speaker or (before.speaker if before else ANYBODY)
@@ -313,10 +325,10 @@ def _read_things(cursor: Cursor, before: Clause | None) -> Clause | None:
 _RULES: tuple[ReadClause, ...] = (
     _read_there,
     _read_count,
-    _read_mention,
     _read_adjective,
     _read_active,
     _read_passive,
+    _read_mention,
     _read_things,
     _read_placed,
 )

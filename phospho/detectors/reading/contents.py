@@ -35,7 +35,7 @@ _WRITE = Phrases(
     "write [down|out]|type [in|out]|(answer|respond|reply|come) [back]|send [back]|spell [out]|give"
     "|provide|share|display|show|insert|put|add|output|print|return|produce|generate|emit"
     "|post|submit"
-    "|enter|input|offer|list|comprise|paste [in]|attach|leave"
+    "|enter|input|offer|list|comprise|paste [in]|attach|leave|text|message"
 )
 # With these, only what stands in quotes is wording: who calls a number says none.
 _CALL = Phrases(
@@ -115,6 +115,7 @@ def read_say(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
         is_said=kind == "say",
         is_of_message=speaker.is_message or speaker.sides == ("output",) or kind == "contain",
         has_shapes=not (kind == "call" or is_owned),
+        is_absent=verb.is_negated,
     )
     found = read_objects(cursor, reading)
     return found if found or is_owned else read_length(cursor)
@@ -162,7 +163,7 @@ def read_lack(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
     if not cursor.take(_LACK):
         return None
     cursor.take(_LACKING)
-    found = read_objects(cursor, Reading())
+    found = read_objects(cursor, Reading(is_absent=True))
     return negation(found) if found else None
 
 

@@ -23,8 +23,9 @@ _EMPTY = Phrases(
 )
 _EMPTY_ADJECTIVE = Phrases("[completely] (empty|blank)")
 _SIZE = Phrases(
-    "(run|go|extend|span|take [up]|stretch|total|number|count|last|reach|come|amount|stay|remain)"
-    " [up] [to|on for|over to]|[has|with] a (length|total|word count|size) of|be of length"
+    "(run|go|extend|span|take [up]|stretch|total|number|count|last|reach|come|amount|stay"
+    "|remain|keep|fit|measure)"
+    " [up] [to|on for|over to]|[has|with|of] [a] (length|total|word count|size) [of]"
 )
 _OF = Phrases("of|in|a (length|total) of|only|just|that be")
 _LONG = Phrases("long|in (length|total|size)|total|of text|altogether|overall")

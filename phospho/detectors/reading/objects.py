@@ -65,12 +65,14 @@ class Reading:
         is_said: Whether the verb speaks of saying, so that only what can be said counts.
         is_of_message: Whether a message has them, not a person: only there is "a list" one.
         has_shapes: Whether things without quotes are wording too.
+        is_absent: Whether they must not be there, so that a further "not" only says it again.
     """
 
     place: Place = "anywhere"
     is_said: bool = False
     is_of_message: bool = True
     has_shapes: bool = True
+    is_absent: bool = False
 
 
 def read_objects(cursor: Cursor, reading: Reading) -> Condition | None:
@@ -83,7 +85,8 @@ def _read_group(cursor: Cursor, reading: Reading) -> Condition | None:
     for phrases, joint in ((_EVERY, "all"), (_ONE_OF, "any"), (_NONE, "none")):
         start = cursor.at
         if cursor.take(phrases):
-            if found := _read_list(cursor, reading, joint):
+            is_absent = reading.is_absent or joint == "none"
+            if found := _read_list(cursor, replace(reading, is_absent=is_absent), joint):
                 return Not(found) if joint == "none" else found
             cursor.at = start
     return None
@@ -99,10 +102,14 @@ def _read_list(cursor: Cursor, reading: Reading, forced: str) -> Condition | Non
         joints.append(more[0])
         items.append(more[1])
     together = _combined(items, joints, forced, reading.place)
-    excluded = []
+    excluded: list[Condition] = []
     while other := cursor.attempt(lambda at: _read_excluded(at, reading)):
-        excluded.append(Not(other))
-    return AllOf((together, *excluded)) if excluded else together
+        excluded.append(other)
+    if not excluded:
+        return together
+    if reading.is_absent:
+        return any_of([together, *excluded])
+    return AllOf((together, *map(Not, excluded)))
 
 
 def _read_excluded(cursor: Cursor, reading: Reading) -> Condition | None:

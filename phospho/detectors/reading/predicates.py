@@ -42,9 +42,11 @@ _MESSAGE = Phrases(
     "message|text|reply|response|answer|output|prompt|input|query|sentence|completion|request|post"
     "|chat message|turn|content|something|everything|comment|note|it"
 )
-_CONSISTS = Phrases("consist [in]|be (made [up]|composed)|comprise|be limited to|amount to")
+_CONSISTS = Phrases("consist [in]|[be] (made [up]|composed)|comprise|be limited to|amount to")
 _OF = Phrases("of")
-_EQUALS = Phrases("equal [to]|match|read [as]|go|[exactly] (the same as|identical to|equal to)")
+_EQUALS = Phrases(
+    "equal [to]|match [exactly] [with]|read [as]|go|[exactly] (the same as|identical to|equal to)"
+)
 _AS = Phrases("as|in the (form|format) of|like")
 
 

@@ -29,17 +29,21 @@ _NOUN = Phrases(
     "|price|number|piece of text|marker|placeholder|formula|closing|interjection|pronoun|verb|noun"
     "|adjective|adverb|abbreviation|acronym|exclamation|apology|sign off"
 )
-_NAMELY = Phrases("of|:|, namely|namely|such as :|called|named|that be")
+_NAMELY = Phrases(
+    "of|:|from [(this|the [following]) list] [:]|, namely|namely|such as :|called|named|that be"
+)
 # What follows these is a preposition of theirs, or says which is meant.
 _NO_NOUN = Phrases("of|for|that|about|to|with|in|on|like|such|be|which|or|and|as|by|from")
 
-_UNQUOTED = Phrases("[key] word|keyword|term|phrase|expression|name|string")
+_UNQUOTED = Phrases(
+    "[key] word|keyword|term|phrase|expression|name|string|abbreviation|acronym|hashtag"
+)
 _LONG_UNQUOTED = frozenset(("phrase", "expression"))
 _NUMERAL = Phrases("number|digit|year|figure|value|amount|code")
 _LETTER = Phrases("letter|character")
 _COLON = Phrases(":")
 _ENDS_WORDS = Phrases(
-    "in|within|inside|anywhere|somewhere|at (the (start|begin|end|very)|any|least)|or|and|but"
+    "in|within|inside|anywhere|somewhere|at (the (start|begin|end|very)|any|some|least)|or|and|but"
     "|more than|exactly|once|twice|time|case|regardless|ignoring|verbatim|explicitly"
     "|literally|by the|be|appear|occur|two"
     "|three|from"

@@ -199,7 +199,7 @@ def _read_part(cursor: Cursor) -> Speaker | None:
     part = read_part(cursor)
     if part is None:
         return None
-    if not cursor.take(_IN):
+    if not (cursor.take(_IN) or cursor.take(_FROM)):
         return Speaker(part=part, is_message=True)
     speaker = _read_one(cursor)
     return replace(speaker, part=part, is_message=True) if speaker else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not, Occurs, Place
-from phospho.detectors.phrases import Phrase
+from phospho.detectors.phrases import Likeness, Phrase
 from phospho.detectors.reading.amounts import read_times
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.letter_case import read_case, with_case
@@ -27,7 +27,13 @@ _IN = Phrases(
     "[anywhere|somewhere] (in|within|inside|of|from|into|throughout|across|on|by) [the text of]"
     "|as part of|in (any|one) of|within the (text|body) of"
 )
+_ALONE = Phrases("only|alone|and nothing (else|more)|[and] nothing but [that]|by itself")
+_AS_WORD = Phrases("as a [whole|separate|complete|full|single|exact|standalone] word")
+_AS_PART = Phrases(
+    "as [a] (substring|part of a word)|inside [of] [other] words|as part of other words"
+)
 _FILLER = Phrases(
+    "or (both|all|any|either) [of them]|"
     "anywhere|somewhere|verbatim|literally|explicitly|at (some|any) (point|time|stage)"
     "|word for word"
     "|at all|(in|inside|within) (it|them|there)|therein|even once|on its own|by (itself"
@@ -54,7 +60,7 @@ def read_tail(cursor: Cursor, condition: Condition) -> Tail:
 
 
 def _read_more(cursor: Cursor, tail: Tail) -> Tail | None:
-    for rule in (_read_edge, _read_times, _read_case, _read_place):
+    for rule in (_read_edge, _read_alone, _read_likeness, _read_times, _read_case, _read_place):
         found = cursor.attempt(partial(rule, tail=tail))
         if found is not None:
             return found
@@ -73,6 +79,13 @@ def _read_edge(cursor: Cursor, tail: Tail) -> Tail | None:
     return Tail(moved, speaker or tail.speaker)
 
 
+def _read_alone(cursor: Cursor, tail: Tail) -> Tail | None:
+    """Read "and nothing else"."""
+    if not cursor.take(_ALONE):
+        return None
+    return replace(tail, condition=moved_to(tail.condition, "whole"))
+
+
 def _read_times(cursor: Cursor, tail: Tail) -> Tail | None:
     """Read "at least twice"."""
     times = read_times(cursor)
@@ -82,6 +95,21 @@ def _read_times(cursor: Cursor, tail: Tail) -> Tail | None:
     return replace(
         tail, condition=_changed(tail.condition, lambda one: replace(one, least=least, most=most))
     )
+
+
+def _read_likeness(cursor: Cursor, tail: Tail) -> Tail | None:
+    """Read "as a whole word"."""
+    likeness: Likeness | None = "exact" if cursor.take(_AS_WORD) else None
+    if likeness is None:
+        likeness = "letters" if cursor.take(_AS_PART) else None
+    if likeness is None:
+        return None
+
+    def meant(one: Occurs) -> Occurs:
+        is_phrase = isinstance(one.what, Phrase)
+        return replace(one, what=replace(one.what, likeness=likeness)) if is_phrase else one  # type: ignore[type-var]
+
+    return replace(tail, condition=_changed(tail.condition, meant))
 
 
 def _read_case(cursor: Cursor, tail: Tail) -> Tail | None:

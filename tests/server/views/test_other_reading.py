@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Flask
 
@@ -72,7 +74,7 @@ def test_clicking_twice_switches_once(
     ],
 )
 def test_what_can_be_understood_one_way_only_is_not_offered_another(
-    app: Flask, fields: dict[str, object]
+    app: Flask, fields: dict[str, Any]
 ) -> None:
     with app.app_context():
         assert find_other_reading(definition(**fields)) is None
