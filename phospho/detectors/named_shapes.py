@@ -29,6 +29,9 @@ _DATE = (
     rf"|{_DAY}/{_DAY})(?![\d/-])"
     rf"|\b{_DAY}{_TH}\s(?:of\s)?{_MONTH}|\b{_MONTH}\s(?:the\s)?(?:{_DAY}{_TH}\b|\d{{4}}\b)"
     r"|\d{1,2}月\d{1,2}日"
+    # "The 2nd" is a day, "the 2nd floor" is none.
+    r"|\b(?:the|on|from|to|till|until|by|before|after)\s(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)\b"
+    r"(?!\s(?:floor|street|st|avenue|ave|place|time|one|grade|century|birthday|anniversary)\b)"
 )
 _TIME = (
     r"(?<![\d:])(?:[01]?\d|2[0-4])(?::[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b)?"
@@ -57,8 +60,9 @@ _FENCE = r"```|~~~"
 def _is_phone(found: str) -> bool:
     digits = sum(char.isdigit() for char in found)
     is_date = re.fullmatch(_DATE, found.strip(), re.IGNORECASE)
-    is_decimal = re.fullmatch(r"\d+\.\d+", found.strip())
-    return _MIN_PHONE_DIGITS <= digits <= _MAX_PHONE_DIGITS and not (is_date or is_decimal)
+    # "5.0" is a number, and "2010-2015" are two.
+    is_number = re.fullmatch(r"\d+\.\d+|\d{4} ?[-–] ?\d{4}", found.strip())
+    return _MIN_PHONE_DIGITS <= digits <= _MAX_PHONE_DIGITS and not (is_date or is_number)
 
 
 def _is_card(found: str) -> bool:
@@ -143,7 +147,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         r"(?<![\w.])(?:\+|\()?\d[\d ().-]{5,20}\d(?!\w)",
         keep=_is_phone,
     ),
-    _named("date, calendar date", _DATE, one="a date with a day and a month", many="dates"),
+    _named("date, calendar date", _DATE, one="a date such as 31 January", many="dates"),
     _named("time of day, clock time, time stamp, timestamp", _TIME, many="times of day"),
     _named("time", _TIME, one="a time of day", many="times of day", is_common=True),
     _named("year", r"\b(?:1[89]|20)\d\d\b(?![.,]\d)"),

@@ -16,16 +16,7 @@ from phospho.detectors.rules import RulesDetector
 from phospho.detectors.wording import parse_wording
 from phospho.models import Detection, Turn
 from tests.detectors.builders import event, turn
-from tests.detectors.descriptions.meaning import MEANING
-from tests.detectors.descriptions.wording import (
-    ANYBODY,
-    ASSISTANT,
-    BOTH,
-    NEITHER,
-    OPENING,
-    USER,
-    Case,
-)
+from tests.detectors.descriptions import About, Case, cases, meanings
 
 # Says nothing that any description asks for, but is no empty message either.
 OTHER = "qq zz"
@@ -44,21 +35,21 @@ def is_met(description: str, input: str, output: str | None) -> bool:
     return verdict(description, input, output).detected
 
 
-@pytest.mark.parametrize("case", USER, ids=lambda case: case[0])
+@pytest.mark.parametrize("case", cases("user"), ids=lambda case: case[0])
 def test_wording_of_the_user_is_found_where_it_stands(case: Case) -> None:
     description, has, has_not = case
     assert is_met(description, has, OTHER)
     assert not is_met(description, has_not, OTHER)
 
 
-@pytest.mark.parametrize("case", ASSISTANT, ids=lambda case: case[0])
+@pytest.mark.parametrize("case", cases("assistant"), ids=lambda case: case[0])
 def test_wording_of_the_assistant_is_found_where_it_stands(case: Case) -> None:
     description, has, has_not = case
     assert is_met(description, OTHER, has)
     assert not is_met(description, OTHER, has_not)
 
 
-@pytest.mark.parametrize("case", ANYBODY, ids=lambda case: case[0])
+@pytest.mark.parametrize("case", cases("anybody"), ids=lambda case: case[0])
 def test_wording_of_nobody_in_particular_is_looked_for_on_both_sides(case: Case) -> None:
     description, has, has_not = case
     assert is_met(description, has, None)
@@ -66,21 +57,23 @@ def test_wording_of_nobody_in_particular_is_looked_for_on_both_sides(case: Case)
     assert not is_met(description, has_not, has_not)
 
 
-@pytest.mark.parametrize("description", BOTH)
-def test_wording_of_both_sides_is_looked_for_in_each(description: str) -> None:
+@pytest.mark.parametrize("case", cases("both"), ids=lambda case: case[0])
+def test_wording_of_both_sides_is_looked_for_in_each(case: Case) -> None:
+    description = case.description
     assert is_met(description, "x1", "x1")
     assert not is_met(description, "x1", OTHER)
     assert not is_met(description, OTHER, "x1")
 
 
-@pytest.mark.parametrize("description", NEITHER)
-def test_wording_of_neither_side_is_missed_in_both(description: str) -> None:
+@pytest.mark.parametrize("case", cases("neither"), ids=lambda case: case[0])
+def test_wording_of_neither_side_is_missed_in_both(case: Case) -> None:
+    description = case.description
     assert is_met(description, OTHER, OTHER)
     assert not is_met(description, "x1", OTHER)
     assert not is_met(description, OTHER, "x1")
 
 
-@pytest.mark.parametrize("case", OPENING, ids=lambda case: case[0])
+@pytest.mark.parametrize("case", cases("opening"), ids=lambda case: case[0])
 def test_the_first_message_is_that_of_a_session(case: Case) -> None:
     description, has, has_not = case
     assert is_met(description, has, OTHER)
@@ -90,16 +83,19 @@ def test_the_first_message_is_that_of_a_session(case: Case) -> None:
     assert not verdict_on(description, later).detected
 
 
-@pytest.mark.parametrize("description", MEANING)
+@pytest.mark.parametrize("description", meanings())
 def test_a_description_of_meaning_is_no_rule(description: str) -> None:
     assert parse_wording(description) is None
     assert chosen(event(description)) == "semantic"
 
 
 def test_as_many_descriptions_of_meaning_are_known_as_of_wording() -> None:
-    wording = [case[0] for case in (*USER, *ASSISTANT, *ANYBODY, *OPENING)]
-    assert len({*wording, *BOTH, *NEITHER}) >= 380
-    assert len(set(MEANING)) >= 330
+    sides: tuple[About, ...] = ("user", "assistant", "anybody", "opening", "both", "neither")
+    wording = {case.description for about in sides for case in cases(about)}
+    meaning = set(meanings())
+    assert len(wording) > 700
+    assert len(meaning) > 450
+    assert not wording & meaning
 
 
 def test_a_missing_answer_lacks_no_wording() -> None:
