@@ -7,7 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from phospho.detectors.conditions import MAX_CHARS, Condition, Found, Said, told_range
+from phospho.detectors.conditions import (
+    MAX_CHARS,
+    AllOf,
+    AnyOf,
+    Condition,
+    Found,
+    Not,
+    Said,
+    told_range,
+)
 
 Unit = Literal["words", "characters", "letters", "sentences", "lines", "paragraphs"]
 
@@ -113,3 +122,12 @@ class Within:
         else:
             part = f"{which} {self.amount:,} {self.unit}"
         return f"{'does not have' if negated else 'has'} {part} that {self.part.told()}"
+
+
+def has_length(condition: Condition) -> bool:
+    """Tell whether a condition speaks of how long a message is."""
+    if isinstance(condition, AllOf | AnyOf):
+        return any(map(has_length, condition.parts))
+    return (
+        has_length(condition.part) if isinstance(condition, Not) else isinstance(condition, Length)
+    )

@@ -128,8 +128,9 @@ def _sign(names: str, pattern: str) -> Named:
 QUESTION = Question("a question", "questions", re.compile(r"[?？؟]"), is_strict=True)
 
 NAMED_SHAPES: tuple[Named, ...] = (
+    _named("digit, numeric character", r"\d"),
     _named(
-        "number, digit, numeral, numeric character, numeric value, figure",
+        "number, numeral, numeric value, figure",
         r"\d(?:[\d.,:]{0,40}\d)?",
     ),
     _named(

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from phospho.models import Side
 
 _DETERMINER = Phrases("a|the|any|every|all|each|some|(an|any|the) (explicit|literal)|at least one")
-_IN = Phrases("[anywhere|somewhere|at some point] in|within|inside|on|from|throughout")
+_IN = Phrases(
+    "[anywhere|somewhere|at (some|any) point] (in|during)|[over] the course of|within|inside"
+    "|on|from|throughout"
+)
 _OF = Phrases("in|of|(used|contained) in|within")
 _COMMA, _COLON = Phrases(",|:"), Phrases(":")
 _THERE = Phrases(
@@ -36,7 +39,7 @@ _THERE = Phrases(
 )
 _THERE_TOO = Phrases("present|[to be] found|used|that appear|mentioned")
 _NOT = Phrases("not|never|nowhere")
-_AUXILIARY = Phrases("is|has|do|will|can|could|should|must|that [is]")
+_AUXILIARY = Phrases("is|has|get|do|will|can|could|should|must|that [is]")
 _ADVERB = Phrases(
     "ever|also|anywhere|somewhere|explicitly|literally|actually|always|even|itself|both|all|each"
     "|at some point"
@@ -66,7 +69,7 @@ _POSSESSIVE = Phrases("'s|has a")
 _QUESTION = Phrases("do|is|has|will|can|could|should|would")
 _PRONOUN = Phrases("they|it")
 _WHICH = Phrases(", that")
-_IN_WHICH = Phrases("[,] in which|[,] where|when|of which|whose text")
+_IN_WHICH = Phrases("[,] in which|[,] where|when|of which|whose [text]")
 _BE = Token("word", "is", "be", 0, 0)
 
 
@@ -152,8 +155,7 @@ def _read_count(cursor: Cursor, before: Clause | None) -> Clause | None:
         return None
     unit = cursor.take(UNIT) if counted.endswith("of") else counted.removesuffix(" count")
     if owner is None:
-        cursor.take(_OF)
-        owner = read_speaker(cursor)
+        owner = read_speaker(cursor) if cursor.take(_OF) else ANYBODY
     if owner is None:
         return None
     is_negated = _skip_auxiliary(cursor)
@@ -269,7 +271,10 @@ def _read_within(cursor: Cursor, speaker: Speaker, before: Clause | None) -> Cla
     """Read the clause of "replies in which the word 'a' appears"."""
     inner = read_clause(cursor, before)
     is_open = inner is not None and len(speaker.sides) < len(inner.speaker.sides)
-    return replace(inner, speaker=speaker) if inner and is_open else inner
+    if inner is None or not is_open:
+        return inner
+    who = replace(inner.speaker, sides=speaker.sides, is_first=speaker.is_first)
+    return replace(inner, speaker=who)
 
 
 def _read_pronoun(cursor: Cursor, before: Clause | None) -> Speaker | None:

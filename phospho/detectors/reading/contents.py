@@ -83,7 +83,8 @@ _VERBATIM = Phrases(
 )
 _ACT = Phrases(
     "greet|welcome|thank|apologise|apologize|introduce|offer (help|assistance)|decline|refuse|agree"
-    "|confirm|object|comment|interrupt|react|acknowledge|swear|curse|complain|address|refer to"
+    "|confirm|object|comment|interrupt|react|acknowledge|swear|curse|complain|deny|disagree"
+    "|insist|protest|reject|approve|accept|joke|address|refer to"
     "|say (hello|goodbye|good morning)"
 )
 _SELF = Phrases("itself|themselves|them|it|they|me|us|you")

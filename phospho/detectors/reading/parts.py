@@ -25,6 +25,9 @@ UNITS: dict[str, Unit] = {
 }
 UNIT = Phrases("|".join(UNITS))
 
+# Says how long something is, if a number does so too.
+SIZED = Phrases("[very|too|overly] (short|long|brief|lengthy)")
+
 _FIRST = Phrases("[very] first|opening|initial|beginning")
 _LAST = Phrases("[very] last|closing|final|ending")
 _SMALL_UNITS = frozenset(("words", "characters", "letters"))

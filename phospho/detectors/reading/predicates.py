@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from phospho.detectors.conditions import Condition, Occurs, Opening
+from phospho.detectors.lengths import has_length
 from phospho.detectors.named_shapes import QUESTION
 from phospho.detectors.reading.contents import (
     read_act,
@@ -27,6 +28,7 @@ from phospho.detectors.reading.measures import (
     read_written_in,
 )
 from phospho.detectors.reading.objects import Reading, negation, read_objects
+from phospho.detectors.reading.parts import SIZED
 from phospho.detectors.reading.tails import read_tail
 from phospho.detectors.reading.verbs import ONLY, Verb, read_verb
 
@@ -43,7 +45,7 @@ _MESSAGE = Phrases(
     "|chat message|turn|content|something|everything|comment|note|it"
 )
 _CONSISTS = Phrases("consist [in]|[be] (made [up]|composed)|comprise|be limited to|amount to")
-_OF = Phrases("of")
+_OF = Phrases("of|,")
 _EQUALS = Phrases(
     "equal [to]|match [exactly] [with]|read [as]|go|[exactly] (the same as|identical to|equal to)"
 )
@@ -100,6 +102,7 @@ def _read_message(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | N
     if cursor.take(_WRITES) is None and verb.auxiliary != "be":
         return None
     cursor.take(_DETERMINER)
+    is_sized = cursor.take(SIZED) is not None
     adjective = cursor.attempt(read_adjective)
     if not cursor.take(_MESSAGE):
         return None
@@ -107,7 +110,9 @@ def _read_message(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | N
         return adjective
     cursor.take(_OF)
     more = _read_predicate(cursor, replace(speaker, is_message=True))
-    return more.condition if more and more.speaker is None and not more.is_opening else None
+    if more is None or more.speaker or more.is_opening:
+        return None
+    return more.condition if not is_sized or has_length(more.condition) else None
 
 
 def _read_consists(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:

@@ -56,7 +56,8 @@ _NO_WORD = Phrases(
 _MANNERS = frozenset(
     ("way", "manner", "tone", "voice", "context", "sense", "correctly", "incorrectly", "wrongly",
      "properly", "frequently", "often", "sarcastically", "ironically", "repeatedly", "excessively",
-     "politely", "rudely", "differently", "again", "inappropriately", "figuratively", "jokingly",
+     "politely", "rudely", "differently", "again", "inappropriately", "figuratively", "wrong",
+     "right", "jokingly",
      "limit", "count", "processor", "order", "choice")
 )  # fmt: skip
 _MAX_WORDS = 12
@@ -192,7 +193,8 @@ def _read_unquoted(cursor: Cursor) -> Unquoted | None:
     cursor.take(_COLON)
     is_long = noun in _LONG_UNQUOTED or is_plural
     first = _read_words(cursor, _MAX_WORDS if is_long else 1)
-    if first is None:
+    # "The name Alexa" is one, "the name wrong" is none.
+    if first is None or (noun == "name" and not first[0].isupper()):
         return None
     found, needs_all = [first], False
     while noun not in _LONG_UNQUOTED and (more := cursor.attempt(_read_another)):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not, Opening
-from phospho.detectors.lengths import Length
+from phospho.detectors.conditions import Condition, Not, Opening
+from phospho.detectors.lengths import has_length
 from phospho.detectors.reading.clauses import Clause, read_clause
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.objects import all_of, any_of, negation
@@ -142,12 +142,3 @@ def _joined(clauses: list[Clause], joints: list[str]) -> Condition:
         groups[-1].append(clause.condition if is_met else clause.speaker.meeting(clause.condition))
     condition = any_of([all_of(group) for group in groups])
     return speakers.pop().meeting(condition) if is_shared else condition
-
-
-def has_length(condition: Condition) -> bool:
-    """Tell whether a condition speaks of how long a message is."""
-    if isinstance(condition, AllOf | AnyOf):
-        return any(map(has_length, condition.parts))
-    return (
-        has_length(condition.part) if isinstance(condition, Not) else isinstance(condition, Length)
-    )

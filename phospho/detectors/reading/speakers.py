@@ -8,27 +8,32 @@ from typing import TYPE_CHECKING, Literal
 from phospho.detectors.conditions import AllOf, AnyOf, Condition, In, Not
 from phospho.detectors.description import BOTH_SIDES
 from phospho.detectors.reading.cursor import Cursor, Phrases
-from phospho.detectors.reading.parts import Part, read_part
+from phospho.detectors.reading.parts import SIZED, Part, read_part
 
 if TYPE_CHECKING:
     from phospho.models import Side
 
 _USER = Phrases(
     "[human|end] user|customer|client|human|person|visitor|caller|guest|patient|shopper|buyer"
-    "|consumer|member|subscriber|student|learner|employee|sender|requester"
+    "|consumer|member|subscriber|student|learner|pupil|employee|sender|requester|traveler|traveller"
+    "|passenger|tenant|resident|applicant|candidate|borrower|investor|parent|player|rider|driver"
+    "|prospect|lead|owner|renter|donor|reader|viewer|listener|developer|admin|attendee|policyholder"
+    "|account holder|cardholder|child|man|woman|colleague"
 )
 _ASSISTANT = Phrases(
     "[ai|virtual] assistant|[ai|support|customer service] (agent|representative|rep)|bot|ai|llm"
-    "|[ai|language] model|system|app|machine|copilot|tutor|adviser|advisor|operator|gpt|chatgpt"
+    "|[ai|language] model|system|app|machine|copilot|tutor|concierge|helper|adviser|advisor"
+    "|operator|gpt|chatgpt"
     "|[ai] (chatbot|chat bot)"
 )
 _OF_USER = Phrases("question|input|query|prompt|request|inquiry|command|user (message|text)")
 _OF_ASSISTANT = Phrases("answer|reply|response|output|completion|generation|assistant message")
 _MESSAGE = Phrases(
-    "[chat] message|text|turn|sentence|content|utterance|post|entry|wording|body|side"
+    "[chat] message|text|turn|sentence|content|utterance|post|entry|comment|note|remark"
+    "|statement|wording|body|side"
 )
 _CONVERSATION = Phrases(
-    "conversation|interaction|exchange|dialogue|dialog|chat|thread|transcript|session"
+    "conversation|interaction|exchange|dialogue|dialog|chat|thread|transcript|session|log|record"
 )
 _CONTENT_OF = Phrases("(content|text|body|whole|rest) of")
 _DETERMINER = Phrases(
@@ -39,7 +44,6 @@ _WHICH = Phrases(
     "last|latest|current|own|full|whole|entire|final|[most] recent|very|actual|single|given"
     "|resulting|complete|corresponding"
 )
-_SIZED = Phrases("[very|too|overly] (short|long|brief|lengthy)")
 _OPENING = Phrases("[very] first|opening|initial")
 _POSSESSIVE = Phrases("'s")
 _FROM = Phrases(
@@ -178,7 +182,13 @@ def _read_several(cursor: Cursor) -> Speaker | None:
 def _read_group(cursor: Cursor) -> Speaker | None:
     """Read "nobody" or "either message"; "any message of the user" is one side's."""
     group = next((group for phrases, group in _GROUPS if cursor.take(phrases)), None)
+    cursor.attempt(_read_of_group)
     return None if cursor.sees(_FROM) else group
+
+
+def _read_of_group(cursor: Cursor) -> Named | None:
+    """Read "'s message" behind "either party"."""
+    return _read_noun(cursor) if cursor.take(_POSSESSIVE) else None
 
 
 def _read_pair(cursor: Cursor, start: Phrases | None, joint: Phrases, who: Who) -> Speaker | None:
@@ -213,7 +223,7 @@ def _read_one(cursor: Cursor) -> Speaker | None:
     if cursor.take(_CONTENT_OF):
         cursor.take(_DETERMINER)
     cursor.skip(_WHICH)
-    is_sized = cursor.take(_SIZED) is not None
+    is_sized = cursor.take(SIZED) is not None
     side = read_side(cursor)
     speaker = _read_of_side(cursor, side) if side else _read_message(cursor)
     return replace(speaker, is_sized=True) if speaker and is_sized else speaker
