@@ -272,29 +272,7 @@ def on_sides(condition: Condition, sides: tuple[Side, ...]) -> Condition:
     return condition
 
 
-def explain_condition(condition: Condition) -> str:
-    """Say what is looked for, and where: "looks for a link in the user's message"."""
-    if isinstance(condition, Opening):
-        return f"{explain_condition(condition.part)}, in the first interaction of a session"
-    if isinstance(condition, In):
-        is_absence = isinstance(condition.part, Not)
-        inner = condition.part.part if isinstance(condition.part, Not) else condition.part
-        if things := _things(inner):
-            what, place = things
-            verb = "checks for the absence of" if is_absence else "looks for"
-            return f"{verb} {what} {_PLACES[place]} {where(condition.sides)}"
-    return f"checks that {condition.told()}"
-
-
-_PLACES: dict[Place, str] = {
-    "anywhere": "in",
-    "start": "at the start of",
-    "end": "at the end of",
-    "whole": "as the whole of",
-}
-
-
-def _things(condition: Condition) -> tuple[str, Place] | None:
+def things_of(condition: Condition) -> tuple[str, Place] | None:
     """Return what is looked for and where, of a condition that only names things in one place."""
     if isinstance(condition, Occurs):
         return condition.object(is_named=True), condition.place
@@ -329,6 +307,6 @@ def _joined(parts: Sequence[Condition], joint: str, *, negated: bool) -> str:
 
 def _bracketed(part: Condition, joint: str, *, negated: bool) -> str:
     told = part.told(negated=negated)
-    is_group = isinstance(part, AllOf | AnyOf) and _things(part) is None
+    is_group = isinstance(part, AllOf | AnyOf) and things_of(part) is None
     inner = "and" if isinstance(part, AllOf) is not negated else "or"
     return f"({told})" if is_group and inner != joint else told

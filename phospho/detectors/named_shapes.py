@@ -10,10 +10,10 @@ mark, emoji are the characters of that name, a date has a day and a month, a pri
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 
+from phospho.detectors.naming import Named, named
 from phospho.detectors.shapes import URL, Question, Shape
+from phospho.detectors.signs import SIGNS
 
 _MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS = 7, 15
 _MIN_CAPITALS = 2
@@ -80,83 +80,38 @@ def _is_acronym(word: str) -> bool:
     return word.isupper() and sum(map(str.isalpha, word)) >= _MIN_CAPITALS
 
 
-@dataclass(frozen=True)
-class Named:
-    """A shape and its names, in base forms.
-
-    Args:
-        shape: The shape.
-        names: The first is the one shown.
-        is_format: Whether it is seen, not said: a user who "mentions a table" has none in mind.
-        is_common: Whether its name means other things too, unless a message has or contains it.
-        is_sign: Whether it is a punctuation mark or the like.
-    """
-
-    shape: Shape
-    names: tuple[str, ...]
-    is_format: bool = False
-    is_common: bool = False
-    is_sign: bool = False
-
-
-def _named(
-    names: str,
-    pattern: str,
-    *,
-    one: str = "",
-    many: str = "",
-    keep: Callable[[str], bool] | None = None,
-    lines: bool = False,
-    has_case: bool = False,
-    is_format: bool = False,
-    is_common: bool = False,
-) -> Named:
-    every = tuple(name.strip() for name in names.split(","))
-    one = one or f"{'an' if every[0][0] in 'aeiou' else 'a'} {every[0]}"
-    flags = (re.MULTILINE if lines else 0) | (0 if has_case else re.IGNORECASE)
-    shape = Shape(one, many or f"{one.split(' ', 1)[1]}s", re.compile(pattern, flags), keep)
-    return Named(shape, every, is_format, is_common)
-
-
-def _sign(names: str, pattern: str) -> Named:
-    every = tuple(name.strip() for name in names.split(","))
-    one = f"{'an' if every[0][0] in 'aeiou' else 'a'} {every[0]}"
-    shape = Shape(one, f"{every[0]}s", re.compile(pattern), is_strict=True)
-    return Named(shape, every, is_sign=True)
-
-
 QUESTION = Question("a question", "questions", re.compile(r"[?？؟]"), is_strict=True)
 
 NAMED_SHAPES: tuple[Named, ...] = (
-    _named("digit, numeric character", r"\d"),
-    _named(
+    named("digit, numeric character", r"\d"),
+    named(
         "number, numeral, numeric value, figure",
         r"\d(?:[\d.,:]{0,40}\d)?",
     ),
-    _named(
+    named(
         "link, url, hyperlink, web link, weblink, web address, website address, "
         "website link, http link, website url, web url, uri",
         URL,
     ),
-    _named(
+    named(
         "email address, e mail address, email, e mail, mail address",
         r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
     ),
-    _named(
+    named(
         "phone number, telephone number, mobile number, cell number, cellphone number, "
         "contact number",
         r"(?<![\w.])(?:\+|\()?\d[\d ().-]{5,20}\d(?!\w)",
         keep=_is_phone,
     ),
-    _named("date, calendar date", _DATE, one="a date such as 31 January", many="dates"),
-    _named("time of day, clock time, time stamp, timestamp", _TIME, many="times of day"),
-    _named("time", _TIME, one="a time of day", many="times of day", is_common=True),
-    _named("year", r"\b(?:1[89]|20)\d\d\b(?![.,]\d)"),
-    _named("weekday, day of the week", r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b"),
-    _named(
+    named("date, calendar date", _DATE, one="a date such as 31 January", many="dates"),
+    named("time of day, clock time, time stamp, timestamp", _TIME, many="times of day"),
+    named("time", _TIME, one="a time of day", many="times of day", is_common=True),
+    named("year", r"\b(?:1[89]|20)\d\d\b(?![.,]\d)"),
+    named("weekday, day of the week", r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b"),
+    named(
         "month, name of a month, month name", rf"\b(?!may\b|mar\b){_MONTH}|\bmay \d", has_case=False
     ),
-    _named(
+    named(
         "price, price in dollar, price in euro, amount in dollar, amount in euro, "
         "euro amount, amount of money, currency amount, monetary amount, money amount, "
         "dollar amount, monetary value, sum of money, currency value, cost figure, "
@@ -166,48 +121,48 @@ NAMED_SHAPES: tuple[Named, ...] = (
         one="an amount of money",
         many="amounts of money",
     ),
-    _named(
+    named(
         "percentage, percent, percentage value, percent value",
         r"\d\s?(?:%|％|percent\b|per cent\b|pct\b)",
     ),
-    _named("emoji, emoji character", _EMOJI, has_case=True),
-    _named("emoticon, smiley, smiley face, smilie", rf"{_EMOJI}|{_EMOTICON}", has_case=True),
-    _named("hashtag, hash tag", r"(?<![\w#&])#[^\W\d]\w{0,100}"),
-    _named(
+    named("emoji, emoji character", _EMOJI, has_case=True),
+    named("emoticon, smiley, smiley face, smilie", rf"{_EMOJI}|{_EMOTICON}", has_case=True),
+    named("hashtag, hash tag", r"(?<![\w#&])#[^\W\d]\w{0,100}"),
+    named(
         "user handle, at mention, username mention, handle, user mention",
         r"(?<![\w.])@\w{1,100}",
         one="an @mention",
         many="@mentions",
     ),
-    _named(
+    named(
         "ip address, ip",
         r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])",
         one="an IP address",
         many="IP addresses",
     ),
-    _named(
+    named(
         "uuid, guid",
         r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b",
         one="a UUID",
         many="UUIDs",
     ),
-    _named(
+    named(
         "credit card number, card number, payment card number",
         r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])",
         keep=_is_card,
         one="a payment card number",
     ),
-    _named(
+    named(
         "code block, code between triple backtick, code in triple backtick, code snippet, "
         "block of code, snippet of code, fenced code block, "
         "code fence, piece of code, markdown code block, code example, triple backtick",
         _FENCE,
         is_format=True,
     ),
-    _named(
+    named(
         "inline code", _INLINE_CODE, one="inline code", many="pieces of inline code", is_format=True
     ),
-    _named(
+    named(
         "code",
         rf"{_FENCE}|{_INLINE_CODE}",
         one="code in backticks",
@@ -215,7 +170,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         is_format=True,
         is_common=True,
     ),
-    _named(
+    named(
         "bulleted list, bullet list, bullet point, bullet, bullet point list, "
         "bulleted point, unordered list, bulleted item, list of bullet point, bulletpoint",
         _BULLET,
@@ -223,28 +178,29 @@ NAMED_SHAPES: tuple[Named, ...] = (
         lines=True,
         is_format=True,
     ),
-    _named(
+    named(
         "numbered list, ordered list, enumerated list, numbered item, numbered step, number list",
         _NUMBERED,
         lines=True,
         is_format=True,
     ),
-    _named(
-        "list, list item",
+    named(
+        "list, list item, bulleted or numbered list, bullet or numbered list, "
+        "numbered or bulleted list",
         rf"{_BULLET}|{_NUMBERED}",
         one="a list",
         lines=True,
         is_format=True,
         is_common=True,
     ),
-    _named(
+    named(
         "markdown table",
         r"^[ \t]{0,20}[|:-][ \t|:-]{2,1000}$",
         keep=_is_separator_row,
         lines=True,
         is_format=True,
     ),
-    _named(
+    named(
         "table",
         r"^[ \t]{0,20}[|:-][ \t|:-]{2,1000}$",
         keep=_is_separator_row,
@@ -252,14 +208,14 @@ NAMED_SHAPES: tuple[Named, ...] = (
         is_format=True,
         is_common=True,
     ),
-    _named(
+    named(
         "heading, markdown heading, header, markdown header",
         _HEADING,
         lines=True,
         is_format=True,
         is_common=True,
     ),
-    _named(
+    named(
         "bold text, bold, bolded text, bold word, bold formatting, bold type, bolded word, "
         "text in bold, word in bold, bold phrase",
         _BOLD,
@@ -267,7 +223,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         many="pieces of text in bold",
         is_format=True,
     ),
-    _named(
+    named(
         "italics, italic text, italic, italicized text, italicised text, text in italics, "
         "word in italics",
         _ITALICS,
@@ -275,7 +231,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         many="pieces of text in italics",
         is_format=True,
     ),
-    _named(
+    named(
         "markdown, markdown formatting, markdown syntax, markdown markup",
         rf"{_BULLET}|{_NUMBERED}|{_HEADING}|{_BOLD}|{_FENCE}|{_INLINE_CODE}|\[[^\]\n]{{1,300}}\]\(",
         one="Markdown formatting",
@@ -283,17 +239,18 @@ NAMED_SHAPES: tuple[Named, ...] = (
         lines=True,
         is_format=True,
     ),
-    _named(
+    named(
         "html tag, html, html markup, html element",
         r"</?[a-z][a-z0-9]{0,20}(?:\s[^<>]{0,300})?/?>",
         one="an HTML tag",
         many="HTML tags",
         is_format=True,
     ),
-    _named("line break, newline, new line, linebreak, newline character", r"\n", is_format=True),
-    _named("blank line, empty line", r"\n[ \t]*\n", is_format=True),
-    _named(
-        "word in capital letter, word in all capital, word in capital, word in all cap, "
+    named("line break, newline, new line, linebreak, newline character", r"\n", is_format=True),
+    named("blank line, empty line", r"\n[ \t]*\n", is_format=True),
+    named(
+        "word in capital letter, word with all capital letter, word in only capital letter, "
+        "word in all capital, word in capital, word in all cap, "
         "word in cap, word in uppercase, word in upper case, word in all uppercase, "
         "all cap word, uppercase word, fully capitalised word, word in all upper case, "
         "word written in capital letter, word written in all cap, word written in capital, "
@@ -305,7 +262,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         many="words in capital letters",
         is_format=True,
     ),
-    _named(
+    named(
         "capital letter, capital, uppercase letter, upper case letter, uppercase character, "
         "capitalised letter, upper case character, uppercase, capitalised word, "
         "capitalized word",
@@ -313,7 +270,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         keep=str.isupper,
         is_format=True,
     ),
-    _named(
+    named(
         "lowercase letter, small letter, lower case letter, lowercase character, "
         "lower case character, lowercase, lowercase word, lower case word",
         r"[^\W\d_]",
@@ -322,98 +279,64 @@ NAMED_SHAPES: tuple[Named, ...] = (
         many="small letters",
         is_format=True,
     ),
-    _named("letter, alphabetic character", r"[^\W\d_]", is_format=True),
-    _named(
+    named("letter, alphabetic character", r"[^\W\d_]", is_format=True),
+    named(
         "currency symbol, currency sign, money sign, money symbol",
         f"[{_CURRENCIES}]",
         is_format=True,
     ),
-    _named("special character, special symbol", r"[^\w\s]", is_format=True),
-    _named(
+    named("special character, special symbol", r"[^\w\s]", is_format=True),
+    named(
         "punctuation, punctuation mark, punctuation character, punctuation sign",
         r"[!-/:-@\[-`{-~…—–“”‘’¡¿«»。、！？]",
         one="a punctuation mark",
         many="punctuation marks",
         is_format=True,
     ),
-    _named("non ascii character, non ascii letter", r"[^\x00-\x7f]", is_format=True),
-    _named(
+    named("non ascii character, non ascii letter", r"[^\x00-\x7f]", is_format=True),
+    named(
         "chinese character, chinese letter, chinese text, han character",
         r"[\u3400-\u9fff\uf900-\ufaff]",
         one="a Chinese character",
         many="Chinese characters",
         is_format=True,
     ),
-    _named(
+    named(
         "japanese character, japanese letter, japanese text, kana",
         r"[\u3040-\u30ff\u3400-\u9fff]",
         one="a Japanese character",
         many="Japanese characters",
         is_format=True,
     ),
-    _named(
+    named(
         "korean character, hangul, hangul character, korean letter",
         r"[\u1100-\u11ff\uac00-\ud7af]",
         one="a Korean character",
         many="Korean characters",
         is_format=True,
     ),
-    _named(
+    named(
         "cyrillic character, cyrillic letter, cyrillic, cyrillic text",
         r"[\u0400-\u052f]",
         one="a Cyrillic letter",
         many="Cyrillic letters",
         is_format=True,
     ),
-    _named(
+    named(
         "arabic character, arabic letter",
         r"[\u0600-\u06ff\u0750-\u077f]",
         one="an Arabic letter",
         many="Arabic letters",
         is_format=True,
     ),
-    _named(
+    named(
         "greek letter, greek character",
         r"[\u0370-\u03ff]",
         one="a Greek letter",
         many="Greek letters",
         is_format=True,
     ),
-    _sign("question mark, query mark, interrogation mark, questionmark", r"[?？؟]"),
-    _sign("exclamation mark, exclamation point, exclamation, exclamation sign", r"[!！]"),
-    _sign("full stop, period, dot, fullstop", r"[.。]"),
-    _sign("ellipsis, three dot, ellipse", r"…|\.{3}"),
-    _sign("comma", r"[,，、]"),
-    _sign("semicolon, semi colon", r"[;；]"),
-    _sign("colon", r"[:：]"),
-    _sign("em dash, en dash, long dash", r"[—–]"),
-    _sign("hyphen, dash", r"[-‐‑–—−]"),
-    _sign("apostrophe", r"['’]"),
-    _sign(
-        "quotation mark, quote mark, inverted comma, double quote, speech mark, quotation",
-        r"[\"“”„«»]",
-    ),
-    _sign("parenthesis, round bracket, parenthese", r"[()]"),
-    _sign("square bracket", r"[\[\]]"),
-    _sign("bracket", r"[()\[\]]"),
-    _sign("curly brace, brace, curly bracket", r"[{}]"),
-    _sign("asterisk, star symbol", r"\*"),
-    _sign("ampersand", r"&"),
-    _sign("at sign, at symbol", r"@"),
-    _sign("hash sign, hash symbol, pound key, number sign", r"#"),
-    _sign("percent sign, percentage sign, percent symbol", r"[%％]"),
-    _sign("dollar sign, dollar symbol", r"\$"),
-    _sign("euro sign, euro symbol", r"€"),
-    _sign("pound sign, pound symbol", r"£"),
-    _sign("underscore", r"_"),
-    _sign("backslash, back slash", r"\\"),
-    _sign("slash, forward slash", r"/"),
-    _sign("pipe, vertical bar, pipe character", r"\|"),
-    _sign("plus sign, plus symbol", r"\+"),
-    _sign("equal sign", r"="),
-    _sign("backtick, backquote", r"`"),
-    _sign("tilde", r"~"),
-    _sign("underline", r"_"),
+    *SIGNS,
 )
 
 CASE_SHAPES: dict[str, Shape] = {

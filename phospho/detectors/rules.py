@@ -9,11 +9,11 @@ from phospho.detectors.conditions import (
     MAX_CHARS,
     Condition,
     Opening,
-    explain_condition,
     listed,
     on_sides,
 )
 from phospho.detectors.description import BOTH_SIDES, sides_of, where
+from phospho.detectors.explaining import explain_condition
 from phospho.detectors.phrases import Phrase
 from phospho.detectors.texts import encodable, evidence, text_of
 from phospho.detectors.wording import parse_wording

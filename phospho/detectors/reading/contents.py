@@ -21,7 +21,7 @@ from phospho.detectors.reading.verbs import EXACTLY, skip_only
 from phospho.detectors.repeats import Repeats
 
 if TYPE_CHECKING:
-    from phospho.detectors.reading.speakers import Speaker
+    from phospho.detectors.reading.speaker import Speaker
     from phospho.detectors.reading.verbs import Verb
 
 _CONTAIN = Phrases(

@@ -12,7 +12,7 @@ from phospho.detectors.reading.verbs import skip_only
 
 if TYPE_CHECKING:
     from phospho.detectors.reading.cursor import Cursor
-    from phospho.detectors.reading.speakers import Speaker
+    from phospho.detectors.reading.speaker import Speaker
     from phospho.detectors.reading.verbs import Verb
 
 _EDGES: tuple[tuple[Phrases, Place], ...] = (

@@ -14,7 +14,7 @@ from phospho.detectors.shapes import CAPITALS, JSON, SMALL_LETTERS
 
 if TYPE_CHECKING:
     from phospho.detectors.reading.cursor import Cursor
-    from phospho.detectors.reading.speakers import Speaker
+    from phospho.detectors.reading.speaker import Speaker
     from phospho.detectors.reading.verbs import Verb
 
 _EMPTY = Phrases(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not, Occurs, Place, Together
-from phospho.detectors.named_shapes import NAMED_SHAPES, QUESTION, Named
+from phospho.detectors.named_shapes import NAMED_SHAPES, QUESTION
+from phospho.detectors.naming import Named
 from phospho.detectors.reading.amounts import NONE, Range, read_open_end, read_range
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.quoted import read_numeral, read_quoted, read_sign, read_unquoted

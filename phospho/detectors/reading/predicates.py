@@ -33,11 +33,11 @@ from phospho.detectors.reading.tails import read_tail
 from phospho.detectors.reading.verbs import ONLY, Verb, read_verb
 
 if TYPE_CHECKING:
-    from phospho.detectors.reading.speakers import Speaker
+    from phospho.detectors.reading.speaker import Speaker
 
 _WRITES = Phrases(
     "say|write|send|type|use|give|provide|produce|generate|return|output|post|submit|enter|ask|have"
-    "|(answer|respond|reply) with|with|make|contain"
+    "|(answer|respond|reply) [with]|with|make|contain"
 )
 _DETERMINER = Phrases("a|the|their|our|this|any|some|one|your|my|every|each")
 _MESSAGE = Phrases(
@@ -101,6 +101,13 @@ def _read_message(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | N
     """Read "sends a message that contains 'a'", "writes a one-word reply", "is an empty text"."""
     if cursor.take(_WRITES) is None and verb.auxiliary != "be":
         return None
+    # "Responded starting with 'a'" starts with it.
+    edges = cursor.attempt(lambda at: read_edges(at, speaker, verb))
+    return edges or _read_described(cursor, speaker)
+
+
+def _read_described(cursor: Cursor, speaker: Speaker) -> Condition | None:
+    """Read "a one-word reply", "a short message of 3 words", "a text that contains 'a'"."""
     cursor.take(_DETERMINER)
     is_sized = cursor.take(SIZED) is not None
     adjective = cursor.attempt(read_adjective)
@@ -141,13 +148,20 @@ def _read_complement(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition 
         return written
     is_only = bool(cursor.skip(ONLY)) or verb.is_only
     cursor.take(_PHRASED)
+    lack = cursor.attempt(lambda at: read_lack(at, speaker, verb))
+    return lack or _read_whole(cursor, speaker, is_only=is_only)
+
+
+def _read_whole(cursor: Cursor, speaker: Speaker, *, is_only: bool) -> Condition | None:
+    """Read "'ok'" behind "the reply is"; "the user is 'ok'" says nothing of a message."""
     cursor.take(_AS)
     if not speaker.is_message or speaker.is_conversation:
         return None
     found = read_objects(cursor, Reading(place="whole"))
-    # A message with a question in it is one.
-    is_question = isinstance(found, Occurs) and found.what is QUESTION
-    return replace(found, place="anywhere") if is_question and not is_only else found  # type: ignore[type-var]
+    if isinstance(found, Occurs) and found.what is QUESTION and not is_only:
+        # A message with a question in it is one.
+        return replace(found, place="anywhere")
+    return found
 
 
 _PHRASED = Phrases("phrased|worded|written|put|posed|formatted|framed|expressed")

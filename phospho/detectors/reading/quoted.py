@@ -39,7 +39,7 @@ _UNQUOTED = Phrases(
     "[key] word|keyword|term|phrase|expression|name|string|abbreviation|acronym|hashtag"
 )
 _LONG_UNQUOTED = frozenset(("phrase", "expression"))
-_NUMERAL = Phrases("number|digit|year|figure|value|amount|code")
+_NUMERAL = Phrases("number|digit|year|figure|value|amount|[error|status|promo|zip|area] code")
 _LETTER = Phrases("letter|character")
 _COLON = Phrases(":")
 _ENDS_WORDS = Phrases(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from phospho.detectors.conditions import Condition, Not, Opening
 from phospho.detectors.lengths import has_length
-from phospho.detectors.reading.clauses import Clause, read_clause
+from phospho.detectors.reading.clauses import read_clause
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.objects import all_of, any_of, negation
+
+if TYPE_CHECKING:
+    from phospho.detectors.reading.clause import Clause
 
 _PLEASE = Phrases(
     "please|(i|we) (want|would like) [you] to|(can|could) you|(event|rule|condition) :|help (me|us)"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from phospho.detectors.conditions import AllOf, AnyOf, Condition, In, Not
 from phospho.detectors.description import BOTH_SIDES
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.parts import SIZED, Part, read_part
+from phospho.detectors.reading.speaker import ANYBODY, OPENER, Speaker, Who
 
 if TYPE_CHECKING:
     from phospho.models import Side
@@ -29,7 +29,8 @@ _ASSISTANT = Phrases(
 _OF_USER = Phrases("question|input|query|prompt|request|inquiry|command|user (message|text)")
 _OF_ASSISTANT = Phrases("answer|reply|response|output|completion|generation|assistant message")
 _MESSAGE = Phrases(
-    "[chat] message|text|turn|sentence|content|utterance|post|entry|comment|note|remark"
+    "[chat] message|text|turn|sentence|content|utterance|post|entry|comment|feedback|review"
+    "|note|remark"
     "|statement|wording|body|side"
 )
 _CONVERSATION = Phrases(
@@ -74,50 +75,8 @@ _EITHER_MESSAGE = Phrases("(either|any|one) [of the [two]] (message|text|turn)")
 _NO_MESSAGE = Phrases("neither [of the] (message|text|turn)")
 _NO = Phrases("no|none of (the|their|its)|not (one|a [single])")
 _OR, _AND, _NOR = Phrases("[,] or|and or"), Phrases("[,] and [also]|as well as"), Phrases("nor|or")
-_PAIRS: tuple[tuple[Phrases | None, Phrases, Who], ...]
 
-Who = Literal["any", "all", "none"]
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """Whose messages a condition is about.
-
-    Args:
-        sides: Whose.
-        who: Whether any of the sides suffices, all must meet the condition, or none may.
-        is_message: Whether a message is named, and not only who wrote it.
-        is_conversation: Whether what both say counts together.
-        part: The part of a message that is named.
-        is_first: Whether only the first message of a session is meant.
-        is_sized: Whether the message is called long or short, which needs a number.
-    """
-
-    sides: tuple[Side, ...] = BOTH_SIDES
-    who: Who = "any"
-    is_message: bool = False
-    is_conversation: bool = False
-    part: Part | None = None
-    is_first: bool = False
-    is_sized: bool = False
-
-    def meeting(self, condition: Condition) -> Condition:
-        """Return that the messages meet a condition."""
-        if self.part:
-            condition = self.part.meeting(condition)
-        if self.who == "all" and len(self.sides) > 1:
-            return AllOf(tuple(In((side,), condition) for side in self.sides))
-        if self.who == "none":
-            return In(self.sides, Not(condition))
-        is_one = len(self.sides) > 1 and not self.is_conversation and _is_joint(condition)
-        return In(self.sides, condition, is_one=is_one)
-
-
-ANYBODY = Speaker(is_message=True)
-# Who opens a session is the user.
-OPENER: tuple[Side, ...] = ("input",)
-
-_PAIRS = (
+_PAIRS: tuple[tuple[Phrases | None, Phrases, Who], ...] = (
     (Phrases("either"), _OR, "any"),
     (Phrases("both"), _AND, "all"),
     (Phrases("neither"), _NOR, "none"),
@@ -131,13 +90,6 @@ _GROUPS: tuple[tuple[Phrases, Speaker], ...] = (
     (_EVERYBODY, Speaker(who="all")),
     (_NOBODY, Speaker(who="none")),
 )
-
-
-def _is_joint(condition: Condition) -> bool:
-    """Tell whether several messages together could meet what is asked of one."""
-    if isinstance(condition, AnyOf):
-        return any(map(_is_joint, condition.parts))
-    return isinstance(condition, AllOf)
 
 
 def read_speaker(cursor: Cursor) -> Speaker | None:

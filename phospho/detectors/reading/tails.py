@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not, Occurs, Place
 from phospho.detectors.phrases import Likeness, Phrase
 from phospho.detectors.reading.amounts import read_times
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.letter_case import read_case, with_case
-from phospho.detectors.reading.speakers import Speaker, read_addressee, read_speaker
+from phospho.detectors.reading.speakers import read_addressee, read_speaker
+
+if TYPE_CHECKING:
+    from phospho.detectors.reading.speaker import Speaker
 
 _AT_START = Phrases(
     "[right] at the [very] (start|beginning|front|top)|in the beginning|from the start|first"
