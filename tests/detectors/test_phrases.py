@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from phospho.detectors.phrases import Phrase
 
-WORDS = st.text(st.characters(categories=("Lu", "Ll", "Nd")), min_size=1, max_size=12)
+# Scripts with blanks between their words.
+LETTERS = st.characters(categories=("Lu", "Ll", "Nd"), max_codepoint=0x52F)
+WORDS = st.text(LETTERS, min_size=1, max_size=12)
 ANY_TEXT = st.text(st.characters(codec=None), max_size=60)
 
 

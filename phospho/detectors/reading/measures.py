@@ -82,7 +82,9 @@ def read_amount(cursor: Cursor, unit: str | None) -> Length | None:
 
 def read_size(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
     """Read "exceeds 50 words", "runs to 3 paragraphs", "(is) longer than 5 words"."""
-    del speaker, verb
+    if verb.auxiliary == "have" and not speaker.is_message:
+        # Who "has two lines" has them elsewhere.
+        return None
     cursor.take(_SIZE)
     return read_length(cursor)
 

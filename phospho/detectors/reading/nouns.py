@@ -53,6 +53,9 @@ _COUNT = Phrases(
 )
 _POSSESSIVE = Phrases("'s|has a")
 
+# "The feature 'a' is missing" speaks of a feature, not of a word.
+_NAMELESS = Reading(has_names=False)
+
 
 def read_there(cursor: Cursor, before: Clause | None) -> Clause | None:
     """Read "there is no link in the reply", "is there a link?"."""
@@ -112,7 +115,7 @@ def read_mention(cursor: Cursor, before: Clause | None) -> Clause | None:
     """Read "any mention of 'a' by the user", "absence of a link"."""
     cursor.skip(_DETERMINER)
     is_negated = cursor.take(_ABSENCE) is not None
-    found = read_objects(cursor, Reading()) if is_negated else _read_mentioned(cursor)
+    found = read_objects(cursor, _NAMELESS) if is_negated else _read_mentioned(cursor)
     if found is None:
         return None
     return _with_tail(cursor, negation(found) if is_negated else found, before)
@@ -120,14 +123,14 @@ def read_mention(cursor: Cursor, before: Clause | None) -> Clause | None:
 
 def _read_thing(cursor: Cursor) -> Condition | None:
     """Read what is there: things, or a mention of them."""
-    return cursor.attempt(_read_mentioned) or read_objects(cursor, Reading())
+    return cursor.attempt(_read_mentioned) or read_objects(cursor, _NAMELESS)
 
 
 def _read_mentioned(cursor: Cursor) -> Condition | None:
     """Read "any mention of 'a'"."""
     cursor.skip(_DETERMINER)
     is_negated = cursor.take(_NO) is not None
-    found = read_objects(cursor, Reading()) if cursor.take(_MENTION) else None
+    found = read_objects(cursor, _NAMELESS) if cursor.take(_MENTION) else None
     return negation(found) if found and is_negated else found
 
 
@@ -171,7 +174,7 @@ def read_passive(cursor: Cursor, before: Clause | None) -> Clause | None:
 def read_things(cursor: Cursor, before: Clause | None) -> Clause | None:
     """Read "the word 'a'", "a link in the reply": things in quotes, or with a place."""
     start = cursor.at
-    found = read_objects(cursor, Reading())
+    found = read_objects(cursor, _NAMELESS)
     if found is None:
         return None
     has_quote = any(token.kind == "quote" for token in cursor.tokens[start : cursor.at])

@@ -66,6 +66,7 @@ class Reading:
         is_said: Whether the verb speaks of saying, so that only what can be said counts.
         is_of_message: Whether a message has them, not a person: only there is "a list" one.
         has_shapes: Whether things without quotes are wording too.
+        has_names: Whether a quote may be the name of a thing: "the movie 'Titanic'".
         is_absent: Whether they must not be there, so that a further "not" only says it again.
     """
 
@@ -74,6 +75,7 @@ class Reading:
     is_of_message: bool = True
     has_shapes: bool = True
     is_absent: bool = False
+    has_names: bool = True
 
 
 def read_objects(cursor: Cursor, reading: Reading) -> Condition | None:
@@ -98,8 +100,13 @@ def _read_list(cursor: Cursor, reading: Reading, forced: str) -> Condition | Non
     first = cursor.attempt(lambda at: _read_item(at, reading))
     if first is None:
         return None
-    items, joints = [first], []
+    items, joints, start = [first], [], cursor.at
     while more := cursor.attempt(lambda at: _read_next(at, reading)):
+        if forced == "any" and more[0] == "all" and _kind(more[1]) != _kind(first):
+            # In "one of 'a', 'b' and a number" the number is none of them.
+            cursor.at = start
+            break
+        start = cursor.at
         joints.append(more[0])
         items.append(more[1])
     together = _combined(items, joints, forced, reading.place)
@@ -111,6 +118,10 @@ def _read_list(cursor: Cursor, reading: Reading, forced: str) -> Condition | Non
     if reading.is_absent:
         return any_of([together, *excluded])
     return AllOf((together, *map(Not, excluded)))
+
+
+def _kind(condition: Condition) -> type:
+    return type(condition.what) if isinstance(condition, Occurs) else type(condition)
 
 
 def _read_excluded(cursor: Cursor, reading: Reading) -> Condition | None:
@@ -175,7 +186,7 @@ def negation(condition: Condition) -> Condition:
 
 
 def _read_item(cursor: Cursor, reading: Reading) -> Condition | None:
-    quoted = read_quoted(cursor)
+    quoted = read_quoted(cursor, has_names=reading.has_names)
     if quoted is not None:
         least, most = quoted.many
         return Occurs(quoted.phrase, reading.place, least, most)

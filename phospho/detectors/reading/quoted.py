@@ -24,10 +24,13 @@ _LETTERS = Phrases(
 )
 _NOUN = Phrases(
     "[key] (word|phrase)|keyword|[brand|product|company|city] name|term|expression|text|sentence"
-    "|wording|question|statement|greeting|command|tag|salutation|disclaimer|title|product|brand"
-    "|company|competitor|place|city|country|slogan|error [message|code]|code|option|line|opener"
-    "|price|number|piece of text|marker|placeholder|formula|closing|interjection|pronoun|verb|noun"
-    "|adjective|adverb|abbreviation|acronym|exclamation|apology|sign off"
+    "|wording|question|statement|greeting|command|tag|salutation|disclaimer|slogan|line|opener"
+    "|error [message|code]|piece of text|marker|placeholder|formula|closing|interjection|pronoun"
+    "|verb|noun|adjective|adverb|abbreviation|acronym|exclamation|apology|sign off"
+)
+# Names of things: who mentions "the product 'a'" says "a".
+_THING = Phrases(
+    "title|product|brand|company|competitor|place|city|country|code|option|price|number"
 )
 _NAMELY = Phrases(
     "of|:|from [(this|the [following]) list] [:]|, namely|namely|such as :|called|named|that be"
@@ -61,6 +64,7 @@ _MANNERS = frozenset(
      "limit", "count", "processor", "order", "choice")
 )  # fmt: skip
 _MAX_WORDS = 12
+_MAX_NAME_WORDS = 3
 # Signs that part the words of a description.
 _PUNCTUATION = ",;:.()"
 
@@ -72,14 +76,19 @@ class Quoted(NamedTuple):
     many: Range = Range(1, None)
 
 
-def read_quoted(cursor: Cursor) -> Quoted | None:
-    """Read a quote with what introduces and follows it."""
-    return cursor.attempt(_read_quoted)
+def read_quoted(cursor: Cursor, *, has_names: bool) -> Quoted | None:
+    """Read a quote with what introduces and follows it.
+
+    Args:
+        cursor: Where to read.
+        has_names: Whether it may be the name of a thing: "the movie 'Titanic'".
+    """
+    return cursor.attempt(lambda at: _read_quoted(at, has_names=has_names))
 
 
-def _read_quoted(cursor: Cursor) -> Quoted | None:
+def _read_quoted(cursor: Cursor, *, has_names: bool) -> Quoted | None:
     many = cursor.attempt(_read_many)
-    likeness, case = _read_introduction(cursor)
+    likeness, case = _read_introduction(cursor, has_names=has_names)
     quote = cursor.take_kind("quote")
     if quote is None:
         return None
@@ -99,7 +108,7 @@ def _read_many(cursor: Cursor) -> Range | None:
     return many
 
 
-def _read_introduction(cursor: Cursor) -> tuple[Likeness, Case | None]:
+def _read_introduction(cursor: Cursor, *, has_names: bool) -> tuple[Likeness, Case | None]:
     """Read what stands before a quote: "the exact word", "the product", "the string"."""
     likeness: Likeness = "word"
     case: Case | None = None
@@ -114,17 +123,20 @@ def _read_introduction(cursor: Cursor) -> tuple[Likeness, Case | None]:
         elif (found := read_case(cursor)) is not None:
             case = found
         elif not (cursor.take(_ADJECTIVE) or cursor.take(_NOUN) or cursor.take(_NAMELY)):
-            if is_definite:
-                cursor.attempt(_read_unknown_noun)
+            if has_names and (is_definite or cursor.sees(_THING)):
+                cursor.attempt(_read_name)
             break
     return likeness, case
 
 
-def _read_unknown_noun(cursor: Cursor) -> bool | None:
-    """Read the noun of "the movie 'Titanic'"."""
-    if cursor.sees(_NO_NOUN) or cursor.take_kind("word") is None:
-        return None
-    return True if cursor.now.kind == "quote" else None
+def _read_name(cursor: Cursor) -> bool | None:
+    """Read the nouns of "the movie 'Titanic'", "the thumbs up emoji '👍'"."""
+    for _ in range(_MAX_NAME_WORDS):
+        if cursor.sees(_NO_NOUN) or cursor.take_kind("word") is None:
+            return None
+        if cursor.now.kind == "quote":
+            return True
+    return None
 
 
 def _without_stop(words: str, *, is_last: bool) -> str:
