@@ -85,7 +85,7 @@ QUESTION = Question("a question", "questions", re.compile(r"[?？؟]"), is_stric
 NAMED_SHAPES: tuple[Named, ...] = (
     named("digit, numeric character", r"\d"),
     named(
-        "number, numeral, numeric value, figure",
+        "number, numeral, numeric value",
         r"\d(?:[\d.,:]{0,40}\d)?",
     ),
     named(
@@ -94,7 +94,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         URL,
     ),
     named(
-        "email address, e mail address, email, e mail, mail address",
+        "email address, e mail address, mail address",
         r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
     ),
     named(
@@ -104,12 +104,23 @@ NAMED_SHAPES: tuple[Named, ...] = (
         keep=_is_phone,
     ),
     named("date, calendar date", _DATE, one="a date such as 31 January", many="dates"),
-    named("time of day, clock time, time stamp, timestamp", _TIME, many="times of day"),
-    named("time", _TIME, one="a time of day", many="times of day", is_common=True),
-    named("year", r"\b(?:1[89]|20)\d\d\b(?![.,]\d)"),
+    named(
+        "time, time of day, clock time, time stamp, timestamp",
+        _TIME,
+        one="a time of day",
+        many="times of day",
+        is_span=True,
+    ),
+    named(
+        "email, e mail",
+        r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
+        one="an email address",
+        is_common=True,
+    ),
+    named("year", r"\b(?:1[89]|20)\d\d\b(?![.,]\d)", is_span=True),
     named("weekday, day of the week", r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b"),
     named(
-        "month, name of a month, month name", rf"\b(?!may\b|mar\b){_MONTH}|\bmay \d", has_case=False
+        "month, name of a month, month name", rf"\b(?!may\b|mar\b){_MONTH}|\bmay \d", is_span=True
     ),
     named(
         "price, price in dollar, price in euro, amount in dollar, amount in euro, "
@@ -129,7 +140,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
     named("emoticon, smiley, smiley face, smilie", rf"{_EMOJI}|{_EMOTICON}", has_case=True),
     named("hashtag, hash tag", r"(?<![\w#&])#[^\W\d]\w{0,100}"),
     named(
-        "user handle, at mention, username mention, handle, user mention",
+        "user handle, at mention, username mention, user mention",
         r"(?<![\w.])@\w{1,100}",
         one="an @mention",
         many="@mentions",
@@ -168,10 +179,11 @@ NAMED_SHAPES: tuple[Named, ...] = (
         one="code in backticks",
         many="pieces of code",
         is_format=True,
+        is_mass=True,
         is_common=True,
     ),
     named(
-        "bulleted list, bullet list, bullet point, bullet, bullet point list, "
+        "bulleted list, bullet list, bullet point, bullet point list, "
         "bulleted point, unordered list, bulleted item, list of bullet point, bulletpoint",
         _BULLET,
         one="a bullet list",
@@ -238,13 +250,22 @@ NAMED_SHAPES: tuple[Named, ...] = (
         many="pieces of Markdown",
         lines=True,
         is_format=True,
+        is_mass=True,
     ),
     named(
-        "html tag, html, html markup, html element",
+        "html tag, html element",
         r"</?[a-z][a-z0-9]{0,20}(?:\s[^<>]{0,300})?/?>",
         one="an HTML tag",
         many="HTML tags",
         is_format=True,
+    ),
+    named(
+        "html, html markup",
+        r"</?[a-z][a-z0-9]{0,20}(?:\s[^<>]{0,300})?/?>",
+        one="an HTML tag",
+        many="HTML tags",
+        is_format=True,
+        is_mass=True,
     ),
     named("line break, newline, new line, linebreak, newline character", r"\n", is_format=True),
     named("blank line, empty line", r"\n[ \t]*\n", is_format=True),
@@ -263,7 +284,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         is_format=True,
     ),
     named(
-        "capital letter, capital, uppercase letter, upper case letter, uppercase character, "
+        "capital letter, uppercase letter, upper case letter, uppercase character, "
         "capitalised letter, upper case character, uppercase, capitalised word, "
         "capitalized word",
         r"[^\W\d_]",
@@ -279,7 +300,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         many="small letters",
         is_format=True,
     ),
-    named("letter, alphabetic character", r"[^\W\d_]", is_format=True),
+    named("letter, alphabetic character", r"[^\W\d_]", is_common=True),
     named(
         "currency symbol, currency sign, money sign, money symbol",
         f"[{_CURRENCIES}]",

@@ -17,8 +17,10 @@ class Named:
         shape: The shape.
         names: The first is the one shown.
         is_format: Whether it is seen, not said: a user who "mentions a table" has none in mind.
-        is_common: Whether its name means other things too, unless a message has or contains it.
+        is_common: Whether its name means other things too, unless a message contains it.
         is_sign: Whether it is a punctuation mark or the like.
+        is_mass: Whether nobody counts it: "code" is in backticks, "a code" is not.
+        is_span: Whether several of them are a length of time: "two years".
     """
 
     shape: Shape
@@ -26,6 +28,8 @@ class Named:
     is_format: bool = False
     is_common: bool = False
     is_sign: bool = False
+    is_mass: bool = False
+    is_span: bool = False
 
 
 def named(
@@ -39,6 +43,8 @@ def named(
     has_case: bool = False,
     is_format: bool = False,
     is_common: bool = False,
+    is_mass: bool = False,
+    is_span: bool = False,
 ) -> Named:
     """Return a shape with its names, of which there are commas between.
 
@@ -52,17 +58,25 @@ def named(
         has_case: Whether upper and lower case differ.
         is_format: As in `Named`.
         is_common: As in `Named`.
+        is_mass: As in `Named`.
+        is_span: As in `Named`.
     """
     every = tuple(name.strip() for name in names.split(","))
     one = one or f"{'an' if every[0][0] in 'aeiou' else 'a'} {every[0]}"
     flags = (re.MULTILINE if lines else 0) | (0 if has_case else re.IGNORECASE)
-    shape = Shape(one, many or f"{one.split(' ', 1)[1]}s", re.compile(pattern, flags), keep)
-    return Named(shape, every, is_format, is_common)
+    shape = Shape(one, many or _plural(one), re.compile(pattern, flags), keep)
+    return Named(shape, every, is_format, is_common, is_mass=is_mass, is_span=is_span)
+
+
+def _plural(one: str) -> str:
+    """Return "links" for "a link"."""
+    noun = one.split(" ", 1)[1]
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def sign(names: str, pattern: str) -> Named:
     """Return a punctuation mark or the like, with its names."""
     every = tuple(name.strip() for name in names.split(","))
     one = f"{'an' if every[0][0] in 'aeiou' else 'a'} {every[0]}"
-    shape = Shape(one, f"{every[0]}s", re.compile(pattern), is_strict=True)
+    shape = Shape(one, _plural(one), re.compile(pattern), is_strict=True)
     return Named(shape, every, is_sign=True)

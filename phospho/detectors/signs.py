@@ -9,7 +9,7 @@ from phospho.detectors.naming import Named, sign
 
 SIGNS: tuple[Named, ...] = (
     sign("question mark, query mark, interrogation mark, questionmark", r"[?？؟]"),
-    sign("exclamation mark, exclamation point, exclamation, exclamation sign", r"[!！]"),
+    sign("exclamation mark, exclamation point, exclamation sign", r"[!！]"),
     sign("full stop, period, dot, fullstop", r"[.。]"),
     sign("ellipsis, three dot, ellipse", r"…|\.{3}"),
     sign("comma", r"[,，、]"),
@@ -19,7 +19,7 @@ SIGNS: tuple[Named, ...] = (
     sign("hyphen, dash", r"[-‐‑–—−]"),
     sign("apostrophe", r"['’]"),
     sign(
-        "quotation mark, quote mark, inverted comma, double quote, speech mark, quotation",
+        "quotation mark, quote mark, inverted comma, double quote, speech mark",
         r"[\"“”„«»]",
     ),
     sign("parenthesis, round bracket, parenthese", r"[()]"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from phospho.detectors.conditions import Condition, Not, Occurs, Place
 from phospho.detectors.named_shapes import QUESTION
@@ -15,7 +15,7 @@ from phospho.detectors.reading.measures import (
     read_letters,
     read_written_in,
 )
-from phospho.detectors.reading.objects import Reading, negation, read_objects
+from phospho.detectors.reading.objects import By, Reading, negation, read_objects
 from phospho.detectors.reading.speakers import read_speaker, read_the_side
 from phospho.detectors.reading.verbs import EXACTLY, skip_only
 from phospho.detectors.repeats import Repeats
@@ -24,26 +24,41 @@ if TYPE_CHECKING:
     from phospho.detectors.reading.speaker import Speaker
     from phospho.detectors.reading.verbs import Verb
 
-_CONTAIN = Phrases(
-    "contain|include|feature|have [got]|with|carry|hold|incorporate|come with|use"
-    "|make use of|employ"
-)
+_CONTAIN = Phrases("contain|include|with|incorporate|use|make use of|employ")
+_OWN = Phrases("have [got]|feature|carry|hold|come with")
 _SAY = Phrases(
     "mention|say|utter|speak|state|tell|voice|quote|make [a] mention of|talk about the (word|term)"
 )
+_TYPE = Phrases("write [down|out]|type [in|out]|insert|put|add|end with|paste [in]")
 _WRITE = Phrases(
-    "write [down|out]|type [in|out]|(answer|respond|reply|come) [back]|send [back]|spell [out]|give"
-    "|provide|share|display|show|insert|put|add|output|print|return|produce|generate|emit"
-    "|post|submit"
-    "|enter|input|offer|list|comprise|paste [in]|attach|leave|text|message"
+    "(answer|respond|reply|come) [back] with|send [back]|give|provide|share|display|show"
+    "|output|print"
+    "|return|produce|generate|emit|post|submit|enter|input|offer|list|comprise|attach|leave"
 )
 # With these, only what stands in quotes is wording: who calls a number says none.
 _CALL = Phrases(
-    "call|exclaim|shout|speak|(refer|make [a] reference) to|reference|cite|bring up"
-    "|drop|throw in"
-    "|blurt out"
+    "call|exclaim|shout|speak|(refer|make [a] reference) to|reference|cite|bring up|drop|throw in"
+    "|blurt out|text|message|spell [out]|(answer|respond|reply) [back]"
 )
-_SAYING = ((_CONTAIN, "contain"), (_SAY, "say"), (_WRITE, "write"), (_CALL, "call"))
+Kind = Literal["contain", "own", "say", "type", "write", "call"]
+_SAYING: tuple[tuple[Phrases, Kind], ...] = (
+    (_CONTAIN, "contain"),
+    (_OWN, "own"),
+    (_SAY, "say"),
+    (_TYPE, "type"),
+    (_WRITE, "write"),
+    (_CALL, "call"),
+)
+_BY: dict[Kind, By] = {
+    "contain": "contain",
+    "own": "contain",
+    "say": "say",
+    "type": "type",
+    "write": "write",
+    "call": "say",
+}
+# With these, so many words are the message itself.
+_COUNTED = frozenset(("contain", "own", "say", "type"))
 _MAKES = frozenset(("return", "output", "produce", "generate", "emit", "print"))
 _OR = Phrases("[,] or|and [or]|,|/")
 _TO = Phrases("to|for|of")
@@ -56,7 +71,7 @@ _ALL_CAPS = Phrases(
     "[only] (all|only) (caps|capitals|uppercase|capital letter|lowercase)|caps lock"
 )
 _LACK = Phrases(
-    "lack|omit|miss|missing|avoid|exclude|(leave|leaving) out|skip|[be] (free (of|from)"
+    "lack|omit|missing|avoid|exclude|(leave|leaving) out|skip|[be] (free (of|from)"
     "|devoid of)|be (missing|lacking|without)"
     "|without|fail to mention|do without|be lacking in|steer clear of|makes no (mention|use"
     "|reference) (of|to)"
@@ -65,6 +80,7 @@ _LACK = Phrases(
 _LACKING = Phrases(
     "[use|say|mention|include|contain|write] [(the|any) (use|mention) of|use of|mention of]"
 )
+_AVOIDS = frozenset(("omit", "avoid", "exclude", "leave", "skip", "fail", "make", "refrain"))
 _ASK = Phrases("ask|pose|raise|put|throw")
 _ASKED = Phrases("[follow up|followup|clarifying|direct|further|another|new|additional] question")
 _BACK = Phrases("back|in (return|turn)")
@@ -96,42 +112,68 @@ def read_say(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
     if verb.is_passive(cursor):
         return None
     first = cursor.now.base
-    kind = _read_saying(cursor) or ("contain" if verb.auxiliary == "have" else None)
+    kind = _read_saying(cursor) or ("own" if verb.auxiliary == "have" else None)
     if kind is None:
         return None
-    is_owner = first == "have" or cursor.before.base == "have"
     is_only = skip_only(cursor) or verb.is_only
-    _read_addressee(cursor, has_with=kind != "contain")
+    _read_addressee(cursor, has_with=kind not in {"contain", "own"})
     cursor.take(_COLON)
     is_only = skip_only(cursor) or is_only
     written = _read_letters_of(cursor, is_only=is_only, verb=first)
     if written is not None:
         return written
+    is_containing = kind in {"contain", "own"}
     # What contains "exactly 'a'" contains it; what contains "only 'a'" is nothing else.
-    is_whole = is_only and not (kind == "contain" and cursor.before.base in EXACTLY)
+    is_whole = is_only and not (is_containing and cursor.before.base in EXACTLY)
     place: Place = "whole" if is_whole else "anywhere"
-    is_owned = is_owner and not speaker.is_message
+    is_owned = kind == "own" and not speaker.is_message
+    is_with = kind == "call" and cursor.before.base in _WITH
     reading = Reading(
         place=place,
-        is_said=kind == "say",
-        is_of_message=speaker.is_message or speaker.sides == ("output",) or kind == "contain",
-        has_shapes=not (kind == "call" or is_owned),
+        by="write" if is_with else _BY[kind],
+        is_of_message=speaker.is_message or speaker.sides == ("output",),
+        has_shapes=is_with or not (kind == "call" or is_owned),
         is_absent=verb.is_negated,
     )
     found = read_objects(cursor, reading)
-    return found if found or is_owned else read_length(cursor)
+    has_length = (kind in _COUNTED or first in _SENDS) and not is_owned
+    return found if found or not has_length else read_length(cursor)
 
 
-def _read_saying(cursor: Cursor) -> str | None:
+_WITH = frozenset(("with", "by", "use"))
+_SENDS = frozenset(
+    (
+        "answer",
+        "respond",
+        "reply",
+        "send",
+        "produce",
+        "generate",
+        "output",
+        "post",
+        "submit",
+        "enter",
+        "input",
+    )
+)
+
+
+def _read_saying(cursor: Cursor) -> Kind | None:
     """Read one verb of saying, or several: "says or writes"."""
-
-    def rule(at: Cursor) -> str | None:
-        return next((kind for phrases, kind in _SAYING if at.take(phrases)), None)
-
-    kind = cursor.attempt(rule)
-    while kind and (more := cursor.attempt(lambda at: rule(at) if at.take(_OR) else None)):
-        kind = more
+    kind = _read_kind(cursor)
+    following = kind
+    while following is not None:
+        kind = following
+        following = cursor.attempt(_read_next_kind)
     return kind
+
+
+def _read_kind(cursor: Cursor) -> Kind | None:
+    return next((kind for phrases, kind in _SAYING if cursor.take(phrases)), None)
+
+
+def _read_next_kind(cursor: Cursor) -> Kind | None:
+    return _read_kind(cursor) if cursor.take(_OR) else None
 
 
 def _read_addressee(cursor: Cursor, *, has_with: bool) -> None:
@@ -160,11 +202,15 @@ def _read_letters_of(cursor: Cursor, *, is_only: bool, verb: str) -> Condition |
 
 def read_lack(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
     """Read "lacks a question mark", "without 'a'"."""
-    del speaker, verb
-    if not cursor.take(_LACK):
+    del verb
+    lacked = cursor.take(_LACK)
+    if lacked is None:
         return None
-    cursor.take(_LACKING)
-    found = read_objects(cursor, Reading(is_absent=True))
+    is_saying = cursor.take(_LACKING) is not None or lacked.split()[0] in _AVOIDS
+    # A user without a phone number may still write one.
+    is_of_message = speaker.is_message or is_saying
+    reading = Reading(by="contain" if is_of_message else "say", is_absent=True)
+    found = read_objects(cursor, replace(reading, has_shapes=is_of_message))
     return negation(found) if found else None
 
 

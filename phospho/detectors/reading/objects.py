@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not, Occurs, Place, Together
 from phospho.detectors.named_shapes import NAMED_SHAPES, QUESTION
@@ -57,21 +58,25 @@ _BY_NAME: dict[str, Named] = {
 }
 
 
+By = Literal["contain", "type", "write", "say"]
+
+
 @dataclass(frozen=True)
 class Reading:
     """What may be read here.
 
     Args:
         place: Where in the message the things must stand.
-        is_said: Whether the verb speaks of saying, so that only what can be said counts.
-        is_of_message: Whether a message has them, not a person: only there is "a list" one.
+        by: How they come there, on which it depends what names mean: a message contains "a dash",
+            somebody types one, sends "a list", or says "a number".
+        is_of_message: Whether a message has them, or the assistant writes it.
         has_shapes: Whether things without quotes are wording too.
         has_names: Whether a quote may be the name of a thing: "the movie 'Titanic'".
         is_absent: Whether they must not be there, so that a further "not" only says it again.
     """
 
     place: Place = "anywhere"
-    is_said: bool = False
+    by: By = "contain"
     is_of_message: bool = True
     has_shapes: bool = True
     is_absent: bool = False
@@ -214,8 +219,11 @@ def _read_shape(cursor: Cursor, reading: Reading) -> Condition | None:
         cursor.skip(_DETERMINER)
     if not cursor.sees(_SHAPE_NAMES):
         cursor.skip(_SHAPE_ADJECTIVE)
+    has_article = cursor.before.base == "a"
     named = _read_name(cursor)
     if named is None or not _fits(named, reading):
+        return None
+    if (named.is_mass and (many or has_article)) or (named.is_span and many and many.least > 1):
         return None
     # "The price" is a certain one; "the dollar sign" is any.
     if is_definite and not named.is_sign:
@@ -228,6 +236,8 @@ def _read_shape(cursor: Cursor, reading: Reading) -> Condition | None:
 
 
 _A_QUESTION = Named(QUESTION, ())
+# These mean nothing else, whatever is done with them.
+_PLAIN = (QUESTION, *(_BY_NAME[name].shape for name in ("question mark", "exclamation mark")))
 
 
 def _read_name(cursor: Cursor) -> Named | None:
@@ -238,6 +248,10 @@ def _read_name(cursor: Cursor) -> Named | None:
 
 
 def _fits(named: Named, reading: Reading) -> bool:
-    if named.is_common and not reading.is_of_message:
-        return False
-    return named.is_sign or not (named.is_format and reading.is_said)
+    if reading.by == "contain" or named.shape in _PLAIN:
+        return True
+    if named.is_sign:
+        return reading.by == "type"
+    if named.is_format:
+        return reading.by != "say" and (reading.is_of_message or not named.is_common)
+    return not named.is_common

@@ -125,7 +125,8 @@ def _read_described(cursor: Cursor, speaker: Speaker) -> Condition | None:
 def _read_consists(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
     """Read "consists only of 'ok'", "is made up of a single word"."""
     del speaker, verb
-    if not cursor.take(_CONSISTS):
+    # What "makes up a number" is not made up of it.
+    if cursor.now.text.lower() in {"make", "makes", "making"} or not cursor.take(_CONSISTS):
         return None
     cursor.skip(ONLY)
     cursor.take(_OF)

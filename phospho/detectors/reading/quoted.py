@@ -63,6 +63,14 @@ _MANNERS = frozenset(
      "right", "jokingly",
      "limit", "count", "processor", "order", "choice")
 )  # fmt: skip
+# Who uses "a phrase in the app" names none.
+_INDEFINITE = Phrases("a|some|any|one")
+_WORDS = frozenset(("word", "key word", "keyword"))
+_PLACE = "of|for|about|to|with|in|on|at|by|from|within|during|after|before"
+_NO_PHRASE = Phrases(
+    f"({_PLACE}) (the|a|this|that|their|his|our|my|user)|that|which|first|only|twice|again|too"
+    "|or|and|by mistake"
+)
 _MAX_WORDS = 12
 _MAX_NAME_WORDS = 3
 # Signs that part the words of a description.
@@ -194,6 +202,8 @@ def read_unquoted(cursor: Cursor) -> Unquoted | None:
 
 
 def _read_unquoted(cursor: Cursor) -> Unquoted | None:
+    if cursor.sees(_INDEFINITE):
+        return None
     cursor.skip(_DETERMINER)
     likeness: Likeness = "word"
     while (is_exact := cursor.take(_EXACT)) or cursor.take(_ADJECTIVE):
@@ -202,6 +212,8 @@ def _read_unquoted(cursor: Cursor) -> Unquoted | None:
     if noun is None:
         return None
     is_plural = cursor.before.text.lower().endswith("s")
+    if is_plural and noun not in _WORDS:
+        return None
     cursor.take(_COLON)
     is_long = noun in _LONG_UNQUOTED or is_plural
     first = _read_words(cursor, _MAX_WORDS if is_long else 1)
@@ -228,7 +240,7 @@ def _read_another(cursor: Cursor) -> tuple[str, str] | None:
 
 def _read_words(cursor: Cursor, most: int) -> str | None:
     """Read words that are meant literally though no quotes say so."""
-    if most == 1 and cursor.sees(_NO_WORD):
+    if cursor.sees(_NO_WORD if most == 1 else _NO_PHRASE):
         return None
     start, count = cursor.now.start, 0
     while cursor.now.kind in {"word", "number"} and count < most:
