@@ -132,6 +132,35 @@ def test_one_side_may_repeat_the_other(
     assert is_met(description, input, output) is expected
 
 
+@pytest.mark.parametrize(
+    ("description", "input", "output", "expected"),
+    [
+        ("The user says 'a1' and the assistant says 'b1'", "a1", "b1", True),
+        ("The user says 'a1' and the assistant says 'b1'", "b1", "a1", False),
+        ("The user says 'a1' or the assistant replies 'b1'", "c1", "b1", True),
+        ("The user says 'a1' but the reply does not contain 'b1'", "a1", "c1", True),
+        ("The user says 'a1' but the reply does not contain 'b1'", "a1", "b1", False),
+        ("The user asks a question and the reply is shorter than 3 words", "Why?", "So.", True),
+        ("The user asks a question and the reply is shorter than 3 words", "So.", "So.", False),
+    ],
+)
+def test_each_side_may_be_asked_for_something_else(
+    description: str, input: str, output: str, expected: bool
+) -> None:
+    assert is_met(description, input, output) is expected
+
+
+def test_a_scope_moves_all_of_a_condition() -> None:
+    definition = event("The user says 'a1' but not 'b1'", scope="assistant_message")
+    for asked, expected in (
+        (turn("a1", "c1"), False),
+        (turn("b1", "a1"), True),
+        (turn("a1", "a1 b1"), False),
+    ):
+        (detection,) = RulesDetector().detect([asked], [definition])
+        assert detection.detected is expected
+
+
 def test_one_message_must_meet_all_that_is_asked_of_it() -> None:
     description = "Messages that contain 'x1' but not 'y1'"
     assert is_met(description, "x1", "y1")

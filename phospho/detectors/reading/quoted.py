@@ -140,7 +140,9 @@ def _read_introduction(cursor: Cursor, *, has_names: bool) -> tuple[Likeness, Ca
 def _read_name(cursor: Cursor) -> bool | None:
     """Read the nouns of "the movie 'Titanic'", "the thumbs up emoji '👍'"."""
     for _ in range(_MAX_NAME_WORDS):
-        if cursor.sees(_NO_NOUN) or cursor.take_kind("word") is None:
+        # In "the assistant says 'a'", the words before the quote are no name.
+        is_inflected = cursor.now.base != cursor.now.text.lower()
+        if is_inflected or cursor.sees(_NO_NOUN) or cursor.take_kind("word") is None:
             return None
         if cursor.now.kind == "quote":
             return True
