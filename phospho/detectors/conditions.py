@@ -1,173 +1,312 @@
-"""Conditions on the wording of a message, and where in a text they are met.
+"""Conditions on the wording of messages: trees that can be tested, negated and told in English.
 
-Words are compared as people read them: upper and lower case alike, any kind of apostrophe, dash
-or blank, whole words only, except in scripts that are written without spaces.
+`find` says where messages meet a condition, `told` says in words what it asks for. A new kind of
+condition is a class with these two methods.
 """
-
-# Typographic characters are what strangers type.
-# ruff: noqa: RUF001
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from phospho.detectors.description import where
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from phospho.models import Side
 
-Kind = Literal[
-    "starts", "ends", "contains", "substring", "exact", "capitals",
-    "question", "number", "url", "email", "emoji",
-    "exclamation", "code", "longer", "shorter",
-]  # fmt: skip
-Unit = Literal["words", "characters", "sentences", "lines"]
+Said = tuple["Side", str]
+"""A text and whose it is."""
+
+Place = Literal["anywhere", "start", "end", "whole"]
 
 # No message that a person reads is longer; what comes after is not looked at.
 MAX_CHARS = 100_000
 
-_MAX_SENTENCE_CHARS = 300
-_MAX_ABBREVIATION = 3
+_HARDLY_ANY = 2
 
 
-@dataclass(frozen=True)
-class Condition:
-    """A condition on the wording of a message.
+class Found(NamedTuple):
+    """Where a condition is met.
 
     Args:
-        kind: What is looked at.
-        sides: The messages in which it may be met.
-        phrases: For the kinds that quote: the wording; any one suffices.
-        needs_all: Whether every phrase must occur.
-        amount: For `longer` and `shorter`: how many of `unit`.
-        unit: What `amount` counts.
-        is_negated: Whether the event is that the condition is *not* met.
+        side: Whose message meets it.
+        quote: Words of that message; empty where no words in particular meet it.
+        reason: What was asked for, for people: 'contains "refund"'.
     """
 
-    kind: Kind
-    sides: tuple[Side, ...]
-    phrases: tuple[str, ...] = ()
-    needs_all: bool = False
-    amount: int = 0
-    unit: Unit = "words"
-    is_negated: bool = False
-
-    def negation(self) -> Condition:
-        """Return the opposite condition."""
-        return replace(self, is_negated=not self.is_negated)
+    side: Side
+    quote: str
+    reason: str
 
 
-_SINGLE_QUOTES = "'’‘ʼ`´′"
-_DOUBLE_QUOTES = '"“”„«»'
-_DASHES = "-‐‑‒–—−"
+class Condition(Protocol):
+    """What messages must be like."""
 
-# Scripts without spaces between words, and Hangul, whose particles follow a word immediately.
-_NO_SPACES = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff"
-    r"\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-_NO_LETTER_BEFORE = r"(?<![^\W_])"
-_NO_LETTER_AFTER = r"(?![^\W_])"
-_PLURAL = re.compile(r"[^\W\d_]{2,}[^\W\d_sS]")
-_SHAPES: dict[str, re.Pattern[str]] = {
-    # A question mark inside a web address asks nothing.
-    "question": re.compile(r"[?？؟](?![\w=&])"),
-    "number": re.compile(r"\d(?:[\d.,:]*\d)?"),
-    "url": re.compile(r"(?:https?://|www\.)[^\s<>\"']+", re.IGNORECASE),
-    "email": re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"),
-    "emoji": re.compile(r"[\u2600-\u27bf\U0001f300-\U0001faff]|(?<!\w)[:;]-?[)(DPp](?!\w)"),
-    "exclamation": re.compile(r"[!！]"),
-    "code": re.compile(r"```"),
+    def find(self, said: Sequence[Said]) -> Found | None:
+        """Return where the messages meet the condition; one that is empty was never written."""
+
+    def told(self, *, negated: bool = False) -> str:
+        """Return what is asked of a message: 'contains "a"', negated 'does not contain "a"'."""
+
+
+class Wanted(Protocol):
+    """What can stand in a message: a phrase, or whatever has a certain shape.
+
+    Args:
+        one: What people call it: `a number`, `"refund"`.
+        many: What people call several.
+        named: The same with what it is: `the wording 'refund'`.
+    """
+
+    @property
+    def one(self) -> str:
+        """What people call it."""
+
+    @property
+    def many(self) -> str:
+        """What people call several."""
+
+    @property
+    def named(self) -> str:
+        """The same as `one`, with what it is."""
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where it stands in a text."""
+
+    def at(self, place: Place, text: str) -> str | None:
+        """Return the words at one place of a text that are it; empty if they cannot be told."""
+
+
+_VERBS: dict[Place, tuple[str, str]] = {
+    "anywhere": ("contains", "does not contain"),
+    "start": ("starts with", "does not start with"),
+    "end": ("ends with", "does not end with"),
+    "whole": ("is nothing but", "is not just"),
 }
 
 
-def find(condition: Condition, text: str) -> str | None:
-    """Return the words of `text` that meet the condition, or None; `is_negated` is not applied.
+@dataclass(frozen=True)
+class Occurs:
+    """Something stands in a message.
 
-    The words may be empty where the condition is met by no words in particular.
+    Args:
+        what: What is looked for.
+        place: Where in the message.
+        least: How often at least.
+        most: How often at most; None for any number of times.
     """
-    text = text[:MAX_CHARS]
-    if condition.kind in _SHAPES:
-        found = _SHAPES[condition.kind].search(text)
-        if found and condition.kind == "question":
-            return _sentence_before(text, found.end())
-        return found[0] if found else None
-    if condition.kind == "capitals":
-        return "" if _is_in_capitals(text) else None
-    if condition.kind in {"longer", "shorter"}:
-        return _find_length(condition, text)
-    quotes = [_find_phrase(condition.kind, phrase, text) for phrase in condition.phrases]
-    if condition.needs_all and None in quotes:
+
+    what: Wanted
+    place: Place = "anywhere"
+    least: int = 1
+    most: int | None = None
+
+    def find(self, said: Sequence[Said]) -> Found | None:
+        """Return the first message that has it."""
+        for side, text in said:
+            quote = self._quote(text[:MAX_CHARS])
+            if quote is not None:
+                return Found(side, quote, self.told())
         return None
-    return next((quote for quote in quotes if quote is not None), None)
+
+    def told(self, *, negated: bool = False) -> str:
+        """Return "contains 'a'"."""
+        return f"{_VERBS[self.place][negated]} {self.object()}"
+
+    def object(self, *, is_named: bool = False) -> str:
+        """Return what is looked for, and how often, without the verb."""
+        one = self.what.named if is_named else self.what.one
+        if (self.least, self.most) == (1, None):
+            return one
+        times = told_range(self.least, self.most)
+        is_single = times.endswith(" 1")
+        if one.startswith(("a ", "an ")):
+            return f"{times} {one.partition(' ')[2] if is_single else self.what.many}"
+        return f"{one} {times} {'time' if is_single else 'times'}"
+
+    def _quote(self, text: str) -> str | None:
+        if self.place != "anywhere":
+            return self.what.at(self.place, text)
+        if (self.least, self.most) == (1, None):
+            return self.what.at("anywhere", text)
+        first, count = "", 0
+        for start, end in self.what.spans(text):
+            first = first or text[start:end]
+            count += 1
+            if count > (self.least if self.most is None else self.most):
+                break
+        is_met = count >= self.least and (self.most is None or count <= self.most)
+        return first if is_met else None
 
 
-def _sentence_before(text: str, end: int) -> str:
-    """Return the sentence that ends at `end`, as far as it makes a quote."""
-    start = max(0, end - _MAX_SENTENCE_CHARS)
-    return re.split(r"[\n.!?？؟]", text[start : end - 1])[-1].lstrip() + text[end - 1]
+@dataclass(frozen=True)
+class Not:
+    """What is there does not meet a condition; messages that were never written prove nothing."""
+
+    part: Condition
+
+    def find(self, said: Sequence[Said]) -> Found | None:
+        """Return the first message where none meets the condition."""
+        written = [one for one in said if one[1].strip()]
+        if not written or self.part.find(said):
+            return None
+        return Found(written[0][0], "", self.told())
+
+    def told(self, *, negated: bool = False) -> str:
+        """Return "does not contain 'a'"."""
+        return self.part.told(negated=not negated)
 
 
-def _is_in_capitals(text: str) -> bool:
-    """Tell whether a text shouts; "OK" and "USA" alone do not."""
-    letters = sum(char.isalpha() for char in text)
-    return letters > _MAX_ABBREVIATION and text.upper() == text and text.lower() != text
+@dataclass(frozen=True)
+class AllOf:
+    """Every one of several conditions."""
+
+    parts: tuple[Condition, ...]
+
+    def find(self, said: Sequence[Said]) -> Found | None:
+        """Return where the messages, taken together, meet all; quoting the first with words."""
+        found = []
+        for part in self.parts:
+            one = part.find(said)
+            if one is None:
+                return None
+            found.append(one)
+        first = next((one for one in found if one.quote), found[0])
+        return first._replace(reason=self.told())
+
+    def told(self, *, negated: bool = False) -> str:
+        """Return "contains 'a' and is longer than 3 words"."""
+        return _joined(self.parts, "or" if negated else "and", negated=negated)
 
 
-def _has_words(part: str) -> bool:
-    return any(char.isalnum() for char in part)
+@dataclass(frozen=True)
+class Together(AllOf):
+    """Several conditions said to belong together: what has not both may have one."""
 
 
-def _find_length(condition: Condition, text: str) -> str | None:
-    count = {
-        "words": lambda: len(text.split()),
-        "characters": lambda: len(text.strip()),
-        "sentences": lambda: sum(map(_has_words, re.split(r"[.!?。！？\n]+", text))),
-        "lines": lambda: len(text.strip().splitlines()),
-    }[condition.unit]()
-    is_met = count > condition.amount if condition.kind == "longer" else count < condition.amount
-    return "" if is_met else None
+@dataclass(frozen=True)
+class AnyOf:
+    """At least one of several conditions."""
+
+    parts: tuple[Condition, ...]
+
+    def find(self, said: Sequence[Said]) -> Found | None:
+        """Return where the first condition is met that is."""
+        return next((found for part in self.parts if (found := part.find(said))), None)
+
+    def told(self, *, negated: bool = False) -> str:
+        """Return "contains 'a' or a link"."""
+        return _joined(self.parts, "and" if negated else "or", negated=negated)
 
 
-def _find_phrase(kind: Kind, phrase: str, text: str) -> str | None:
-    found = phrase_pattern(kind, phrase).search(text)
-    if found:
-        return found["words"]
-    if not unicodedata.is_normalized("NFC", text):
-        # Decomposed letters: the words occur, though not letter for letter.
-        found = phrase_pattern(kind, phrase).search(unicodedata.normalize("NFC", text))
-        return "" if found else None
-    return None
+@dataclass(frozen=True)
+class In:
+    """Messages of certain sides meet a condition.
 
-
-@lru_cache(maxsize=4_000)
-def phrase_pattern(kind: Kind, phrase: str) -> re.Pattern[str]:
-    """Return a pattern whose group `words` is the phrase as it stands in a text.
-
-    It is a literal with look-arounds, so searching takes linear time.
+    Args:
+        sides: Whose messages are looked at.
+        part: The condition.
+        is_one: Whether one message alone must meet all of it.
     """
-    phrase = " ".join(unicodedata.normalize("NFC", phrase).split())
-    body = "".join(_as_pattern(char) for char in phrase).replace(r"\.\.\.", r"(?:\.\.\.|…)")
-    if kind == "contains" and _PLURAL.fullmatch(phrase):
-        body += "(?:e?s)?"
-    words = f"(?P<words>{body})"
-    if kind != "substring":
-        words = _edge(phrase[:1], _NO_LETTER_BEFORE) + words + _edge(phrase[-1:], _NO_LETTER_AFTER)
-    # Quotes, bullets and asterisks before the first word, punctuation after the last, say nothing.
-    before = r"\A\W{0,20}?" if kind in {"starts", "exact"} else ""
-    after = r"\W{0,20}\Z" if kind in {"ends", "exact"} else ""
-    return re.compile(before + words + after, re.IGNORECASE)
+
+    sides: tuple[Side, ...]
+    part: Condition
+    is_one: bool = False
+
+    def find(self, said: Sequence[Said]) -> Found | None:
+        """Return where they do."""
+        heard = [(side, text) for side, text in said if side in self.sides]
+        if not self.is_one:
+            return self.part.find(heard)
+        return next((found for one in heard if (found := self.part.find([one]))), None)
+
+    def told(self, *, negated: bool = False) -> str:
+        """Return "the user's message contains 'a'"."""
+        inner = self.part.part if isinstance(self.part, Not) else self.part
+        if len(self.sides) > 1 and isinstance(self.part, Not) is not negated:
+            return f"neither message {inner.told()}"
+        return f"{where(self.sides)} {self.part.told(negated=negated)}"
 
 
-def _as_pattern(char: str) -> str:
-    for alike in (_SINGLE_QUOTES, _DOUBLE_QUOTES, _DASHES):
-        if char in alike:
-            return f"[{re.escape(alike)}]"
-    return r"\s+" if char == " " else re.escape(char)
+@dataclass(frozen=True)
+class Opening:
+    """The first interaction of a session meets a condition; whoever asks knows which that is."""
+
+    part: Condition
+
+    def find(self, said: Sequence[Said]) -> Found | None:
+        """Return where the messages, taken to be the first ones, meet it."""
+        return self.part.find(said)
+
+    def told(self, *, negated: bool = False) -> str:
+        """Return "when a session begins, the user's message contains 'a'"."""
+        return f"when a session begins, {self.part.told(negated=negated)}"
 
 
-def _edge(char: str, boundary: str) -> str:
-    """Ask for the edge of a word beside a letter or digit of a script that has spaces."""
-    return boundary if char.isalnum() and not _NO_SPACES.match(char) else ""
+def told_range(least: int, most: int | None) -> str:
+    """Return "more than 2", "at most 3", "between 2 and 3" or "exactly 2"."""
+    if most is None:
+        return f"at least {least:,}"
+    if least == most:
+        return f"exactly {least:,}"
+    return f"at most {most:,}" if least <= 0 else f"between {least:,} and {most:,}"
+
+
+def listed(words: Sequence[str], joint: str) -> str:
+    """Return "a, b or c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {joint} {words[-1]}"
+
+
+def on_sides(condition: Condition, sides: tuple[Side, ...]) -> Condition:
+    """Return the condition on the messages of other sides."""
+    if isinstance(condition, In):
+        return replace(condition, sides=sides)
+    if isinstance(condition, Not):
+        return Not(on_sides(condition.part, sides))
+    if isinstance(condition, Opening):
+        return Opening(on_sides(condition.part, sides))
+    if isinstance(condition, AllOf | AnyOf):
+        return replace(condition, parts=tuple(on_sides(part, sides) for part in condition.parts))
+    return condition
+
+
+def things_of(condition: Condition) -> tuple[str, Place] | None:
+    """Return what is looked for and where, of a condition that only names things in one place."""
+    if isinstance(condition, Occurs):
+        return condition.object(is_named=True), condition.place
+    if not isinstance(condition, AllOf | AnyOf):
+        return None
+    occurring = [part for part in condition.parts if isinstance(part, Occurs)]
+    places = {part.place for part in occurring}
+    if len(occurring) < len(condition.parts) or len(places) != 1:
+        return None
+    joint = "or" if isinstance(condition, AnyOf) else "and"
+    return _once([part.object(is_named=True) for part in occurring], joint), places.pop()
+
+
+def _once(objects: Sequence[str], joint: str) -> str:
+    """List things, with what they begin with in common said once."""
+    lead = "the wording "
+    first, *others = objects
+    return listed([first, *(other.removeprefix(lead) for other in others)], joint)
+
+
+def _joined(parts: Sequence[Condition], joint: str, *, negated: bool) -> str:
+    """Join conditions, naming what they have in common once: "contains 'a' or 'b'"."""
+    places = {part.place for part in parts if isinstance(part, Occurs)}
+    if len(places) == 1 and all(isinstance(part, Occurs) for part in parts):
+        positive = {"and": "or", "or": "and"}[joint] if negated else joint
+        objects = [part.object() for part in parts if isinstance(part, Occurs)]
+        verb = _VERBS[places.pop()][negated]
+        both = "both " if negated and positive == "and" and len(parts) == _HARDLY_ANY else ""
+        return f"{verb} {both}{_once(objects, positive)}"
+    return listed([_bracketed(part, joint, negated=negated) for part in parts], joint)
+
+
+def _bracketed(part: Condition, joint: str, *, negated: bool) -> str:
+    told = part.told(negated=negated)
+    is_group = isinstance(part, AllOf | AnyOf) and things_of(part) is None
+    inner = "and" if isinstance(part, AllOf) is not negated else "or"
+    return f"({told})" if is_group and inner != joint else told

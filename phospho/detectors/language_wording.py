@@ -154,7 +154,11 @@ def parse_language(description: str) -> LanguageCondition | None:
 def scoped_condition(definition: EventDefinition) -> LanguageCondition | None:
     """Return the condition a description states; an explicit scope overrules its sides."""
     condition = parse_language(definition.description)
-    if condition is None or definition.scope == "auto" or condition.relation == "as_user":
+    if (
+        condition is None
+        or definition.scope in {"auto", "session"}
+        or condition.relation == "as_user"
+    ):
         return condition
     return replace(condition, sides=sides_of(definition))
 

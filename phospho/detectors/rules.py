@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from phospho.detectors.answers import check_answer
-from phospho.detectors.conditions import MAX_CHARS, Condition, find
+from phospho.detectors.conditions import MAX_CHARS, Condition, Found, Opening, listed, on_sides
 from phospho.detectors.description import BOTH_SIDES, sides_of, where
+from phospho.detectors.explaining import explain_condition
+from phospho.detectors.in_session import find_in_session, is_growing
 from phospho.detectors.language_wording import check_language, scoped_condition
-from phospho.detectors.scopes import (
-    Said,
-    find_in_session,
-    is_new,
-    is_of_session,
-    said_now,
-    where_in_session,
-)
+from phospho.detectors.phrases import Phrase
+from phospho.detectors.scopes import is_new, is_of_session, said_now, where_in_session
 from phospho.detectors.texts import encodable, evidence, text_of
 from phospho.detectors.wording import parse_wording
 from phospho.errors import DefinitionError, DetectorError, MissingDependencyError
@@ -25,6 +20,8 @@ from phospho.models import Detection, EventDefinition, Evidence, Side, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from phospho.detectors.conditions import Said
 
 # What a form can show; beyond it somebody pasted a document.
 MAX_NAME_CHARS = 100
@@ -99,11 +96,12 @@ def check_definition(definition: EventDefinition) -> None:
                 "Ask for at least one character, for example with + instead of *."
             )
     check_answer(definition)
-    problem = _problem(definition)
-    if problem and (definition.detector == "rules" or has_rules(definition)):
-        raise DefinitionError(problem)
-    if definition.detector in {"auto", "rules"} and not (definition.keywords or definition.pattern):
-        check_language(definition)
+    is_left_to_us = definition.detector == "auto" and definition.answer == "yes_no"
+    if definition.detector == "rules" or (is_left_to_us and has_rules(definition)):
+        if problem := _problem(definition):
+            raise DefinitionError(problem)
+        if not (definition.keywords or definition.pattern):
+            check_language(definition)
 
 
 def explain_rules(definition: EventDefinition) -> str:
@@ -112,7 +110,8 @@ def explain_rules(definition: EventDefinition) -> str:
     parts = []
     if definition.keywords:
         several = "the keyword" if len(definition.keywords) == 1 else "any of the keywords"
-        parts.append(f"{several} {_listed(definition.keywords, 'or')} in {place}")
+        quoted = [f"'{keyword}'" for keyword in definition.keywords]
+        parts.append(f"{several} {listed(quoted, 'or')} in {place}")
     if definition.pattern:
         parts.append(f"the pattern {definition.pattern} in {place} (upper and lower case differ)")
     if parts:
@@ -125,7 +124,7 @@ def explain_rules(definition: EventDefinition) -> str:
     condition = _scoped(definition)
     if condition is None:
         return _no_wording(definition)
-    return _explain_condition(condition, _place(definition, condition.sides))
+    return explain_condition(condition, in_session=is_of_session(definition))
 
 
 @lru_cache(maxsize=1_000)
@@ -165,22 +164,22 @@ def _evidence(turn: Turn, event: EventDefinition) -> Evidence | None:
         condition = _scoped(event)
         if condition is None:
             return None
-        if is_of_session(event):
-            return _evidence_in_session(turn, condition)
-        return _evidence_of_condition(turn, condition)
+        look = find_in_session if is_of_session(event) else _find_in_interaction
+        found = look(turn, condition)
+        return evidence(found.side, found.quote, found.reason) if found else None
     sides = _rule_sides(event)
-    found = _evidence_of_words(said_now(turn, sides), event)
-    if found is None or not is_of_session(event):
-        return found
+    why = _evidence_of_words(said_now(turn, sides), event)
+    if why is None or not is_of_session(event):
+        return why
     is_first = is_new(turn, sides, lambda said: _evidence_of_words(said, event) is not None)
-    return found if is_first else None
+    return why if is_first else None
 
 
 def _evidence_of_words(said: Sequence[Said], event: EventDefinition) -> Evidence | None:
     """Return the first keyword, or what matches the pattern."""
     for side, text in said:
         for keyword in event.keywords:
-            quote = find(_keyword(keyword), text)
+            quote = Phrase(keyword).at("anywhere", text[:MAX_CHARS])
             if quote is not None:
                 return evidence(side, quote, f'contains "{keyword}"')
         if event.pattern:
@@ -190,24 +189,10 @@ def _evidence_of_words(said: Sequence[Said], event: EventDefinition) -> Evidence
     return None
 
 
-@lru_cache(maxsize=1_000)
-def _keyword(keyword: str) -> Condition:
-    return Condition("contains", BOTH_SIDES, (keyword,))
-
-
-def _evidence_in_session(turn: Turn, condition: Condition) -> Evidence | None:
-    found = find_in_session(turn, condition)
-    return evidence(*found, _reason(condition)) if found else None
-
-
-def _evidence_of_condition(turn: Turn, condition: Condition) -> Evidence | None:
-    texts = [(side, text_of(turn, side)) for side in condition.sides]
-    said = [(side, text) for side, text in texts if text]
-    found = [(side, quote) for side, text in said if (quote := find(condition, text)) is not None]
-    if condition.is_negated:
-        # A message that was never written is no example of wording left out.
-        return evidence(said[0][0], "", _reason(condition)) if said and not found else None
-    return evidence(*found[0], _reason(condition)) if found else None
+def _find_in_interaction(turn: Turn, condition: Condition) -> Found | None:
+    if isinstance(condition, Opening) and turn.history:
+        return None
+    return condition.find([(side, text_of(turn, side)) for side in BOTH_SIDES])
 
 
 def _rule_sides(definition: EventDefinition) -> tuple[Side, ...]:
@@ -216,30 +201,11 @@ def _rule_sides(definition: EventDefinition) -> tuple[Side, ...]:
 
 
 def _scoped(definition: EventDefinition) -> Condition | None:
-    """Return the condition the description states; an explicit scope overrules its sides."""
+    """Return the condition the description states; a scope that names a side overrules its own."""
     condition = parse_wording(definition.description)
-    if condition is None or definition.scope == "auto":
+    if condition is None or definition.scope in {"auto", "session"}:
         return condition
-    return replace(condition, sides=_rule_sides(definition))
-
-
-_VERBS = {
-    "starts": "starts with",
-    "ends": "ends with",
-    "contains": "contains",
-    "substring": "contains",
-    "exact": "is",
-}
-_SHAPE_WORDS = {
-    "question": "a question",
-    "number": "a number",
-    "url": "a link",
-    "email": "an email address",
-    "emoji": "an emoji",
-    "exclamation": "an exclamation mark",
-    "code": "a code block",
-    "capitals": "capital letters only",
-}
+    return on_sides(condition, _rule_sides(definition))
 
 
 def _place(definition: EventDefinition, sides: tuple[Side, ...]) -> str:
@@ -250,45 +216,6 @@ def _one_message(definition: EventDefinition, sides: tuple[Side, ...]) -> str:
     if is_of_session(definition):
         return f"one of {where_in_session(sides)}"
     return where(sides)
-
-
-def _explain_condition(condition: Condition, message: str) -> str:
-    if condition.kind in {"longer", "shorter"}:
-        negation = "not " if condition.is_negated else ""
-        return f"checks that {message} is {negation}{_length(condition)}"
-    if condition.kind in _SHAPE_WORDS:
-        what, place = _SHAPE_WORDS[condition.kind], f"in {message}"
-    else:
-        what = f"the wording {_listed(condition.phrases, 'and' if condition.needs_all else 'or')}"
-        place = {
-            "starts": f"at the start of {message}",
-            "ends": f"at the end of {message}",
-            "exact": f"as the whole of {message}",
-        }.get(condition.kind, f"in {message}")
-    return f"{'checks for the absence of' if condition.is_negated else 'looks for'} {what} {place}"
-
-
-def _reason(condition: Condition) -> str:
-    if condition.kind in {"longer", "shorter"}:
-        reason = f"is {_length(condition)}"
-    elif condition.kind in _SHAPE_WORDS:
-        reason = f"contains {_SHAPE_WORDS[condition.kind]}"
-    else:
-        joint = "and" if condition.needs_all else "or"
-        wording = _listed(condition.phrases, joint, quote='"')
-        reason = f"{_VERBS[condition.kind]} {wording}"
-    return f"not: {reason}" if condition.is_negated else reason
-
-
-def _length(condition: Condition) -> str:
-    return f"{condition.kind} than {condition.amount} {condition.unit}"
-
-
-def _listed(phrases: Sequence[str], joint: str, *, quote: str = "'") -> str:
-    quoted = [f"{quote}{phrase}{quote}" for phrase in phrases]
-    if len(quoted) == 1:
-        return quoted[0]
-    return f"{', '.join(quoted[:-1])} {joint} {quoted[-1]}"
 
 
 def _check_text(what: str, text: str, limit: int) -> None:
@@ -304,9 +231,7 @@ def _problem(definition: EventDefinition) -> str | None:
         return _no_wording(definition)
     condition = _scoped(definition)
     is_wording = condition and not (definition.keywords or definition.pattern)
-    if not (is_of_session(definition) and condition and is_wording):
-        return None
-    if not condition.is_negated and condition.kind != "shorter":
+    if not (is_of_session(definition) and condition and is_wording) or is_growing(condition):
         return None
     return (
         "A session has no end at which it is known that something never comes, so "

@@ -9,24 +9,19 @@ looks at a single message only.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from phospho.detectors.conditions import find
 from phospho.detectors.description import BOTH_SIDES
 from phospho.detectors.texts import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from phospho.detectors.conditions import Condition
+    from phospho.detectors.conditions import Said
     from phospho.models import EventDefinition, Interaction, Side, Turn
 
 Place = tuple[int, int]
 """Where an interaction stands in its session: its time, then its order of arrival."""
-
-Said = tuple["Side", str]
-"""A text and whose it is."""
 
 _IN_SESSION: dict[tuple[Side, ...], str] = {
     ("input",): "the user's messages of a session",
@@ -73,43 +68,6 @@ def is_new(turn: Turn, sides: Sequence[Side], has: Callable[[Sequence[Said]], bo
         return False
     before = said_before(turn, sides)
     return has([*before, *now]) and not (before and has(before))
-
-
-def find_in_session(turn: Turn, condition: Condition) -> Said | None:
-    """Return words by which a session meets a condition with this interaction, not before it.
-
-    Wording that must occur together may stand in several messages, and lengths add up. The words
-    are empty where the condition is met by no words in particular.
-    """
-    now = said_now(turn, condition.sides)
-    found = _find_any(now, condition)
-    if found is None and condition.kind != "longer":
-        return None
-    if not is_new(turn, condition.sides, lambda said: _is_met_together(said, condition)):
-        return None
-    return found or (now[-1][0], "")
-
-
-def _is_met_together(said: Sequence[Said], condition: Condition) -> bool:
-    if condition.kind == "longer":
-        return find(condition, "\n".join(text for _, text in said)) is not None
-    return all(_find_any(said, single) is not None for single in _single(condition))
-
-
-def _find_any(said: Sequence[Said], condition: Condition) -> Said | None:
-    """Return the words that meet a condition, or one of what must occur together."""
-    for single in _single(condition):
-        for side, text in said:
-            if (quote := find(single, text)) is not None:
-                return side, quote
-    return None
-
-
-def _single(condition: Condition) -> list[Condition]:
-    """Return a condition for each phrase, where all of them must occur."""
-    if not condition.needs_all:
-        return [condition]
-    return [replace(condition, phrases=(phrase,), needs_all=False) for phrase in condition.phrases]
 
 
 def firsts(found: Iterable[tuple[Hashable, Place]]) -> set[Place]:

@@ -67,9 +67,23 @@ def test_the_quote_stands_in_the_interaction_by_which_the_session_has_it() -> No
     assert (found.side, found.quote) == ("input", "two")
 
 
+def test_what_is_new_is_quoted_where_a_part_was_said_before() -> None:
+    definition = of_session("The user says 'one' and 'two', or the assistant says 'three'")
+    found = RulesDetector().detect(turns([("one", None), ("one, two", None)]), [definition])
+    assert [d.evidence and d.evidence.quote for d in found] == [None, "two"]
+
+
+def test_how_a_session_begins_is_looked_at_where_it_begins() -> None:
+    definition = of_session("The first user message contains 'hello'")
+    assert found_at([("hello", "hi"), ("hello", None)], definition) == [0]
+    assert found_at([("hi", "hello"), ("hello", None)], definition) == []
+
+
 @pytest.mark.parametrize(
     "description",
     [
+        pytest.param("The user's message contains at most two links", id="count"),
+        pytest.param("The user says 'no' but not 'thanks'", id="part"),
         pytest.param("The assistant never says 'sorry'", id="negated"),
         pytest.param("The user's message is shorter than 3 words", id="shorter"),
     ],
@@ -82,6 +96,7 @@ def test_what_a_session_only_lacks_is_refused(description: str) -> None:
         RulesDetector().detect(turns([("a", "b")]), [definition])
     assert "A session has no end" in explain(definition)
     check_definition(definition.model_copy(update={"scope": "interaction"}))
+    check_definition(definition.model_copy(update={"detector": "semantic"}))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +118,12 @@ def test_settings_say_that_a_session_is_looked_at() -> None:
         "looks for the wording 'refund' in the user's messages of a session"
     )
     assert explain(of_session("Somebody is angry")).endswith("in the messages of a session")
+    assert explain(of_session("The user's message is longer than 9 words")) == (
+        "checks that in all of a session the user's message is longer than 9 words"
+    )
+    assert explain(of_session("The user writes in Spanish")) == (
+        "checks that one of the user's messages of a session is in Spanish"
+    )
 
 
 words = st.sampled_from(["alpha", "beta", "gamma", ""])
@@ -114,6 +135,8 @@ def test_no_event_of_a_session_occurs_twice(spoken: list[Spoken]) -> None:
         of_session(keywords=("alpha",)),
         of_session("The user says 'alpha' and 'beta'"),
         of_session("The message is longer than 2 words"),
+        of_session("The assistant repeats the user's message"),
+        of_session("The user says 'alpha' or the message is longer than 3 words"),
     ):
         places = found_at(spoken, definition)
         said = [t.interaction for t in turns(spoken)]

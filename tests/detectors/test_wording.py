@@ -3,159 +3,170 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from phospho.detectors.auto import chosen
+from phospho.detectors.conditions import In, Occurs
+from phospho.detectors.phrases import Phrase
 from phospho.detectors.rules import RulesDetector
 from phospho.detectors.wording import parse_wording
-from phospho.models import Detection
+from phospho.models import Detection, Turn
 from tests.detectors.builders import event, turn
+from tests.detectors.descriptions import About, Case, cases, meanings
 
-U = "The user "
-A = "The assistant "
+# Says nothing that any description asks for, but is no empty message either.
+OTHER = "qq zz"
 
 
 def verdict(description: str, input: str, output: str | None) -> Detection:
-    (detection,) = RulesDetector().detect([turn(input, output)], [event(description)])
+    return verdict_on(description, turn(input, output))
+
+
+def verdict_on(description: str, asked: Turn) -> Detection:
+    (detection,) = RulesDetector().detect([asked], [event(description)])
     return detection
 
 
-# (description, a message that has the wording, one that has not); messages of the side it is about.
-ABOUT_THE_USER = [
-    ("The user said 'cancel my account'", "Please CANCEL my account now", "Cancel it"),
-    ("The user mentioned the word 'invoice'", "Where are my invoices?", "Where is my bill?"),
-    ('The user wrote "thanks"', "ok, Thanks!", "I am thankful"),
-    ("The user says “refund”, “chargeback” or “money back”", "I want my money back", "money, ack"),
-    ("The user mentions 'price' and 'discount'", "Any discount on the price?", "The price?"),
-    ("The user mentions either `foo()` or `bar()`", "bar() fails", "bar fails"),
-    ("The user used the phrase «à la carte»", "Do you offer À LA CARTE?", "la carte"),
-    ("The user says '退款'", "我想退款谢谢", "我想付款"),
-    ("The user says 「返金」", "返金してください", "ありがとう"),
-    ("The user says '환불'", "환불을 원해요", "안녕하세요"),
-    ("The user says 'возврат'", "Мне нужен ВОЗВРАТ.", "возвратный"),
-    ("The user mentions '$5.00'", "It costs $5.00!", "It costs $5.000"),
-    ("The user mentions 'a+b?('", "why does a+b?( fail", "why does aab fail"),
-    ("The user mentions 'C++'", "I like C++.", "I like C."),
-    ("The user mentions 'node.js'", "Node.js or Deno", "nodexjs"),
-    ("The user said exactly 'yes'", "Yes!", "yes please"),
-    ("The user only says 'ok'", "OK.", "ok then"),
-    ("The user's message is 'help'", "Help", "help me"),
-    ("The user's message starts with 'Hey Siri'", "hey siri, play jazz", "Oh hey siri"),
-    ("The user begins their message with 'Dear'", '"Dear team', "Dearest team"),
-    (
-        "The user's message begins by saying 'I am a lawyer'",
-        "I am a lawyer and",
-        "he, I am a lawyer",
-    ),
-    ("The user's input ends with 'asap'", "I need it ASAP!!", "asap, please"),
-    ("User's message contains 'don't'", "I don’t know", "I do"),
-    ("The user didn't say 'please'", "Do it", "please do it"),
-    ('The user never says "thank you"', "bye", "thank you, bye"),
-    ("The message of the user does not contain 'order'", "hello", "my order"),
-    ("The user asks a question", "Where is it? Tell me", "Tell me"),
-    ("The user asked the assistant a question", "Really?", "Really"),
-    ("The user's message does not contain a question", "Go.", "Go?"),
-    ("The user's message ends with a question mark", "is it?", "is it? yes"),
-    ("The user's message contains a number", "room 12", "room twelve"),
-    ("The user mentions a URL", "see https://a.example/x?y=1", "see a.example"),
-    ("The user sends a link", "www.example.com", "example"),
-    ("The user's message contains an email address", "write to a.b@example.org", "@example"),
-    ("The user uses an emoji", "nice 😀", "nice"),
-    ("The user's message is longer than 5 words", "one two three four five six", "one two"),
-    ("The user's message has fewer than three words", "hi there", "hi there you"),
-    ("The user writes at least 10 characters", "0123456789", "012345678"),
-    ("The user's message is shorter than 1,000 characters", "short", "x" * 1000),
-    ("The word 'lawyer' appears in the user's message", "my lawyers say", "my law"),
-    ("'unsubscribe' is mentioned by the user", "Unsubscribe me", "subscribe me"),
-    ("Detect when the user says 'human'", "a human please", "humanity"),
-    ("The user mentions the word refund", "Refund!", "funds"),
-    ("The customer used the words 'not working'", "It's  not\nworking", "not really working"),
-    ("The user mentions 'state-of-the-art'", "state–of–the–art", "state of the art"),
-    ("The user says 'wait...'", "well, wait…", "wait"),
-    ("The user's message contains the letter 'z'", "fuzzy", "funny"),
-    ("The user's message contains the currency symbol '€'", "12€", "12 euros"),
-    ("The user wrote in all caps", "WHERE IS IT?", "Where is IT?"),
-    ("The user gave an email address", "me@example.org", "me at example"),
-    ("The user's message consists only of 'ok'", "Ok!", "ok then"),
-    ("The user's message contains both 'red' and 'blue'", "blue or red", "red"),
-]
-ABOUT_THE_ASSISTANT = [
-    ("The assistant started with 'As an AI model'", "As an AI model, I", "Well, as an AI model"),
-    ("The assistant's answer contains the word \"sorry\"", "I'm Sorry.", "I apologize"),
-    ("The assistant asked a question", "Which city?", "It is https://x.example/?q=1"),
-    ("The bot's reply ends with 'Anything else?'", "Done. Anything else?", "Anything else? Bye"),
-    ("The answer does not contain \"I can't\"", "Sure", "I can’t do that"),
-    ("The agent replied with 'I don't know'", "Well, I don't know.", "I know"),
-    ("The response mentions 'terms of service'", "See our Terms of Service", "our service"),
-    ("The assistant opens its reply with 'Great idea'", "**Great idea!** So", "A great idea"),
-    ("The phrase 'language model' is used by the bot", "I am a language model", "a model"),
-    ("The reply is longer than 3 sentences", "A b. C d. E f. G h.", "A b. C d."),
-    ("The assistant's message contains a code block", "```py\n1\n```", "`1`"),
-    ("The assistant uses an exclamation mark", "Great!", "Great."),
-    ("Find cases where the chatbot says 'unfortunately'", "Unfortunately not", "Fortunately"),
-    ("The agent told the user 'please wait'", "Please wait.", "Wait, please"),
-    ("The message of the assistant ends with an exclamation mark", "Done!", "Done! Bye."),
-    ("The output contains the exact string 'ERROR_42'", "error_42 happened", "ERROR_420"),
-]  # fmt: skip
-MEANING = [
-    "The user asks about the 'Premium' plan",
-    "The user says something like 'help me'",
-    "The user said 'hi' and then asked for a refund",
-    'The user is angry, e.g. "this is terrible"',
-    "The user asks a question about billing",
-    "The user wants to cancel 'Pro'",
-    "The assistant recommends the movie 'Titanic'",
-    "The user mentions a competitor such as 'Acme'",
-    "The user mentions a number of problems",
-    "The user thanked the agent",
-    "The user says that they lost their card",
-    "The assistant said that the request could not be completed",
-    "The user compares 'Basic' with 'Pro'",
-    "The user's plan is 'Premium'",
-    "The user asks what 'idempotent' means",
-    'The assistant refuses, for example with "I can\'t help"',
-    "The user wants a shorter answer",
-    "The user's order contains the wrong item",
-    "The user asks for a link to the invoice",
-    "The assistant says sorry in words other than 'sorry'",
-]
+def is_met(description: str, input: str, output: str | None) -> bool:
+    return verdict(description, input, output).detected
 
 
-@pytest.mark.parametrize(("description", "has", "has_not"), ABOUT_THE_USER)
-def test_wording_of_the_user_is_found_where_it_stands(
-    description: str, has: str, has_not: str
-) -> None:
-    assert verdict(description, has, "").detected
-    assert not verdict(description, has_not, "").detected
+@pytest.mark.parametrize("case", cases("user"), ids=lambda case: case[0])
+def test_wording_of_the_user_is_found_where_it_stands(case: Case) -> None:
+    description, has, has_not = case
+    assert is_met(description, has, OTHER)
+    assert not is_met(description, has_not, OTHER)
 
 
-@pytest.mark.parametrize(("description", "has", "has_not"), ABOUT_THE_ASSISTANT)
-def test_wording_of_the_assistant_is_found_where_it_stands(
-    description: str, has: str, has_not: str
-) -> None:
-    assert verdict(description, has_not, has).detected
-    assert not verdict(description, has, has_not).detected
+@pytest.mark.parametrize("case", cases("assistant"), ids=lambda case: case[0])
+def test_wording_of_the_assistant_is_found_where_it_stands(case: Case) -> None:
+    description, has, has_not = case
+    assert is_met(description, OTHER, has)
+    assert not is_met(description, OTHER, has_not)
 
 
-@pytest.mark.parametrize("description", MEANING)
-def test_a_description_that_merely_quotes_an_example_is_meaning(description: str) -> None:
+@pytest.mark.parametrize("case", cases("anybody"), ids=lambda case: case[0])
+def test_wording_of_nobody_in_particular_is_looked_for_on_both_sides(case: Case) -> None:
+    description, has, has_not = case
+    assert is_met(description, has, None)
+    assert is_met(description, OTHER, has)
+    assert not is_met(description, has_not, has_not)
+
+
+@pytest.mark.parametrize("case", cases("both"), ids=lambda case: case[0])
+def test_wording_of_both_sides_is_looked_for_in_each(case: Case) -> None:
+    description = case.description
+    assert is_met(description, "x1", "x1")
+    assert not is_met(description, "x1", OTHER)
+    assert not is_met(description, OTHER, "x1")
+
+
+@pytest.mark.parametrize("case", cases("neither"), ids=lambda case: case[0])
+def test_wording_of_neither_side_is_missed_in_both(case: Case) -> None:
+    description = case.description
+    assert is_met(description, OTHER, OTHER)
+    assert not is_met(description, "x1", OTHER)
+    assert not is_met(description, OTHER, "x1")
+
+
+@pytest.mark.parametrize("case", cases("opening"), ids=lambda case: case[0])
+def test_the_first_message_is_that_of_a_session(case: Case) -> None:
+    description, has, has_not = case
+    assert is_met(description, has, OTHER)
+    assert not is_met(description, has_not, OTHER)
+    first = turn(OTHER, OTHER, task_id="t0").interaction
+    later = turn(has, OTHER).model_copy(update={"history": (first,)})
+    assert not verdict_on(description, later).detected
+
+
+@pytest.mark.parametrize("description", meanings())
+def test_a_description_of_meaning_is_no_rule(description: str) -> None:
     assert parse_wording(description) is None
     assert chosen(event(description)) == "semantic"
 
 
-@pytest.mark.parametrize(
-    "description", ["The message contains 'x1'", "contains 'x1'", "The conversation mentions 'x1'"]
-)
-def test_wording_of_nobody_in_particular_is_looked_for_on_both_sides(description: str) -> None:
-    assert verdict(description, "x1", None).detected
-    assert verdict(description, "", "x1").detected
+def test_as_many_descriptions_of_meaning_are_known_as_of_wording() -> None:
+    sides: tuple[About, ...] = ("user", "assistant", "anybody", "opening", "both", "neither")
+    wording = {case.description for about in sides for case in cases(about)}
+    meaning = set(meanings())
+    assert len(wording) > 700
+    assert len(meaning) > 450
+    assert not wording & meaning
 
 
 def test_a_missing_answer_lacks_no_wording() -> None:
-    assert not verdict("The assistant does not say 'sorry'", "hi", None).detected
-    assert verdict("The assistant does not say 'sorry'", "hi", "hello").detected
+    assert not is_met("The assistant does not say 'sorry'", "hi", None)
+    assert not is_met("The assistant does not say 'sorry'", "hi", "")
+    assert is_met("The assistant does not say 'sorry'", "hi", "hello")
+    assert not is_met("The reply is shorter than 5 words", "hi", "")
+
+
+def test_an_empty_answer_can_be_asked_for() -> None:
+    for description in ("The reply is empty", "Empty replies", "The assistant did not reply"):
+        assert is_met(description, "hi", " ")
+        assert is_met(description, "hi", None)
+        assert not is_met(description, "hi", "hello")
+    assert is_met("The reply is not empty", "hi", "hello")
+    assert not is_met("The reply is not empty", "hi", "")
+
+
+@pytest.mark.parametrize(
+    ("description", "input", "output", "expected"),
+    [
+        ("The assistant repeats the user's message", "Hello there!", "You said: hello there", True),
+        ("The assistant repeats the user's message", "Hello there!", "Hello", False),
+        ("The reply is identical to the user's message", "hello", "Hello.", True),
+        ("The reply is identical to the user's message", "hello", "Hello you", False),
+        ("The assistant does not repeat the user's message", "hello", "hello", False),
+        ("The assistant does not repeat the user's message", "hello", "bye", True),
+        ("The assistant echoes the user's input word for word", "a b", "a b", True),
+    ],
+)
+def test_one_side_may_repeat_the_other(
+    description: str, input: str, output: str, expected: bool
+) -> None:
+    assert is_met(description, input, output) is expected
+
+
+@pytest.mark.parametrize(
+    ("description", "input", "output", "expected"),
+    [
+        ("The user says 'a1' and the assistant says 'b1'", "a1", "b1", True),
+        ("The user says 'a1' and the assistant says 'b1'", "b1", "a1", False),
+        ("The user says 'a1' or the assistant replies 'b1'", "c1", "b1", True),
+        ("The user says 'a1' but the reply does not contain 'b1'", "a1", "c1", True),
+        ("The user says 'a1' but the reply does not contain 'b1'", "a1", "b1", False),
+        ("The user asks a question and the reply is shorter than 3 words", "Why?", "So.", True),
+        ("The user asks a question and the reply is shorter than 3 words", "So.", "So.", False),
+    ],
+)
+def test_each_side_may_be_asked_for_something_else(
+    description: str, input: str, output: str, expected: bool
+) -> None:
+    assert is_met(description, input, output) is expected
+
+
+def test_a_scope_moves_all_of_a_condition() -> None:
+    definition = event("The user says 'a1' but not 'b1'", scope="assistant_message")
+    for asked, expected in (
+        (turn("a1", "c1"), False),
+        (turn("b1", "a1"), True),
+        (turn("a1", "a1 b1"), False),
+    ):
+        (detection,) = RulesDetector().detect([asked], [definition])
+        assert detection.detected is expected
+
+
+def test_one_message_must_meet_all_that_is_asked_of_it() -> None:
+    description = "Messages that contain 'x1' but not 'y1'"
+    assert is_met(description, "x1", "y1")
+    assert is_met("Messages that contain 'x1' and a number", "x1 5", None)
+    assert not is_met("Messages that contain 'xx' and a number", "xx", "5")
+    assert is_met("The conversation contains 'xx' and a number", "xx", "5")
 
 
 def test_the_evidence_quotes_the_message_letter_for_letter() -> None:
@@ -165,11 +176,13 @@ def test_the_evidence_quotes_the_message_letter_for_letter() -> None:
     assert evidence.reason == 'contains "thank you"'
 
 
-def test_decomposed_letters_are_the_same_letters() -> None:
-    found = verdict("The user says 'café'", "un cafe\u0301 svp", None)
-    assert found.detected
-    assert found.evidence is not None
-    assert found.evidence.quote == ""
+def test_the_evidence_of_several_conditions_names_them_all() -> None:
+    evidence = verdict("The reply contains 'a' or 'b' and a question", "", "a b. Is it?").evidence
+    assert evidence is not None
+    assert evidence.quote in {"a", "Is it?"}
+    absent = verdict("The reply lacks 'a'", "", "b").evidence
+    assert absent is not None
+    assert (absent.quote, absent.reason) == ("", 'does not contain "a"')
 
 
 @given(st.text(max_size=200))
@@ -177,18 +190,101 @@ def test_any_description_can_be_read(description: str) -> None:
     parse_wording(description)
 
 
+# What the grammar is made of, so that fuzzing gets deep into it.
+GRAMMAR = """
+    the user assistant message reply says contains starts ends with without not never and or but
+    both either neither nor at least more than two 5 words 'a' "b" “c” ' " ` , : ( ) ? is in a
+    question mark of by first last sentence exactly only all caps no times once that
+"""
+WORDS = st.sampled_from(GRAMMAR.split())
+
+
+@given(st.lists(WORDS, max_size=40).map(" ".join), st.text(max_size=50))
+@example("the user says 'a' and 'b' or 'c' but not 'a'", "b")
+def test_any_sentence_of_known_words_can_be_read_and_tested(description: str, text: str) -> None:
+    condition = parse_wording(description)
+    if condition is not None:
+        found = condition.find([("input", text), ("output", text[::-1])])
+        assert found is None or found.quote in text or found.quote in text[::-1]
+        assert condition.told()
+
+
 @given(st.text(min_size=1, max_size=30), st.text(max_size=30))
 def test_a_quoted_phrase_is_found_in_a_text_that_is_only_it(phrase: str, rest: str) -> None:
     condition = parse_wording(f"The user says “{phrase}”")
-    if condition is not None and condition.phrases == (phrase,):
-        assert verdict(f"The user says “{phrase}”", f"{phrase}", rest).detected
+    if condition == In(("input",), Occurs(Phrase(phrase))):
+        assert is_met(f"The user says “{phrase}”", phrase, rest)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        pytest.param("The user says ''", id="empty"),
+        pytest.param("The user says ' '", id="blank"),
+        pytest.param('The user says "refund', id="unbalanced"),
+        pytest.param("The user says 'refund", id="apostrophe"),
+        pytest.param("The user says \"he said \"no\" to me\"", id="nested-alike"),
+        pytest.param("The user says 'a' 'b'", id="side-by-side"),
+        pytest.param("The user says", id="nothing"),
+        pytest.param("", id="no-text"),
+        pytest.param("???", id="signs"),
+    ],
+)  # fmt: skip
+def test_quotes_that_do_not_work_out_are_no_rule(description: str) -> None:
+    assert parse_wording(description) is None
+
+
+@pytest.mark.parametrize(
+    ("description", "phrase"),
+    [
+        ('The user says “he said "no"”', 'he said "no"'),
+        ('The user says "I\'m done"', "I'm done"),
+        ("The user says 'I can't do that'", "I can't do that"),
+        ("The user says (a+)+$ as in '(a+)+$'", None),
+        ("The user says '(a+)+$'", "(a+)+$"),
+        ("The user says '.*'", ".*"),
+        (r"The user says '\d'", r"\d"),
+        ("The user says ``x``", "x"),
+        ("The user says `x'", "x"),
+        ("The user says ‚x‘", "x"),
+        ("The user says »x«", "x"),
+        ("The user says « x »", "x"),
+        ("The user says 'and'", "and"),
+        ("The user says 'in the reply'", "in the reply"),
+    ],
+)
+def test_what_stands_in_quotes_is_meant_letter_for_letter(
+    description: str, phrase: str | None
+) -> None:
+    expected = phrase and In(("input",), Occurs(Phrase(phrase)))
+    assert parse_wording(description) == expected
 
 
 def test_many_alternatives_are_read_in_the_time_of_few() -> None:
     # One way too many to match the blank before each "or" doubles the time with every word.
-    wording = " or ".join(f'"word{n}"' for n in range(150))
+    wording = " or ".join(f'"word{n}"' for n in range(140))
     assert parse_wording(f"The user mentions {wording}") is not None
     assert parse_wording(f"The user mentions {wording} cheese") is None
+
+
+HOSTILE = [
+    "'", '"', "`", "“", "«", "' ", "'a' ", "'a' or ", "'a', ", "(", "and ", "or ", "the user ",
+    "either ", "not ", "not not ", "in the ", "at least ", "the user says ", "between 1 and ",
+    "the first word of ", "says 'a' and ", "that ", "both ", "⟦0⟧", "the word a or ", "\u0301",
+    "the first word of the last sentence of ", "no ", "is ", "does not ", "'a' but not ", "1 ",
+    "starts or ends ", "in the reply in which ", "in the reply, ", "there is ", "with ",
+    "messages in which ", "a message with ", "neither ", "the user or the assistant or ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_hostile_descriptions_are_read_in_no_time(piece: str) -> None:
+    started = time.process_time()
+    for start in ("", "The user says 'x' ", "Messages in which the user says "):
+        for end in ("", " cheese"):
+            parse_wording.__wrapped__(f"{start}{piece * 2_000}"[:1_990] + end)
+            parse_wording.__wrapped__(piece * (100_000 // len(piece)) + end)
+    assert time.process_time() - started < 2.0
 
 
 def test_a_huge_text_takes_no_time() -> None:

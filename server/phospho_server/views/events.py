@@ -15,6 +15,7 @@ from phospho_server.store import definitions as store
 from phospho_server.store import jobs
 from phospho_server.views.event_form import EventForm, detector_names, understand
 from phospho_server.views.frame import open_project
+from phospho_server.views.other_reading import find_other_reading
 from phospho_server.views.settings import render_settings
 
 bp = Blueprint("events", __name__, url_prefix="/projects/<project_id>/settings/events")
@@ -56,6 +57,18 @@ def save(project_id: str, event_id: str) -> ResponseReturnValue:
     except (InvalidError, ConflictError) as error:
         page = render_edit(project_id, current, form.refused(error), apply=apply)
         return page, InvalidError.status
+    return _back(project_id)
+
+
+@bp.post("/<event_id>/switch")
+def switch(project_id: str, event_id: str) -> ResponseReturnValue:
+    """Understand the description the other way, if `detector` is the one that does it."""
+    definition = _find(project_id, event_id)
+    other = find_other_reading(definition)
+    # Whoever clicks twice has switched already.
+    if other and other.detector == request.form.get("detector"):
+        switched = definition.model_copy(update={"detector": other.detector})
+        services().store.write(lambda db: store.edit_definition(db, project_id, switched))
     return _back(project_id)
 
 
@@ -112,6 +125,7 @@ def render_edit(project_id: str, definition: EventDefinition, form: EventForm, *
         project=project,
         definition=definition,
         understood=understand(definition),
+        other=find_other_reading(definition),
         form=form,
         detector_names=detector_names(definition.detector),
         scopes=SCOPES,

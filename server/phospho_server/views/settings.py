@@ -15,6 +15,7 @@ from phospho_server.store import projects as store
 from phospho_server.store.definitions import list_definitions
 from phospho_server.views.event_form import EventForm, detector_names, understand
 from phospho_server.views.frame import base_url, open_project
+from phospho_server.views.other_reading import find_other_reading
 
 bp = Blueprint("settings", __name__)
 
@@ -77,7 +78,10 @@ def render_settings(project_id: str, *, form: EventForm | None = None, **problem
     return render_template(
         "settings/show.html",
         project=project,
-        rows=[(row, understand(row.definition)) for row in definitions],
+        rows=[
+            (row, understand(row.definition), find_other_reading(row.definition))
+            for row in definitions
+        ],
         keys=[key for key in keys if key.revoked_at_ms is None],
         revoked_keys=[key for key in keys if key.revoked_at_ms is not None],
         form=form or EventForm(),

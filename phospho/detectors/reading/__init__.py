@@ -1,0 +1,1 @@
+"""The grammar of descriptions: reads which condition on wording a sentence in English states."""
