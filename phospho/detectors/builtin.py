@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 @hookimpl
 def phospho_register_detectors() -> list[Detector]:
-    """Bring `rules`, `semantic` and `auto`; the registry gives `semantic` its embedder."""
+    """Bring `rules`, `semantic`, `llm` and `auto`; the registry gives them what they call."""
     from phospho.detectors.auto import AutoDetector
+    from phospho.detectors.llm.detector import LlmDetector
     from phospho.detectors.rules import RulesDetector
     from phospho.detectors.semantic import SemanticDetector
 
     rules, semantic = RulesDetector(), SemanticDetector(None)
-    return [rules, semantic, AutoDetector(rules=rules, semantic=semantic)]
+    auto = AutoDetector(rules=rules, semantic=semantic)
+    return [rules, semantic, LlmDetector(None), auto]
 
 
 @hookimpl

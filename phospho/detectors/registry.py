@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from phospho import guard
 from phospho.detectors import Detector, Embedder
 from phospho.detectors.auto import AutoDetector, chosen
+from phospho.detectors.llm.detector import LlmDetector
 from phospho.detectors.semantic import SemanticDetector
 from phospho.detectors.texts import text_of
 from phospho.errors import DetectorCrashError, DetectorError, PhosphoError
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-def load_detectors(plugins: Plugins) -> dict[str, Detector]:
+def load_detectors(plugins: Plugins, llm: LlmDetector | None = None) -> dict[str, Detector]:
     """Return every detector by its name; `semantic` uses the embedder registered last.
 
     A name or id that another plugin has already taken is reported once and left out.
+
+    Args:
+        plugins: Who brings them.
+        llm: Stands in the place of the `llm` that is configured with nothing, and `auto` takes its
+            doubts there. None: nothing is sent anywhere.
     """
     embedders = _unique(
         plugins.each("phospho_register_embedders", accept_sequence_of(Embedder, unique="id")), "id"
@@ -32,8 +38,10 @@ def load_detectors(plugins: Plugins) -> dict[str, Detector]:
     semantic = detectors.get("semantic")
     if isinstance(semantic, SemanticDetector) and embedders:
         semantic.embedder = list(embedders.values())[-1]
+    if llm is not None and isinstance(detectors.get("llm"), LlmDetector):
+        detectors["llm"] = llm
     if isinstance(detectors.get("auto"), AutoDetector) and semantic and "rules" in detectors:
-        detectors["auto"] = AutoDetector(rules=detectors["rules"], semantic=semantic)
+        detectors["auto"] = AutoDetector(rules=detectors["rules"], semantic=semantic, llm=llm)
     return detectors
 
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from phospho.detectors import Detector
+from phospho.detectors.auto import AutoDetector, doubtful
 from phospho.detectors.registry import find_detector, route, run_detector
 from phospho.detectors.rules import check_definition
 from phospho.errors import ConfigurationError, DefinitionError
-from phospho.models import Detection, EventDefinition, Example, Interaction, Turn
+from phospho.models import EventDefinition, Example, Interaction, Turn
 from phospho_server.store.detections import MAX_HISTORY
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def detect_files(
         rows = read_turns(interactions)
         with _opened_for_writing(unfinished) as out:
             while batch := list(islice(rows, BATCH)):
-                out.writelines(_verdict_lines(batch, events, groups))
+                out.writelines(_verdict_lines(batch, events, groups, detectors.get("auto")))
                 done += len(batch)
                 if on_progress is not None:
                     on_progress(done)
@@ -141,11 +142,12 @@ def _verdict_lines(
     batch: Sequence[Turn],
     events: Sequence[EventDefinition],
     groups: Sequence[tuple[Detector, Sequence[EventDefinition]]],
+    auto: Detector | None,
 ) -> Iterator[str]:
-    found: dict[tuple[str, str], Detection] = {}
-    for detector, group in groups:
-        for detection in run_detector(detector, batch, group):
-            found[detection.task_id, detection.event_id] = detection
+    judged = [found for detector, group in groups for found in run_detector(detector, batch, group)]
+    if isinstance(auto, AutoDetector) and auto.llm is not None:
+        judged = auto.llm.reconsider(batch, doubtful(events), judged)
+    found = {(detection.task_id, detection.event_id): detection for detection in judged}
     for turn in batch:
         for event in events:
             detection = found[turn.interaction.task_id, event.id]

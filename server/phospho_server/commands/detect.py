@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from phospho.detectors.llm.connecting import detector_from_environment
 from phospho.detectors.registry import load_detectors
 from phospho.plugins import Plugins
 from phospho_server.commands import phospho
@@ -34,7 +35,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def detect(
     definitions: Path, interactions: Path, predictions: Path, examples: int, detector: str | None
 ) -> None:
-    """Look for events in a file of interactions, in this process."""
+    """Look for events in a file of interactions, in this process.
+
+    Nothing is sent anywhere, unless PHOSPHO_LLM_BASE_URL, PHOSPHO_LLM_MODEL and
+    PHOSPHO_LLM_API_KEY name an LLM: it decides about events whose detector is `llm`, and where
+    `auto` is not sure.
+    """
     with click.progressbar(length=_count_lines(interactions), label="Detecting") as bar:
         written = detect_files(
             definitions,
@@ -42,7 +48,7 @@ def detect(
             predictions,
             examples=examples,
             detector=detector,
-            detectors=load_detectors(Plugins()),
+            detectors=load_detectors(Plugins(), detector_from_environment()),
             on_progress=lambda done: bar.update(done - bar.pos),
         )
     click.echo(f"{written} verdicts written to {predictions}.")
