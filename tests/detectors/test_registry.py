@@ -69,6 +69,7 @@ def test_a_stranger_adds_a_detector_and_a_broken_one_costs_only_itself() -> None
     assert list(load(Brings([Fixed("mine", list)]), Raises())) == [
         "rules",
         "semantic",
+        "llm",
         "auto",
         "mine",
     ]
@@ -98,7 +99,7 @@ def test_definitions_are_grouped_by_their_detector() -> None:
 
 
 def test_an_unknown_detector_is_named_with_the_known_ones() -> None:
-    with pytest.raises(DetectorError, match=r"'acme'.*Install the plugin.*rules, semantic, llm, auto"):
+    with pytest.raises(DetectorError, match=r"'acme'.*Install.*: rules, semantic, llm, auto"):
         find_detector("acme", load())
 
 

@@ -16,13 +16,21 @@ logger = logging.getLogger("phospho_server")
 # A worker that has died gives its jobs back after this; a living one is done long before.
 LEASE_MS = 120_000
 
+# Calls of a judge that stalls take longer.
+_LLM_LEASE_MS = 300_000
+
 # With pauses doubled up to five minutes: half an hour for a detector, which a person has to repair
-# and then releases, and a day for whoever is told of events.
-MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "notify": 290}
+# and then releases, and a day for whoever is told of events. An LLM that is away costs no attempt;
+# each of these is a question that it answered with junk, and that was paid for.
+MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "notify": 290, "llm": 5}
 _LONGEST_PAUSE_MS = 300_000
+
+# Interactions of one job for an LLM: jobs of several events are claimed together, and ask in one
+# call what they ask about the same interaction.
+_LLM_SIZE = 50
 _MAX_REASON = 1000
 
-# New interactions come before those of the past.
+# New interactions come before those of the past. What an LLM is asked has a worker of its own.
 KINDS = ("notify", "detect", "backfill")
 
 _INSERT = """
@@ -74,6 +82,27 @@ def add_notify(
         size=len(interaction_ids),
         definition_id=definition_id,
     )
+
+
+def add_llm(
+    db: Connection,
+    project_id: str,
+    interaction_ids: Sequence[int],
+    *,
+    definition_id: str,
+    version: int,
+) -> None:
+    """Have an LLM asked about interactions, for one event as it is defined now."""
+    for start in range(0, len(interaction_ids), _LLM_SIZE):
+        ids = interaction_ids[start : start + _LLM_SIZE]
+        _insert(
+            db,
+            project_id,
+            "llm",
+            {"interaction_ids": list(ids), "version": version},
+            size=len(ids),
+            definition_id=definition_id,
+        )
 
 
 def add_failed(
@@ -145,15 +174,33 @@ def claim(db: Connection, *, most: int) -> list[Job]:
     return []
 
 
-def _claim_kind(db: Connection, kind: str, most: int) -> list[Job]:
+def claim_llm(db: Connection, project_id: str, *, most: int) -> list[Job]:
+    """Take what an LLM is to be asked for one project, of any events, leased for five minutes."""
+    return _claim_kind(db, "llm", most, project_id=project_id)
+
+
+def list_projects_with_llm(db: Connection) -> list[str]:
+    """Return the projects for which an LLM is to be asked now."""
+    rows = db.rows(
+        "select project_id, min(run_at_ms) as first_at_ms from jobs where kind = 'llm' "
+        "and parked_at_ms is null and run_at_ms <= :now and leased_until_ms <= :now "
+        "group by project_id order by first_at_ms",
+        {"now": now_ms()},
+    )
+    return [row["project_id"] for row in rows]
+
+
+def _claim_kind(
+    db: Connection, kind: str, most: int, *, project_id: str | None = None
+) -> list[Job]:
     now = now_ms()
     _park_exhausted(db, kind, now)
     rows = db.rows(
         "select id, project_id, kind, definition_id, payload, before_id, size, attempts + 1 as "
         "attempts from jobs where kind = :kind and parked_at_ms is null and run_at_ms <= :now "
-        "and leased_until_ms <= :now "
+        "and leased_until_ms <= :now and (:project_id is null or project_id = :project_id) "
         "order by before_id desc, run_at_ms, project_id, id limit :most",
-        {"kind": kind, "now": now, "most": most},
+        {"kind": kind, "now": now, "most": most, "project_id": project_id},
     )
     taken: list[Job] = []
     for row in rows:
@@ -165,7 +212,7 @@ def _claim_kind(db: Connection, kind: str, most: int) -> list[Job]:
         text, params = in_list("j", [job.id for job in taken])
         db.execute(
             f"update jobs set leased_until_ms = :until, attempts = attempts + 1 where id {text}",
-            {"until": now + LEASE_MS, **params},
+            {"until": now + (_LLM_LEASE_MS if kind == "llm" else LEASE_MS), **params},
         )
     return taken
 
@@ -191,6 +238,8 @@ def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
         return False
     if job.kind == "backfill":
         return job.before_id == first.before_id
+    if job.kind == "llm":
+        return sum(other.size for other in taken) + job.size <= most
     return (
         job.kind == "detect"
         and job.definition_id == first.definition_id
@@ -248,6 +297,29 @@ def shrink(db: Connection, job: Job, interaction_ids: Sequence[int]) -> None:
     )
 
 
+def release(
+    db: Connection, job: Job, *, run_at_ms: int | None = None, reason: str | None = None
+) -> None:
+    """Give back a job that was not tried, so that it counts as no attempt.
+
+    Args:
+        db: A connection in a write transaction.
+        job: The job.
+        run_at_ms: When it is to run; None: as soon as may be.
+        reason: Why it waits, for people.
+    """
+    db.execute(
+        "update jobs set leased_until_ms = 0, attempts = :attempts, run_at_ms = :run_at_ms, "
+        "error = :reason where id = :id",
+        {
+            "id": job.id,
+            "attempts": max(job.attempts - 1, 0),
+            "run_at_ms": now_ms() if run_at_ms is None else run_at_ms,
+            "reason": reason,
+        },
+    )
+
+
 def fail(db: Connection, job: Job, reason: str) -> None:
     """Have a job tried again after a growing pause, or park it when this was its last attempt."""
     _note_failure(db, job.id, job.kind, job.attempts, reason)
@@ -289,7 +361,7 @@ def release_all(db: Connection) -> None:
 def drop_for_definition(db: Connection, definition_id: str) -> None:
     """Remove the judging that belongs to one definition alone; who is to be told still is."""
     db.execute(
-        "delete from jobs where definition_id = :id and kind in ('detect', 'backfill')",
+        "delete from jobs where definition_id = :id and kind in ('detect', 'backfill', 'llm')",
         {"id": definition_id},
     )
 
