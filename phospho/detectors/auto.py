@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phospho.detectors.description import read, sides_of, where
+from phospho.detectors.description import BOTH_SIDES, read, sides_of, where
 from phospho.detectors.rules import explain_rules, has_rules
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ def explain(definition: EventDefinition) -> str:
     name = chosen(definition)
     if name == "rules":
         return explain_rules(definition)
+    if name == "llm":
+        place = where(sides_of(definition, unnamed=BOTH_SIDES))
+        return f"asks the LLM, which quotes its evidence from {place}"
     if name != "semantic":
         return f"is decided by the detector {name!r}"
     sides = sides_of(definition)

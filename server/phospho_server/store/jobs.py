@@ -386,5 +386,15 @@ def count_all_pending(db: Connection, project_id: str) -> int:
     return int(row["n"]) if row else 0
 
 
+def count_llm(db: Connection, project_id: str) -> int:
+    """Return the number of verdicts an LLM is still to be asked for."""
+    row = db.row(
+        "select coalesce(sum(size), 0) as n from jobs "
+        "where project_id = :project_id and kind = 'llm'",
+        {"project_id": project_id},
+    )
+    return int(row["n"]) if row else 0
+
+
 def _dump(payload: Mapping[str, Any]) -> str:
     return json.dumps(payload, separators=(",", ":"))

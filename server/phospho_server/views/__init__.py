@@ -9,6 +9,7 @@ from phospho_server.views import (
     events,
     formats,
     frame,
+    llm,
     projects,
     pulse,
     sessions,
@@ -23,6 +24,7 @@ _BLUEPRINTS = (
     sessions.bp,
     settings.bp,
     events.bp,
+    llm.bp,
     pulse.bp,
 )
 

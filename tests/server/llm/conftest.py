@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from phospho.detectors import Detector
 from phospho.detectors.llm import calling
 from phospho.detectors.llm.detector import LlmDetector
 from phospho.models import Detection, EventDefinition, Turn
@@ -72,7 +73,7 @@ def make_workers(store: SqliteStore, judge: LoopbackJudge) -> Iterator[MakeWorke
         named = {"PHOSPHO_LLM_BASE_URL": judge.url, "PHOSPHO_LLM_MODEL": "gpt-x", **environment}
         setups = Setups(Sealer(store.path), {k: v for k, v in named.items() if v})
         plugins = Plugins(entry_points=False)
-        detectors = {"semantic": Scored(), "llm": LlmDetector(None)}
+        detectors: dict[str, Detector] = {"semantic": Scored(), "llm": LlmDetector(None)}
         local = DetectionWorker(store, detectors, plugins, llm_is_ready=setups.is_ready)
         made.append(Workers(local, LlmWorker(store, plugins, setups)))
         return made[-1]
