@@ -68,9 +68,10 @@ _SUSPICIOUS = re.compile(
     rf"\b{_OVERRIDE}|\b(?:instructions?|system prompt|prompt injection|jailbreak|json|verdict|"
     r"occurred|classifier|evaluator|detector|annotator|as evidence|confidence)\b"
     r"|\bevents?\b.{0,80}\b(?:true|detected|positive|happened|present)\b"
-    r"|(?:^|\n)\s*#{0,3}\s*(?:system|assistant|developer|user)\s*:|<\|?\s*/?(?:system|im_start|inst)"
+    r"|^[ \t]{0,9}#{0,3}[ \t]{0,9}(?:system|assistant|developer|user)[ \t]{0,9}:"
+    r"|<\|?[ \t]?/?(?:system|im_start|inst)"
     r"|\[/?INST\]",
-    re.IGNORECASE | re.DOTALL,
+    re.IGNORECASE | re.DOTALL | re.MULTILINE,
 )
 
 # Ends of sentences, and of lines; what stands between two of them is looked at by itself.

@@ -63,6 +63,12 @@ Answer with one JSON object and nothing else, with every key of the list:
 {"events": {"<key>": {"evidence": "...", "occurred": true, "confidence": 90}}}"""
 
 
+_SESSION = (
+    "the whole conversation up to this exchange; it occurred only if this exchange is the first by "
+    "which it has occurred, and the evidence is words of this exchange"
+)
+
+
 @dataclass(frozen=True)
 class Prompt:
     """One call: what is asked and how the answer is to look.
@@ -144,7 +150,7 @@ def describe(event: EventDefinition) -> dict[str, Any]:
     """Return what the judge is told of an event; with all that its answer depends on."""
     told: dict[str, Any] = {
         "event": event.description,
-        "look_at": where(looked_at(event)),
+        "look_at": _SESSION if event.scope == "session" else where(looked_at(event)),
     }
     if event.answer == "category":
         told["value"] = {"one_of": list(event.categories)}

@@ -93,8 +93,17 @@ class Setups:
 
     def is_ready(self, db: Connection, project_id: str) -> bool:
         """Tell whether the LLM of a project can be asked now, its budget aside."""
-        is_set_up = self.find(db, project_id).endpoint is not None
-        return is_set_up and llm.find_pause(db, project_id) is None
+        held = llm.find_settings(db, project_id) or LlmSettings()
+        if held.is_off or llm.find_pause(db, project_id) is not None:
+            return False
+        # Keys are opened when they are needed: this is asked for each batch that is judged.
+        return bool(held.base_url) or self._is_in_environment()
+
+    def _is_in_environment(self) -> bool:
+        try:
+            return endpoint_from_environment(self._environment) is not None
+        except PhosphoError:
+            return False
 
     def _endpoint(self, held: LlmSettings) -> Endpoint | None:
         if not held.base_url:

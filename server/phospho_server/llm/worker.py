@@ -26,8 +26,8 @@ from phospho_server.store import Connection, Store, definitions, detections, job
 from phospho_server.store.rows import Job
 from phospho_server.working import Worker
 
-# Verdicts asked for at once; those of one interaction are asked for in one call.
-BATCH = 400
+# Verdicts asked for at once: some dozens of interactions, with all their events.
+BATCH = 1_000
 
 # After this no further call of a batch is begun, so that its first verdicts do not wait for long
 # and its lease, of five minutes, does not run out.
@@ -48,6 +48,11 @@ class _Asked:
     not_before_s: float = 0.0
     pruned_at_ms: int = 0
 
+    @property
+    def is_to_be_left_alone(self) -> bool:
+        """Whether it was away a moment ago, or wants to be asked later."""
+        return time.monotonic() < self.not_before_s or self.judge.caller.pace.wait_s > 0
+
 
 @dataclass
 class LlmWorker(Worker):
@@ -64,13 +69,17 @@ class LlmWorker(Worker):
     setups: Setups
     name: ClassVar[str] = "LLM"
     _asked: dict[str, _Asked] = field(default_factory=dict)
+    _served: dict[str, float] = field(default_factory=dict)
 
     def run_once(self) -> int:
         """Ask about one batch of one project; return how many verdicts it was to give."""
         with self.store.read() as db:
             waiting = jobs.list_projects_with_llm(db)
+        # One with much to ask, or a slow judge, must not keep the others waiting for ever.
+        waiting.sort(key=lambda project_id: self._served.get(project_id, 0.0))
         for project_id in waiting:
             if done := self._ask_for(project_id):
+                self._served[project_id] = time.monotonic()
                 return done
         return 0
 
@@ -82,7 +91,7 @@ class LlmWorker(Worker):
 
     def _ask_for(self, project_id: str) -> int:
         asked = self._find_judge(project_id)
-        if asked is None or time.monotonic() < asked.not_before_s:
+        if asked is None or asked.is_to_be_left_alone:
             return 0
         with self.store.read() as db:
             spent = llm_usage.use_of_today(db, project_id)
@@ -148,7 +157,7 @@ class LlmWorker(Worker):
             return
         asked.failures += 1
         rest_s = min(_LONGEST_REST_S, _FIRST_REST_S * 2.0 ** (asked.failures - 1))
-        asked.not_before_s = time.monotonic() + max(rest_s, asked.judge.caller.pace.wait_s)
+        asked.not_before_s = time.monotonic() + rest_s
 
     def _finish(
         self,

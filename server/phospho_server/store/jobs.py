@@ -25,8 +25,8 @@ _LLM_LEASE_MS = 300_000
 MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "notify": 290, "llm": 5}
 _LONGEST_PAUSE_MS = 300_000
 
-# Interactions of one job for an LLM: jobs of several events are claimed together, and ask in one
-# call what they ask about the same interaction.
+# Interactions of one job for an LLM at the most, those with neighbouring ids: so jobs of several
+# events are claimed together, and ask in one call what they ask about the same interaction.
 _LLM_SIZE = 50
 _MAX_REASON = 1000
 
@@ -92,16 +92,22 @@ def add_llm(
     definition_id: str,
     version: int,
 ) -> None:
-    """Have an LLM asked about interactions, for one event as it is defined now."""
-    for start in range(0, len(interaction_ids), _LLM_SIZE):
-        ids = interaction_ids[start : start + _LLM_SIZE]
+    """Have an LLM asked about interactions, for one event as it is defined now.
+
+    What is newest is asked first, and what several events ask about the same interactions together.
+    """
+    by_place: dict[int, list[int]] = {}
+    for row_id in interaction_ids:
+        by_place.setdefault(row_id // _LLM_SIZE, []).append(row_id)
+    for place, ids in by_place.items():
         _insert(
             db,
             project_id,
             "llm",
-            {"interaction_ids": list(ids), "version": version},
+            {"interaction_ids": ids, "version": version},
             size=len(ids),
             definition_id=definition_id,
+            before_id=(place + 1) * _LLM_SIZE,
         )
 
 
