@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 MAX_TRIES = 5
 
-# So many tries of any calls in a row without an answer, and the judge is taken to be away.
+# So many tries of any calls in a row without an answer, and the judge is taken to be away. A try
+# that was waited for to its end counts as five: waiting is what costs most.
 _MAX_FAILED_TRIES = 2 * MAX_TRIES
+_TRIES_OF_A_TIMEOUT = 5
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 20.0
@@ -234,9 +236,9 @@ class Caller:
             if exc.is_billed:
                 paid = Usage(estimate.tokens_in)
             self.pace.met_a_limit(exc.headers)
-            self._failed_tries += 1
+            self._failed_tries += _TRIES_OF_A_TIMEOUT if exc.is_timeout else 1
             # Calls that wait for their turn must not each find out by themselves.
-            if self._failed_tries >= _MAX_FAILED_TRIES:
+            if self._failed_tries >= _MAX_FAILED_TRIES or self.pace.wait_s > CALL_S:
                 self.stopped_by = exc
             raise
         except LlmPausedError as exc:

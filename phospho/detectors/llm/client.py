@@ -45,14 +45,21 @@ class TryAgainError(LlmError):
         message: For people.
         headers: Of the answer, if there was one.
         is_billed: Whether the provider may have worked on it all the same.
+        is_timeout: Whether it was waited for as long as one may.
     """
 
     def __init__(
-        self, message: str, headers: Mapping[str, str] | None = None, *, is_billed: bool = False
+        self,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        is_billed: bool = False,
+        is_timeout: bool = False,
     ) -> None:
         super().__init__(message)
         self.headers = headers or {}
         self.is_billed = is_billed
+        self.is_timeout = is_timeout
 
 
 class BadRequestError(LlmUnusableError):
@@ -210,7 +217,7 @@ def _read_pieces(pieces: Iterator[bytes], until_s: float) -> bytes:
         if len(body) > _MAX_BYTES:
             raise TryAgainError("The LLM's answer has no end.", is_billed=True)
         if time.monotonic() > until_s:
-            raise TryAgainError("The LLM took too long to answer.", is_billed=True)
+            raise TryAgainError("The LLM took too long to answer.", is_billed=True, is_timeout=True)
     return bytes(body)
 
 
@@ -219,8 +226,9 @@ def _next_piece(pieces: Iterator[bytes]) -> bytes:
     try:
         return next(pieces, b"")
     except Exception as exc:  # noqa: BLE001 - of httpx or of httpx2, as OpenAI's package is
+        name = type(exc).__name__
         raise TryAgainError(
-            f"The LLM's answer broke off ({type(exc).__name__}).", is_billed=True
+            f"The LLM's answer broke off ({name}).", is_billed=True, is_timeout="Timeout" in name
         ) from None
 
 
@@ -228,9 +236,10 @@ def _broken(exc: openai.APIConnectionError, host: str) -> TryAgainError:
     cause = type(exc.__cause__).__name__
     # Before there is a connection, nothing can be billed.
     is_billed = not cause.startswith(("Connect", "UnsupportedProtocol", "Pool"))
-    what = "took too long to answer" if "Timeout" in cause else "cannot be reached"
+    is_timeout = "Timeout" in cause
+    what = "took too long to answer" if is_timeout else "cannot be reached"
     words = guard.words_of(exc.__cause__ or exc, _MAX_WORDS) if not is_billed else cause
-    return TryAgainError(f"{host} {what} ({words}).", is_billed=is_billed)
+    return TryAgainError(f"{host} {what} ({words}).", is_billed=is_billed, is_timeout=is_timeout)
 
 
 def _read_usage(given: Any) -> Usage | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
+from phospho.detectors.llm.limits import GivenUpError
 from phospho.errors import BudgetSpentError
 
 NANOS = 1_000_000_000
@@ -143,6 +144,7 @@ class Budget:
 
         Raises:
             BudgetSpentError: It does not fit any more today.
+            GivenUpError: `give_up` said so while it waited.
         """
         with self._free:
             while True:
@@ -150,12 +152,14 @@ class Budget:
                 if self._fits([*self._held, held]):
                     self._held.append(held)
                     return held
-                if not self._held or not self._fits([held]) or give_up():
+                if not self._held or not self._fits([held]):
                     raise BudgetSpentError(
                         "The LLM's budget of today is spent. It goes on at midnight UTC; to go on "
                         "now, raise the budget in Settings."
                     )
-                self._free.wait(0.5)
+                if give_up():
+                    raise GivenUpError
+                self._free.wait(0.25)
 
     def settle(self, held: Usage, actual: Usage | None) -> int:
         """Book what a call did cost instead of what was set aside; None: nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING
 
 from phospho import guard
@@ -26,6 +27,9 @@ NOT_CONFIGURED = (
 BAND_WITH_EXAMPLES = (-3.0, 2.0)
 BAND_WITHOUT = (-3.0, 3.0)
 
+# How long a judge that is away is left alone; doubled each time.
+_FIRST_REST_S = 30.0
+
 # Scores of 0 and 1 are not infinitely sure.
 _SUREST = 1e-4
 
@@ -41,6 +45,8 @@ class LlmDetector:
 
     def __init__(self, judge: Judge | None) -> None:
         self.judge = judge
+        self._rest_s = _FIRST_REST_S
+        self._not_before_s = 0.0
 
     def detect(self, batch: Sequence[Turn], events: Sequence[EventDefinition]) -> list[Detection]:
         """Return one detection for each pair of turn and definition.
@@ -67,13 +73,19 @@ class LlmDetector:
     ) -> list[Detection]:
         """Return `found`, with the judge's verdict in place of each uncertain one.
 
-        Where the judge fails, or is not believed, the first verdict stands.
+        Where the judge fails, or is not believed, the first verdict stands; one that is away is
+        left alone for a while.
         """
         found = list(found)
-        if self.judge is None:
+        if self.judge is None or time.monotonic() < self._not_before_s:
             return found
         outcome = self.judge.ask(questions_about(batch, events, found))
         report_trouble(outcome)
+        if outcome.stopped_by is None:
+            self._rest_s = _FIRST_REST_S
+        else:
+            self._not_before_s = time.monotonic() + self._rest_s
+            self._rest_s *= 2
         better = second_opinions(outcome)
         return [better.get((d.task_id, d.event_id), d) for d in found]
 

@@ -22,6 +22,10 @@ MOST_AT_ONCE = 16
 # A wait is looked at this often, so that who stops the server does not wait for it.
 _STEP_S = 0.25
 
+# However long a header says it takes until all is left again, the provider is asked after this: it
+# refuses if it meant it.
+_LONGEST_WAIT_S = 60.0
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -44,7 +48,7 @@ class _Bucket:
         self.level = min(self.most, self.level + (now_s - self.at_s) * self.rate)
         self.at_s = now_s
         missing = min(amount, self.most) - self.level
-        return missing / self.rate if missing > 0 and self.rate else 0.0
+        return missing / self.rate if missing > 0 else 0.0
 
 
 class Pace:
@@ -136,7 +140,8 @@ class Pace:
                 continue
             reset_s = read_duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
             # Without a time, what providers count is a minute.
-            rate = (most - left) / reset_s if reset_s and left < most else most / 60
+            seconds = min(reset_s or _LONGEST_WAIT_S, _LONGEST_WAIT_S)
+            rate = (most - left) / seconds if left < most else most / _LONGEST_WAIT_S
             self._buckets[kind] = _Bucket(most, min(left, most), rate, self._clock())
 
 

@@ -188,12 +188,12 @@ def claim_llm(db: Connection, project_id: str, *, most: int) -> list[Job]:
 def list_projects_with_llm(db: Connection) -> list[str]:
     """Return the projects for which an LLM is to be asked now."""
     rows = db.rows(
-        "select project_id, min(run_at_ms) as first_at_ms from jobs where kind = 'llm' "
-        "and parked_at_ms is null and run_at_ms <= :now and leased_until_ms <= :now "
-        "group by project_id order by first_at_ms",
+        "select id from projects p where exists (select 1 from jobs j where j.project_id = p.id "
+        "and j.kind = 'llm' and j.parked_at_ms is null and j.run_at_ms <= :now "
+        "and j.leased_until_ms <= :now) order by id",
         {"now": now_ms()},
     )
-    return [row["project_id"] for row in rows]
+    return [row["id"] for row in rows]
 
 
 def _claim_kind(

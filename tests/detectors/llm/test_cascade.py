@@ -104,6 +104,22 @@ def test_where_the_judge_fails_the_first_verdict_stands(
     assert [(d.detected, d.detector) for d in found] == [(True, "semantic"), (False, "semantic")]
 
 
+def test_a_judge_that_is_away_is_left_alone_for_a_while(
+    detector: LlmDetector, judge: LoopbackJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge.answer = lambda asked: refused(503)
+    batch = [turn(f"0.6 apple {n}", task_id=f"t{n}") for n in range(20)]
+    run_detector(auto(detector), batch, [BANANA])
+    asked = len(judge.asked)
+    assert 0 < asked <= 20
+    judge.answer = honest
+    run_detector(auto(detector), batch, [BANANA])
+    assert len(judge.asked) == asked
+    monkeypatch.setattr(detector, "_not_before_s", 0.0)
+    found = run_detector(auto(detector), batch, [BANANA])
+    assert {d.detector for d in found} == {"llm"}
+
+
 def test_where_the_judge_lies_the_first_verdict_stands(
     detector: LlmDetector, judge: LoopbackJudge
 ) -> None:

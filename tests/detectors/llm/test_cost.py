@@ -18,6 +18,7 @@ from phospho.detectors.llm.cost import (
     split_evenly,
     split_usage,
 )
+from phospho.detectors.llm.limits import GivenUpError
 from phospho.errors import BudgetSpentError
 
 PRICES = Prices(Decimal("0.15"), Decimal("0.60"), Decimal("0.075"))
@@ -81,6 +82,14 @@ def test_money_is_what_counts_where_prices_are_known() -> None:
     with pytest.raises(BudgetSpentError):
         budget.hold(Usage(5_000, 100))
     assert not Budget(limit_nanos=1).is_spent  # nobody can tell
+
+
+def test_a_wait_for_calls_under_way_can_be_given_up_without_the_budget_being_spent() -> None:
+    budget = Budget(limit_tokens=150)
+    budget.hold(Usage(100))
+    with pytest.raises(GivenUpError):
+        budget.hold(Usage(100), give_up=lambda: True)
+    assert not budget.is_spent
 
 
 def test_calls_at_the_same_time_keep_to_the_budget() -> None:

@@ -180,6 +180,29 @@ def test_a_judge_that_stalls_is_left_at_its_deadline(
     assert time.monotonic() - began_s < 5
 
 
+def test_a_judge_that_stalls_is_taken_to_be_away_after_two_calls(
+    detector: LlmDetector, judge: LoopbackJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_SILENCE_S", 0.2)
+    judge.answer = lambda asked: Reply(misbehaviour="hang")
+    assert detector.judge is not None
+    questions = [Question(turn(f"{n}", task_id=f"t{n}"), [BANANA]) for n in range(30)]
+    outcome = detector.judge.ask(questions)
+    assert len(outcome.unasked) == 30
+    assert len(judge.asked) <= 3
+
+
+def test_a_limit_for_longer_than_a_call_may_take_is_not_waited_for(
+    detector: LlmDetector, judge: LoopbackJudge
+) -> None:
+    judge.answer = lambda asked: refused(429, "come back tomorrow", retry_after="86400")
+    assert detector.judge is not None
+    questions = [Question(turn(f"{n}", task_id=f"t{n}"), [BANANA]) for n in range(30)]
+    outcome = detector.judge.ask(questions)
+    assert (len(outcome.unasked), len(judge.asked)) == (30, 1)
+    assert "come back tomorrow" in str(outcome.stopped_by)
+
+
 def test_an_answer_without_end_is_left(
     detector: LlmDetector, judge: LoopbackJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,22 @@ def test_requests_and_tokens_that_are_left_are_counted_down_and_fill_up_again() 
     assert begins(pace, tokens=5_000)  # more than there ever is waits until all is there
 
 
+def test_a_header_that_promises_nothing_for_hours_is_put_to_the_test() -> None:
+    clock = Clock()
+    pace = Pace(clock=clock)
+    pace.went_well(
+        {
+            "x-ratelimit-limit-requests": "10",
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "24h0m0s",
+        }
+    )
+    assert not begins(pace)
+    clock.now_s = 6.0
+    assert begins(pace)
+    assert not begins(pace)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
