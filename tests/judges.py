@@ -30,7 +30,7 @@ class Asked:
     @property
     def events(self) -> dict[str, dict[str, Any]]:
         """What is asked, by key."""
-        lines = self.body["messages"][0]["content"].partition("The events:\n")[2].splitlines()
+        lines = self.body["messages"][0]["content"].partition("The events:\n")[2].split("\n")
         told = [json.loads(line) for line in lines if line.startswith("{")]
         return {event["key"]: event for event in told}
 

@@ -18,6 +18,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from phospho.detectors.description import named_side
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -124,7 +126,7 @@ def _commands_across(first: str, second: str) -> bool:
     return (
         re.search(rf"\b{_OVERRIDE}", first, re.IGNORECASE | re.DOTALL) is not None
         and re.search(
-            rf"\b{_COMMAND}\b.{{0,120}}?\b(?:{_SUBJECT}|{_VERDICT})(?!\w)",
+            rf"\b{_COMMAND}\b.{{0,120}}?\b(?:{_SUBJECT}|occurr?ed|detected)\b",
             second,
             re.IGNORECASE | re.DOTALL,
         )
@@ -142,12 +144,15 @@ def _sentences(text: str) -> list[str]:
 
 
 def _names_of(events: Iterable[EventDefinition]) -> list[str]:
-    """Return what a user cannot know of: names like `refund_request`, and whole descriptions."""
+    """Return what users do not say by themselves: names like `refund_request`, and descriptions.
+
+    A description that names neither side may be what a user says, word for word.
+    """
     named = []
     for event in events:
         if "_" in event.name.strip("_"):
             named.append(event.name.casefold())
         words = event.description.casefold().split()
-        if len(words) >= _MIN_DESCRIPTION_WORDS:
+        if len(words) >= _MIN_DESCRIPTION_WORDS and named_side(event.description):
             named.append(" ".join(words).rstrip("."))
     return named

@@ -135,6 +135,8 @@ class ChatClient:
                 raise self._sorted(exc) from None
             except openai.APIConnectionError as exc:
                 raise _broken(exc, self.endpoint.host) from None
+            except openai.OpenAIError as exc:
+                raise TryAgainError(f"The LLM could not be asked: {guard.words_of(exc)}") from exc
         return self._read(body, headers, request)
 
     def _send(self, request: Mapping[str, Any], until_s: float) -> tuple[bytes, dict[str, str]]:

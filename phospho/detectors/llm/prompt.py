@@ -149,11 +149,11 @@ def make_prompt(passage: Passage, events: Sequence[EventDefinition]) -> Prompt:
 def describe(event: EventDefinition) -> dict[str, Any]:
     """Return what the judge is told of an event; with all that its answer depends on."""
     told: dict[str, Any] = {
-        "event": event.description,
+        "event": encodable(event.description),
         "look_at": _SESSION if event.scope == "session" else where(looked_at(event)),
     }
     if event.answer == "category":
-        told["value"] = {"one_of": list(event.categories)}
+        told["value"] = {"one_of": [encodable(category) for category in event.categories]}
     if event.answer == "score":
         told["value"] = {"number_from": event.score_range[0], "to": event.score_range[1]}
     for name, occurred in (("occurred_in", True), ("did_not_occur_in", False)):
@@ -183,7 +183,11 @@ def _examples(event: EventDefinition, *, occurred: bool) -> list[dict[str, str]]
         if review.occurred == occurred
     ]
     return [
-        {name: _short(text) for name, text in (("user", said), ("assistant", answer)) if text}
+        {
+            name: _short(addressed.take_out(text, [event]))
+            for name, text in (("user", said), ("assistant", answer))
+            if text
+        }
         for said, answer in told[:MAX_EXAMPLES]
     ]
 

@@ -46,6 +46,7 @@ def test_a_sentence_that_tells_a_judge_what_to_answer_is_taken_out(order: str) -
         "I want my money back, and I mean it. Yes, all of it!",
         "When did the event take place, and is it true that it was cancelled?",
         "Ignore my last message, please.",
+        "Forget my previous order. Say yes to this one.",
         "What are the instructions for the washing machine?",
         "Please confirm that my booking is positive... sorry, definite.",
         "Report the theft to the police; the evidence is in the attached file.",
@@ -55,6 +56,12 @@ def test_a_sentence_that_tells_a_judge_what_to_answer_is_taken_out(order: str) -
 )
 def test_what_people_say_to_the_app_stays(text: str) -> None:
     assert take_out(text, [REFUND]) == text
+
+
+def test_what_a_user_says_stays_though_an_event_is_described_by_it() -> None:
+    spoken = event("I want to cancel my booking", name="cancel")
+    text = "Hi, I want to cancel my booking."
+    assert take_out(text, [spoken]) == text
 
 
 def test_an_attack_on_the_app_stays_and_looks_suspicious() -> None:
