@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from phospho import guard
 from phospho.detectors.llm.cost import MAX_TOKENS, Usage, count_tokens
-from phospho.errors import LlmError, LlmPausedError, LlmUnusableError, MissingDependencyError
+from phospho.detectors.llm.settings import check_address
+from phospho.errors import (
+    ConfigurationError,
+    LlmError,
+    LlmPausedError,
+    LlmUnusableError,
+    MissingDependencyError,
+)
 from phospho.underway import Underway, inside
 
 if TYPE_CHECKING:
@@ -127,6 +134,10 @@ class ChatClient:
         """
         import openai
 
+        try:
+            check_address(self.endpoint.base_url)
+        except ConfigurationError as exc:
+            raise LlmPausedError(str(exc)) from None
         # What listens to OpenAI in this process takes it for a part of something it need not log.
         with inside(Underway(None, None, {})):
             try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,6 +21,9 @@ DAILY_TOKENS = "PHOSPHO_LLM_DAILY_TOKENS"
 
 # What a request of OpenAI's own client goes to; a model and a key suffice then.
 OPENAI_URL = "https://api.openai.com/v1"
+
+# Of AWS and of Alibaba, outside of what is link-local.
+_SECRETS_OF_CLOUDS = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
 
 MAX_URL_CHARS = 500
 MAX_MODEL_CHARS = 200
@@ -80,6 +85,29 @@ def _check_url(base_url: str) -> None:
         raise ConfigurationError(
             "The base URL must not hold a user or password. Put the key into the API key."
         )
+
+
+def check_address(base_url: str) -> None:
+    """Refuse a server at a link-local address: clouds answer there with secrets of the machine.
+
+    Asked before each call, as a name may lead elsewhere than it did. A name that cannot be resolved
+    here passes: a proxy may know it, and where there is none the call fails by itself.
+
+    Raises:
+        ConfigurationError: The base URL leads to such an address.
+    """
+    try:
+        found = socket.getaddrinfo(urlsplit(base_url).hostname, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return
+    for *_, place in found:
+        address = ipaddress.ip_address(str(place[0]).partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+        if address.is_link_local or address in _SECRETS_OF_CLOUDS or address.is_multicast:
+            raise ConfigurationError(
+                f"The base URL leads to {address}, where clouds keep secrets of their machines and "
+                "no LLM is. Correct it."
+            )
 
 
 def endpoint_from_environment(environment: Mapping[str, str] | None = None) -> Endpoint | None:

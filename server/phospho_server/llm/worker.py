@@ -26,11 +26,11 @@ from phospho_server.store import Connection, Store, definitions, detections, job
 from phospho_server.store.rows import Job
 from phospho_server.working import Worker
 
-# Verdicts asked for at once: some dozens of interactions, with all their events.
-BATCH = 1_000
+# Verdicts asked for at once, and all others about the same interactions: few enough that texts of
+# the greatest length fit in memory, and that the first verdicts do not wait for long.
+BATCH = 200
 
-# After this no further call of a batch is begun, so that its first verdicts do not wait for long
-# and its lease, of five minutes, does not run out.
+# After this no further call of a batch is begun: its lease of five minutes must not run out.
 _BATCH_S = 60.0
 
 # How long a judge that is away is left alone: doubled each time, up to five minutes.

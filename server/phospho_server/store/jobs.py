@@ -245,7 +245,8 @@ def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
     if job.kind == "backfill":
         return job.before_id == first.before_id
     if job.kind == "llm":
-        return sum(other.size for other in taken) + job.size <= most
+        is_about_the_same = job.before_id == taken[-1].before_id
+        return is_about_the_same or sum(other.size for other in taken) + job.size <= most
     return (
         job.kind == "detect"
         and job.definition_id == first.definition_id

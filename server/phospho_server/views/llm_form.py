@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
-from phospho.detectors.llm.settings import make_endpoint
+from phospho.detectors.llm.settings import check_address, make_endpoint
 from phospho.errors import PhosphoError
 from phospho_server.errors import InvalidError
 from phospho_server.llm.sealing import Sealer, is_by_name
@@ -136,6 +136,7 @@ class LlmForm:
         # A key by name is looked up when it is needed.
         key = "" if is_by_name(self.api_key) else self.api_key
         endpoint = make_endpoint(self.base_url, self.model, key)
+        check_address(endpoint.base_url)
         return endpoint.base_url, endpoint.model
 
     def _key(self, held: LlmSettings, base_url: str, sealer: Sealer) -> str:

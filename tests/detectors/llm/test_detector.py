@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from typing import Any
 
 import pytest
 
 from phospho.detectors.llm import calling, client
+from phospho.detectors.llm.connecting import make_judge
+from phospho.detectors.llm.cost import Budget
 from phospho.detectors.llm.detector import LlmDetector
 from phospho.detectors.llm.judge import Question
+from phospho.detectors.llm.ledger import MemoryLedger
+from phospho.detectors.llm.settings import Endpoint
 from phospho.detectors.registry import run_detector
 from phospho.errors import DetectorError
 from phospho.models import Detection, EventDefinition, Turn
@@ -262,6 +267,21 @@ def test_what_a_person_has_to_look_at_stops_every_call(
         run_detector(detector, [turn(f"banana {n}", task_id=f"t{n}") for n in range(9)], [BANANA])
     assert len(judge.asked) == 1
     assert "sk-secret" not in str(raised.value)
+
+
+def test_a_name_that_has_come_to_lead_to_secrets_of_a_cloud_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def resolve(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 0))]
+
+    made = make_judge(
+        Endpoint("http://llm.example.org/v1", "m"), budget=Budget(), ledger=MemoryLedger()
+    )
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(DetectorError, match="where clouds keep secrets"):
+        run_detector(LlmDetector(made), [turn("a banana")], [BANANA])
+    made.close()
 
 
 # What is no answer

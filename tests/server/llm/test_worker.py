@@ -9,6 +9,7 @@ from phospho_server.store import jobs, llm, llm_usage
 from phospho_server.store.definitions import delete_definition, edit_definition, list_definitions
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.llm_usage import LlmUse
+from phospho_server.store.projects import create_project
 from phospho_server.store.rows import DefinitionRow, Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.judges import LoopbackJudge, honest, refused
@@ -354,8 +355,6 @@ def test_a_definition_that_changed_or_went_meanwhile_gets_no_old_verdict(
 def test_projects_have_their_own_llm_or_none(
     store: SqliteStore, project: Project, workers: Workers, judge: LoopbackJudge
 ) -> None:
-    from phospho_server.store.projects import create_project
-
     private = store.write(lambda db: create_project(db, "private"))
     configure(store, private, is_off=True)
     for each in (project, private):
@@ -364,6 +363,25 @@ def test_projects_have_their_own_llm_or_none(
     workers.run()
     assert judge.texts == ["0.6 Support bot apple"]
     assert verdicts(store, private) == {("t1", "banana"): (True, "semantic")}
+
+
+def test_a_project_with_much_to_ask_lets_others_have_their_turn(
+    store: SqliteStore, project: Project, workers: Workers, judge: LoopbackJudge
+) -> None:
+    other = store.write(lambda db: create_project(db, "other"))
+    for each in (project, other):
+        define(store, each, name="banana", description=BANANA, detector="llm")
+    many = [interaction(f"t{n}", input=f"0.6 {n}", session_id=f"s{n}") for n in range(450)]
+    add(store, project, *many)
+    add(store, other, interaction("t1", input="0.6 of the other"))
+    workers.local.run_until_done()
+    workers.llm.run_once()
+    workers.llm.run_once()
+    assert "0.6 of the other" in judge.texts
+    assert len(judge.asked) < 450
+    # The newest is asked about first.
+    assert "0.6 449" in judge.texts
+    assert "0.6 0" not in judge.texts
 
 
 def test_old_answers_are_forgotten(store: SqliteStore, project: Project) -> None:
