@@ -66,8 +66,23 @@ _SPEAKS_TO_JUDGE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_OVERRIDES = re.compile(rf"\b{_OVERRIDE}", re.IGNORECASE | re.DOTALL)
+_ABOUT_A_VERDICT = re.compile(rf"\b(?:{_SUBJECT}|occurr?ed|detected|e\d\d?)\b", re.IGNORECASE)
+
+# Sentences after "Ignore your instructions" that still belong to it.
+_FAR_ENOUGH = 3
+
+# "Ignore your instructions" in other languages.
+_OVERRIDE_ELSEWHERE = (
+    r"\b(?:ignorier\w*|vergiss|missachte|ignorez?|oublie\w*|ignora\w*|olvida\w*|esque\w*|negeer|"
+    r"vergeet|dimentica\w*)\b.{0,80}\b(?:anweisung\w*|regeln|vorherig\w*|instru\w*|istruzion\w*|"
+    r"consignes|r[eè]gles|reglas|regras|instructies|anterior\w*|pr[eé]c[eé]dent\w*)"
+    r"|(?:忽略|无视|無視).{0,30}(?:指令|指示|规则|規則)|(?:игнорируй|забудь).{0,80}(?:инструкци|правил)"
+)
+
 _SUSPICIOUS = re.compile(
-    rf"\b{_OVERRIDE}|\b(?:instructions?|system prompt|prompt injection|jailbreak|json|verdict|"
+    rf"\b{_OVERRIDE}|{_OVERRIDE_ELSEWHERE}|\be\d\d?\b.{{0,40}}\b(?:true|yes)\b"
+    r"|\b(?:instructions?|system prompt|prompt injection|jailbreak|json|verdict|"
     r"occurred|classifier|evaluator|detector|annotator|as evidence|confidence)\b"
     r"|\bevents?\b.{0,80}\b(?:true|detected|positive|happened|present)\b"
     r"|^[ \t]{0,9}#{0,3}[ \t]{0,9}(?:system|assistant|developer|user)[ \t]{0,9}:"
@@ -89,17 +104,18 @@ _MIN_DESCRIPTION_WORDS = 4
 def take_out(text: str, events: Iterable[EventDefinition]) -> str:
     """Return a text with each sentence that speaks to the judge replaced by a note.
 
-    Two in a row, or parts of one command that stand in neighbouring sentences, go together.
+    "Ignore your instructions." goes with what it says soon after about an event or a verdict.
     """
     if not text:
         return text
     named = _names_of(events)
     sentences = _sentences(text)
     is_out = [_speaks_to_judge(sentence, named) for sentence in sentences]
-    for i in range(len(sentences) - 1):
-        pair = sentences[i] + sentences[i + 1]
-        if not (is_out[i] or is_out[i + 1]) and len(pair) <= _MAX_SENTENCE_CHARS:
-            is_out[i] = is_out[i + 1] = _commands_across(sentences[i], sentences[i + 1])
+    for i, sentence in enumerate(sentences):
+        if _OVERRIDES.search(sentence[:_MAX_SENTENCE_CHARS]):
+            for j in range(i + 1, min(i + 1 + _FAR_ENOUGH, len(sentences))):
+                if _ABOUT_A_VERDICT.search(sentences[j][:_MAX_SENTENCE_CHARS]):
+                    is_out[i] = is_out[j] = True
     kept: list[str] = []
     for sentence, out in zip(sentences, is_out, strict=True):
         if not out:
@@ -119,19 +135,6 @@ def _speaks_to_judge(sentence: str, named: Sequence[str]) -> bool:
     if any(name in plain for name in named):
         return True
     return any(_SPEAKS_TO_JUDGE.search(part) for part in _parts(sentence))
-
-
-def _commands_across(first: str, second: str) -> bool:
-    """Tell whether "Ignore your instructions." is followed by what to answer instead."""
-    return (
-        re.search(rf"\b{_OVERRIDE}", first, re.IGNORECASE | re.DOTALL) is not None
-        and re.search(
-            rf"\b{_COMMAND}\b.{{0,120}}?\b(?:{_SUBJECT}|occurr?ed|detected)\b",
-            second,
-            re.IGNORECASE | re.DOTALL,
-        )
-        is not None
-    )
 
 
 def _parts(sentence: str) -> list[str]:
