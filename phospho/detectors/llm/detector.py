@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from phospho import guard
 from phospho.detectors.deciding import threshold_of
-from phospho.detectors.llm.judge import Judge, Outcome, Question
+from phospho.detectors.llm.asking import Outcome, Question, ask
 from phospho.errors import ConfigurationError, LlmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from phospho.detectors.llm.judge import Pair
+    from phospho.detectors.llm.asking import Pair
+    from phospho.detectors.llm.judge import Judge
     from phospho.models import Detection, EventDefinition, Turn
 
 NOT_CONFIGURED = (
@@ -58,7 +59,7 @@ class LlmDetector:
         """
         if self.judge is None:
             raise ConfigurationError(NOT_CONFIGURED)
-        outcome = self.judge.ask([Question(turn, events) for turn in batch])
+        outcome = ask(self.judge, [Question(turn, events) for turn in batch])
         if outcome.stopped_by is not None:
             raise outcome.stopped_by
         if outcome.failed:
@@ -79,7 +80,7 @@ class LlmDetector:
         found = list(found)
         if self.judge is None or time.monotonic() < self._not_before_s:
             return found
-        outcome = self.judge.ask(questions_about(batch, events, found))
+        outcome = ask(self.judge, questions_about(batch, events, found))
         report_trouble(outcome)
         if outcome.stopped_by is None:
             self._rest_s = _FIRST_REST_S

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from phospho.detectors.auto import doubtful
 from phospho.detectors.llm.detector import is_uncertain
 from phospho_server.judging import Verdicts
-from phospho_server.store import Connection, jobs, llm_usage
+from phospho_server.store import Connection, llm_jobs, llm_usage
 
 IsReady = Callable[[Connection, str], bool]
 """Tells whether a project's LLM can be asked now."""
@@ -38,4 +38,4 @@ def plan_questions(
 
 def _add(db: Connection, project_id: str, verdicts: Verdicts, ids: Sequence[int]) -> None:
     event = verdicts.definition
-    jobs.add_llm(db, project_id, ids, definition_id=event.id, version=event.version)
+    llm_jobs.add(db, project_id, ids, definition_id=event.id, version=event.version)

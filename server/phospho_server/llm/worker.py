@@ -12,8 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from phospho.detectors.llm.asking import Outcome, Pair, Question, ask
 from phospho.detectors.llm.connecting import make_judge
-from phospho.detectors.llm.judge import Judge, Outcome, Pair, Question
+from phospho.detectors.llm.judge import Judge
 from phospho.errors import BudgetSpentError, LlmPausedError, MissingDependencyError
 from phospho.models import EventDefinition, Turn
 from phospho.plugins import Plugins
@@ -22,7 +23,16 @@ from phospho_server.detection import keep_verdicts
 from phospho_server.judging import Verdicts, to_stored
 from phospho_server.llm.ledger import StoreLedger
 from phospho_server.llm.setup import Setup, Setups
-from phospho_server.store import Connection, Store, definitions, detections, jobs, llm, llm_usage
+from phospho_server.store import (
+    Connection,
+    Store,
+    definitions,
+    detections,
+    jobs,
+    llm,
+    llm_jobs,
+    llm_usage,
+)
 from phospho_server.store.rows import Job
 from phospho_server.working import Worker
 
@@ -74,7 +84,7 @@ class LlmWorker(Worker):
     def run_once(self) -> int:
         """Ask about one batch of one project; return how many verdicts it was to give."""
         with self.store.read() as db:
-            waiting = jobs.list_projects_with_llm(db)
+            waiting = llm_jobs.list_projects(db)
         # One with much to ask, or a slow judge, must not keep the others waiting for ever.
         waiting.sort(key=lambda project_id: self._served.get(project_id, 0.0))
         for project_id in waiting:
@@ -97,12 +107,13 @@ class LlmWorker(Worker):
             spent = llm_usage.use_of_today(db, project_id)
         budget = asked.judge.caller.budget
         budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens)
-        claimed = self.store.write(lambda db: jobs.claim_llm(db, project_id, most=BATCH))
+        claimed = self.store.write(lambda db: llm_jobs.claim(db, project_id, most=BATCH))
         if not claimed:
             return 0
         batch = self._load(project_id, claimed)
         until_s = time.monotonic() + _BATCH_S
-        outcome = asked.judge.ask(
+        outcome = ask(
+            asked.judge,
             batch.questions,
             lambda: self._stopping.is_set() or time.monotonic() > until_s,
         )
@@ -262,4 +273,4 @@ def _finish_job(db: Connection, job: Job, batch: _Batch, outcome: Outcome) -> No
     else:
         midnight_ms = day_of(now_ms()) + DAY_MS if is_spent else None
         reason = str(outcome.stopped_by) if outcome.stopped_by and event.detector == "llm" else None
-        jobs.release(db, job, run_at_ms=midnight_ms, reason=reason)
+        llm_jobs.release(db, job, run_at_ms=midnight_ms, reason=reason)

@@ -24,10 +24,6 @@ _LLM_LEASE_MS = 300_000
 # each of these is a question that it answered with junk, and that was paid for.
 MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "notify": 290, "llm": 5}
 _LONGEST_PAUSE_MS = 300_000
-
-# Interactions of one job for an LLM at the most, those with neighbouring ids: so jobs of several
-# events are claimed together, and ask in one call what they ask about the same interaction.
-_LLM_SIZE = 50
 _MAX_REASON = 1000
 
 # New interactions come before those of the past. What an LLM is asked has a worker of its own.
@@ -42,7 +38,7 @@ values (:id, :project_id, :kind, :definition_id, :payload, :before_id, :size, :n
 
 def add_detect(db: Connection, project_id: str, interaction_ids: Sequence[int]) -> None:
     """Have new interactions looked at for every event that is defined."""
-    _insert(
+    insert(
         db,
         project_id,
         "detect",
@@ -55,7 +51,7 @@ def add_backfill(
     db: Connection, project_id: str, definition_id: str, version: int, *, before_id: int, size: int
 ) -> None:
     """Have a definition applied to the `size` interactions with ids below `before_id`."""
-    _insert(
+    insert(
         db,
         project_id,
         "backfill",
@@ -74,7 +70,7 @@ def add_notify(
     interaction_ids: Sequence[int],
 ) -> None:
     """Have a plugin told that an event occurred in interactions."""
-    _insert(
+    insert(
         db,
         project_id,
         "notify",
@@ -82,33 +78,6 @@ def add_notify(
         size=len(interaction_ids),
         definition_id=definition_id,
     )
-
-
-def add_llm(
-    db: Connection,
-    project_id: str,
-    interaction_ids: Sequence[int],
-    *,
-    definition_id: str,
-    version: int,
-) -> None:
-    """Have an LLM asked about interactions, for one event as it is defined now.
-
-    What is newest is asked first, and what several events ask about the same interactions together.
-    """
-    by_place: dict[int, list[int]] = {}
-    for row_id in interaction_ids:
-        by_place.setdefault(row_id // _LLM_SIZE, []).append(row_id)
-    for place, ids in by_place.items():
-        _insert(
-            db,
-            project_id,
-            "llm",
-            {"interaction_ids": ids, "version": version},
-            size=len(ids),
-            definition_id=definition_id,
-            before_id=(place + 1) * _LLM_SIZE,
-        )
 
 
 def add_failed(
@@ -124,7 +93,7 @@ def add_failed(
 
     They wait for a pause that grows with the attempts; after the last they are parked.
     """
-    job_id = _insert(
+    job_id = insert(
         db,
         project_id,
         "detect",
@@ -135,7 +104,7 @@ def add_failed(
     _note_failure(db, job_id, "detect", attempts, reason)
 
 
-def _insert(
+def insert(
     db: Connection,
     project_id: str,
     kind: str,
@@ -145,6 +114,7 @@ def _insert(
     definition_id: str | None = None,
     before_id: int | None = None,
 ) -> str:
+    """Add a job and return its id."""
     job_id = new_id("job_")
     db.execute(
         _INSERT,
@@ -174,31 +144,14 @@ def claim(db: Connection, *, most: int) -> list[Job]:
         most: Interactions to take at the most; one job may hold more.
     """
     for kind in KINDS:
-        jobs = _claim_kind(db, kind, most)
+        jobs = claim_kind(db, kind, most)
         if jobs:
             return jobs
     return []
 
 
-def claim_llm(db: Connection, project_id: str, *, most: int) -> list[Job]:
-    """Take what an LLM is to be asked for one project, of any events, leased for five minutes."""
-    return _claim_kind(db, "llm", most, project_id=project_id)
-
-
-def list_projects_with_llm(db: Connection) -> list[str]:
-    """Return the projects for which an LLM is to be asked now."""
-    rows = db.rows(
-        "select id from projects p where exists (select 1 from jobs j where j.project_id = p.id "
-        "and j.kind = 'llm' and j.parked_at_ms is null and j.run_at_ms <= :now "
-        "and j.leased_until_ms <= :now) order by id",
-        {"now": now_ms()},
-    )
-    return [row["id"] for row in rows]
-
-
-def _claim_kind(
-    db: Connection, kind: str, most: int, *, project_id: str | None = None
-) -> list[Job]:
+def claim_kind(db: Connection, kind: str, most: int, *, project_id: str | None = None) -> list[Job]:
+    """Take jobs of one kind that can be done together, of one project where it is named."""
     now = now_ms()
     _park_exhausted(db, kind, now)
     rows = db.rows(
@@ -304,29 +257,6 @@ def shrink(db: Connection, job: Job, interaction_ids: Sequence[int]) -> None:
     )
 
 
-def release(
-    db: Connection, job: Job, *, run_at_ms: int | None = None, reason: str | None = None
-) -> None:
-    """Give back a job that was not tried, so that it counts as no attempt.
-
-    Args:
-        db: A connection in a write transaction.
-        job: The job.
-        run_at_ms: When it is to run; None: as soon as may be.
-        reason: Why it waits, for people.
-    """
-    db.execute(
-        "update jobs set leased_until_ms = 0, attempts = :attempts, run_at_ms = :run_at_ms, "
-        "error = :reason where id = :id",
-        {
-            "id": job.id,
-            "attempts": max(job.attempts - 1, 0),
-            "run_at_ms": now_ms() if run_at_ms is None else run_at_ms,
-            "reason": reason,
-        },
-    )
-
-
 def fail(db: Connection, job: Job, reason: str) -> None:
     """Have a job tried again after a growing pause, or park it when this was its last attempt."""
     _note_failure(db, job.id, job.kind, job.attempts, reason)
@@ -388,16 +318,6 @@ def count_all_pending(db: Connection, project_id: str) -> int:
     row = db.row(
         "select coalesce(sum(size), 0) as n from jobs "
         "where project_id = :project_id and kind in ('detect', 'backfill')",
-        {"project_id": project_id},
-    )
-    return int(row["n"]) if row else 0
-
-
-def count_llm(db: Connection, project_id: str) -> int:
-    """Return the number of verdicts an LLM is still to be asked for."""
-    row = db.row(
-        "select coalesce(sum(size), 0) as n from jobs "
-        "where project_id = :project_id and kind = 'llm'",
         {"project_id": project_id},
     )
     return int(row["n"]) if row else 0

@@ -11,7 +11,7 @@ from phospho.detectors.llm.cost import NANOS
 from phospho.detectors.llm.detector import NOT_CONFIGURED
 from phospho_server.clock import DAY_MS, day_of, now_ms
 from phospho_server.llm.setup import Setup, Setups
-from phospho_server.store import Connection, jobs, llm, llm_usage
+from phospho_server.store import Connection, llm, llm_jobs, llm_usage
 from phospho_server.store.llm_usage import LlmUse
 from phospho_server.views.formats import counted, number, percent
 from phospho_server.views.llm_form import LlmForm
@@ -83,7 +83,7 @@ def load_panel(
         host=setup.endpoint.host if setup.endpoint else "",
         is_open=url.startswith("http://") and not _is_near(url),
         paused=llm.find_pause(db, project_id),
-        waiting=jobs.count_llm(db, project_id),
+        waiting=llm_jobs.count(db, project_id),
         today=_today(today, setup),
         is_spent=budget.is_spent and setup.endpoint is not None,
         uses=_uses(db, project_id, setup),

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from phospho.detectors.llm import calling, client
+from phospho.detectors.llm.asking import Question, ask
 from phospho.detectors.llm.connecting import make_judge
 from phospho.detectors.llm.cost import Budget
 from phospho.detectors.llm.detector import LlmDetector
-from phospho.detectors.llm.judge import Question
 from phospho.detectors.llm.ledger import MemoryLedger
 from phospho.detectors.llm.settings import Endpoint
 from phospho.detectors.registry import run_detector
@@ -192,7 +192,7 @@ def test_a_judge_that_stalls_is_taken_to_be_away_after_two_calls(
     judge.answer = lambda asked: Reply(misbehaviour="hang")
     assert detector.judge is not None
     questions = [Question(turn(f"{n}", task_id=f"t{n}"), [BANANA]) for n in range(30)]
-    outcome = detector.judge.ask(questions)
+    outcome = ask(detector.judge, questions)
     assert len(outcome.unasked) == 30
     assert len(judge.asked) <= 3
 
@@ -203,7 +203,7 @@ def test_a_limit_for_longer_than_a_call_may_take_is_not_waited_for(
     judge.answer = lambda asked: refused(429, "come back tomorrow", retry_after="86400")
     assert detector.judge is not None
     questions = [Question(turn(f"{n}", task_id=f"t{n}"), [BANANA]) for n in range(30)]
-    outcome = detector.judge.ask(questions)
+    outcome = ask(detector.judge, questions)
     assert (len(outcome.unasked), len(judge.asked)) == (30, 1)
     assert "come back tomorrow" in str(outcome.stopped_by)
 
@@ -222,8 +222,8 @@ def test_a_judge_that_is_away_is_not_asked_about_everything(
 ) -> None:
     judge.answer = lambda asked: refused(500)
     assert detector.judge is not None
-    outcome = detector.judge.ask(
-        [Question(turn(f"{n}", task_id=f"t{n}"), EVENTS) for n in range(50)]
+    outcome = ask(
+        detector.judge, [Question(turn(f"{n}", task_id=f"t{n}"), EVENTS) for n in range(50)]
     )
     assert outcome.stopped_by is not None
     assert (len(outcome.unasked), outcome.failed, outcome.found) == (100, {}, {})
@@ -237,7 +237,7 @@ def test_one_question_that_fails_among_others_fails_alone(
     questions = [Question(turn(f"banana {n}", task_id=f"t{n}"), [BANANA]) for n in range(9)]
     questions.insert(4, Question(turn("cursed", task_id="cursed"), [BANANA]))
     assert detector.judge is not None
-    outcome = detector.judge.ask(questions)
+    outcome = ask(detector.judge, questions)
     assert list(outcome.failed) == [("cursed", "banana")]
     assert len(outcome.found) == 9
 
