@@ -85,6 +85,8 @@ class _Batch:
         self._judge = judge
         self._give_up = give_up
         self._failures = 0
+        self._has_answered = False
+        self._trouble: LlmError | None = None
         self._late: dict[Pair, str] = {}
         self._lock = threading.Lock()
         self.outcome = Outcome()
@@ -117,6 +119,8 @@ class _Batch:
     def end(self) -> Outcome:
         """Return what came of it: what failed is nobody's own failure while the judge is away."""
         with self._lock:
+            if self._late and not self._has_answered:
+                self.outcome.stopped_by = self.outcome.stopped_by or self._trouble
             if self.outcome.stopped_by is None:
                 self.outcome.failed.update(self._late)
             else:
@@ -155,6 +159,7 @@ class _Batch:
             self.outcome.void |= void
             if answers:
                 self._failures = 0
+                self._has_answered = True
                 self.outcome.failed.update(self._late)
                 self._late.clear()
         self._note_failed(failed, called, unusable if failed and not answers else None)
@@ -175,6 +180,7 @@ class _Batch:
     def _note_trouble(self, pairs: Sequence[Pair], exc: LlmError) -> None:
         """Stop where the judge is away; one failure among answers is that question's own."""
         with self._lock:
+            self._trouble = exc
             self._late.update({pair: str(exc) for pair in pairs})
             if isinstance(exc, TryAgainError) and self._judge.caller.stopped_by is None:
                 self._count_failure(exc)

@@ -64,10 +64,11 @@ class Sealer:
             return key
         if not held.startswith(_SEALED):
             return ""
+        fernet = self._fernet()
         from cryptography.fernet import InvalidToken
 
         try:
-            return self._fernet().decrypt(held.removeprefix(_SEALED)).decode()
+            return fernet.decrypt(held.removeprefix(_SEALED)).decode()
         except InvalidToken:
             raise ConfigurationError(
                 "The LLM's API key was sealed with another secret. Put back the file beside the "
@@ -110,6 +111,8 @@ def _make_once(file: Path) -> None:
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as out:  # noqa: PTH123
         out.write(secrets.token_urlsafe(32))
+        out.flush()
+        os.fsync(out.fileno())
     try:
         os.link(draft, file)
     except FileExistsError:

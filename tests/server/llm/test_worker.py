@@ -274,6 +274,22 @@ def test_an_outage_loses_nothing_and_costs_no_attempt(
     assert waiting(store) == 0
 
 
+def test_an_outage_that_a_single_interaction_meets_costs_no_attempt_either(
+    store: SqliteStore, project: Project, workers: Workers, judge: LoopbackJudge
+) -> None:
+    judge.answer = lambda asked: refused(503)
+    define(store, project, name="banana", description=BANANA)
+    define(store, project, name="cherry", description=CHERRY, detector="llm")
+    add(store, project, interaction("t1", input="0.4 banana", output="a cherry"))
+    workers.local.run_until_done()
+    for _ in range(jobs.MAX_ATTEMPTS["llm"] + 2):
+        workers.llm.run_once()
+    assert waiting(store) == 2
+    judge.answer = honest
+    workers.run()
+    assert set(verdicts(store, project).values()) == {(True, "llm")}
+
+
 def test_a_judge_that_is_away_is_left_alone_for_a_while(
     store: SqliteStore,
     project: Project,

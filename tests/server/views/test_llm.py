@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +247,34 @@ def test_another_secret_is_told_of_and_breaks_no_page(
     assert "was sealed with another secret" in page
     assert "PHOSPHO_SECRET_KEY" in page
     assert os.environ["PHOSPHO_SECRET_KEY"] not in page.replace("another secret", "")
+
+
+def test_without_the_package_that_encrypts_a_key_may_still_come_by_name(
+    visitor: Visitor,
+    home: str,
+    store: SqliteStore,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save(visitor, home)
+    monkeypatch.setitem(sys.modules, "cryptography.fernet", None)
+    assert "pip install 'phospho[llm]'" in text_of(visitor.get(f"{home}/settings"))
+    response = save(visitor, home, base_url="https://other.example.org/v1")
+    assert response.status_code == 422
+    assert "pip install 'phospho[llm]'" in text_of(response)
+    assert save(visitor, home, api_key="env:MY_API_KEY").status_code == 303
+
+
+def test_two_that_seal_at_once_use_the_same_secret(tmp_path: Path) -> None:
+    sealers = [Sealer(tmp_path / "phospho.db") for _ in range(8)]
+    sealed: list[str] = []
+    threads = [
+        threading.Thread(target=lambda one=one: sealed.append(one.seal(KEY))) for one in sealers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {sealers[0].open(each) for each in sealed} == {KEY}
+    assert len(sealed) == 8
+    assert [file.name for file in tmp_path.iterdir()] == ["phospho.db.key"]
