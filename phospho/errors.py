@@ -6,7 +6,11 @@
     ├── PluginError                           a plugin was refused at start-up
     ├── DefinitionError (ValueError)          an event definition cannot be used
     └── DetectorError                         a detector could not give its verdicts
-        └── DetectorCrashError                it raised, or answered with junk
+        ├── DetectorCrashError                it raised, or answered with junk
+        └── LlmError                          the LLM gave no answer that can be used
+            ├── LlmUnusableError              it answered, and not what was asked
+            ├── LlmPausedError                its key, bill or model has to be looked at
+            └── BudgetSpentError              its budget of the day is spent
 
 `phospho.init` and the server's commands raise these; `phospho.log` never does.
 """
@@ -55,3 +59,19 @@ class DetectorCrashError(DetectorError):
 
     One interaction of the batch may be the cause, so it is worth trying the others without it.
     """
+
+
+class LlmError(DetectorError):
+    """The LLM judge gave no answer: it could not be reached, or is overloaded."""
+
+
+class LlmUnusableError(LlmError):
+    """The LLM judge answered, and not what was asked; others of the batch may fare better."""
+
+
+class LlmPausedError(LlmError):
+    """The LLM judge refuses every call until a person looks at its key, bill, model or address."""
+
+
+class BudgetSpentError(LlmError):
+    """The budget of the LLM judge does not allow another call today."""

@@ -187,10 +187,15 @@ def serve(
         thread.join()
 
 
+def handler_of(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
+    """Return a handler that answers as a loopback says."""
+    return type("Handler", (_Handler,), {"loopback": loopback})
+
+
 @contextmanager
 def serve_phospho(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
     loopback = Loopback()
-    with serve(type("Handler", (_Handler,), {"loopback": loopback}), port, tls) as url:
+    with serve(handler_of(loopback), port, tls) as url:
         loopback.url = url
         try:
             yield loopback

@@ -22,11 +22,13 @@ import pytest
 import phospho as sdk
 from phospho import hookspecs
 from phospho.detectors.language_wording import parse_language
+from phospho.detectors.llm.settings import API_KEY, BASE_URL, DAILY_TOKENS, MODEL
 from phospho.extractors import catalogue
 from phospho.redaction.rules import RULES
 from phospho_server.commands import phospho as phospho_command
 from phospho_server.store.sqlite import SqliteStore
 from tests.extractors.recordings import fields_of, load
+from tests.judges import serve_judge
 from tests.loopback import serve_openai
 from tests.server.processes import ServerProcess, phospho, serving
 
@@ -457,3 +459,25 @@ def test_every_page_says_something() -> None:
 
 def test_the_module_is_the_command() -> None:
     assert "phospho, version" in phospho("--version").stdout
+
+
+def test_the_llm_page_runs_and_names_every_variable(tmp_path: Path) -> None:
+    install, detect = blocks("docs/llm.md", "bash")
+    assert install == "pip install 'phospho[server,semantic,llm]'\n"
+    definitions = [{"name": "x", "description": "The user wants a refund", "detector": "llm"}]
+    (tmp_path / "events.json").write_text(json.dumps(definitions))
+    (tmp_path / "interactions.jsonl").write_text('{"id": "1", "input": "A refund!"}\n')
+    with serve_judge() as judge:
+        settings = {BASE_URL: judge.url, MODEL: "gpt-x", API_KEY: "key", DAILY_TOKENS: "10_000"}
+        subprocess.run(
+            [sys.executable, "-m", "phospho_server", *detect.split()[1:]],
+            cwd=tmp_path,
+            env={**os.environ, **settings},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [each["detected"] for each in found] == [True]
+    page = (ROOT / "docs" / "llm.md").read_text(encoding="utf-8")
+    assert {name for name in settings if f"`{name}`" not in page} == set()

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 @hookimpl
 def phospho_register_detectors() -> list[Detector]:
-    """Bring `rules`, `semantic`, `auto`, `sentiment`, and `language` where it is installed.
+    """Bring `rules`, `semantic`, `llm`, `auto`, `sentiment`, and `language` where it is installed.
 
-    The registry gives `semantic` and `sentiment` their embedder.
+    The registry gives them what they call.
     """
     from phospho.detectors import language
     from phospho.detectors.auto import AutoDetector
     from phospho.detectors.language_detector import LanguageDetector
+    from phospho.detectors.llm.detector import LlmDetector
     from phospho.detectors.rules import RulesDetector
     from phospho.detectors.semantic import SemanticDetector
     from phospho.detectors.sentiment import SentimentDetector
@@ -29,7 +30,7 @@ def phospho_register_detectors() -> list[Detector]:
     rules, semantic = RulesDetector(), SemanticDetector(None)
     auto, sentiment = AutoDetector(rules=rules, semantic=semantic), SentimentDetector(None)
     languages = [LanguageDetector()] if language.is_installed() else []
-    return [rules, semantic, auto, sentiment, *languages]
+    return [rules, semantic, LlmDetector(None), auto, sentiment, *languages]
 
 
 @hookimpl

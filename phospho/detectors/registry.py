@@ -8,6 +8,7 @@ from phospho import guard
 from phospho.detectors import Detector, Embedder
 from phospho.detectors.answers import AnswerError, settled
 from phospho.detectors.auto import AutoDetector, chosen
+from phospho.detectors.llm.detector import LlmDetector
 from phospho.detectors.semantic import SemanticDetector
 from phospho.detectors.sentiment import SentimentDetector
 from phospho.detectors.texts import text_of
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
 _REPLACEABLE = frozenset({"language", "sentiment"})
 
 
-def load_detectors(plugins: Plugins) -> dict[str, Detector]:
+def load_detectors(plugins: Plugins, llm: LlmDetector | None = None) -> dict[str, Detector]:
     """Return every detector by its name; `semantic` and `sentiment` use the last embedder.
 
     Without an embedder there is no `sentiment`. Of several `language` or `sentiment` the one
     registered last is used; any other name or id that is already taken is reported once and left
     out.
+
+    Args:
+        plugins: Who brings them.
+        llm: Stands in the place of the `llm` that is configured with nothing, and `auto` takes its
+            doubts there. None: nothing is sent anywhere.
     """
     embedders = _unique(
         plugins.each("phospho_register_embedders", accept_sequence_of(Embedder, unique="id")), "id"
@@ -47,8 +53,10 @@ def load_detectors(plugins: Plugins) -> dict[str, Detector]:
             sentiment.embedder = list(embedders.values())[-1]
         else:
             del detectors["sentiment"]
+    if llm is not None and isinstance(detectors.get("llm"), LlmDetector):
+        detectors["llm"] = llm
     if isinstance(detectors.get("auto"), AutoDetector) and semantic and "rules" in detectors:
-        detectors["auto"] = AutoDetector(rules=detectors["rules"], semantic=semantic)
+        detectors["auto"] = AutoDetector(rules=detectors["rules"], semantic=semantic, llm=llm)
     return detectors
 
 

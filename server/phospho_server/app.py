@@ -9,8 +9,11 @@ from flask import Flask
 
 from phospho_server import api, logs, security, views
 from phospho_server.limits import MAX_BODY_BYTES
+from phospho_server.llm.sealing import Sealer
+from phospho_server.llm.setup import Setups
 from phospho_server.services import Services
 from phospho_server.store.sign_ins import get_secret
+from phospho_server.store.sqlite import database_file
 
 if TYPE_CHECKING:
     from phospho.detectors import Detector
@@ -21,6 +24,7 @@ def create_app(
     store: Store,
     *,
     detectors: Mapping[str, Detector],
+    setups: Setups | None = None,
     on_new_work: Callable[[], None] = lambda: None,
 ) -> Flask:
     """Make the application.
@@ -28,6 +32,7 @@ def create_app(
     Args:
         store: Where everything is kept.
         detectors: What may decide about events, by name.
+        setups: Which LLM each project asks; by default what Settings say, and no environment.
         on_new_work: Called after interactions or definitions were stored, to wake the worker.
     """
     app = Flask("phospho_server")
@@ -39,7 +44,9 @@ def create_app(
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,
     )
-    app.extensions["phospho"] = Services(store, detectors, on_new_work)
+    app.extensions["phospho"] = Services(
+        store, detectors, on_new_work, setups or Setups(Sealer(database_file(store)), {})
+    )
     logs.log_requests(app)
     security.protect(app)
     api.register(app)

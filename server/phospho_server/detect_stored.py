@@ -13,7 +13,8 @@ from phospho.plugins import Plugins
 from phospho_server.detect_files import write_predictions
 from phospho_server.detection import DetectionWorker
 from phospho_server.judging_files import judge_all
-from phospho_server.store import Connection, Store
+from phospho_server.llm.planning import IsReady, never_ready
+from phospho_server.store import Connection, Store, llm_jobs
 from phospho_server.store.definitions import list_definitions, list_enabled, look_again
 from phospho_server.store.jobs import count_all_pending
 from phospho_server.store.many_turns import load_all_turns
@@ -29,10 +30,12 @@ class Left:
     Args:
         pending: Verdicts on interactions that are still to be given.
         problem: Why something failed; None where another process is at it.
+        for_llm: Verdicts that an LLM is still to be asked for.
     """
 
     pending: int
     problem: str | None
+    for_llm: int = 0
 
 
 def detect_to_file(
@@ -109,6 +112,7 @@ def detect_and_keep(
     *,
     detectors: Mapping[str, Detector],
     plugins: Plugins,
+    llm_is_ready: IsReady = never_ready,
     on_progress: Progress = lambda _: None,
 ) -> Left:
     """Do what waits in a project, as the server does; return what could not be done.
@@ -120,13 +124,20 @@ def detect_and_keep(
         project_id: The project.
         detectors: All detectors by name.
         plugins: Whom to tell of events.
+        llm_is_ready: Whether the project has an LLM that uncertain verdicts are left to.
         on_progress: Told the number of interactions of each batch that is done.
     """
-    worker = DetectionWorker(store, detectors, plugins, project_id=project_id)
+    worker = DetectionWorker(
+        store, detectors, plugins, project_id=project_id, llm_is_ready=llm_is_ready
+    )
     worker.run_until_done(on_progress)
     with store.read() as db:
         problems = [row.problem for row in list_definitions(db, project_id) if row.problem]
-        return Left(count_all_pending(db, project_id), problems[0] if problems else None)
+        return Left(
+            pending=count_all_pending(db, project_id),
+            problem=problems[0] if problems else None,
+            for_llm=llm_jobs.count(db, project_id),
+        )
 
 
 def _chosen(db: Connection, project_id: str, names: Sequence[str]) -> list[EventDefinition]:

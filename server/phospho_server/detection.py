@@ -7,19 +7,19 @@ interaction either judged or still waiting, and doing a job twice changes nothin
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 from phospho import guard
 from phospho.detectors import Detector
 from phospho.models import EventDefinition
 from phospho.plugins import Plugins
-from phospho_server.errors import NotFoundError, ServerError
+from phospho_server.errors import NotFoundError
 from phospho_server.facts import facts_told_by
 from phospho_server.judging import Verdicts, Work, judge
+from phospho_server.llm.planning import IsReady, never_ready, plan_questions
 from phospho_server.store import (
     Connection,
     Store,
@@ -30,8 +30,7 @@ from phospho_server.store import (
     versions,
 )
 from phospho_server.store.rows import Job, StoredDetection
-
-logger = logging.getLogger("phospho_server")
+from phospho_server.working import Worker
 
 # Interactions claimed at once, few enough that new ones do not wait long behind the past.
 BATCH = 200
@@ -45,17 +44,11 @@ _SLICE = 100
 _BUSY_S = 2.0
 _URGENT = tuple(kind for kind in jobs.KINDS if kind != "facts")
 
-# How long the worker sleeps when nothing waits; other processes may add work without waking it.
-_IDLE_S = 1.0
-
-# Pause after the database refused the worker, for example on a full disk.
-_TROUBLE_S = 5.0
-
 _HOOK = "phospho_event_detected"
 
 
 @dataclass
-class DetectionWorker:
+class DetectionWorker(Worker):
     """Works through the jobs of a store, in a thread of its own or step by step.
 
     Args:
@@ -63,15 +56,17 @@ class DetectionWorker:
         detectors: What decides about events, by name.
         plugins: Whom to tell of events.
         project_id: Work for this project alone; None for all.
+        llm_is_ready: Whether a project has an LLM that uncertain verdicts go to.
+        on_questions: Called after an LLM may have something to be asked.
     """
 
     store: Store
     detectors: Mapping[str, Detector]
     plugins: Plugins
     project_id: str | None = None
-    _wake: threading.Event = field(default_factory=threading.Event)
-    _stopping: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    llm_is_ready: IsReady = never_ready
+    on_questions: Callable[[], None] = lambda: None
+    name: ClassVar[str] = "detection"
     # What was claimed and could not be finished, for example on a full disk.
     _held: Sequence[Job] = ()
     _busy_until: float = 0.0
@@ -81,19 +76,11 @@ class DetectionWorker:
         self.store.write(jobs.release_all)
         told = [fact.id for fact in facts_told_by(self.detectors)]
         self.store.write(lambda db: facts.plan_past(db, told))
-        self._thread = threading.Thread(target=self._run, name="phospho-detection", daemon=True)
-        self._thread.start()
+        super().start()
 
-    def wake(self) -> None:
-        """Tell the worker that there is something to do."""
-        self._wake.set()
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """End after the batch at hand; what is not done stays in the database."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
+    def forget(self) -> None:
+        """Drop what was claimed: its lease runs out, and its attempts are counted."""
+        self._held = ()
 
     def run_until_done(self, on_progress: Callable[[int], None] = lambda _: None) -> None:
         """Work in this thread until nothing is left that can be done now.
@@ -126,22 +113,8 @@ class DetectionWorker:
         }
         done = work[claimed[0].kind](claimed)
         self._held = ()
+        self.on_questions()
         return done
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                if not self.run_once():
-                    self._wake.wait(_IDLE_S)
-            except ServerError as exc:
-                logger.warning("Detection waits: %s", exc)
-                self._stopping.wait(_TROUBLE_S)
-            except Exception:
-                # Their lease runs out, and their attempts are counted.
-                self._held = ()
-                logger.exception("Detection met an unexpected error; it goes on")
-                self._stopping.wait(_TROUBLE_S)
 
     def _detect(self, claimed: Sequence[Job]) -> int:
         """Judge new interactions for all events, or for the one their jobs name."""
@@ -256,12 +229,9 @@ class DetectionWorker:
         Plugins are told of new events, and what could not be judged is tried again later.
         """
         for verdicts in all_verdicts:
-            if not _is_current(db, project_id, verdicts.definition):
+            if not keep_verdicts(db, self.plugins, project_id, verdicts):
                 continue
-            new_events = detections.record(db, project_id, verdicts.definition, verdicts.found)
-            if new_events:
-                for plugin in self.plugins.implementers(_HOOK):
-                    jobs.add_notify(db, project_id, verdicts.definition.id, plugin, new_events)
+            plan_questions(db, project_id, verdicts, is_ready=self.llm_is_ready)
             if verdicts.failed_ids:
                 jobs.add_failed(
                     db,
@@ -302,6 +272,21 @@ class DetectionWorker:
 
         self.store.write(finish)
         return job.size
+
+
+def keep_verdicts(db: Connection, plugins: Plugins, project_id: str, verdicts: Verdicts) -> bool:
+    """Keep verdicts and have plugins told of new events, unless the definition has changed.
+
+    Returns:
+        Whether the definition is still as it was.
+    """
+    if not _is_current(db, project_id, verdicts.definition):
+        return False
+    new_events = detections.record(db, project_id, verdicts.definition, verdicts.found)
+    if new_events:
+        for plugin in plugins.implementers(_HOOK):
+            jobs.add_notify(db, project_id, verdicts.definition.id, plugin, new_events)
+    return True
 
 
 def _told(verdicts: Mapping[str, Verdicts]) -> dict[str, Sequence[StoredDetection]]:

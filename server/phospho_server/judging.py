@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phospho.detectors import Detector
+from phospho.detectors.llm.detector import LlmDetector
 from phospho.detectors.registry import find_detector, route, run_detector
 from phospho.errors import DetectorCrashError, DetectorError
 from phospho.models import Detection, EventDefinition, Turn
@@ -43,12 +44,14 @@ class Verdicts:
         found: One verdict for each interaction that could be judged.
         failed_ids: Row ids of those that could not.
         reason: Why not, of the first of them.
+        left_to_llm: Row ids of those that an LLM alone decides about.
     """
 
     definition: EventDefinition
     found: Sequence[StoredDetection] = ()
     failed_ids: Sequence[int] = ()
     reason: str = ""
+    left_to_llm: Sequence[int] = ()
 
     def joined(self, more: Verdicts) -> Verdicts:
         """Return these verdicts and those on further interactions."""
@@ -57,15 +60,23 @@ class Verdicts:
             [*self.found, *more.found],
             [*self.failed_ids, *more.failed_ids],
             self.reason or more.reason,
+            [*self.left_to_llm, *more.left_to_llm],
         )
 
 
 def judge(detectors: Mapping[str, Detector], work: Work) -> dict[str, Verdicts]:
-    """Return verdicts by definition id, asking each detector once about all that name it."""
+    """Return verdicts by definition id, asking each detector once about all that name it.
+
+    An LLM is slow and costs money: what is its own to decide is left to its worker.
+    """
     wanted = {definition.id for definition in work.wanted}
     verdicts: dict[str, Verdicts] = {}
     for name, events in route(work.context).items():
         if wanted.isdisjoint(event.id for event in events):
+            continue
+        if isinstance(detectors.get(name), LlmDetector):
+            left = [row_id for row_id, _ in work.turns]
+            verdicts |= {e.id: Verdicts(e, left_to_llm=left) for e in events if e.id in wanted}
             continue
         found, failed = _ask_all(detectors, name, work, events)
         for event in events:
@@ -124,13 +135,14 @@ def _sort_out(
     rows = {turn.interaction.task_id: (row_id, turn) for row_id, turn in turns}
     return Verdicts(
         definition=event,
-        found=[_to_stored(d, *rows[d.task_id]) for d in found if d.event_id == event.id],
+        found=[to_stored(d, *rows[d.task_id]) for d in found if d.event_id == event.id],
         failed_ids=sorted(failed),
         reason=next(iter(failed.values()), ""),
     )
 
 
-def _to_stored(detection: Detection, row_id: int, turn: Turn) -> StoredDetection:
+def to_stored(detection: Detection, row_id: int, turn: Turn) -> StoredDetection:
+    """Return a verdict as the store keeps it."""
     return StoredDetection(
         interaction_id=row_id,
         session_id=turn.interaction.session_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from phospho.detectors.auto import AutoDetector, doubtful
 from phospho.detectors.registry import find_detector, route, run_detector
 from phospho.detectors.scopes import is_of_session
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from phospho.detectors import Detector
+    from phospho.detectors.llm.detector import LlmDetector
     from phospho.models import Detection, EventDefinition, Turn
 
 # One embedding pass for this many; small enough that progress moves and memory stays flat.
@@ -28,7 +30,8 @@ def judge_all(
 ) -> Iterator[Detection]:
     """Yield one sound detection for each pair, in the order of time, then of the definitions.
 
-    An event of a session is a yes in the first of its interactions that has it.
+    An event of a session is a yes in the first of its interactions that has it. Where `auto` has an
+    LLM, that decides again where it is not sure.
 
     Args:
         turns: All that is to be judged; ids of interactions are unique. Those of the same time
@@ -42,23 +45,25 @@ def judge_all(
     """
     groups = [(find_detector(name, detectors), group) for name, group in route(definitions).items()]
     in_time = sorted(turns, key=lambda turn: turn.interaction.created_at_ms)
-    return _judge(in_time, definitions, groups, on_progress)
+    auto = detectors.get("auto")
+    llm = auto.llm if isinstance(auto, AutoDetector) else None
+    return _judge(in_time, definitions, groups, llm, on_progress)
 
 
 def _judge(
     turns: Sequence[Turn],
     definitions: Sequence[EventDefinition],
     groups: _Groups,
+    llm: LlmDetector | None,
     on_progress: Callable[[int], None],
 ) -> Iterator[Detection]:
     had: set[tuple[str, str]] = set()
     for start in range(0, len(turns), BATCH):
         batch = turns[start : start + BATCH]
-        found = {
-            (detection.task_id, detection.event_id): detection
-            for detector, group in groups
-            for detection in run_detector(detector, batch, group)
-        }
+        judged = [one for detector, group in groups for one in run_detector(detector, batch, group)]
+        if llm is not None:
+            judged = llm.reconsider(batch, doubtful(definitions), judged)
+        found = {(detection.task_id, detection.event_id): detection for detection in judged}
         on_progress(start + len(batch))
         for turn in batch:
             session_id = turn.interaction.session_id

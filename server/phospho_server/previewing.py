@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from phospho.detectors import Detector
 from phospho.detectors.auto import chosen, explain
+from phospho.detectors.llm.detector import LlmDetector
 from phospho.errors import DetectorError
 from phospho.models import Detection, EventDefinition, Evidence, Side
 from phospho_server.errors import BusyError, InvalidError, NotFoundError
@@ -138,6 +139,11 @@ def preview(
         raise BusyError("Another preview is under way. Try again in a moment.")
     try:
         started = time.monotonic()
+        if isinstance(detectors.get(chosen(draft)), LlmDetector):
+            raise InvalidError(
+                "What an LLM says costs money, so it is asked when the event is saved. Save it to "
+                "see, or choose another detector to preview."
+            )
         with store.read() as db:
             material = load_material(db, project_id, draft, min(most, MOST))
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import current_app
 
 from phospho.detectors import Detector
+from phospho_server.llm.sealing import Sealer
+from phospho_server.llm.setup import Setups
 from phospho_server.store import Store
 
 
@@ -19,12 +21,14 @@ class Services:
     Args:
         store: Where everything is kept.
         detectors: What may decide about events, by name.
-        on_new_work: Wakes the worker.
+        on_new_work: Wakes the workers.
+        setups: Which LLM each project asks.
     """
 
     store: Store
     detectors: Mapping[str, Detector]
     on_new_work: Callable[[], None]
+    setups: Setups = field(default_factory=lambda: Setups(Sealer(None), {}))
 
 
 def services() -> Services:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from phospho.plugins import Plugins
 from phospho_server import create_app
 from phospho_server.detection import DetectionWorker
 from phospho_server.limits import MAX_BODY_BYTES
+from phospho_server.llm.lending import setups_of
+from phospho_server.llm.worker import LlmWorker
 from phospho_server.store import Store
 from phospho_server.store.sign_ins import create_link
 
@@ -49,9 +52,17 @@ class Server:
         _refuse_open_address(host)
         plugins = Plugins()
         detectors = load_detectors(plugins)
+        setups = setups_of(store, os.environ)
         self.store = store
-        self.worker = DetectionWorker(store, detectors, plugins)
-        app = create_app(store, detectors=detectors, on_new_work=self.worker.wake)
+        self.llm_worker = LlmWorker(store, plugins, setups)
+        self.worker = DetectionWorker(
+            store,
+            detectors,
+            plugins,
+            llm_is_ready=setups.is_ready,
+            on_questions=self.llm_worker.wake,
+        )
+        app = create_app(store, detectors=detectors, setups=setups, on_new_work=self._wake)
         try:
             self._waitress = waitress.create_server(app, host=host, port=port, **_SETTINGS)
         except OSError as exc:
@@ -68,10 +79,16 @@ class Server:
     def run(self) -> None:
         """Answer requests and look for events until SIGTERM, SIGINT or `stop`."""
         self.worker.start()
+        self.llm_worker.start()
         with _stopped_by_sigterm():
             self._waitress.run()
+        self.llm_worker.stop()
         self.worker.stop()
         self._waitress.close()
+
+    def _wake(self) -> None:
+        self.worker.wake()
+        self.llm_worker.wake()
 
 
 def _refuse_open_address(host: str) -> None:

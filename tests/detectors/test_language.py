@@ -117,7 +117,7 @@ def test_the_detector_answers_with_a_category() -> None:
         turn("I want to talk to a person", task_id="t2"),
         turn("👍", task_id="t3"),
     ]
-    found = run_detector(LanguageDetector(), batch, [asked, one_of])
+    found = run_detector(LanguageDetector(), batch, [asked, one_of], settles=False)
     assert [(f.value, f.detected) for f in found] == [
         ("es", True), ("es", True), ("en", True), (None, False), (None, False), (None, False),
     ]  # fmt: skip

@@ -62,13 +62,14 @@ def load(*plugins: object) -> dict[str, Any]:
 
 
 def test_the_built_in_detectors_come_by_the_same_hook() -> None:
-    assert list(load()) == ["rules", "semantic", "auto", "sentiment", "language"]
+    assert list(load()) == ["rules", "semantic", "llm", "auto", "sentiment", "language"]
 
 
 def test_a_stranger_adds_a_detector_and_a_broken_one_costs_only_itself() -> None:
     assert list(load(Brings([Fixed("mine", list)]), Raises())) == [
         "rules",
         "semantic",
+        "llm",
         "auto",
         "sentiment",
         "language",
@@ -100,7 +101,7 @@ def test_definitions_are_grouped_by_their_detector() -> None:
 
 
 def test_an_unknown_detector_is_named_with_the_known_ones() -> None:
-    with pytest.raises(DetectorError, match=r"'acme'.*Install the plugin.*rules, semantic, auto"):
+    with pytest.raises(DetectorError, match=r"'acme'.*Install.*: rules, semantic, llm, auto"):
         find_detector("acme", load())
 
 

@@ -489,7 +489,7 @@ def test_the_thread_outlives_an_unexpected_error(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("phospho_server.detection._TROUBLE_S", 0.01)
+    monkeypatch.setattr("phospho_server.working.TROUBLE_S", 0.01)
     define(store, project, name="flights", description="flight")
     at_work = worker(store, detector)
     done = threading.Event()

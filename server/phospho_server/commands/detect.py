@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from phospho.detectors.llm.connecting import detector_from_environment
 from phospho.detectors.registry import load_detectors
 from phospho.errors import ConfigurationError, DetectorError
 from phospho.plugins import Plugins
 from phospho_server.commands import database_option, opened, phospho
 from phospho_server.detect_files import detect_files
 from phospho_server.detect_stored import count_work, detect_and_keep, detect_to_file, plan_again
+from phospho_server.llm.lending import lend_detector, setups_of
 from phospho_server.store import Store
 from phospho_server.store.counters import count_all
 
@@ -64,6 +67,10 @@ def detect(
     """Look for events in this process: in a file of interactions, or in a project.
 
     Of a project, verdicts are written to a file with --predictions, or kept with --store.
+
+    Nothing is sent anywhere, unless PHOSPHO_LLM_BASE_URL, PHOSPHO_LLM_MODEL and
+    PHOSPHO_LLM_API_KEY, or the settings of the project, name an LLM: it decides about events whose
+    detector is `llm`, and where `auto` is not sure.
     """
     if project is None:
         if names or keeps or again:
@@ -123,7 +130,7 @@ def _detect_in_files(
             predictions,
             examples=examples,
             detector=detector,
-            detectors=load_detectors(Plugins()),
+            detectors=load_detectors(Plugins(), detector_from_environment()),
             on_progress=on_progress,
         )
     click.echo(f"Verdicts on {judged} interactions written to {predictions}.")
@@ -141,7 +148,7 @@ def _detect_to_file(
             predictions,
             names=names,
             detector=detector,
-            detectors=load_detectors(Plugins()),
+            detectors=load_detectors(Plugins(), lend_detector(store, project, os.environ)),
             on_progress=on_progress,
         )
     click.echo(f"Verdicts on {judged} interactions written to {predictions}.")
@@ -157,6 +164,7 @@ def _detect_and_keep(store: Store, project: str, names: tuple[str, ...], *, agai
             project,
             detectors=load_detectors(plugins),
             plugins=plugins,
+            llm_is_ready=setups_of(store, os.environ).is_ready,
             on_progress=bar.update,
         )
     if left.problem is not None:
@@ -168,6 +176,8 @@ def _detect_and_keep(store: Store, project: str, names: tuple[str, ...], *, agai
         click.echo(f"Another process is looking at the last {left.pending} interactions.")
     else:
         click.echo("Everything is looked at.")
+    if left.for_llm:
+        click.echo(f"{left.for_llm} verdicts are left to the LLM, which a running server asks.")
 
 
 @contextmanager

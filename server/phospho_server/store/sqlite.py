@@ -23,7 +23,7 @@ from sqlite_utils import Database
 from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.migrations import migrations
-from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row
+from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store
 
 # Changes that share one COMMIT at the most: bounds how long the first of them waits.
 MAX_GROUP = 64
@@ -153,6 +153,11 @@ class SqliteStore:
             except queue.Empty:
                 return group, False
         return group, True
+
+
+def database_file(store: Store) -> Path | None:
+    """Return the file of a store, where it is one."""
+    return store.path if isinstance(store, SqliteStore) else None
 
 
 def _commit_group(

@@ -11,6 +11,7 @@ from phospho_server.views import (
     events,
     formats,
     frame,
+    llm,
     previews,
     projects,
     pulse,
@@ -33,6 +34,7 @@ _BLUEPRINTS = (
     event_pages.bp,
     reviews.bp,
     audit.bp,
+    llm.bp,
     pulse.bp,
 )
 

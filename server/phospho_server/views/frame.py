@@ -11,6 +11,7 @@ from flask import Flask, g, request, session, url_for
 from phospho_server.errors import ServerError
 from phospho_server.services import services
 from phospho_server.store import Connection
+from phospho_server.store.llm import find_pause
 from phospho_server.store.projects import get_project, list_projects
 from phospho_server.store.rows import Project
 from phospho_server.store.sign_ins import is_signed_in
@@ -23,10 +24,12 @@ class Frame:
     Args:
         projects: What the drop-down offers.
         project: The one this page belongs to, if any.
+        llm_pause: Why its LLM is not asked, where a person has to look at it.
     """
 
     projects: Sequence[Project]
     project: Project | None
+    llm_pause: str | None = None
 
 
 def register(app: Flask) -> None:
@@ -86,6 +89,8 @@ def _find_frame() -> Frame | None:
         with services().store.read() as db:
             if not is_signed_in(db, token):
                 return None
-            return Frame(list_projects(db), g.get("project"))
+            project = g.get("project")
+            pause = find_pause(db, project.id) if project else None
+            return Frame(list_projects(db), project, pause)
     except ServerError:
         return None

@@ -45,16 +45,21 @@ def show(project_id: str) -> ResponseReturnValue:
         if not is_part:
             form = form.refused(error)
         problem = str(error)
-    shown = {"preview": found, "problem": problem, "most": most}
     if is_part:
         with services().store.read() as db:
             project = open_project(db, project_id)
-        return render_template("events/_part.html", project=project, **shown)
+        return render_template(
+            "events/_part.html", project=project, preview=found, problem=problem, most=most
+        )
     status = 200 if found else InvalidError.status
     if current is not None:
         apply = request.form.get("apply", "all")
-        return render_edit(project_id, current, form, apply=apply, **shown), status
-    return render_settings(project_id, form=form, **shown), status
+        page = render_edit(
+            project_id, current, form, apply=apply, preview=found, problem=problem, most=most
+        )
+    else:
+        page = render_settings(project_id, form=form, preview=found, problem=problem, most=most)
+    return page, status
 
 
 def _find_current(project_id: str, event_id: str) -> EventDefinition | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -13,8 +14,11 @@ from phospho_server.mixing import list_mixes
 from phospho_server.services import services
 from phospho_server.store import projects as store
 from phospho_server.store.definitions import list_definitions
+from phospho_server.store.rows import DefinitionRow
 from phospho_server.views.event_form import EventForm, detector_names, understand
 from phospho_server.views.frame import base_url, open_project
+from phospho_server.views.llm_form import LlmForm
+from phospho_server.views.llm_panel import LlmPanel, load_panel
 from phospho_server.views.other_reading import find_other_reading
 
 bp = Blueprint("settings", __name__)
@@ -61,12 +65,19 @@ def revoke_key(project_id: str, key_id: str) -> ResponseReturnValue:
     return redirect(url_for(".show", project_id=project_id, _anchor="keys"), 303)
 
 
-def render_settings(project_id: str, *, form: EventForm | None = None, **problems: Any) -> str:
+def render_settings(
+    project_id: str,
+    *,
+    form: EventForm | None = None,
+    llm_form: LlmForm | None = None,
+    **problems: Any,
+) -> str:
     """Render the page, with what was typed and what is wrong with it, if anything.
 
     Args:
         project_id: The project.
         form: The new event as it was typed.
+        llm_form: The LLM as it was typed.
         problems: `project_name`, `name_problem`, `key_name`, `key_problem`; `preview`,
             `problem` and `most` where a draft was tried out.
     """
@@ -75,13 +86,19 @@ def render_settings(project_id: str, *, form: EventForm | None = None, **problem
         definitions = list_definitions(db, project_id)
         keys = store.list_keys(db, project_id)
         mixes = list_mixes(db, project_id)
+        llm = load_panel(db, project_id, services().setups, llm_form)
     return render_template(
         "settings/show.html",
         project=project,
         rows=[
-            (row, understand(row.definition), find_other_reading(row.definition))
+            (
+                _with_problem(row, llm),
+                understand(row.definition),
+                find_other_reading(row.definition),
+            )
             for row in definitions
         ],
+        llm=llm,
         keys=[key for key in keys if key.revoked_at_ms is None],
         revoked_keys=[key for key in keys if key.revoked_at_ms is not None],
         form=form or EventForm(),
@@ -92,3 +109,9 @@ def render_settings(project_id: str, *, form: EventForm | None = None, **problem
         base_url=base_url(),
         **{"project_name": project.name, **problems},
     )
+
+
+def _with_problem(row: DefinitionRow, llm: LlmPanel) -> DefinitionRow:
+    """Say what an event waits for that only an LLM decides about."""
+    waits = row.enabled and row.definition.detector == "llm" and row.problem is None
+    return replace(row, problem=llm.why_not) if waits and llm.why_not else row

@@ -127,7 +127,7 @@ class Refuses:
 def test_what_a_detector_cannot_judge_is_said(
     talk: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect_command, "load_detectors", lambda _: {"rules": Refuses()})
+    monkeypatch.setattr(detect_command, "load_detectors", lambda *_: {"rules": Refuses()})
     result = run("--project", talk.id, "--store")
     assert result.exit_code == 1
     assert "could not be given: The model is being moved." in result.output

@@ -203,7 +203,7 @@ class Learns:
 def test_no_detector_is_told_the_reviews_it_is_scored_against(
     store: SqliteStore, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate_command, "load_detectors", lambda _: {"semantic": Learns()})
+    monkeypatch.setattr(evaluate_command, "load_detectors", lambda *_: {"semantic": Learns()})
     refund = define(store, project, name="refund", description="The user wants a refund")
     add(store, project, interaction("t1"))
     review(store, project, refund, "t1", occurred=True)

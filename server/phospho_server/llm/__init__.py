@@ -1,0 +1,1 @@
+"""The LLM judge in the server: which one a project asks, its worker, its costs."""

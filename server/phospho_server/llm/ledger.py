@@ -1,0 +1,35 @@
+"""The ledger of a project in the database: an answer and its cost are kept in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from phospho.detectors.llm.ledger import Call
+from phospho_server.store import Connection, Store, llm, llm_usage
+
+
+class StoreLedger:
+    """Remembers the answers of one project, and books what they cost.
+
+    Args:
+        store: Where.
+        project_id: The project.
+    """
+
+    def __init__(self, store: Store, project_id: str) -> None:
+        self._store = store
+        self._project_id = project_id
+
+    def find(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the answers to those of the keys that are known."""
+        with self._store.read() as db:
+            return llm.find_answers(db, self._project_id, keys)
+
+    def keep(self, call: Call) -> None:
+        """Remember the answers of a call and book its cost, durably."""
+
+        def book(db: Connection) -> None:
+            llm_usage.add_call(db, self._project_id, call)
+            llm.keep_answers(db, self._project_id, call.answers)
+
+        self._store.write(book)

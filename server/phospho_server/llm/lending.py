@@ -1,0 +1,42 @@
+"""Lends the LLM of a project to a command, which judges in its own process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from phospho.detectors.llm.connecting import make_judge
+from phospho.detectors.llm.detector import LlmDetector
+from phospho.errors import ConfigurationError
+from phospho_server.llm.ledger import StoreLedger
+from phospho_server.llm.sealing import Sealer
+from phospho_server.llm.setup import Setups
+from phospho_server.store import Store, llm, llm_usage
+from phospho_server.store.sqlite import database_file
+
+
+def setups_of(store: Store, environment: Mapping[str, str]) -> Setups:
+    """Return which LLM each project of a store asks, by its settings or by the environment."""
+    return Setups(Sealer(database_file(store)), environment)
+
+
+def lend_detector(store: Store, project_id: str, environment: Mapping[str, str]) -> LlmDetector:
+    """Return the detector that asks a project's LLM, within what is left of the day's budget.
+
+    Where the project has none, or it is off or paused, nothing is sent anywhere.
+
+    Raises:
+        ConfigurationError: The LLM that is named cannot be used; says why.
+        MissingDependencyError: OpenAI's package is not installed.
+    """
+    with store.read() as db:
+        setup = setups_of(store, environment).find(db, project_id)
+        is_paused = llm.find_pause(db, project_id) is not None
+        spent = llm_usage.use_of_today(db, project_id)
+    if setup.problem is not None:
+        raise ConfigurationError(setup.problem)
+    if setup.endpoint is None or is_paused:
+        return LlmDetector(None)
+    budget = setup.make_budget()
+    budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens)
+    ledger = StoreLedger(store, project_id)
+    return LlmDetector(make_judge(setup.endpoint, budget=budget, ledger=ledger))

@@ -1,0 +1,41 @@
+"""Plans what an LLM is asked: what `semantic` was not sure of, and events that name `llm`.
+
+The local verdict is kept at once, in the same transaction as the job that asks the LLM; its
+verdict takes the place of the local one when it is there. So a judge that is slow, or away, delays
+nothing and costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from phospho.detectors.auto import doubtful
+from phospho.detectors.llm.detector import is_uncertain
+from phospho_server.judging import Verdicts
+from phospho_server.store import Connection, llm_jobs, llm_usage
+
+IsReady = Callable[[Connection, str], bool]
+"""Tells whether a project's LLM can be asked now."""
+
+
+def never_ready(_db: Connection, _project_id: str) -> bool:
+    """Stand in where there is no LLM."""
+    return False
+
+
+def plan_questions(
+    db: Connection, project_id: str, verdicts: Verdicts, *, is_ready: IsReady
+) -> None:
+    """Add the jobs that ask an LLM about verdicts that are kept in this transaction."""
+    event = verdicts.definition
+    if verdicts.left_to_llm:
+        _add(db, project_id, verdicts, verdicts.left_to_llm)
+    elif verdicts.found and doubtful([event]) and is_ready(db, project_id):
+        llm_usage.count_verdicts(db, project_id, event.id, len(verdicts.found))
+        uncertain = [v.interaction_id for v in verdicts.found if is_uncertain(event, v.score)]
+        _add(db, project_id, verdicts, uncertain)
+
+
+def _add(db: Connection, project_id: str, verdicts: Verdicts, ids: Sequence[int]) -> None:
+    event = verdicts.definition
+    llm_jobs.add(db, project_id, ids, definition_id=event.id, version=event.version)

@@ -1,0 +1,122 @@
+"""Which LLM a project asks: what was set for it, else what the environment names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from phospho.detectors.llm.cost import NANOS, Budget, Prices
+from phospho.detectors.llm.settings import (
+    Endpoint,
+    daily_tokens_from_environment,
+    endpoint_from_environment,
+    make_endpoint,
+)
+from phospho.errors import PhosphoError
+from phospho_server.llm.sealing import Sealer
+from phospho_server.store import Connection, llm
+from phospho_server.store.llm import LlmSettings
+
+# Where nobody says what may be spent: some thousand questions a day.
+DEFAULT_DAILY_TOKENS = 1_000_000
+
+Source = Literal["settings", "environment", ""]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is known of a project's LLM.
+
+    Args:
+        source: What names it; empty where nothing does, or where it is off.
+        endpoint: Where it is; None where there is none, or it cannot be used.
+        problem: Why it cannot be used although it is wanted.
+        prices: None where they are not known.
+        currency: Of the prices.
+        limit_nanos: The daily budget in billionths of the currency.
+        limit_tokens: The daily budget in tokens.
+    """
+
+    source: Source = ""
+    endpoint: Endpoint | None = None
+    problem: str | None = None
+    prices: Prices | None = None
+    currency: str = ""
+    limit_nanos: int | None = None
+    limit_tokens: int | None = None
+
+    def make_budget(self) -> Budget:
+        """Return the budget of a day of which nothing is spent."""
+        return Budget(
+            prices=self.prices, limit_nanos=self.limit_nanos, limit_tokens=self.limit_tokens
+        )
+
+
+class Setups:
+    """Finds out which LLM each project asks.
+
+    Args:
+        sealer: Opens keys.
+        environment: Names the LLM of projects that name none.
+    """
+
+    def __init__(self, sealer: Sealer, environment: Mapping[str, str]) -> None:
+        self.sealer = sealer
+        self._environment = environment
+
+    def find(self, db: Connection, project_id: str) -> Setup:
+        """Return which LLM a project asks, with its key."""
+        held = llm.find_settings(db, project_id) or LlmSettings()
+        if held.is_off:
+            return Setup()
+        source: Source = "settings" if held.base_url else "environment"
+        try:
+            endpoint = self._endpoint(held)
+            tokens = daily_tokens_from_environment(self._environment)
+        except PhosphoError as exc:
+            return Setup(source, problem=str(exc))
+        if endpoint is None:
+            return Setup()
+        prices = _read_prices(held)
+        money = _nanos(held.daily_budget) if prices else None
+        tokens = tokens if held.daily_tokens is None else held.daily_tokens
+        return Setup(
+            source=source,
+            endpoint=endpoint,
+            prices=prices,
+            currency=held.currency,
+            limit_nanos=money,
+            limit_tokens=DEFAULT_DAILY_TOKENS if money is None and tokens is None else tokens,
+        )
+
+    def is_ready(self, db: Connection, project_id: str) -> bool:
+        """Tell whether the LLM of a project can be asked now, its budget aside."""
+        held = llm.find_settings(db, project_id) or LlmSettings()
+        if held.is_off or llm.find_pause(db, project_id) is not None:
+            return False
+        # Keys are opened when they are needed: this is asked for each batch that is judged.
+        return bool(held.base_url) or self._is_in_environment()
+
+    def _is_in_environment(self) -> bool:
+        try:
+            return endpoint_from_environment(self._environment) is not None
+        except PhosphoError:
+            return False
+
+    def _endpoint(self, held: LlmSettings) -> Endpoint | None:
+        if not held.base_url:
+            return endpoint_from_environment(self._environment)
+        return make_endpoint(held.base_url, held.model, self.sealer.open(held.api_key))
+
+
+def _read_prices(held: LlmSettings) -> Prices | None:
+    if held.price_in is None or held.price_out is None:
+        return None
+    cached = None if held.price_cached is None else Decimal(held.price_cached)
+    return Prices(Decimal(held.price_in), Decimal(held.price_out), cached)
+
+
+def _nanos(amount: str | None) -> int | None:
+    return None if amount is None else int(Decimal(amount) * NANOS)

@@ -1,0 +1,155 @@
+"""What Settings tell of a project's LLM: where texts go, what it costs, what it spared."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from phospho.detectors.llm.cost import NANOS
+from phospho.detectors.llm.detector import NOT_CONFIGURED
+from phospho_server.clock import DAY_MS, day_of, now_ms
+from phospho_server.llm.setup import Setup, Setups
+from phospho_server.store import Connection, llm, llm_jobs, llm_usage
+from phospho_server.store.llm_usage import LlmUse
+from phospho_server.views.formats import counted, number, percent
+from phospho_server.views.llm_form import LlmForm
+
+# The uses that Settings add up.
+_DAYS = 30
+
+# Less than this is shown with four decimals.
+_SMALL_NANOS = NANOS // 100
+
+
+@dataclass(frozen=True)
+class EventUse:
+    """What one event asked of the LLM, in words."""
+
+    name: str
+    asked: str
+    today: str
+    total: str
+    saved: str
+
+
+@dataclass(frozen=True)
+class LlmPanel:
+    """The section of Settings.
+
+    Args:
+        setup: Which LLM is asked; its key is not shown.
+        host: Where texts are sent; empty: nowhere.
+        is_open: Whether they travel to another machine without encryption.
+        paused: Why no calls are made, if so.
+        waiting: Verdicts that it is still to give.
+        today: What was asked today, in a sentence.
+        is_spent: Whether the budget of today is spent.
+        uses: What each event asked in the last 30 days.
+        form: To change it.
+    """
+
+    setup: Setup
+    host: str
+    is_open: bool
+    paused: str | None
+    waiting: int
+    today: str
+    is_spent: bool
+    uses: Sequence[EventUse]
+    form: LlmForm
+
+    @property
+    def why_not(self) -> str | None:
+        """Why the LLM cannot be asked, for events that only it decides about."""
+        if self.paused or self.setup.problem:
+            return self.paused or self.setup.problem
+        return None if self.host else NOT_CONFIGURED
+
+
+def load_panel(
+    db: Connection, project_id: str, setups: Setups, form: LlmForm | None = None
+) -> LlmPanel:
+    """Return the section of a project, with what was typed, if that was refused."""
+    setup = setups.find(db, project_id)
+    held = llm.find_settings(db, project_id)
+    today = llm_usage.use_of_today(db, project_id)
+    budget = setup.make_budget()
+    budget.set_spent(nanos=today.cost_nanos, tokens=today.tokens)
+    url = setup.endpoint.base_url if setup.endpoint else ""
+    return LlmPanel(
+        setup=setup,
+        host=setup.endpoint.host if setup.endpoint else "",
+        is_open=url.startswith("http://") and not _is_near(url),
+        paused=llm.find_pause(db, project_id),
+        waiting=llm_jobs.count(db, project_id),
+        today=_today(today, setup),
+        is_spent=budget.is_spent and setup.endpoint is not None,
+        uses=_uses(db, project_id, setup),
+        form=form or (LlmForm.of(held) if held else LlmForm()),
+    )
+
+
+def money(nanos: int, currency: str) -> str:
+    """Return an amount as people write it: `$0.03`, `1.20 EUR`, `0.0007`."""
+    decimals = 4 if 0 < nanos < _SMALL_NANOS else 2
+    amount = f"{nanos / NANOS:,.{decimals}f}"
+    if not currency:
+        return amount
+    is_sign = len(currency) == 1 and not currency.isalnum()
+    return f"{currency}{amount}" if is_sign else f"{amount} {currency}"
+
+
+def _today(use: LlmUse, setup: Setup) -> str:
+    """Return what was asked and spent today, of which budget."""
+    tokens = f"{number(use.tokens)} tokens"
+    if setup.limit_tokens is not None:
+        tokens = f"{number(use.tokens)} of {number(setup.limit_tokens)} tokens"
+    parts = [counted(use.calls, "call"), tokens]
+    if setup.prices is not None:
+        cost = money(use.cost_nanos, setup.currency)
+        if setup.limit_nanos is not None:
+            cost += f" of {money(setup.limit_nanos, setup.currency)}"
+        parts.append(cost)
+    return ", ".join(parts)
+
+
+def _uses(db: Connection, project_id: str, setup: Setup) -> list[EventUse]:
+    midnight_ms = day_of(now_ms())
+    uses = llm_usage.list_uses(db, project_id, since_ms=midnight_ms - (_DAYS - 1) * DAY_MS)
+    today = {use.name: use for use in llm_usage.list_uses(db, project_id, since_ms=midnight_ms)}
+    mean = LlmUse(
+        asked=sum(use.asked for use in uses),
+        tokens_in=sum(use.tokens for use in uses),
+        cost_nanos=sum(use.cost_nanos for use in uses),
+    )
+
+    def worth(nanos: int, tokens: int) -> str:
+        if setup.prices is None:
+            return f"{number(tokens)} tokens"
+        return money(nanos, setup.currency)
+
+    return [
+        EventUse(
+            name=use.name,
+            asked=f"{percent(use.share)} of {counted(use.verdicts, 'verdict')}",
+            today=worth(*(_spent(today.get(use.name, LlmUse())))),
+            total=worth(*_spent(use)),
+            saved=worth(*use.saved(mean)),
+        )
+        for use in uses
+    ]
+
+
+def _spent(use: LlmUse) -> tuple[int, int]:
+    return use.cost_nanos, use.tokens
+
+
+def _is_near(url: str) -> bool:
+    """Tell whether a server is this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

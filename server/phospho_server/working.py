@@ -1,0 +1,75 @@
+"""A thread that does work as long as there is any, and waits where there is none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from phospho_server.errors import ServerError
+
+logger = logging.getLogger("phospho_server")
+
+# How long a worker sleeps when nothing waits; other processes may add work without waking it.
+IDLE_S = 1.0
+
+# Pause after the database refused a worker, for example on a full disk.
+TROUBLE_S = 5.0
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """Works in a thread of its own or step by step; a subclass says what a step is."""
+
+    name: ClassVar[str]
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def run_once(self) -> int:
+        """Do one batch of work; return how much it was, 0 if nothing waits."""
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Drop what was begun, after an unexpected error; its lease runs out."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name=f"phospho-{self.name}", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell the worker that there is something to do."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End after the batch at hand; what is not done stays in the database."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def run_until_done(self, on_progress: Callable[[int], None] = lambda _: None) -> None:
+        """Work in this thread until nothing is left that can be done now.
+
+        Args:
+            on_progress: Told the size of each batch that is done.
+        """
+        while done := self.run_once():
+            on_progress(done)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                if not self.run_once():
+                    self._wake.wait(IDLE_S)
+            except ServerError as exc:
+                logger.warning("The %s worker waits: %s", self.name, exc)
+                self._stopping.wait(TROUBLE_S)
+            except Exception:
+                self.forget()
+                logger.exception("The %s worker met an unexpected error; it goes on", self.name)
+                self._stopping.wait(TROUBLE_S)
