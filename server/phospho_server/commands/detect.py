@@ -16,7 +16,7 @@ from phospho.plugins import Plugins
 from phospho_server.commands import database_option, opened, phospho
 from phospho_server.detect_files import detect_files
 from phospho_server.detect_stored import count_work, detect_and_keep, detect_to_file, plan_again
-from phospho_server.llm.lending import lend_detector, setups_of
+from phospho_server.llm.lending import lent_detector, setups_of
 from phospho_server.store import Store
 from phospho_server.store.counters import count_all
 
@@ -141,14 +141,14 @@ def _detect_to_file(
 ) -> None:
     with store.read() as db:
         length = count_all(db, project).interactions
-    with _progress(length) as on_progress:
+    with lent_detector(store, project, os.environ) as llm, _progress(length) as on_progress:
         judged = detect_to_file(
             store,
             project,
             predictions,
             names=names,
             detector=detector,
-            detectors=load_detectors(Plugins(), lend_detector(store, project, os.environ)),
+            detectors=load_detectors(Plugins(), llm),
             on_progress=on_progress,
         )
     click.echo(f"Verdicts on {judged} interactions written to {predictions}.")

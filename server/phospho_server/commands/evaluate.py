@@ -28,7 +28,7 @@ from phospho_server.evaluating.running import (
 )
 from phospho_server.evaluating.showing import show
 from phospho_server.evaluating.suites import Suite, read_suites
-from phospho_server.llm.lending import lend_detector
+from phospho_server.llm.lending import lent_detector
 
 
 @phospho.command()
@@ -162,8 +162,9 @@ def _run_on_project(project: str, database: str, settings: _Settings) -> list[Ru
     with opened(database) as store:
         suite, labels = read_reviewed(store, project)
         then = Run("as it was when reviewed", [said_then(suite, labels)], peak_mb=None)
-        detectors = load_detectors(Plugins(), lend_detector(store, project, os.environ))
-        return _run([suite], settings, lambda _: detectors, earlier=[then])
+        with lent_detector(store, project, os.environ) as llm:
+            detectors = load_detectors(Plugins(), llm)
+            return _run([suite], settings, lambda _: detectors, earlier=[then])
 
 
 def _run(

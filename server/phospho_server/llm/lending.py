@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from phospho.detectors.llm.connecting import make_judge
 from phospho.detectors.llm.detector import LlmDetector
@@ -19,8 +20,11 @@ def setups_of(store: Store, environment: Mapping[str, str]) -> Setups:
     return Setups(Sealer(database_file(store)), environment)
 
 
-def lend_detector(store: Store, project_id: str, environment: Mapping[str, str]) -> LlmDetector:
-    """Return the detector that asks a project's LLM, within what is left of the day's budget.
+@contextmanager
+def lent_detector(
+    store: Store, project_id: str, environment: Mapping[str, str]
+) -> Iterator[LlmDetector]:
+    """Yield the detector that asks a project's LLM, within what is left of the day's budget.
 
     Where the project has none, or it is off or paused, nothing is sent anywhere.
 
@@ -35,8 +39,13 @@ def lend_detector(store: Store, project_id: str, environment: Mapping[str, str])
     if setup.problem is not None:
         raise ConfigurationError(setup.problem)
     if setup.endpoint is None or is_paused:
-        return LlmDetector(None)
+        yield LlmDetector(None)
+        return
     budget = setup.make_budget()
     budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens)
     ledger = StoreLedger(store, project_id)
-    return LlmDetector(make_judge(setup.endpoint, budget=budget, ledger=ledger))
+    judge = make_judge(setup.endpoint, budget=budget, ledger=ledger)
+    try:
+        yield LlmDetector(judge)
+    finally:
+        judge.close()
