@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phospho.detectors.auto import chosen
+from phospho.detectors.language_wording import scoped_condition
 from phospho.models import EventDefinition
 from phospho_server.services import services
 
@@ -27,8 +28,11 @@ BY_WORDING = OtherReading("auto", "Look for the wording instead")
 
 
 def find_other_reading(definition: EventDefinition) -> OtherReading | None:
-    """Return the other way to understand a description; None where there is only one."""
-    if definition.keywords or definition.pattern:
+    """Return the other way to understand a description; None where there is only one.
+
+    What is said of a language is no wording, and means what it says.
+    """
+    if definition.keywords or definition.pattern or scoped_condition(definition):
         return None
     if chosen(definition.model_copy(update={"detector": "auto"})) != "rules":
         return None

@@ -71,6 +71,7 @@ def test_clicking_twice_switches_once(
         pytest.param({"description": WORDING, "keywords": ("refund",)}, id="keywords"),
         pytest.param({"description": WORDING, "pattern": "refund"}, id="pattern"),
         pytest.param({"description": WORDING, "detector": "acme"}, id="plugin"),
+        pytest.param({"description": "The user writes in Spanish"}, id="language"),
     ],
 )
 def test_what_can_be_understood_one_way_only_is_not_offered_another(
