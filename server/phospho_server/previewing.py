@@ -133,17 +133,13 @@ def preview(
 
     Raises:
         BusyError: Another preview is under way.
-        InvalidError: The detector cannot answer; the message says why.
+        InvalidError: The detector cannot answer, or is an LLM; the message says why.
     """
+    refuse_llm(detectors, draft)
     if not _one_at_a_time.acquire(timeout=_PATIENCE_S):
         raise BusyError("Another preview is under way. Try again in a moment.")
     try:
         started = time.monotonic()
-        if isinstance(detectors.get(chosen(draft)), LlmDetector):
-            raise InvalidError(
-                "What an LLM says costs money, so it is asked when the event is saved. Save it to "
-                "see, or choose another detector to preview."
-            )
         with store.read() as db:
             material = load_material(db, project_id, draft, min(most, MOST))
         try:
@@ -156,6 +152,19 @@ def preview(
         return compare(material, scored, took_ms)
     finally:
         _one_at_a_time.release()
+
+
+def refuse_llm(detectors: Mapping[str, Detector], draft: EventDefinition) -> None:
+    """Refuse to ask an LLM: it is slow, and each look would cost.
+
+    Raises:
+        InvalidError: The draft is decided by an LLM.
+    """
+    if isinstance(detectors.get(chosen(draft)), LlmDetector):
+        raise InvalidError(
+            "What an LLM says costs money, so it is asked when the event is saved. Save it to "
+            "see, or choose another detector to preview."
+        )
 
 
 def load_material(db: Connection, project_id: str, draft: EventDefinition, most: int) -> Material:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from phospho.detectors.auto import chosen
 from phospho.models import EventDefinition
 from phospho_server.errors import BusyError, InvalidError
-from phospho_server.previewing import MOST, USUAL, Preview, preview
+from phospho_server.previewing import MOST, USUAL, Preview, preview, refuse_llm
 from phospho_server.scoring import QUICK
 from phospho_server.services import services
 from phospho_server.store.definitions import get_definition
@@ -36,6 +36,7 @@ def show(project_id: str) -> ResponseReturnValue:
     problem: str | None = None
     try:
         draft = form.to_draft(current)
+        refuse_llm(services().detectors, draft)
         if is_live and chosen(draft) not in QUICK:
             problem = "This detector may call a model, so it is asked when you press Preview."
         else:

@@ -58,10 +58,18 @@ def test_a_part_of_the_page_is_answered_to_a_script(visitor: Visitor, address: s
 def test_a_detector_that_may_cost_money_waits_for_the_button(
     visitor: Visitor, store: SqliteStore, project: Project, address: str
 ) -> None:
-    event = define(store, project, detector="llm")
-    fields = {**DRAFT, "event_id": event.id, "detector": "llm", "part": "1"}
+    event = define(store, project, detector="acme")
+    fields = {**DRAFT, "event_id": event.id, "detector": "acme", "part": "1"}
     assert "when you press Preview" in text_of(visitor.post(address, **fields, live="1"))
-    assert "There is no detector 'llm'" in text_of(visitor.post(address, **fields))
+    assert "There is no detector 'acme'" in text_of(visitor.post(address, **fields))
+
+
+@pytest.mark.parametrize("live", [{"live": "1"}, {}], ids=["typed", "pressed"])
+def test_an_llm_is_asked_by_saving_only(
+    visitor: Visitor, address: str, live: dict[str, str]
+) -> None:
+    answer = visitor.post(address, **DRAFT, detector="llm", part="1", **live)
+    assert "Save it to see" in text_of(answer)
 
 
 @pytest.mark.parametrize(
