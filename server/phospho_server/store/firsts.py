@@ -136,9 +136,11 @@ def _place(verdict: StoredDetection) -> tuple[int, int]:
 def _find_held(
     db: Connection, here: Mapping[str, object], batch: Sequence[StoredDetection]
 ) -> _Held:
-    text, params = in_list("i", [verdict.interaction_id for verdict in batch])
-    here = {**here, **params}
-    others = f"{_WALK} and d.interaction_id not {text} "
+    others = _WALK
+    if batch:
+        text, params = in_list("i", [verdict.interaction_id for verdict in batch])
+        here = {**here, **params}
+        others += f"and d.interaction_id not {text} "
     ends = "order by i.created_at_ms, i.id limit 1"
     first = db.row(f"{others}and (d.detected = 1 or d.repeated = 1) {ends}", here)
     if first is None:

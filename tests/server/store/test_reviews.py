@@ -285,6 +285,31 @@ def test_a_definition_carries_at_most_its_newest_reviews(
     assert definition.reviews[-1].input == f"number {MOST_REVIEWS + 4}"
 
 
+def test_an_event_of_a_session_moves_with_peoples_words(
+    store: SqliteStore, project: Project
+) -> None:
+    new = [interaction(f"t{n}", created_at_ms=NOON_MS + n) for n in range(3)]
+    add(store, project, *new)
+    event = define(store, project, scope="session")
+
+    def standing() -> list[str]:
+        with store.read() as db:
+            return [line.task_id for line in list_transcript(db, project.id, "s1") if line.events]
+
+    judge(store, project, event, new[1], detected=True)
+    judge(store, project, event, new[2], detected=True)
+    assert standing() == ["t1"]
+    review(store, project, event, occurred=False, task_id="t1")
+    assert standing() == ["t2"]
+    review(store, project, event, occurred=True, task_id="t0")
+    assert standing() == ["t0"]
+    undo(store, project, event, "t1")
+    assert standing() == ["t0"]
+    undo(store, project, event, "t0")
+    assert standing() == ["t1"]
+    assert totals(store, project).events == 1
+
+
 _TASKS = [
     interaction(f"t{n}", session_id=f"s{n % 2}", created_at_ms=NOON_MS + n * HOUR_MS)
     for n in range(6)
