@@ -69,16 +69,32 @@ class Review(_Value):
     occurred: bool
 
 
+class Direction(_Value):
+    """In which direction, among a project's messages, an event lies; see `detectors.axes`.
+
+    `weights` is base64 of little-endian single-precision floats.
+    """
+
+    weights: str
+    offset: float
+    near_mean: float
+    near_deviation: float
+
+
 class Cut(_Value):
-    """Where the traffic of a project draws the line between yes and no for one event.
+    """What the traffic of a project taught about one event, without a label.
 
     Args:
         prevalence: Estimated share of interactions in which the event occurs.
         threshold: The least score that is a yes.
+        embedder: Id of the embedder it was learned with; with another one it says nothing.
+        directions: For each side that is looked at, where the event lies among its messages.
     """
 
     prevalence: float = Field(gt=0.0, lt=1.0)
     threshold: float = Field(ge=0.0, le=1.0)
+    embedder: str = ""
+    directions: Mapping[Side, Direction] = Field(default_factory=dict)
 
 
 class EventDefinition(_Value):

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from phospho.models import Detection, EventDefinition, Turn
+    from phospho.models import Cut, Detection, EventDefinition, Turn
 
 
 @runtime_checkable
@@ -32,6 +32,24 @@ class Detector(Protocol):
 
         Raises:
             DetectorError: When no verdict can be given now; the work is kept and tried again.
+        """
+        ...
+
+
+@runtime_checkable
+class Student(Protocol):
+    """A detector that also learns from unlabelled traffic."""
+
+    def study(
+        self, traffic: Sequence[Turn], events: Sequence[EventDefinition]
+    ) -> Mapping[str, Cut]:
+        """Return what the traffic teaches about definitions, by their ids.
+
+        It is kept with each definition and handed in again as `EventDefinition.cut`. Definitions
+        it says nothing about are left out.
+
+        Raises:
+            DetectorError: When nothing can be learned now.
         """
         ...
 

@@ -1,6 +1,6 @@
-"""Measures how close messages are to events, and turns that into probabilities.
+"""Measures how close messages are to events, and turns that into log-odds.
 
-Four measures each, joined by a small logistic calibrator that was fitted once
+A few measures each, joined by a small logistic calibrator that was fitted once
 (`benchmarks/fit_semantic.py`) and is frozen in `semantic_weights.json`.
 """
 
@@ -15,20 +15,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho.detectors.probes import Probe, Vectors, Yardstick, telling_words
 from phospho.detectors.sentences import Piece, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from phospho.detectors import Embedder
+    from phospho.detectors.axes import Axis, Vectors
+    from phospho.detectors.probes import Probe
+    from phospho.detectors.yardstick import Yardstick
 
 Floats = NDArray[np.floating]
 
 _WEIGHTS_FILE = Path(__file__).with_name("semantic_weights.json")
-
-# The everyday messages nearest to a text say together how everyday it is.
-_NEAREST_EVERYDAY = 5
 
 # Of several examples the three nearest count: one may be near by accident.
 _NEAREST_PHRASES = 3
@@ -36,16 +35,16 @@ _NEAREST_PHRASES = 3
 # Two definitions this alike are the same event twice, not rivals.
 _SAME_EVENT = 0.95
 
-# Words beyond this part of a message are not matched one by one.
-_MAX_WORD_CHARS = 600
+# The log-odds of an event in a message without text.
+BLANK = -20.0
 
 
 @dataclass(frozen=True, eq=False)
 class Messages:
     """The messages of one side of a batch, embedded.
 
-    `starts[i]` is where the pieces of message `i` begin among `vectors`; `filled` lists the
-    messages that have any text. The same for words.
+    `starts[i]` is where the pieces of the `i`-th message of `filled` begin among `vectors`;
+    `filled` lists the messages that have any text.
     """
 
     count: int
@@ -54,106 +53,103 @@ class Messages:
     filled: NDArray[np.intp]
     starts: NDArray[np.intp]
     vectors: Vectors
-    with_words: NDArray[np.intp]
-    word_starts: NDArray[np.intp]
-    word_places: NDArray[np.intp]
-    word_vectors: Vectors
+
+    @property
+    def wholes(self) -> Vectors:
+        """Return one vector for each message, of all of it; zeros where there is no text."""
+        wholes = np.zeros((self.count, self.vectors.shape[1]), dtype=np.float32)
+        wholes[self.filled] = self.vectors[self.starts]
+        return wholes
 
 
 @dataclass(frozen=True)
 class Calibrator:
-    """Joins measures into a probability."""
+    """Joins measures into log-odds, as if the event occurred in one of ten messages."""
 
     coefficients: tuple[float, ...]
     intercept: float
 
-    def probability(self, measures: Floats) -> Floats:
-        """Return one probability for each row of measures."""
-        logits = measures @ np.array(self.coefficients) + self.intercept
-        result: Floats = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
+    def log_odds(self, measures: Floats) -> NDArray[np.float64]:
+        """Return the log-odds for each row of measures."""
+        result: NDArray[np.float64] = measures @ np.array(self.coefficients) + self.intercept
         return result
 
 
+Weights = dict[str, Calibrator]
+"""A calibrator for each `Probe.kind`."""
+
+
 @cache
-def calibrator(kind: str) -> Calibrator:
-    """Return the frozen calibrator `described` (no examples) or `shown` (with examples)."""
-    weights = json.loads(_WEIGHTS_FILE.read_text(encoding="utf-8"))[kind]
-    return Calibrator(tuple(weights["coefficients"]), weights["intercept"])
+def shipped_weights() -> Weights:
+    """Return the frozen calibrators."""
+    return read_weights(json.loads(_WEIGHTS_FILE.read_text(encoding="utf-8")))
+
+
+def read_weights(written: Mapping[str, dict[str, list[float] | float]]) -> Weights:
+    """Return the calibrators of a file of weights."""
+    return {
+        kind: Calibrator(tuple(of_kind["coefficients"]), float(of_kind["intercept"]))  # type: ignore[arg-type]
+        for kind, of_kind in written.items()
+        if isinstance(of_kind, dict)
+    }
 
 
 def embed_messages(embedder: Embedder, texts: Sequence[str]) -> Messages:
-    """Split messages into pieces and words, and embed both in one pass each."""
+    """Split messages into pieces, and embed them in one pass."""
     parts = tuple(tuple(pieces(text)) for text in texts)
     said = [text[p.start : p.end] for text, ps in zip(texts, parts, strict=True) for p in ps]
-    words = [telling_words(text[:_MAX_WORD_CHARS]) for text in texts]
-    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(w for ws in words for w in ws))}
-    filled, starts = _layout([len(ps) for ps in parts])
-    with_words, word_starts = _layout([len(ws) for ws in words])
+    lengths = np.array([len(ps) for ps in parts], dtype=np.intp)
+    filled = np.flatnonzero(lengths)
     return Messages(
         count=len(texts),
         texts=tuple(texts),
         pieces=parts,
         filled=filled,
-        starts=starts,
-        vectors=_encode(embedder, said),
-        with_words=with_words,
-        word_starts=word_starts,
-        word_places=np.array([vocabulary[w] for ws in words for w in ws], dtype=np.intp),
-        word_vectors=_encode(embedder, list(vocabulary)),
+        starts=(np.cumsum(lengths) - lengths)[filled],
+        vectors=embedder.encode(said) if said else np.zeros((0, embedder.dim), dtype=np.float32),
     )
 
 
-def _encode(embedder: Embedder, texts: list[str]) -> Vectors:
-    return embedder.encode(texts) if texts else np.zeros((0, embedder.dim), dtype=np.float32)
+def measure(
+    messages: Messages, yardstick: Yardstick, probes: Sequence[Probe]
+) -> list[NDArray[np.float64]]:
+    """Return for each probe the measures of each message that has text.
 
-
-def _layout(counts: list[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return which rows have anything, and where what they have begins."""
-    lengths = np.array(counts, dtype=np.intp)
-    ends = np.cumsum(lengths)
-    filled = np.flatnonzero(lengths)
-    return filled, (ends - lengths)[filled]
-
-
-def measure(messages: Messages, yardstick: Yardstick, probes: Sequence[Probe]) -> list[Floats]:
-    """Return for each probe the measures of each message, shape `(messages.count, 4)`.
-
-    A blank message has zeros. The columns are those that `calibrator` expects: nearness to the
-    description or to the examples, the same less nearness to everyday messages, lead over rivals
-    (each as near as its description or its examples, whichever is nearer), and words met.
+    The columns are those that its calibrator expects: nearness to the description and how unusual
+    that is, nearness to the examples (also against how alike they are), lead over rivals (each as
+    near as its description or its examples, whichever is nearer), the position on the axis, and on
+    the one learned from traffic where there is one.
     """
-    everyday = messages.vectors @ yardstick.messages.T
-    meanings = _best(messages, messages.vectors @ yardstick.descriptions.T)
-    described = np.stack([probe.vector for probe in probes])
-    near = _best(messages, messages.vectors @ described.T)
+    near = _best(messages, messages.vectors @ np.stack([probe.vector for probe in probes]).T)
     shown = np.stack([_nearness_to_phrases(messages, probe) for probe in probes], axis=1)
+    everyday = _best(messages, messages.vectors @ yardstick.centres.T)
     nearest = np.maximum(near, shown)
+    described = np.stack([probe.vector for probe in probes])
     is_other = described @ described.T < _SAME_EVENT
-    rows: list[Floats] = []
+    rows: list[NDArray[np.float64]] = []
     for i, probe in enumerate(probes):
-        rivals = np.concatenate([nearest[:, is_other[i]], meanings[:, probe.is_rival]], axis=1)
-        lead = nearest[:, i] - rivals.max(axis=1, initial=0.0)
-        commonness = _best(messages, _mean_of_top(everyday[:, probe.is_contrast]))
-        met = _words_met(messages, probe)
+        rivals = np.maximum(
+            nearest[:, is_other[i]].max(axis=1, initial=0.0),
+            everyday[:, probe.is_rival].max(axis=1, initial=0.0),
+        )
+        columns = [near[:, i], probe.usual.rarity_of(near[:, i])]
         if len(probe.phrases):
-            columns = (shown[:, i] / probe.spread, shown[:, i] - commonness, lead, met)
-        else:
-            columns = (near[:, i], near[:, i] - commonness, lead, met)
+            columns += [shown[:, i], shown[:, i] / probe.spread]
+        columns += [nearest[:, i] - rivals, _along(messages, probe.axis)]
+        if probe.learned:
+            columns.append(_along(messages, probe.learned))
         rows.append(np.stack(columns, axis=1).astype(np.float64))
     return rows
 
 
-def probabilities(
-    messages: Messages, yardstick: Yardstick, probes: Sequence[Probe]
+def log_odds(
+    messages: Messages, yardstick: Yardstick, probes: Sequence[Probe], weights: Weights
 ) -> NDArray[np.float64]:
     """Return how probable each event is in each message, shape `(messages.count, len(probes))`."""
-    result = np.zeros((messages.count, len(probes)))
-    if not len(messages.filled) or not probes:
-        return result
-    for i, measures in enumerate(measure(messages, yardstick, probes)):
-        kind = "shown" if len(probes[i].phrases) else "described"
-        filled = messages.filled
-        result[filled, i] = calibrator(kind).probability(measures[filled])
+    result = np.full((messages.count, len(probes)), BLANK)
+    if len(messages.filled) and probes:
+        for i, measures in enumerate(measure(messages, yardstick, probes)):
+            result[messages.filled, i] = weights[probes[i].kind].log_odds(measures)
     return result
 
 
@@ -170,35 +166,22 @@ def nearest_piece(messages: Messages, row: int, probe: Probe) -> tuple[Piece, st
 
 
 def _best(messages: Messages, by_piece: Floats) -> Floats:
-    """Return the highest value among the pieces of each message; 0 for a blank one."""
-    best = np.zeros((messages.count, *by_piece.shape[1:]))
-    if len(messages.filled):
-        best[messages.filled] = np.maximum.reduceat(by_piece, messages.starts, axis=0)
+    """Return the highest value among the pieces of each message that has text."""
+    best: Floats = np.maximum.reduceat(by_piece, messages.starts, axis=0)
     return best
 
 
-def _mean_of_top(nearness: Floats) -> Floats:
-    if nearness.shape[1] <= _NEAREST_EVERYDAY:
-        return np.zeros(len(nearness))
-    top = np.partition(nearness, -_NEAREST_EVERYDAY, axis=1)[:, -_NEAREST_EVERYDAY:]
-    mean: Floats = top.mean(axis=1)
-    return mean
+def _along(messages: Messages, axis: Axis) -> Floats:
+    """Return how far along an axis the farthest piece of each message is."""
+    return _best(messages, axis.positions(messages.vectors)[:, None])[:, 0]
 
 
 def _nearness_to_phrases(messages: Messages, probe: Probe) -> Floats:
     """Return the mean nearness to the nearest examples; 0 where there are none."""
     if not len(probe.phrases):
-        return np.zeros(messages.count)
-    by_phrase = np.sort(_best(messages, messages.vectors @ probe.phrases.T), axis=1)
-    mean: Floats = by_phrase[:, -_NEAREST_PHRASES:].mean(axis=1)
+        return np.zeros(len(messages.filled))
+    by_phrase = _best(messages, messages.vectors @ probe.phrases.T)
+    if by_phrase.shape[1] > _NEAREST_PHRASES:
+        by_phrase = np.partition(by_phrase, -_NEAREST_PHRASES, axis=1)[:, -_NEAREST_PHRASES:]
+    mean: Floats = by_phrase.mean(axis=1)
     return mean
-
-
-def _words_met(messages: Messages, probe: Probe) -> Floats:
-    """Return how well each message has the description's words, or words close to them."""
-    met = np.zeros(messages.count)
-    if len(messages.with_words):
-        alike = (messages.word_vectors @ probe.words.T)[messages.word_places]
-        best = np.maximum.reduceat(alike, messages.word_starts, axis=0)
-        met[messages.with_words] = best @ probe.word_weights
-    return met

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from phospho import guard
-from phospho.detectors import Detector, Embedder
+from phospho.detectors import Detector, Embedder, Student
 from phospho.detectors.answers import AnswerError, settled
 from phospho.detectors.auto import AutoDetector, chosen
 from phospho.detectors.llm.detector import LlmDetector
@@ -13,7 +13,7 @@ from phospho.detectors.semantic import SemanticDetector
 from phospho.detectors.sentiment import SentimentDetector
 from phospho.detectors.texts import text_of
 from phospho.errors import DetectorCrashError, DetectorError, PhosphoError
-from phospho.models import Detection, EventDefinition, Evidence, Turn
+from phospho.models import Cut, Detection, EventDefinition, Evidence, Turn
 from phospho.plugins import Plugins, accept_sequence_of
 
 if TYPE_CHECKING:
@@ -130,6 +130,29 @@ def run_detector(
         for turn in batch
         for event in events
     ]
+
+
+def study(
+    detectors: Mapping[str, Detector], traffic: Sequence[Turn], events: Sequence[EventDefinition]
+) -> dict[str, Cut]:
+    """Return what detectors learn about their definitions from unlabelled traffic, by id.
+
+    One that cannot, or fails, teaches nothing: its definitions are judged as before.
+    """
+    learned: dict[str, Cut] = {}
+    for name, group in route(events).items():
+        detector = detectors.get(name)
+        if isinstance(detector, Student):
+            try:
+                learned.update(detector.study(traffic, group))
+            except Exception as exc:  # noqa: BLE001 - a plugin's mistake stays its own
+                guard.report_failure(f"let the detector {name!r} learn from traffic", exc)
+    return learned
+
+
+def with_cuts(events: Iterable[EventDefinition], cuts: Mapping[str, Cut]) -> list[EventDefinition]:
+    """Return definitions with what was learned about them."""
+    return [event.model_copy(update={"cut": cuts.get(event.id)}) for event in events]
 
 
 def _by_pair(

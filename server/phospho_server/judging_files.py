@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phospho.detectors.auto import AutoDetector, doubtful
-from phospho.detectors.registry import find_detector, route, run_detector
+from phospho.detectors.registry import find_detector, route, run_detector, study, with_cuts
 from phospho.detectors.scopes import is_of_session
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 # One embedding pass for this many; small enough that progress moves and memory stays flat.
 BATCH = 256
+
+# More interactions teach nothing more, but cost as much again as judging them.
+MOST_STUDIED = 2_000
 
 _Groups = list[tuple["Detector", list["EventDefinition"]]]
 
@@ -33,6 +36,8 @@ def judge_all(
     An event of a session is a yes in the first of its interactions that has it. Where `auto` has an
     LLM, that decides again where it is not sure.
 
+    Detectors that can learn from unlabelled interactions first learn from a sample of these.
+
     Args:
         turns: All that is to be judged; ids of interactions are unique. Those of the same time
             stay in order.
@@ -43,11 +48,18 @@ def judge_all(
     Raises:
         DetectorError: When a detector is unknown (at once) or fails (while it is iterated over).
     """
-    groups = [(find_detector(name, detectors), group) for name, group in route(definitions).items()]
+    taught = with_cuts(definitions, study(detectors, sample(turns), definitions))
+    groups = [(find_detector(name, detectors), group) for name, group in route(taught).items()]
     in_time = sorted(turns, key=lambda turn: turn.interaction.created_at_ms)
     auto = detectors.get("auto")
     llm = auto.llm if isinstance(auto, AutoDetector) else None
-    return _judge(in_time, definitions, groups, llm, on_progress)
+    return _judge(in_time, taught, groups, llm, on_progress)
+
+
+def sample(turns: Sequence[Turn]) -> Sequence[Turn]:
+    """Return what detectors learn from: evenly spread, and no more than pays."""
+    step = max(1, -(-len(turns) // MOST_STUDIED))
+    return turns[::step]
 
 
 def _judge(

@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phospho.detectors.auto import AutoDetector
-from phospho.detectors.description import BOTH_SIDES, read, side_of
-from phospho.detectors.everyday import everyday
+from phospho.detectors.description import read, side_of
 from phospho.detectors.rules import RulesDetector
 from phospho.detectors.semantic import SemanticDetector
 from phospho.detectors.sentences import MAX_PIECES, pieces
@@ -184,11 +183,3 @@ def test_pieces_are_parts_of_the_text_and_few(text: str) -> None:
     assert bool(parts) == bool(text.strip())
     assert all(text[p.start : p.end].strip() for p in parts)
     assert all(a.start <= b.start for a, b in pairwise(parts[1:]))
-
-
-def test_everyday_messages_are_whole_and_told_apart() -> None:
-    for side in BOTH_SIDES:
-        said = everyday(side)
-        assert len(said.messages) > 90
-        assert all(m.descriptions and m.messages for m in said.meanings)
-        assert not any(text.startswith(("=", "[", "#")) for text in said.messages)
