@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from phospho import guard
@@ -30,6 +30,7 @@ from phospho_server.store import (
     versions,
 )
 from phospho_server.store.rows import Job, StoredDetection
+from phospho_server.studying import Studies
 from phospho_server.working import Worker
 
 # Interactions claimed at once, few enough that new ones do not wait long behind the past.
@@ -67,9 +68,14 @@ class DetectionWorker(Worker):
     llm_is_ready: IsReady = never_ready
     on_questions: Callable[[], None] = lambda: None
     name: ClassVar[str] = "detection"
+    _studies: Studies = field(init=False)
     # What was claimed and could not be finished, for example on a full disk.
     _held: Sequence[Job] = ()
     _busy_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Prepare what detectors learn from traffic."""
+        self._studies = Studies(self.store, self.detectors)
 
     def start(self) -> None:
         """Take back what an earlier process left unfinished, and start the thread."""
@@ -122,6 +128,7 @@ class DetectionWorker(Worker):
         ids = [n for job in claimed for n in job.payload["interaction_ids"]]
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
+        enabled = self._studies.apply(first.project_id, enabled, is_new=True)
         wanted = [d for d in enabled if first.definition_id in {None, d.id}]
         if len(ids) >= BATCH:
             self._busy_until = time.monotonic() + _BUSY_S
@@ -151,6 +158,7 @@ class DetectionWorker(Worker):
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
             ids, place = jobs.list_next_ids(db, first, limit=BATCH)
+        enabled = self._studies.apply(first.project_id, enabled, is_new=False)
         asked = {job.definition_id: job.payload["version"] for job in claimed}
         wanted = [d for d in enabled if asked.get(d.id) == d.version]
         verdicts = self._judge(first.project_id, ids, wanted, enabled)

@@ -250,6 +250,7 @@ create table event_cuts (
     embedder text not null,
     prevalence real not null,           -- estimated share of interactions with the event
     threshold real not null,            -- the least score that is a yes
+    directions text not null,           -- JSON: for each side where the event lies among messages
     interactions integer not null,      -- looked at for the estimate
     updated_at_ms integer not null,
     primary key (project_id, definition_id)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from phospho.detectors import Detector
 from phospho.detectors.auto import chosen
-from phospho.detectors.registry import find_detector, route, run_detector
+from phospho.detectors.registry import find_detector, route, run_detector, study
 from phospho.detectors.scopes import firsts, is_of_session
-from phospho.models import Detection, EventDefinition, Interaction, Turn
+from phospho.models import Cut, Detection, EventDefinition, Interaction, Turn
 from phospho_server.store import Store, detections
 from phospho_server.store.recent import Recent
+from phospho_server.studying import FIRST_AT
 
 # Detectors so fast that thousands of interactions can be asked about while a person types. They
 # look at messages alone, so nothing else is loaded.
@@ -49,7 +50,13 @@ class Question:
 
 
 def scorer(detectors: Mapping[str, Detector]) -> Score:
-    """Return what scores a draft with the detector it chooses."""
+    """Return what scores a draft with the detector it chooses.
+
+    As the worker would, it first lets the detector learn about the draft from the newest
+    interactions, which are those of the first part.
+    """
+    learned: dict[str, Cut] = {}
+    studied: set[str] = set()
 
     def score(
         turns: Sequence[Turn], draft: EventDefinition, context: Sequence[EventDefinition]
@@ -58,6 +65,12 @@ def scorer(detectors: Mapping[str, Detector]) -> Score:
         detector = find_detector(name, detectors)
         # Wording competes with nothing.
         events = [draft] if name == "rules" else route(context)[name]
+        if name != "rules" and draft.cut is None:
+            if draft.id not in studied and len(turns) >= FIRST_AT:
+                learned.update(study({name: detector}, turns, events))
+            studied.add(draft.id)
+            taught = draft.model_copy(update={"cut": learned.get(draft.id)})
+            events = [taught if event.id == draft.id else event for event in events]
         found = run_detector(detector, turns, events)
         return [detection for detection in found if detection.event_id == draft.id]
 

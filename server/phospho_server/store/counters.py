@@ -130,6 +130,16 @@ def count_events(
     return [EventCount(**dict(row)) for row in rows]
 
 
+def count_interactions(db: Connection, project_id: str) -> int:
+    """Return how many interactions a project has."""
+    row = db.row(
+        "select coalesce(sum(value), 0) as n from counters where project_id = :project_id "
+        "and metric = 'interactions' and key = ''",
+        {"project_id": project_id},
+    )
+    return int(row["n"]) if row else 0
+
+
 def first_hour(db: Connection, project_id: str) -> int | None:
     """Return the hour of the project's earliest interaction, or None before there is one."""
     row = db.row(

@@ -10,6 +10,7 @@ from phospho.models import EventDefinition
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import ConflictError, NotFoundError
 from phospho_server.store import Connection, Row, backfills, jobs
+from phospho_server.store.cuts import with_cuts
 from phospho_server.store.learning import with_reviews
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import DefinitionRow
@@ -161,14 +162,14 @@ def get_definition(db: Connection, project_id: str, definition_id: str) -> Event
 def list_enabled(db: Connection, project_id: str) -> Sequence[EventDefinition]:
     """Return the definitions that new interactions are looked at for, oldest first.
 
-    Each carries what people said of its events.
+    Each carries what people said of its events, and what the project's traffic taught.
     """
     rows = db.rows(
         f"select {_COLUMNS} from event_definitions where project_id = :project_id "
         "and enabled = 1 and deleted_at_ms is null order by created_at_ms, id",
         {"project_id": project_id},
     )
-    return with_reviews(db, project_id, [_from_row(row) for row in rows])
+    return with_cuts(db, project_id, with_reviews(db, project_id, [_from_row(row) for row in rows]))
 
 
 def list_defined(db: Connection, project_id: str) -> Sequence[EventDefinition]:

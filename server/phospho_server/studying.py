@@ -1,0 +1,88 @@
+"""Lets detectors learn from a project's own traffic, now and then.
+
+What an event looks like in a project, and how common it is, shows in unlabelled interactions. They
+are studied when there are enough of them, again each time there are half as many more, and for a
+definition that is new or edited before it is looked for at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from phospho.detectors import Detector
+from phospho.detectors.registry import study, with_cuts
+from phospho.models import EventDefinition, Interaction, Turn
+from phospho_server.store import Connection, Store, counters, cuts, definitions
+from phospho_server.store.recent import Recent, list_recent
+
+# Fewer say too little.
+FIRST_AT = 200
+
+# Traffic changes slowly: what was learned from so many is still true of half as many more.
+_GROWTH = 1.5
+
+# The newest interactions are studied; more would teach nothing more and cost seconds.
+_MOST = 1_000
+
+
+@dataclass
+class Studies:
+    """What detectors have learned about the definitions of each project.
+
+    Args:
+        store: Where interactions are, and where it is kept.
+        detectors: Who learns, by name.
+    """
+
+    store: Store
+    detectors: Mapping[str, Detector]
+    # How many interactions there were when a definition was last studied, also where it taught
+    # nothing.
+    _studied: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def apply(
+        self, project_id: str, enabled: Sequence[EventDefinition], *, is_new: bool
+    ) -> list[EventDefinition]:
+        """Return definitions with what is known about each; study first where that is due.
+
+        Args:
+            project_id: Their project.
+            enabled: All definitions of the project that are looked for.
+            is_new: Whether new interactions are looked at: what was found in the few before them
+                without having learned anything is looked at again then.
+        """
+        with self.store.read() as db:
+            lessons = cuts.load_lessons(db, project_id, enabled)
+            number = counters.count_interactions(db, project_id)
+        known = {event_id: lesson.cut for event_id, lesson in lessons.items()}
+        for event_id, lesson in lessons.items():
+            version = next(d.version for d in enabled if d.id == event_id)
+            self._studied.setdefault((event_id, version), lesson.interactions)
+        if number < FIRST_AT or not any(self._is_due(d, number) for d in enabled):
+            return with_cuts(enabled, known)
+        with self.store.read() as db:
+            rows = list_recent(db, project_id, most=_MOST)
+        turns = [Turn(interaction=_read(row)) for row in rows]
+        learned = study(self.detectors, turns, enabled)
+        first = [d for d in enabled if d.id in learned and d.id not in known]
+        for definition in enabled:
+            self._studied[definition.id, definition.version] = number
+
+        def keep(db: Connection) -> None:
+            cuts.keep_cuts(db, project_id, enabled, learned, interactions=number)
+            for definition in first if is_new else ():
+                definitions.look_again(db, project_id, definition.id)
+
+        self.store.write(keep)
+        return with_cuts(enabled, {**known, **learned})
+
+    def _is_due(self, definition: EventDefinition, number: int) -> bool:
+        before = self._studied.get((definition.id, definition.version))
+        return before is None or number >= _GROWTH * before
+
+
+def _read(row: Recent) -> Interaction:
+    return Interaction(
+        task_id=row.task_id, session_id=row.session_id, input=row.input, output=row.output
+    )
