@@ -35,7 +35,10 @@ def phospho_register_detectors() -> list[Detector]:
 
 @hookimpl
 def phospho_register_embedders() -> list[Embedder]:
-    """Bring the offline encoder where its package is installed."""
+    """Bring the offline encoder where its package is installed, and one the environment names."""
+    from phospho.detectors.endpoint_encoder import from_environment
     from phospho.detectors.use_encoder import UseEncoder, is_installed
 
-    return [UseEncoder()] if is_installed() else []
+    offline: list[Embedder] = [UseEncoder()] if is_installed() else []
+    named = from_environment()
+    return [*offline, named] if named else offline
