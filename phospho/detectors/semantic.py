@@ -211,7 +211,7 @@ class SemanticDetector:
             return make_correction(messages.wholes, judged, occurred)
 
         context = tuple(_key(events[other], side) for other in probes)
-        studied = tuple(probe.learned is not None for probe in probes.values())
+        studied = tuple(p.learned and p.learned.offset for p in probes.values())
         return self._corrections.get((tuple(reviews), context, studied, place), make)
 
     def _detections(

@@ -5,7 +5,7 @@ import pytest
 from phospho.detectors.registry import study, with_cuts
 from phospho.detectors.semantic import SemanticDetector
 from phospho.detectors.studying import LEAST_TRAFFIC
-from phospho.models import EventDefinition, Turn
+from phospho.models import EventDefinition, Review, Turn
 from tests.detectors.builders import event, turn
 
 FLIGHT = event("The user is trying to book a flight")
@@ -80,3 +80,15 @@ def test_nothing_to_learn_about_is_no_lesson(
     semantic: SemanticDetector, events: list[EventDefinition]
 ) -> None:
     assert study({"semantic": semantic}, traffic(), events) == {}
+
+
+def test_what_is_learned_does_not_depend_on_what_was_studied_before(
+    semantic: SemanticDetector,
+) -> None:
+    said = Review(input="a good restaurant in Rome", occurred=False)
+    flight = FLIGHT.model_copy(update={"id": "reviewed", "reviews": (said,)})
+    later = traffic()[15:]
+    semantic.study(traffic(), [flight])
+    again = semantic.study(later, [flight])
+    assert again == SemanticDetector(semantic.embedder).study(later, [flight])
+    assert again
