@@ -284,7 +284,8 @@ def test_hostile_descriptions_are_read_in_no_time(piece: str) -> None:
         for end in ("", " cheese"):
             parse_wording.__wrapped__(f"{start}{piece * 2_000}"[:1_990] + end)
             parse_wording.__wrapped__(piece * (100_000 // len(piece)) + end)
-    assert time.process_time() - started < 2.0
+    # A grammar that tries everything would take minutes; coverage alone triples the time.
+    assert time.process_time() - started < 20.0
 
 
 def test_a_huge_text_takes_no_time() -> None:
