@@ -14,7 +14,6 @@ import argparse
 import importlib.util
 import os
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +21,13 @@ from typing import TYPE_CHECKING, Any
 # As the command sets it; read when numpy is first imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from detection import EVENTS
+from detection import Speed, time_detection
 from score_page import ideas_of, render
 
-from phospho.detectors.registry import load_detectors
-from phospho.models import EventDefinition
-from phospho.plugins import Plugins
 from phospho_server.evaluating.refitting import Refitter
 from phospho_server.evaluating.report import make_report
-from phospho_server.evaluating.running import leave_one_out, peak_mb, run_settings
+from phospho_server.evaluating.running import leave_one_out, run_settings
 from phospho_server.evaluating.suites import read_suites
-from phospho_server.judging_files import judge_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,17 +39,6 @@ if TYPE_CHECKING:
 
 # What a person may be asked to review of one event.
 CLICKS = 20
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What judging costs with a fresh model."""
-
-    interactions: int
-    events: int
-    per_cpu_s: float
-    loading_s: float
-    peak_mb: float | None
 
 
 @dataclass(frozen=True)
@@ -83,31 +67,6 @@ def measure(folder: Path) -> Card:
         compare_with(scorer, suites, runs[:3], reports)
         say("All figures are those of score.py.")
     return Card(suites, reports, CLICKS, speed, is_checked=scorer is not None)
-
-
-def time_detection(suites: Sequence[Suite]) -> Speed:
-    """Judge all interactions for ten events, with a model that has seen nothing."""
-    turns = [
-        turn.model_copy(
-            update={
-                "interaction": turn.interaction.model_copy(
-                    update={"task_id": f"{suite.name} {turn.interaction.task_id}"}
-                )
-            }
-        )
-        for suite in suites
-        for turn in suite.turns
-    ]
-    events = [
-        EventDefinition(id=f"e{i}", name=f"e{i}", description=d) for i, d in enumerate(EVENTS)
-    ]
-    detectors = load_detectors(Plugins())
-    started = time.process_time()
-    list(judge_all(turns[:1], events, detectors))
-    loaded = time.process_time()
-    list(judge_all(turns, events, detectors))
-    spent = time.process_time() - loaded
-    return Speed(len(turns), len(events), len(turns) / spent, loaded - started, peak_mb())
 
 
 def find_scorer(folder: Path) -> ModuleType | None:
