@@ -12,10 +12,12 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from phospho.models import EventDefinition
+    from phospho.models import Cut, EventDefinition
 
     Floats = NDArray[np.float64]
 
@@ -40,6 +42,11 @@ _LEAST_THRESHOLD = 0.2
 def threshold_of(definition: EventDefinition) -> float:
     """Return the least score that is a yes."""
     return definition.cut.threshold if definition.cut else DEFAULT_THRESHOLD
+
+
+def with_cuts(events: Iterable[EventDefinition], cuts: Mapping[str, Cut]) -> list[EventDefinition]:
+    """Return definitions with what was learned about them."""
+    return [event.model_copy(update={"cut": cuts.get(event.id)}) for event in events]
 
 
 def shift_of(prevalence: float) -> float:

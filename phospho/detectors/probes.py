@@ -88,7 +88,7 @@ class Probe:
 def make_probe(
     embedder: Embedder, yardstick: Yardstick, definition: EventDefinition, side: Side
 ) -> Probe:
-    """Embed a definition for one side."""
+    """Embed a definition for one side; its cut, if any, was learned with the same embedder."""
     vector = describe(embedder, definition.description, side=side)
     lenders, is_akin = find_lenders(embedder, yardstick, definition.description)
     own = [text for text in (getattr(e, side).strip() for e in definition.examples) if text]
@@ -104,7 +104,7 @@ def make_probe(
     others = yardstick.messages_without(is_akin)
     others = others[:: max(1, -(-len(others) // _MOST_EVERYDAY))]
     learned, usual = None, usual_nearness(others, vector)
-    if (cut := definition.cut) and cut.embedder == embedder.id and side in cut.directions:
+    if (cut := definition.cut) and side in cut.directions:
         learned, usual = from_direction(cut.directions[side])
     return Probe(
         side=side,

@@ -150,11 +150,6 @@ def study(
     return learned
 
 
-def with_cuts(events: Iterable[EventDefinition], cuts: Mapping[str, Cut]) -> list[EventDefinition]:
-    """Return definitions with what was learned about them."""
-    return [event.model_copy(update={"cut": cuts.get(event.id)}) for event in events]
-
-
 def _by_pair(
     detector: Detector, answer: Iterable[Any], turns: Mapping[str, Turn], event_ids: set[str]
 ) -> dict[tuple[str, str], Detection]:

@@ -77,14 +77,16 @@ class SemanticDetector:
         Raises:
             MissingDependencyError: When there is no embedder.
         """
-        asked = expand(events)
+        if not batch or not events:
+            return []
+        asked = expand([self._without_foreign_cut(event) for event in events])
         return gather(events, self._detect(batch, asked))
 
     def _detect(self, batch: Sequence[Turn], events: Sequence[EventDefinition]) -> list[Detection]:
         seen: dict[Side, _Seen] = {}
         for side in BOTH_SIDES:
             probes = self._probes_of(events, side)
-            if probes and batch:
+            if probes:
                 messages = self._embed([text_of(turn, side) for turn in batch])
                 log_odds = self._judge(messages, events, probes, side)
                 seen[side] = _Seen(messages, probes, log_odds)
@@ -226,8 +228,6 @@ class SemanticDetector:
 
         from phospho.detectors.deciding import probabilities
 
-        if not batch:
-            return
         sides = [side for side in seen if place in seen[side].probes]
         log_odds = np.stack([seen[side].log_odds[place] for side in sides])
         scores = probabilities(log_odds.max(axis=0)).round(_DECIMALS)
@@ -246,6 +246,12 @@ class SemanticDetector:
                 detector=self.name,
                 embedder=embedder,
             )
+
+    def _without_foreign_cut(self, event: EventDefinition) -> EventDefinition:
+        """Return a definition without what was learned with other vectors than ours."""
+        if event.cut is None or event.cut.embedder == self._embedder().id:
+            return event
+        return event.model_copy(update={"cut": None})
 
     def _embedder(self) -> Embedder:
         if self.embedder is None:
@@ -290,7 +296,7 @@ class SemanticDetector:
 def _key(event: EventDefinition, side: Side) -> Hashable:
     """Return all of a definition that its vectors depend on."""
     cut = event.cut
-    learned = (cut.embedder, cut.prevalence, cut.directions.get(side)) if cut else None
+    learned = (cut.prevalence, cut.directions.get(side)) if cut else None
     return (event.id, event.version, side, event.description, event.examples, learned)
 
 

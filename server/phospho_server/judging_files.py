@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phospho.detectors.auto import AutoDetector, doubtful
-from phospho.detectors.registry import find_detector, route, run_detector, study, with_cuts
+from phospho.detectors.deciding import with_cuts
+from phospho.detectors.registry import find_detector, route, run_detector, study
 from phospho.detectors.scopes import is_of_session
 
 if TYPE_CHECKING:

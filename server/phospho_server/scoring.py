@@ -55,8 +55,7 @@ def scorer(detectors: Mapping[str, Detector]) -> Score:
     As the worker would, it first lets the detector learn about the draft from the newest
     interactions, which are those of the first part.
     """
-    learned: dict[str, Cut] = {}
-    studied: set[str] = set()
+    studied: dict[str, Cut | None] = {}
 
     def score(
         turns: Sequence[Turn], draft: EventDefinition, context: Sequence[EventDefinition]
@@ -65,11 +64,12 @@ def scorer(detectors: Mapping[str, Detector]) -> Score:
         detector = find_detector(name, detectors)
         # Wording competes with nothing.
         events = [draft] if name == "rules" else route(context)[name]
-        if name != "rules" and draft.cut is None:
-            if draft.id not in studied and len(turns) >= FIRST_AT:
-                learned.update(study({name: detector}, turns, events))
-            studied.add(draft.id)
-            taught = draft.model_copy(update={"cut": learned.get(draft.id)})
+        if draft.cut is None:
+            if draft.id not in studied:
+                is_enough = len(turns) >= FIRST_AT
+                learned = study({name: detector}, turns, events) if is_enough else {}
+                studied[draft.id] = learned.get(draft.id)
+            taught = draft.model_copy(update={"cut": studied[draft.id]})
             events = [taught if event.id == draft.id else event for event in events]
         found = run_detector(detector, turns, events)
         return [detection for detection in found if detection.event_id == draft.id]

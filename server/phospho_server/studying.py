@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from phospho.detectors import Detector
-from phospho.detectors.registry import study, with_cuts
+from phospho.detectors.deciding import with_cuts
+from phospho.detectors.registry import study
 from phospho.models import EventDefinition, Interaction, Turn
 from phospho_server.store import Connection, Store, counters, cuts, definitions
 from phospho_server.store.recent import Recent, list_recent
@@ -20,10 +21,10 @@ from phospho_server.store.recent import Recent, list_recent
 FIRST_AT = 200
 
 # Traffic changes slowly: what was learned from so many is still true of half as many more.
-_GROWTH = 1.5
+GROWTH = 1.5
 
 # The newest interactions are studied; more would teach nothing more and cost seconds.
-_MOST = 1_000
+MOST = 1_000
 
 
 @dataclass
@@ -44,28 +45,25 @@ class Studies:
     def apply(
         self, project_id: str, enabled: Sequence[EventDefinition], *, is_new: bool
     ) -> list[EventDefinition]:
-        """Return definitions with what is known about each; study first where that is due.
+        """Return definitions with what is learned about each; study first where that is due.
 
         Args:
             project_id: Their project.
-            enabled: All definitions of the project that are looked for.
+            enabled: All definitions of the project that are looked for, with what is known.
             is_new: Whether new interactions are looked at: what was found in the few before them
                 without having learned anything is looked at again then.
         """
         with self.store.read() as db:
-            lessons = cuts.load_lessons(db, project_id, enabled)
             number = counters.count_interactions(db, project_id)
-        known = {event_id: lesson.cut for event_id, lesson in lessons.items()}
-        for event_id, lesson in lessons.items():
-            version = next(d.version for d in enabled if d.id == event_id)
-            self._studied.setdefault((event_id, version), lesson.interactions)
+            if any((d.id, d.version) not in self._studied for d in enabled):
+                self._recall(db, project_id, enabled)
         if number < FIRST_AT or not any(self._is_due(d, number) for d in enabled):
-            return with_cuts(enabled, known)
+            return list(enabled)
         with self.store.read() as db:
-            rows = list_recent(db, project_id, most=_MOST)
+            rows = list_recent(db, project_id, most=MOST)
         turns = [Turn(interaction=_read(row)) for row in rows]
         learned = study(self.detectors, turns, enabled)
-        first = [d for d in enabled if d.id in learned and d.id not in known]
+        first = [d for d in enabled if d.id in learned and d.cut is None]
         for definition in enabled:
             self._studied[definition.id, definition.version] = number
 
@@ -75,11 +73,19 @@ class Studies:
                 definitions.look_again(db, project_id, definition.id)
 
         self.store.write(keep)
+        known = {d.id: d.cut for d in enabled if d.cut}
         return with_cuts(enabled, {**known, **learned})
+
+    def _recall(self, db: Connection, project_id: str, enabled: Sequence[EventDefinition]) -> None:
+        """Remember what an earlier process studied."""
+        lessons = cuts.load_lessons(db, project_id, enabled)
+        for definition in enabled:
+            if lesson := lessons.get(definition.id):
+                self._studied.setdefault((definition.id, definition.version), lesson.interactions)
 
     def _is_due(self, definition: EventDefinition, number: int) -> bool:
         before = self._studied.get((definition.id, definition.version))
-        return before is None or number >= _GROWTH * before
+        return before is None or number >= GROWTH * before
 
 
 def _read(row: Recent) -> Interaction:

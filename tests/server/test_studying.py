@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,10 @@ from phospho_server.detection import DetectionWorker
 from phospho_server.store.definitions import edit_definition, list_enabled
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
-from phospho_server.studying import FIRST_AT
+from phospho_server.studying import FIRST_AT, GROWTH, MOST
 from tests.server.builders import add, define, interaction
+
+MEANING = Path(__file__).parents[2] / "docs/meaning.md"
 
 
 class Pupil:
@@ -115,3 +118,11 @@ def test_what_was_learned_is_there_after_a_restart(
     another.run_until_done()
     assert pupil.studied == [250]
     assert events(store, project) == 255
+
+
+def test_the_page_about_meaning_says_when_traffic_is_studied() -> None:
+    page = " ".join(MEANING.read_text(encoding="utf-8").split())
+    assert f"From {FIRST_AT} interactions on" in page
+    assert f"at the newest {MOST:,}" in page
+    assert "half as many interactions more" in page
+    assert GROWTH == 1.5

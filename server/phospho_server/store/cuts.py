@@ -94,16 +94,3 @@ def load_lessons(
         for row in rows
         if row["definition_version"] == versions[row["definition_id"]]
     }
-
-
-def with_cuts(
-    db: Connection, project_id: str, definitions: Sequence[EventDefinition]
-) -> list[EventDefinition]:
-    """Return definitions with what is known about each at its version."""
-    lessons = load_lessons(db, project_id, definitions)
-    return [
-        definition.model_copy(update={"cut": lesson.cut})
-        if (lesson := lessons.get(definition.id))
-        else definition
-        for definition in definitions
-    ]

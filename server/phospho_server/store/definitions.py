@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from phospho.detectors.deciding import with_cuts
 from phospho.models import EventDefinition
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import ConflictError, NotFoundError
 from phospho_server.store import Connection, Row, backfills, jobs
-from phospho_server.store.cuts import with_cuts
+from phospho_server.store.cuts import load_lessons
 from phospho_server.store.learning import with_reviews
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import DefinitionRow
@@ -169,7 +170,9 @@ def list_enabled(db: Connection, project_id: str) -> Sequence[EventDefinition]:
         "and enabled = 1 and deleted_at_ms is null order by created_at_ms, id",
         {"project_id": project_id},
     )
-    return with_cuts(db, project_id, with_reviews(db, project_id, [_from_row(row) for row in rows]))
+    enabled = with_reviews(db, project_id, [_from_row(row) for row in rows])
+    lessons = load_lessons(db, project_id, enabled)
+    return with_cuts(enabled, {event_id: lesson.cut for event_id, lesson in lessons.items()})
 
 
 def list_defined(db: Connection, project_id: str) -> Sequence[EventDefinition]:
