@@ -57,7 +57,7 @@ def main() -> None:
         }
         for kind, calibrator in fit(encoder, suites).items()
     }
-    written = {"embedder": encoder.id, **weights}
+    written = {"embedder": encoder.id, "calibrators": weights}
     WEIGHTS.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     print(f"Fitted on {', '.join(suite.name for suite in suites)}; wrote {WEIGHTS}")
 

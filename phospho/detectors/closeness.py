@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from phospho.detectors.sentences import Piece, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from phospho.detectors import Embedder
     from phospho.detectors.axes import Axis, Vectors
@@ -82,15 +82,10 @@ Weights = dict[str, Calibrator]
 @cache
 def shipped_weights() -> Weights:
     """Return the frozen calibrators."""
-    return read_weights(json.loads(_WEIGHTS_FILE.read_text(encoding="utf-8")))
-
-
-def read_weights(written: Mapping[str, dict[str, list[float] | float]]) -> Weights:
-    """Return the calibrators of a file of weights."""
+    written = json.loads(_WEIGHTS_FILE.read_text(encoding="utf-8"))["calibrators"]
     return {
-        kind: Calibrator(tuple(of_kind["coefficients"]), float(of_kind["intercept"]))  # type: ignore[arg-type]
-        for kind, of_kind in written.items()
-        if isinstance(of_kind, dict)
+        kind: Calibrator(tuple(each["coefficients"]), each["intercept"])
+        for kind, each in written.items()
     }
 
 
@@ -120,11 +115,11 @@ def measure(
     near as its description or its examples, whichever is nearer), the position on the axis, and on
     the one learned from traffic where there is one.
     """
-    near = _best(messages, messages.vectors @ np.stack([probe.vector for probe in probes]).T)
+    described = np.stack([probe.vector for probe in probes])
+    near = _best(messages, messages.vectors @ described.T)
     shown = np.stack([_nearness_to_phrases(messages, probe) for probe in probes], axis=1)
     everyday = _best(messages, messages.vectors @ yardstick.centres.T)
     nearest = np.maximum(near, shown)
-    described = np.stack([probe.vector for probe in probes])
     is_other = described @ described.T < _SAME_EVENT
     rows: list[NDArray[np.float64]] = []
     for i, probe in enumerate(probes):

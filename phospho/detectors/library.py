@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from phospho.models import Side
 
+# Phrases of each entry that stand for all of them, which would only cost time.
+_SOME = 4
+
 _FILE = Path(__file__).with_name("library.json")
 
 
@@ -35,6 +38,11 @@ class Entry:
     descriptions: tuple[str, ...]
     phrases: tuple[str, ...]
     is_broad: bool
+
+    @property
+    def some_phrases(self) -> tuple[str, ...]:
+        """Return the first few phrases, which stand for all of them."""
+        return self.phrases[:_SOME]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Messages that already look like the event show how it sounds in this project: they count as far as
 they are probable, together with what is known to be the event, against the project's other
-messages. Once round is enough: further rounds drift.
+messages. One round is enough: further rounds drift.
 """
 
 from __future__ import annotations

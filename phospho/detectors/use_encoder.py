@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Messages repeat ("yes please"), words even more: 20,000 vectors of 512 halves are 20 MB.
+# Messages repeat ("yes please"): 20,000 vectors of 512 halves are 20 MB.
 MAX_CACHED = 20_000
 
 # Tokenizing is pure Python; a text this long has lost its meaning as one vector long before.

@@ -42,7 +42,7 @@ def _everyday_stems() -> tuple[Counter[str], int]:
     messages = [
         text
         for side in (library("input"), library("output"))
-        for text in (*side.plain, *(p for entry in side.entries for p in entry.phrases[:4]))
+        for text in (*side.plain, *(p for entry in side.entries for p in entry.some_phrases))
     ]
     counts = Counter(s for text in messages for s in {_stem(w) for w in telling_words(text)})
     return counts, len(messages)

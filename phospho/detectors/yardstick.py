@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,6 @@ VECTORS_FILE = Path(__file__).with_name("library_vectors.npz")
 
 # A component of a vector of 512 hardly exceeds a quarter.
 _STEPS = 500
-
-# Phrases of each entry that stand for all of them, which would only cost time.
-_PHRASES_OF_ENTRY = 4
 
 # A description this close to an everyday event means the same. An entry that covers many topics
 # lends only to descriptions that are about as general as it is.
@@ -90,10 +88,10 @@ def make_yardstick(embedder: Embedder, side: Side) -> Yardstick:
     vectors = _shipped_vectors(embedder, side) or embed_library(embedder, side)
     entries = library(side).entries
     starts = _starts([len(entry.descriptions) for entry in entries])
-    phrase_starts = _starts([len(entry.phrases[:_PHRASES_OF_ENTRY]) for entry in entries])
+    phrase_starts = _starts([len(entry.some_phrases) for entry in entries])
     phrases = vectors["phrases"]
-    words = _distinct_words(side)
-    places = {word: place for place, word in enumerate(words)}
+    words = _words_by_entry(side)
+    places = {word: place for place, word in enumerate(_distinct_words(side))}
     return Yardstick(
         side=side,
         entries=entries,
@@ -101,8 +99,10 @@ def make_yardstick(embedder: Embedder, side: Side) -> Yardstick:
         is_negated=np.array([bool(_NEGATION.search(t)) for e in entries for t in e.descriptions]),
         starts=starts,
         words=vectors["words"],
-        word_places=np.array([places[w] for e in entries for w in _words_of(e)], dtype=np.intp),
-        word_starts=_starts([len(_words_of(entry)) for entry in entries]),
+        word_places=np.array(
+            [places[word] for of_entry in words for word in of_entry], dtype=np.intp
+        ),
+        word_starts=_starts([len(of_entry) for of_entry in words]),
         centres=np.vstack(
             [_means(vectors["descriptions"], starts), _means(phrases, phrase_starts)]
         ),
@@ -116,7 +116,7 @@ def embed_library(embedder: Embedder, side: Side) -> dict[str, Vectors]:
     """Return the vectors of all that a yardstick is made of."""
     said = library(side)
     described = [text for entry in said.entries for text in entry.descriptions]
-    some = [phrase for entry in said.entries for phrase in entry.phrases[:_PHRASES_OF_ENTRY]]
+    some = [phrase for entry in said.entries for phrase in entry.some_phrases]
     return {
         "descriptions": _describe_all(embedder, described, side),
         "words": embedder.encode(_distinct_words(side)),
@@ -145,7 +145,16 @@ def _shipped_vectors(embedder: Embedder, side: Side) -> dict[str, Vectors] | Non
 
 
 def _distinct_words(side: Side) -> list[str]:
-    return list(dict.fromkeys(w for entry in library(side).entries for w in _words_of(entry)))
+    return list(dict.fromkeys(word for of_entry in _words_by_entry(side) for word in of_entry))
+
+
+@cache
+def _words_by_entry(side: Side) -> tuple[tuple[str, ...], ...]:
+    """Return the telling words of each entry's descriptions, each once."""
+    return tuple(
+        tuple(dict.fromkeys(w for text in entry.descriptions for w in telling_words(text)))
+        for entry in library(side).entries
+    )
 
 
 def _unit(vectors: Vectors) -> Vectors:
@@ -202,11 +211,6 @@ def _covered(embedder: Embedder, yardstick: Yardstick, description: str) -> Vect
 def _said_words(description: str, side: Side) -> list[str]:
     said = read(description, side=side).phrasings[-1].removeprefix("I ")
     return telling_words(said) or description.lower().split() or [description]
-
-
-def _words_of(entry: Entry) -> list[str]:
-    words = dict.fromkeys(w for text in entry.descriptions for w in telling_words(text))
-    return list(words)
 
 
 def _describe_all(embedder: Embedder, descriptions: list[str], side: Side) -> Vectors:

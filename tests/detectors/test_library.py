@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from phospho.detectors.description import BOTH_SIDES, side_of
@@ -86,3 +88,9 @@ def test_the_vectors_that_are_shipped_are_those_of_the_library(semantic: Semanti
             assert shipped.descriptions[place] @ own > 0.999
         plain = semantic.embedder.encode(library(side).plain[:5])
         assert ((shipped.plain[:5] * plain).sum(axis=1) > 0.999).all()
+
+
+def test_the_library_has_the_events_that_the_changelog_says() -> None:
+    changelog = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
+    number = sum(len(library(side).entries) for side in BOTH_SIDES)
+    assert f"a library of {number} everyday events" in changelog
