@@ -74,7 +74,9 @@ def time_detection(suites: Sequence[Suite]) -> Speed:
     started = time.process_time()
     list(judge_all(turns[:1], events, detectors))
     loaded = time.process_time()
-    list(judge_all(turns, events, detectors))
+    # Verdicts are not kept, or their number would be the memory.
+    for _ in judge_all(turns, events, detectors):
+        pass
     spent = time.process_time() - loaded
     return Speed(len(turns), len(events), len(turns) / spent, loaded - started, peak_mb())
 
