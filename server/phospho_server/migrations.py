@@ -412,3 +412,47 @@ def m007_language(db: Database) -> None:
     for statement in _LANGUAGE.split(";\n"):
         if statement.strip():
             db.execute(statement)
+
+
+_LLM_LATER = """
+-- Uncertain verdicts that no LLM could be asked about when they were given: the newest 1,000 of
+-- each event. It is asked about them when it can be.
+create table llm_unasked (
+    project_id text not null,
+    definition_id text not null,
+    interaction_id integer not null,
+    definition_version integer not null,
+    counted integer not null,           -- 1: among `llm_usage.verdicts` already
+    primary key (project_id, definition_id, interaction_id)
+) strict, without rowid;
+
+-- Those from before there was this table, among the newest interactions; what is near its
+-- threshold is e^-3 to e^3 times as likely as that.
+insert into llm_unasked
+    select project_id, definition_id, interaction_id, definition_version, 0 from (
+        select d.project_id, d.definition_id, d.interaction_id, d.definition_version,
+            row_number() over (
+                partition by d.project_id, d.definition_id order by d.interaction_id desc
+            ) as place
+        from detections d
+        join event_definitions e on e.id = d.definition_id and e.version = d.definition_version
+        left join event_cuts c on c.project_id = d.project_id and c.definition_id = e.id
+            and c.definition_version = e.version
+        left join llm_settings s on s.project_id = d.project_id
+        where d.interaction_id > (select coalesce(max(id), 0) - 20000 from interactions)
+            and d.detector = 'semantic' and d.reviewed is null
+            and e.detector = 'auto' and e.enabled = 1 and e.deleted_at_ms is null
+            and coalesce(s.is_off, 0) = 0
+            and d.score / (1.0001 - d.score) between
+                0.0498 * coalesce(c.threshold, 0.5) / (1.0001 - coalesce(c.threshold, 0.5))
+                and 20.1 * coalesce(c.threshold, 0.5) / (1.0001 - coalesce(c.threshold, 0.5))
+    ) where place <= 1000;
+"""
+
+
+@migrations()
+def m009_llm_later(db: Database) -> None:
+    """What an LLM is to be asked about later."""
+    for statement in _LLM_LATER.split(";\n"):
+        if statement.strip():
+            db.execute(statement)

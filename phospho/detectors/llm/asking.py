@@ -178,13 +178,17 @@ class _Batch:
             self.outcome.unasked.update(pairs)
 
     def _note_trouble(self, pairs: Sequence[Pair], exc: LlmError) -> None:
-        """Stop where the judge is away; one failure among answers is that question's own."""
+        """Stop where the judge is away; one failure among answers is that question's own.
+
+        A budget that is spent, or a refusal, is no question's own, whoever is answered after it.
+        """
         with self._lock:
-            self._trouble = exc
-            self._late.update({pair: str(exc) for pair in pairs})
             if isinstance(exc, TryAgainError) and self._judge.caller.stopped_by is None:
+                self._trouble = exc
+                self._late.update({pair: str(exc) for pair in pairs})
                 self._count_failure(exc)
             else:
+                self.outcome.unasked.update(pairs)
                 self.outcome.stopped_by = self.outcome.stopped_by or exc
 
     def _count_failure(self, exc: LlmError) -> None:

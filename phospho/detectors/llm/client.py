@@ -216,9 +216,11 @@ class ChatClient:
         """Return what the server said, short and without our key, as a sentence."""
         body: Any = exc.body
         said = body.get("message") if isinstance(body, Mapping) else None
-        words = " ".join(str(said or f"status {exc.status_code}").split())[:_MAX_WORDS]
+        words = " ".join(str(said or f"status {exc.status_code}").split())
         if self.endpoint.api_key:
             words = words.replace(self.endpoint.api_key, "(key)")
+        # Cut last: of a key at the edge a part would be left.
+        words = words[:_MAX_WORDS].rstrip()
         return words if words.endswith((".", "!", "?")) else f"{words}."
 
 

@@ -111,6 +111,7 @@ class Budget:
         limit_tokens: None: no limit.
         spent_nanos: What has been spent today already.
         spent_tokens: The same in tokens.
+        share: Which part of the limits may be used, up to 1.
     """
 
     prices: Prices | None = None
@@ -118,6 +119,7 @@ class Budget:
     limit_tokens: int | None = None
     spent_nanos: int = 0
     spent_tokens: int = 0
+    share: float = 1.0
     _held: list[Usage] = field(default_factory=list)
     _seen: Usage = field(default_factory=Usage)
     _calls: int = 0
@@ -132,10 +134,10 @@ class Budget:
         """Whether nothing is left."""
         return not self._fits([])
 
-    def set_spent(self, *, nanos: int, tokens: int) -> None:
-        """Begin from what others say has been spent today."""
+    def set_spent(self, *, nanos: int, tokens: int, share: float = 1.0) -> None:
+        """Begin from what others say has been spent today, and go on to a share of the limits."""
         with self._free:
-            self.spent_nanos, self.spent_tokens = nanos, tokens
+            self.spent_nanos, self.spent_tokens, self.share = nanos, tokens, share
 
     def hold(self, estimate: Usage, *, give_up: Callable[[], bool] = lambda: False) -> Usage:
         """Set aside what a call will cost, and return that.
@@ -192,8 +194,11 @@ class Budget:
         """Tell whether this much more may be spent; with nothing held, whether anything may."""
         more_tokens = sum(usage.tokens for usage in held) or 1
         more_nanos = sum(self.cost_nanos(usage) for usage in held)
-        if self.limit_tokens is not None and self.spent_tokens + more_tokens > self.limit_tokens:
+        if _is_over(self.spent_tokens + more_tokens, self.limit_tokens, self.share):
             return False
-        if self.limit_nanos is None or self.prices is None:
-            return True
-        return self.spent_nanos + (more_nanos or 1) <= self.limit_nanos
+        limit_nanos = None if self.prices is None else self.limit_nanos
+        return not _is_over(self.spent_nanos + (more_nanos or 1), limit_nanos, self.share)
+
+
+def _is_over(spent: int, limit: int | None, share: float) -> bool:
+    return limit is not None and spent > limit * share

@@ -2,7 +2,8 @@
 
 The local verdict is kept at once, in the same transaction as the job that asks the LLM; its
 verdict takes the place of the local one when it is there. So a judge that is slow, or away, delays
-nothing and costs nothing.
+nothing and costs nothing. Where there is none yet, or it is paused, what it would be asked is noted
+(`catching_up.py`), unless nothing of the project is to be sent to any LLM.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from phospho.detectors.auto import doubtful
 from phospho.detectors.llm.detector import is_uncertain
 from phospho_server.judging import Verdicts
-from phospho_server.store import Connection, llm_jobs, llm_usage
+from phospho_server.store import Connection, llm, llm_jobs, llm_unasked, llm_usage
 
 IsReady = Callable[[Connection, str], bool]
 """Tells whether a project's LLM can be asked now."""
@@ -26,14 +27,19 @@ def never_ready(_db: Connection, _project_id: str) -> bool:
 def plan_questions(
     db: Connection, project_id: str, verdicts: Verdicts, *, is_ready: IsReady
 ) -> None:
-    """Add the jobs that ask an LLM about verdicts that are kept in this transaction."""
+    """Have an LLM asked about verdicts that are kept in this transaction, now or later."""
     event = verdicts.definition
     if verdicts.left_to_llm:
         _add(db, project_id, verdicts, verdicts.left_to_llm)
-    elif verdicts.found and doubtful([event]) and is_ready(db, project_id):
-        llm_usage.count_verdicts(db, project_id, event.id, len(verdicts.found))
+    elif verdicts.found and doubtful([event]):
         uncertain = [v.interaction_id for v in verdicts.found if is_uncertain(event, v.score)]
-        _add(db, project_id, verdicts, uncertain)
+        if is_ready(db, project_id):
+            llm_usage.count_verdicts(db, project_id, event.id, len(verdicts.found))
+            _add(db, project_id, verdicts, uncertain)
+        elif uncertain and not llm.is_off(db, project_id):
+            llm_unasked.note(
+                db, project_id, uncertain, definition_id=event.id, version=event.version
+            )
 
 
 def _add(db: Connection, project_id: str, verdicts: Verdicts, ids: Sequence[int]) -> None:

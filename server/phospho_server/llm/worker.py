@@ -8,19 +8,19 @@ again, and only calls that were under way are made, and paid for, a second time.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from phospho.detectors.llm.asking import Outcome, Pair, Question, ask
+from phospho.detectors.llm.asking import Outcome, ask
 from phospho.detectors.llm.connecting import make_judge
 from phospho.detectors.llm.judge import Judge
 from phospho.errors import BudgetSpentError, LlmPausedError, MissingDependencyError
-from phospho.models import EventDefinition, Turn
 from phospho.plugins import Plugins
-from phospho_server.clock import DAY_MS, HOUR_MS, day_of, now_ms
+from phospho_server.clock import HOUR_MS, day_of, now_ms
 from phospho_server.detection import keep_verdicts
-from phospho_server.judging import Verdicts, to_stored
+from phospho_server.llm.batch import Batch, finish_job
+from phospho_server.llm.catching_up import Late, finish_late, load_late
 from phospho_server.llm.ledger import StoreLedger
 from phospho_server.llm.setup import Setup, Setups
 from phospho_server.store import (
@@ -28,9 +28,9 @@ from phospho_server.store import (
     Store,
     definitions,
     detections,
-    jobs,
     llm,
     llm_jobs,
+    llm_unasked,
     llm_usage,
 )
 from phospho_server.store.rows import Job
@@ -47,6 +47,10 @@ _BATCH_S = 60.0
 _FIRST_REST_S = 2.0
 _LONGEST_REST_S = 300.0
 
+# What could not be asked when it came about may use up so much of a day's budget: the rest is for
+# what comes about today.
+LATE_SHARE = 0.5
+
 
 @dataclass
 class _Asked:
@@ -57,6 +61,8 @@ class _Asked:
     failures: int = 0
     not_before_s: float = 0.0
     pruned_at_ms: int = 0
+    # The day whose budget has nothing left for what is asked late.
+    spent_day_ms: int = -1
 
     @property
     def is_to_be_left_alone(self) -> bool:
@@ -82,13 +88,20 @@ class LlmWorker(Worker):
     _served: dict[str, float] = field(default_factory=dict)
 
     def run_once(self) -> int:
-        """Ask about one batch of one project; return how many verdicts it was to give."""
+        """Ask about one batch of one project; return how many verdicts it was to give.
+
+        What could not be asked when it came about is asked where nothing newer waits.
+        """
         with self.store.read() as db:
             waiting = llm_jobs.list_projects(db)
+            behind = llm_unasked.list_projects(db)
+        return self._serve(waiting, self._ask_for) or self._serve(behind, self._catch_up)
+
+    def _serve(self, project_ids: Sequence[str], ask_for: Callable[[str], int]) -> int:
+        """Ask for the first project that can be; return for how many verdicts."""
         # One with much to ask, or a slow judge, must not keep the others waiting for ever.
-        waiting.sort(key=lambda project_id: self._served.get(project_id, 0.0))
-        for project_id in waiting:
-            if done := self._ask_for(project_id):
+        for project_id in sorted(project_ids, key=lambda each: self._served.get(each, 0.0)):
+            if done := ask_for(project_id):
                 self._served[project_id] = time.monotonic()
                 return done
         return 0
@@ -103,24 +116,56 @@ class LlmWorker(Worker):
         asked = self._find_judge(project_id)
         if asked is None or asked.is_to_be_left_alone:
             return 0
-        with self.store.read() as db:
-            spent = llm_usage.use_of_today(db, project_id)
-        budget = asked.judge.caller.budget
-        budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens)
+        self._read_spent(asked, project_id)
         claimed = self.store.write(lambda db: llm_jobs.claim(db, project_id, most=BATCH))
         if not claimed:
             return 0
         batch = self._load(project_id, claimed)
-        until_s = time.monotonic() + _BATCH_S
-        outcome = ask(
-            asked.judge,
-            batch.questions,
-            lambda: self._stopping.is_set() or time.monotonic() > until_s,
-        )
-        self._note_trouble(asked, outcome)
+        outcome = self._ask(asked, project_id, batch)
         self.store.write(lambda db: self._finish(db, project_id, claimed, batch, outcome))
         self._prune(asked, project_id)
         return sum(job.size for job in claimed)
+
+    def _catch_up(self, project_id: str) -> int:
+        """Ask what could not be asked when it came about; return how many verdicts that ended."""
+        with self.store.read() as db:
+            if not self.setups.is_ready(db, project_id):
+                return 0
+        asked, today_ms = self._find_judge(project_id), day_of(now_ms())
+        if asked is None or asked.is_to_be_left_alone or asked.spent_day_ms == today_ms:
+            return 0
+        if not self._read_spent(asked, project_id, share=LATE_SHARE):
+            return 0
+        with self.store.read() as db:
+            late = load_late(db, project_id)
+        outcome = self._ask(asked, project_id, late.batch)
+        if isinstance(outcome.stopped_by, BudgetSpentError):
+            asked.spent_day_ms = today_ms
+        return self.store.write(lambda db: self._finish_late(db, project_id, late, outcome))
+
+    def _read_spent(self, asked: _Asked, project_id: str, *, share: float = 1.0) -> bool:
+        """Begin from what is spent today; tell whether a share of the budget is left."""
+        with self.store.read() as db:
+            spent = llm_usage.use_of_today(db, project_id)
+        budget = asked.judge.caller.budget
+        budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens, share=share)
+        return not budget.is_spent
+
+    def _ask(self, asked: _Asked, project_id: str, batch: Batch) -> Outcome:
+        """Ask, and begin no further call once somebody has changed where texts are sent to."""
+        until_s = time.monotonic() + _BATCH_S
+        with self.store.read() as db:
+            held = llm.find_settings(db, project_id)
+
+        def give_up() -> bool:
+            if self._stopping.is_set() or time.monotonic() > until_s:
+                return True
+            with self.store.read() as db:
+                return llm.find_settings(db, project_id) != held
+
+        outcome = ask(asked.judge, batch.questions, give_up)
+        self._note_trouble(asked, outcome)
+        return outcome
 
     def _find_judge(self, project_id: str) -> _Asked | None:
         """Return the judge of a project, made anew when its setup has changed."""
@@ -146,7 +191,7 @@ class LlmWorker(Worker):
             asked = self._asked[project_id] = _Asked(setup, judge)
         return asked
 
-    def _load(self, project_id: str, claimed: Sequence[Job]) -> _Batch:
+    def _load(self, project_id: str, claimed: Sequence[Job]) -> Batch:
         """Return what jobs ask, one question for each interaction."""
         wanted: dict[int, list[str]] = {}
         versions = {job.definition_id: job.payload["version"] for job in claimed}
@@ -158,7 +203,7 @@ class LlmWorker(Worker):
                     if job.definition_id in events:
                         wanted.setdefault(row_id, []).append(job.definition_id or "")
             turns = detections.load_turns(db, project_id, list(wanted))
-        return _Batch(events, dict(turns), wanted)
+        return Batch(events, dict(turns), wanted)
 
     def _note_trouble(self, asked: _Asked, outcome: Outcome) -> None:
         """Leave a judge that is away alone for a while; a pause or a budget has its own end."""
@@ -175,10 +220,20 @@ class LlmWorker(Worker):
         db: Connection,
         project_id: str,
         claimed: Sequence[Job],
-        batch: _Batch,
+        batch: Batch,
         outcome: Outcome,
     ) -> None:
-        """Keep verdicts and what is left to do, and pause where a person has to look at it."""
+        """Keep verdicts and what is left to do."""
+        self._keep(db, project_id, batch, outcome)
+        for job in claimed:
+            finish_job(db, job, batch, outcome)
+
+    def _finish_late(self, db: Connection, project_id: str, late: Late, outcome: Outcome) -> int:
+        self._keep(db, project_id, late.batch, outcome)
+        return finish_late(db, project_id, late, outcome)
+
+    def _keep(self, db: Connection, project_id: str, batch: Batch, outcome: Outcome) -> None:
+        """Keep verdicts, and pause where a person has to look at it."""
         if isinstance(outcome.stopped_by, LlmPausedError):
             llm.pause(db, project_id, str(outcome.stopped_by))
         for verdicts in batch.verdicts(outcome):
@@ -190,87 +245,8 @@ class LlmWorker(Worker):
         asked = batch.count(outcome.called)
         if asked:
             llm_usage.count_asked(db, project_id, asked)
-        for job in claimed:
-            _finish_job(db, job, batch, outcome)
 
     def _prune(self, asked: _Asked, project_id: str) -> None:
         if now_ms() - asked.pruned_at_ms > HOUR_MS:
             asked.pruned_at_ms = now_ms()
             self.store.write(lambda db: llm.forget_old_answers(db, project_id))
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """What was claimed.
-
-    Args:
-        events: The definitions that are still as they were, by id.
-        turns: The interactions by row id.
-        wanted: The events to ask about for each row id.
-    """
-
-    events: Mapping[str, EventDefinition]
-    turns: Mapping[int, Turn]
-    wanted: Mapping[int, Sequence[str]]
-
-    @property
-    def questions(self) -> list[Question]:
-        """One for each interaction."""
-        return [
-            Question(turn, [self.events[event_id] for event_id in dict.fromkeys(self.wanted[row])])
-            for row, turn in self.turns.items()
-        ]
-
-    def pair(self, row_id: int, event_id: str) -> Pair | None:
-        """Return how an outcome names a verdict; None where it was not asked for."""
-        turn = self.turns.get(row_id)
-        return None if turn is None else (turn.interaction.task_id, event_id)
-
-    def verdicts(self, outcome: Outcome) -> list[Verdicts]:
-        """Return the verdicts to keep: of what is not believed, another detector's stays."""
-        found: dict[str, Verdicts] = {}
-        rows = {turn.interaction.task_id: (row, turn) for row, turn in self.turns.items()}
-        for (task_id, event_id), detection in outcome.found.items():
-            event = self.events[event_id]
-            if (task_id, event_id) in outcome.void and event.detector != "llm":
-                continue
-            stored = to_stored(detection, *rows[task_id])
-            known = found.get(event_id) or Verdicts(event)
-            found[event_id] = known.joined(Verdicts(event, [stored]))
-        return list(found.values())
-
-    def count(self, pairs: Collection[Pair]) -> dict[str, int]:
-        """Return how many of some verdicts each event has."""
-        counts: dict[str, int] = {}
-        for _, event_id in pairs:
-            counts[event_id] = counts.get(event_id, 0) + 1
-        return counts
-
-
-def _finish_job(db: Connection, job: Job, batch: _Batch, outcome: Outcome) -> None:
-    """End a job, or leave in it what is still to be asked.
-
-    Where another detector's verdict stands, an answer that cannot be used, or a budget that is
-    spent, ends the matter.
-    """
-    event = batch.events.get(job.definition_id or "")
-    if event is None:
-        jobs.finish(db, job)
-        return
-    is_spent = isinstance(outcome.stopped_by, BudgetSpentError)
-    ids: Sequence[int] = job.payload["interaction_ids"]
-    pairs = {row_id: batch.pair(row_id, event.id) for row_id in ids}
-    failed = [row_id for row_id in ids if pairs[row_id] in outcome.failed]
-    unasked = [row_id for row_id in ids if pairs[row_id] in outcome.unasked]
-    if event.detector != "llm":
-        failed, unasked = [], [] if is_spent else unasked
-    if not failed and not unasked:
-        jobs.finish(db, job)
-        return
-    jobs.shrink(db, job, sorted([*failed, *unasked]))
-    if failed and not unasked:
-        jobs.fail(db, job, outcome.failed[pairs[failed[0]] or ("", "")])
-    else:
-        midnight_ms = day_of(now_ms()) + DAY_MS if is_spent else None
-        reason = str(outcome.stopped_by) if outcome.stopped_by and event.detector == "llm" else None
-        llm_jobs.release(db, job, run_at_ms=midnight_ms, reason=reason)

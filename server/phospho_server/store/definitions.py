@@ -10,7 +10,7 @@ from phospho.detectors.deciding import with_cuts
 from phospho.models import EventDefinition
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import ConflictError, NotFoundError
-from phospho_server.store import Connection, Row, backfills, jobs
+from phospho_server.store import Connection, Row, backfills, jobs, llm_unasked
 from phospho_server.store.cuts import load_lessons
 from phospho_server.store.learning import with_reviews
 from phospho_server.store.projects import get_project
@@ -112,6 +112,7 @@ def enable_definition(
         {"enabled": int(enabled), "now": now_ms(), "id": definition_id},
     )
     jobs.drop_for_definition(db, definition_id)
+    llm_unasked.drop_for_definition(db, project_id, definition_id)
     if enabled:
         apply_to_past(db, project_id, definition)
 
@@ -135,7 +136,7 @@ def delete_definition(db: Connection, project_id: str, definition_id: str) -> No
     jobs.drop_for_definition(db, definition_id)
     mine = {"project_id": project_id, "definition_id": definition_id}
     where = "where project_id = :project_id and definition_id = :definition_id"
-    for table in ("session_events", "detections", "verdict_counts"):
+    for table in ("session_events", "detections", "verdict_counts", "llm_unasked"):
         db.execute(f"delete from {table} {where}", mine)
     db.execute(
         "delete from counters where project_id = :project_id and metric = 'events' "
@@ -246,6 +247,7 @@ def is_same(one: EventDefinition, other: EventDefinition) -> bool:
 def apply_to_past(db: Connection, project_id: str, definition: EventDefinition) -> None:
     """Add the job that applies a definition to what is stored, the newest first."""
     jobs.drop_for_definition(db, definition.id)
+    llm_unasked.drop_for_definition(db, project_id, definition.id)
     row = db.row(
         "select coalesce(sum(value), 0) as n from counters "
         "where project_id = :project_id and metric = 'interactions'",

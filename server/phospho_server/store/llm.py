@@ -54,6 +54,12 @@ def find_settings(db: Connection, project_id: str) -> LlmSettings | None:
     return None if row is None else LlmSettings(**{**dict(row), "is_off": bool(row["is_off"])})
 
 
+def is_off(db: Connection, project_id: str) -> bool:
+    """Tell whether nothing of a project is to be sent to any LLM."""
+    held = find_settings(db, project_id)
+    return held is not None and held.is_off
+
+
 def save_settings(db: Connection, project_id: str, settings: LlmSettings) -> None:
     """Replace what was set for a project; what waited for it goes on."""
     names = _COLUMNS.split(", ")

@@ -11,7 +11,7 @@ from phospho.detectors.llm.cost import NANOS
 from phospho.detectors.llm.detector import NOT_CONFIGURED
 from phospho_server.clock import DAY_MS, day_of, now_ms
 from phospho_server.llm.setup import Setup, Setups
-from phospho_server.store import Connection, llm, llm_jobs, llm_usage
+from phospho_server.store import Connection, llm, llm_jobs, llm_unasked, llm_usage
 from phospho_server.store.llm_usage import LlmUse
 from phospho_server.views.formats import counted, number, percent
 from phospho_server.views.llm_form import LlmForm
@@ -44,6 +44,7 @@ class LlmPanel:
         is_open: Whether they travel to another machine without encryption.
         paused: Why no calls are made, if so.
         waiting: Verdicts that it is still to give.
+        unasked: Uncertain verdicts that it could not be asked about when they were given.
         today: What was asked today, in a sentence.
         is_spent: Whether the budget of today is spent.
         uses: What each event asked in the last 30 days.
@@ -55,6 +56,7 @@ class LlmPanel:
     is_open: bool
     paused: str | None
     waiting: int
+    unasked: int
     today: str
     is_spent: bool
     uses: Sequence[EventUse]
@@ -84,6 +86,7 @@ def load_panel(
         is_open=url.startswith("http://") and not _is_near(url),
         paused=llm.find_pause(db, project_id),
         waiting=llm_jobs.count(db, project_id),
+        unasked=llm_unasked.count(db, project_id),
         today=_today(today, setup),
         is_spent=budget.is_spent and setup.endpoint is not None,
         uses=_uses(db, project_id, setup),

@@ -269,6 +269,16 @@ def test_what_a_person_has_to_look_at_stops_every_call(
     assert "sk-secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("before", [280, 295, 299])
+def test_no_part_of_the_key_is_shown_where_a_refusal_is_cut(
+    detector: LlmDetector, judge: LoopbackJudge, before: int
+) -> None:
+    judge.answer = lambda asked: refused(401, "x" * before + "sk-secret is wrong")
+    with pytest.raises(DetectorError, match="refuses the API key") as raised:
+        run_detector(detector, [turn("banana", task_id="t")], [BANANA])
+    assert "xs" not in str(raised.value)
+
+
 def test_a_name_that_has_come_to_lead_to_secrets_of_a_cloud_is_not_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

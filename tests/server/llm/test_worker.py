@@ -106,8 +106,8 @@ def test_an_event_that_names_the_llm_waits_until_there_is_one(
     assert row_of(store, project).pending == 1
     make_workers().run()
     assert verdicts(store, project)["t1", "banana"] == (True, "llm")
-    # What is decided locally was decided when there was no LLM, and stays.
-    assert verdicts(store, project)["t1", "local"] == (True, "semantic")
+    # What was decided locally when there was no LLM is asked about later.
+    assert verdicts(store, project)["t1", "local"] == (True, "llm")
 
 
 def test_the_past_is_looked_at_too(
@@ -251,8 +251,8 @@ def test_what_a_person_has_to_look_at_pauses_until_they_say_so(
     workers.run()
     found = verdicts(store, project)
     assert len(found) == 20
-    # What was judged during the pause stays as it is; what waited before it is asked.
-    assert found["more", "banana"] == (True, "semantic")
+    # What waited is asked, and so is what was judged during the pause.
+    assert found["more", "banana"] == (True, "llm")
     assert found["t1", "banana"] == (True, "llm")
     assert found["more", "cherry"][1] == "llm"
 
@@ -379,6 +379,22 @@ def test_projects_have_their_own_llm_or_none(
     workers.run()
     assert judge.texts == ["0.6 Support bot apple"]
     assert verdicts(store, private) == {("t1", "banana"): (True, "semantic")}
+
+
+def test_no_further_call_is_begun_once_nothing_is_to_be_sent(
+    store: SqliteStore, project: Project, workers: Workers, judge: LoopbackJudge
+) -> None:
+    define(store, project, name="banana", description=BANANA)
+    add(store, project, *(interaction(f"t{n}", input=f"0.6 {n} apple") for n in range(100)))
+    judge.before = lambda: configure(store, project, is_off=True)
+    workers.run()
+    # Those that were under way when somebody said so; the others wait, in case it is set again.
+    assert 1 <= len(judge.asked) <= 16
+    assert waiting(store) == 100 - len(judge.asked)
+    judge.before = lambda: None
+    configure(store, project)
+    workers.run()
+    assert (len(judge.asked), waiting(store)) == (100, 0)
 
 
 def test_a_project_with_much_to_ask_lets_others_have_their_turn(
