@@ -62,11 +62,15 @@ class Example(_Value):
 
 
 class Review(_Value):
-    """What a person said about one interaction: the event occurred in it, or it did not."""
+    """What a person said about one interaction: the event occurred in it, or it did not.
+
+    `value` is the score or the category that they gave, where the definition asks for one.
+    """
 
     input: str = ""
     output: str = ""
     occurred: bool
+    value: float | str | None = None
 
 
 class Direction(_Value):

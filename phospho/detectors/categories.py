@@ -1,11 +1,14 @@
-"""Choosing one of several categories, as so many events that compete with each other."""
+"""Choosing one of several categories, as so many events that compete with each other.
+
+A review with a category is a yes for that one and a no for the others; a rejection is a no for all.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from phospho.detectors.description import BOTH_SIDES, sides_of
-from phospho.models import Detection, EventDefinition, Scope
+from phospho.models import Detection, EventDefinition, Review, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,10 +31,10 @@ def gather(events: Sequence[EventDefinition], found: Iterable[Detection]) -> lis
     """Return the verdicts on `events`, given those on what `expand` made of them."""
     asked = {event.id: event for event in events}
     categories = {
-        one.id: (event, event.categories[i])
+        _id_of(event, i): (event, category)
         for event in events
         if event.answer == "category"
-        for i, one in enumerate(_categories_of(event))
+        for i, category in enumerate(event.categories)
     }
     best: dict[tuple[str, str], Detection] = {}
     verdicts = []
@@ -53,13 +56,37 @@ def _categories_of(event: EventDefinition) -> list[EventDefinition]:
         scope = "assistant_message"
     return [
         EventDefinition(
-            id=f"{event.id}\n{i}",
+            id=_id_of(event, i),
             version=event.version,
             name=category,
             description=category,
             scope=scope,
+            reviews=reviews,
         )
-        for i, category in enumerate(event.categories)
+        for i, (category, reviews) in enumerate(_reviews_by_category(event))
+    ]
+
+
+def _id_of(event: EventDefinition, place: int) -> str:
+    return f"{event.id}\n{place}"
+
+
+def _reviews_by_category(event: EventDefinition) -> list[tuple[str, tuple[Review, ...]]]:
+    """Return each category with what people said, as yes or no of it.
+
+    A yes without a category, or with one that there is no more, says nothing of those there are.
+    """
+    told = [r for r in event.reviews if not r.occurred or r.value in event.categories]
+    no = [r.model_copy(update={"occurred": False, "value": None}) for r in told]
+    yes = [r.model_copy(update={"occurred": True}) for r in no]
+    return [
+        (
+            category,
+            tuple(
+                yes[i] if r.occurred and r.value == category else no[i] for i, r in enumerate(told)
+            ),
+        )
+        for category in event.categories
     ]
 
 

@@ -449,10 +449,16 @@ insert into llm_unasked
     ) where place <= 1000;
 """
 
+_VALUES_OF_PEOPLE = """
+-- JSON: the score or the category that a person says it is; what stands of `value` and this.
+alter table detections add column reviewed_value text;
+alter table reviews add column value text;
+"""
+
 
 @migrations()
-def m009_llm_later(db: Database) -> None:
-    """What an LLM is to be asked about later."""
-    for statement in _LLM_LATER.split(";\n"):
+def m009_llm_later_and_values(db: Database) -> None:
+    """What an LLM is to be asked about later, and the values that people give."""
+    for statement in (_LLM_LATER + _VALUES_OF_PEOPLE).split(";\n"):
         if statement.strip():
             db.execute(statement)

@@ -4,6 +4,7 @@ import pytest
 
 from phospho.detectors.registry import run_detector
 from phospho.detectors.semantic import SemanticDetector
+from phospho.models import Review
 from tests.detectors.builders import event, turn
 
 TOPIC = event(
@@ -52,3 +53,37 @@ def test_a_score_is_the_probability_on_its_range(semantic: SemanticDetector) -> 
     assert isinstance(sure.value, float)
     assert sure.value == pytest.approx(1 + 4 * sure.score, abs=0.01)
     assert sure.detected
+
+
+BREAD = "How do I bake bread with rye flour?"
+
+
+def test_a_review_with_a_category_teaches_that_it_is_this_and_none_of_the_others(
+    semantic: SemanticDetector,
+) -> None:
+    said = Review(input=BREAD, occurred=True, value="the weather")
+    taught = TOPIC.model_copy(update={"reviews": (said,)})
+    (found,) = run_detector(semantic, [turn("How do I bake bread with wheat flour?")], [taught])
+    assert found.value == "the weather"
+    (other,) = run_detector(semantic, [turn("which airport has a flight to Malta")], [taught])
+    assert other.value == "flights and airports"
+
+
+def test_a_rejection_teaches_that_it_is_none_of_the_categories(semantic: SemanticDetector) -> None:
+    said = Review(input=BREAD, occurred=False)
+    (found,) = run_detector(
+        semantic, [turn(BREAD)], [TOPIC.model_copy(update={"reviews": (said,)})]
+    )
+    (before,) = run_detector(semantic, [turn(BREAD)], [TOPIC])
+    assert found.score < before.score / 2
+
+
+@pytest.mark.parametrize("value", [None, "gardening"], ids=["none-given", "no-category-any-more"])
+def test_a_yes_without_a_category_there_is_teaches_nothing(
+    semantic: SemanticDetector, value: str | None
+) -> None:
+    said = Review(input=BREAD, occurred=True, value=value)
+    taught = TOPIC.model_copy(update={"reviews": (said,)})
+    assert run_detector(semantic, [turn(BREAD)], [taught]) == run_detector(
+        semantic, [turn(BREAD)], [TOPIC]
+    )

@@ -174,22 +174,32 @@ def cache_key(base_url: str, model: str, passage: Passage, event: EventDefinitio
     return hashlib.sha256(_dump(asked).encode()).hexdigest()
 
 
-def _examples(event: EventDefinition, *, occurred: bool) -> list[dict[str, str]]:
+def _examples(event: EventDefinition, *, occurred: bool) -> list[dict[str, float | str]]:
     """Return a few examples: those of the definition, then what people said last."""
-    told = [(example.input, example.output) for example in event.examples if occurred]
+    told: list[tuple[str, str, float | str | None]] = [
+        (example.input, example.output, None) for example in event.examples if occurred
+    ]
     told += [
-        (review.input, review.output)
+        (review.input, review.output, review.value if _is_asked_for(event, review.value) else None)
         for review in reversed(event.reviews)
         if review.occurred == occurred
     ]
     return [
         {
-            name: _short(addressed.take_out(text, [event]))
-            for name, text in (("user", said), ("assistant", answer))
-            if text
+            **{
+                name: _short(addressed.take_out(text, [event]))
+                for name, text in (("user", said), ("assistant", answer))
+                if text
+            },
+            **({} if value is None else {"value": value}),
         }
-        for said, answer in told[:MAX_EXAMPLES]
+        for said, answer, value in told[:MAX_EXAMPLES]
     ]
+
+
+def _is_asked_for(event: EventDefinition, value: float | str | None) -> bool:
+    """Tell whether a value that a person gave is still one to choose."""
+    return value in event.categories if event.answer == "category" else event.answer == "score"
 
 
 def _fence(passage: Passage, mark: str, keys: Sequence[str]) -> str:

@@ -108,7 +108,7 @@ function inPlace() {
     const fields = new FormData(button.form);
     if (button.name) fields.append(button.name, button.value);
     try {
-      const about = fields.get("click").split(" ").slice(1).join(" ");
+      const about = fields.get("click").split(" ").slice(1, 3).join(" ");
       const fresh = await renew(part, button.form.action, { method: "POST", body: fields });
       const said = document.getElementById("said");
       status.textContent = said.querySelector("span")?.textContent ?? "";

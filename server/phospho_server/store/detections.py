@@ -12,6 +12,7 @@ from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, Row, counters, in_list
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.firsts import keep_firsts
+from phospho_server.store.review_values import read_value
 from phospho_server.store.rows import Event, StoredDetection
 from phospho_server.store.versions import count_verdicts
 
@@ -210,8 +211,8 @@ def _list_where(
     text, params = in_list("i", interaction_ids)
     rows = db.rows(
         "select e.interaction_id, e.definition_id, d.name, d.description, d.color, e.score, "
-        "e.detector, e.evidence, e.value, e.definition_version, d.version, e.reviewed, e.judged "
-        "from detections e "
+        "e.detector, e.evidence, e.value, e.reviewed_value, e.definition_version, d.version, "
+        "e.reviewed, e.judged from detections e "
         "join event_definitions d on d.id = e.definition_id "
         f"where e.project_id = :project_id and e.interaction_id {text} and {condition} "
         "and d.deleted_at_ms is null order by e.score desc, d.name",
@@ -219,6 +220,7 @@ def _list_where(
     )
     events: dict[int, list[Event]] = {}
     for row in rows:
+        said, given = read_value(row["value"]), read_value(row["reviewed_value"])
         events.setdefault(row["interaction_id"], []).append(
             Event(
                 definition_id=row["definition_id"],
@@ -228,7 +230,8 @@ def _list_where(
                 score=row["score"],
                 detector=row["detector"],
                 evidence=_read_evidence(row["evidence"]),
-                value=_read_value(row["value"]),
+                value=said if given is None else given,
+                said_value=None if given in (None, said) else said,
                 version=row["definition_version"],
                 is_of_old_version=row["definition_version"] < row["version"],
                 reviewed=None if row["reviewed"] is None else bool(row["reviewed"]),
@@ -248,7 +251,8 @@ def load_events(
         return []
     text, params = in_list("i", interaction_ids)
     rows = db.rows(
-        "select interaction_id, score, detector, evidence, embedder, value from detections "
+        "select interaction_id, score, detector, evidence, embedder, "
+        "coalesce(reviewed_value, value) as value from detections "
         "where project_id = :project_id and definition_id = :definition_id "
         f"and interaction_id {text} and detected = 1 order by interaction_id",
         {"project_id": project_id, "definition_id": definition_id, **params},
@@ -265,7 +269,7 @@ def load_events(
             detector=row["detector"],
             evidence=_read_evidence(row["evidence"]),
             embedder=row["embedder"] or "",
-            value=_read_value(row["value"]),
+            value=read_value(row["value"]),
         )
         found.append((row["interaction_id"], event, interaction, definition))
     return found
@@ -273,8 +277,3 @@ def load_events(
 
 def _read_evidence(text: str | None) -> Evidence | None:
     return Evidence(**json.loads(text)) if text else None
-
-
-def _read_value(text: str | None) -> float | str | None:
-    value: float | str | None = json.loads(text) if text else None
-    return value

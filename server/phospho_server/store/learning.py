@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from phospho.models import EventDefinition, Review
 from phospho_server.store import Connection
+from phospho_server.store.review_values import read_value
 
 # The newest say most about what people mean now, and a detector can compare with so many.
 MOST_REVIEWS = 500
@@ -18,9 +19,9 @@ MOST_REVIEWS = 500
 MOST_CHARS = 4_000
 
 _SELECT = """
-select r.occurred, substr(i.input, 1, :length) as input,
+select r.occurred, r.value, substr(i.input, 1, :length) as input,
     substr(coalesce(i.output, ''), 1, :length) as output
-from (select id, interaction_id, occurred, created_at_ms from reviews
+from (select id, interaction_id, occurred, value, created_at_ms from reviews
     where project_id = :project_id and definition_id = :definition_id and undone_at_ms is null
     order by created_at_ms desc, id desc limit :limit) r
 join interactions i on i.id = r.interaction_id
@@ -50,6 +51,11 @@ def load_reviews(db: Connection, project_id: str, definition_id: str) -> tuple[R
         },
     )
     return tuple(
-        Review(input=row["input"], output=row["output"], occurred=bool(row["occurred"]))
+        Review(
+            input=row["input"],
+            output=row["output"],
+            occurred=bool(row["occurred"]),
+            value=read_value(row["value"]),
+        )
         for row in rows
     )

@@ -9,6 +9,7 @@ from phospho.models import Turn
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, in_list
 from phospho_server.store.detections import list_events, load_turns
+from phospho_server.store.review_values import read_value
 from phospho_server.store.rows import Event
 
 PAGE_SIZE = 20
@@ -39,11 +40,24 @@ class MatchPage:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What detector and person say of an interaction; None where they have not."""
+    """What detector and person say of an interaction; None where they have not.
+
+    Args:
+        said_value: The detector's score or category, of a yes.
+        value: The person's.
+    """
 
     said: bool | None
     score: float
     reviewed: bool | None
+    said_value: float | str | None = None
+    value: float | str | None = None
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether detector and person say the same."""
+        same_value = self.value is None or self.value == self.said_value
+        return self.reviewed is not None and self.reviewed is self.said and same_value
 
 
 def list_matches(
@@ -110,9 +124,9 @@ def find_verdict(
 ) -> Verdict | None:
     """Return what is said of an interaction; None where nobody has looked."""
     row = db.row(
-        "select case when reviewed is null then detected else judged end as said, score, reviewed "
-        "from detections where project_id = :project_id and interaction_id = :interaction_id "
-        "and definition_id = :definition_id",
+        "select case when reviewed is null then detected else judged end as said, score, reviewed, "
+        "value, reviewed_value from detections where project_id = :project_id "
+        "and interaction_id = :interaction_id and definition_id = :definition_id",
         {
             "project_id": project_id,
             "interaction_id": interaction_id,
@@ -125,4 +139,6 @@ def find_verdict(
         said=None if row["said"] is None else bool(row["said"]),
         score=row["score"],
         reviewed=None if row["reviewed"] is None else bool(row["reviewed"]),
+        said_value=read_value(row["value"]),
+        value=read_value(row["reviewed_value"]),
     )

@@ -1,4 +1,4 @@
-"""What people say of verdicts: the event occurred, or it did not.
+"""What people say of verdicts: the event occurred, or it did not; and as what.
 
 A review is kept as a row of `reviews`, which is a log, and as `detections.reviewed`, which is what
 stands; both, and the roll-ups, change in one transaction. It is about the interaction, so it
@@ -17,6 +17,7 @@ from phospho_server.store import Connection, Row, versions
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.detections import roll_up
 from phospho_server.store.firsts import settle_session
+from phospho_server.store.review_values import Value, dump_value, read_value, settle_review
 from phospho_server.store.rows import PERSON, Label, ReviewRow
 
 Source = Literal["transcript", "events", "audit"]
@@ -27,22 +28,22 @@ SOURCES: tuple[Source, ...] = ("transcript", "events", "audit")
 _AT_MOST = 5_000
 
 _COLUMNS = (
-    "id, definition_id, interaction_id, occurred, judged, score, source, definition_version, "
-    "detector, embedder, created_at_ms, undone_at_ms"
+    "id, definition_id, interaction_id, occurred, value, judged, score, source, "
+    "definition_version, detector, embedder, created_at_ms, undone_at_ms"
 )
 
 _INSERT = """
-insert into reviews (id, project_id, definition_id, interaction_id, occurred, judged, score, source,
-    definition_version, detector, embedder, created_at_ms)
-values (:id, :project_id, :definition_id, :interaction_id, :occurred, :judged, :score, :source,
-    :version, :detector, :embedder, :now)
+insert into reviews (id, project_id, definition_id, interaction_id, occurred, value, judged, score,
+    source, definition_version, detector, embedder, created_at_ms)
+values (:id, :project_id, :definition_id, :interaction_id, :occurred, :value, :judged, :score,
+    :source, :version, :detector, :embedder, :now)
 """
 
 _INSERT_VERDICT = """
 insert into detections (project_id, definition_id, interaction_id, definition_version, detected,
-    reviewed, score, detector, created_at_ms)
-values (:project_id, :definition_id, :interaction_id, :version, :occurred, :occurred, :occurred,
-    :detector, :now)
+    reviewed, reviewed_value, score, detector, created_at_ms)
+values (:project_id, :definition_id, :interaction_id, :version, :occurred, :occurred, :value,
+    :occurred, :detector, :now)
 """
 
 _OF_VERDICT = (
@@ -59,6 +60,8 @@ class _Verdict:
         said: The detector's word; None where it has not looked yet. In a session that has the event
             already it may be a yes that is no event.
         reviewed: The person's; None where nobody spoke.
+        value: The detector's score or category.
+        reviewed_value: The person's.
     """
 
     detected: bool
@@ -68,6 +71,8 @@ class _Verdict:
     score: float
     detector: str
     embedder: str | None
+    value: Value
+    reviewed_value: Value
 
 
 def review(
@@ -78,14 +83,25 @@ def review(
     *,
     occurred: bool,
     source: Source,
+    value: Value = None,
 ) -> bool:
     """Let a person's word about an event stand; tell whether anything changed.
 
     It takes the place of an earlier review. The same word twice is one.
 
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        definition_id: The event.
+        interaction_id: Row of `interactions`.
+        occurred: Whether it occurred; a value says so by itself.
+        source: Where it was clicked.
+        value: The score or the category, where the definition asks for one; None: with a yes the
+            detector's.
+
     Raises:
         NotFoundError: The project has no such definition or interaction.
-        InvalidError: The source is none of `SOURCES`.
+        InvalidError: The source is none of `SOURCES`, or the value none that is asked for.
     """
     if source not in SOURCES:
         raise InvalidError(f"There is no source {source!r}. Use one of: {', '.join(SOURCES)}.")
@@ -93,7 +109,11 @@ def review(
     place = _find_place(db, project_id, interaction_id)
     mine = {"project_id": project_id, "definition_id": definition_id}
     verdict = _find_verdict(db, mine, interaction_id)
-    if verdict and verdict.reviewed is occurred:
+    if verdict and value is None and verdict.reviewed is occurred:
+        return False
+    found = verdict.value if verdict and verdict.said else None
+    occurred, value = settle_review(definition, found, occurred=occurred, value=value)
+    if verdict and (verdict.reviewed, verdict.reviewed_value) == (occurred, value):
         return False
     _take_back_reviews(db, mine, interaction_id)
     judged = verdict if verdict and verdict.said is not None else None
@@ -102,6 +122,7 @@ def review(
         **mine,
         "interaction_id": interaction_id,
         "occurred": int(occurred),
+        "value": dump_value(value),
         "version": version,
         "now": now_ms(),
     }
@@ -122,7 +143,7 @@ def review(
     else:
         db.execute(
             "update detections set detected = :occurred, reviewed = :occurred, judged = :said, "
-            f"repeated = null {_OF_VERDICT}",
+            f"reviewed_value = :value, repeated = null {_OF_VERDICT}",
             {**this, "said": verdict.said},
         )
     _follow(db, mine, place, before=verdict is not None and verdict.detected, after=occurred)
@@ -151,7 +172,7 @@ def undo(db: Connection, project_id: str, definition_id: str, interaction_id: in
     else:
         db.execute(
             "update detections set detected = :stands, repeated = :repeated, judged = null, "
-            f"reviewed = null {_OF_VERDICT}",
+            f"reviewed = null, reviewed_value = null {_OF_VERDICT}",
             {
                 **this,
                 "stands": int(stands),
@@ -234,7 +255,7 @@ def _find_place(db: Connection, project_id: str, interaction_id: int) -> tuple[s
 def _find_verdict(db: Connection, mine: dict[str, str], interaction_id: int) -> _Verdict | None:
     row = db.row(
         "select detected, judged, reviewed, repeated, definition_version, score, detector, "
-        "embedder "
+        "embedder, value, reviewed_value "
         f"from detections {_OF_VERDICT}",
         {**mine, "interaction_id": interaction_id},
     )
@@ -250,6 +271,8 @@ def _find_verdict(db: Connection, mine: dict[str, str], interaction_id: int) -> 
         score=row["score"],
         detector=row["detector"],
         embedder=row["embedder"],
+        value=read_value(row["value"]),
+        reviewed_value=read_value(row["reviewed_value"]),
     )
 
 
@@ -294,6 +317,7 @@ def _read_review(row: Row) -> ReviewRow:
     columns = dict(row)
     columns["occurred"] = bool(columns["occurred"])
     columns["judged"] = _flag(columns["judged"])
+    columns["value"] = read_value(columns["value"])
     return ReviewRow(**columns)
 
 

@@ -62,7 +62,8 @@ class Event:
     """A positive detection, as a page shows it.
 
     Args:
-        value: The score or category, where the definition asks for one.
+        value: The score or category that stands, where the definition asks for one.
+        said_value: The detector's, where a person gave another.
         version: The definition's version that decided; an old one while a newer one catches up.
         reviewed: What a person said of it; None where nobody did.
         judged: What the detector says where a person spoke; None where it has not looked.
@@ -76,6 +77,7 @@ class Event:
     detector: str
     evidence: Evidence | None
     value: float | str | None = None
+    said_value: float | str | None = None
     version: int = 1
     is_of_old_version: bool = False
     reviewed: bool | None = None
@@ -87,6 +89,7 @@ class ReviewRow:
     """One click: what a person said of a verdict, and the verdict they saw.
 
     Args:
+        value: The score or category that they gave.
         judged: What the detector had said; None where it had not looked, as all of its verdict.
         source: `transcript`, `events` or `audit`.
         undone_at_ms: When it was taken back; None while it stands.
@@ -96,6 +99,7 @@ class ReviewRow:
     definition_id: str
     interaction_id: int
     occurred: bool
+    value: float | str | None
     judged: bool | None
     score: float | None
     source: str

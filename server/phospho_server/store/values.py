@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from phospho.models import EventDefinition
 from phospho_server.store import Connection
+from phospho_server.store.review_values import standing_value
 
 # Interactions looked at for a summary, the newest: few enough to be read for a page.
 LATELY = 1_000
@@ -36,7 +37,8 @@ def count_answers(
     if definition.answer == "yes_no":
         return None
     rows = db.rows(
-        "select d.value from (select id from interactions where project_id = :project_id "
+        f"select {standing_value('d')} as value from "
+        "(select id from interactions where project_id = :project_id "
         " order by id desc limit :most) i join detections d on d.project_id = :project_id "
         "and d.interaction_id = i.id and d.definition_id = :definition_id "
         "and d.definition_version = :version",

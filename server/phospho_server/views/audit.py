@@ -16,7 +16,7 @@ from phospho_server.errors import InvalidError
 from phospho_server.services import services
 from phospho_server.store import Connection, quality
 from phospho_server.store.definitions import find_color, get_definition
-from phospho_server.store.matches import Verdict, find_verdict, get_turn
+from phospho_server.store.matches import find_verdict, get_turn
 from phospho_server.views.formats import Message, lay_out
 from phospho_server.views.frame import open_project
 from phospho_server.views.query import read_number
@@ -89,14 +89,14 @@ def show(project_id: str, event_id: str) -> ResponseReturnValue:
         known=measured.known,
         can_review=any(not each.is_reviewed for each in measured.drawn),
         answered=sum(v is not None and v.reviewed is not None for v in verdicts),
-        agreed=sum(_agree(v) for v in verdicts),
+        agreed=sum(v is not None and v.is_agreed for v in verdicts),
     )
 
 
 @bp.post("")
 def answer(project_id: str, event_id: str) -> ResponseReturnValue:
     """Keep an answer and go on to the next, or back to the one that was taken back."""
-    click = Click.read(request.form.get("click", ""), "audit")
+    click = Click.read(request.form.get("click", ""), "audit", request.form.get("score", ""))
     if click.event_id != event_id:
         raise InvalidError("This form is about another event. Open the page again and click there.")
     sample = _read_sample(request.form.get("of", ""))
@@ -138,7 +138,3 @@ def _ask(db: Connection, project_id: str, interaction_id: int) -> Question:
 
 def _lay_out(said: str, answered: str | None) -> Exchange:
     return Exchange(lay_out(said, []), None if answered is None else lay_out(answered, []))
-
-
-def _agree(verdict: Verdict | None) -> bool:
-    return verdict is not None and verdict.reviewed is not None and verdict.reviewed is verdict.said

@@ -170,6 +170,7 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
         project=project,
         session=session,
         exchanges=_lay_out_all(lines, offset, defined),
+        defined={definition.id: definition for definition in defined},
         page=page,
         pages=pages,
         newer_id=newer_id,

@@ -91,6 +91,20 @@ def test_an_event_has_three_examples_of_each_kind_at_most_and_those_said_last() 
     assert len(told["did_not_occur_in"]) == 3
 
 
+def test_examples_of_a_category_tell_which_it_was_while_there_is_such_a_category() -> None:
+    topic = event("What the user asks about", answer="category", categories=("tax", "refund"))
+    reviews = (
+        Review(input="old", occurred=True, value="shipping"),
+        Review(input="my VAT", occurred=True, value="tax"),
+        Review(input="hello", occurred=False),
+    )
+    (told,) = asked_of(
+        make_passage(turn("hi"), []), topic.model_copy(update={"reviews": reviews})
+    ).events.values()
+    assert told["occurred_in"] == [{"user": "my VAT", "value": "tax"}, {"user": "old"}]
+    assert told["did_not_occur_in"] == [{"user": "hello"}]
+
+
 def test_an_example_that_speaks_to_the_judge_is_taken_out_as_well() -> None:
     taught = event(
         "The user wants a refund",

@@ -324,7 +324,7 @@ def make_old_verdicts(database: Database) -> None:
 def test_verdicts_from_before_they_were_noted_are_asked_about(tmp_path: Path) -> None:
     path = tmp_path / "phospho.db"
     database = Database(path)
-    migrations.apply(database, stop_before="m009_llm_later")
+    migrations.apply(database, stop_before="m009_llm_later_and_values")
     make_old_verdicts(database)
     database.close()
     store = SqliteStore(path)

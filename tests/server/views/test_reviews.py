@@ -437,3 +437,88 @@ def test_an_event_found_too_seldom_to_know_says_so(
     click(store, project, event, ["y1", "y2"], occurred=True)
     page = text_of(visitor.get(f"{home}/events/{event.id}"))
     assert "2 of 2 confirmed; too few to know the precision" in page
+
+
+@pytest.fixture
+def topic(store: SqliteStore, project: Project) -> str:
+    """Return an event of categories that was found, as buttons name it."""
+    event = define(
+        store, project, name="topic", answer="category", categories=("Billing & tax", "refund")
+    )
+    add(store, project, interaction("t1"))
+    (at,) = ids_of(store, project, "t1")
+    said = StoredDetection(at, "s1", now_ms(), True, 0.8, "semantic", None, value='"refund"')
+    store.write(lambda db: detections.record(db, project.id, event, [said]))
+    return f"{event.id} {at}"
+
+
+def test_another_category_is_chosen_in_a_transcript(
+    visitor: Visitor, home: str, topic: str
+) -> None:
+    page = visitor.get(f"{home}/sessions/s1").text
+    assert f'<option value="yes {topic} Billing &amp; tax">' in page
+    assert f'<option value="yes {topic} refund">' not in page
+    assert say(visitor, home, "yes", f"{topic} Billing & tax").status_code == 303
+    text = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert "Corrected" in text
+    assert "detected: refund" in text
+    assert "Confirmed: topic , Billing & tax" in text
+    say(visitor, home, "undo", topic)
+    text = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert "Corrected" not in text
+
+
+def test_a_category_is_added_in_a_transcript(
+    visitor: Visitor, home: str, store: SqliteStore, project: Project
+) -> None:
+    event = define(store, project, name="topic", answer="category", categories=("billing", "tax"))
+    add(store, project, interaction("t1"))
+    (at,) = ids_of(store, project, "t1")
+    page = visitor.get(f"{home}/sessions/s1?add={at}").text
+    assert f'<option value="yes {event.id} {at} tax">' in page
+    refused = say(visitor, home, "yes", f"{event.id} {at}")
+    assert (refused.status_code, "Choose the category" in text_of(refused)) == (422, True)
+    say(visitor, home, "yes", f"{event.id} {at} tax")
+    text = text_of(visitor.get(f"{home}/sessions/s1"))
+    assert "Added by hand" in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "is_event"),
+    [("4.5", 303, True), ("2,5", 303, False), ("9", 422, True), ("nan", 422, True)],
+)
+def test_another_score_is_typed_in_a_transcript(
+    visitor: Visitor,
+    home: str,
+    store: SqliteStore,
+    project: Project,
+    typed: str,
+    status: int,
+    *,
+    is_event: bool,
+) -> None:
+    event = define(store, project, name="urgency", answer="score", score_range=(1, 5))
+    add(store, project, interaction("t1", created_at_ms=now_ms()))
+    (at,) = ids_of(store, project, "t1")
+    said = StoredDetection(at, "s1", now_ms(), True, 0.8, "semantic", None, value="4.2")
+    store.write(lambda db: detections.record(db, project.id, event, [said]))
+    assert 'name="score"' in visitor.get(f"{home}/sessions/s1").text
+    answer = say(visitor, home, "yes", f"{event.id} {at}", score=typed)
+    assert answer.status_code == status
+    assert totals(store, project).events == is_event
+
+
+def test_labelling_ten_of_an_event_of_categories_asks_which_it_is(
+    visitor: Visitor, home: str, topic: str
+) -> None:
+    event_id, at = topic.split()
+    address = f"{home}/events/{event_id}/review"
+    page = visitor.get(f"{address}?of={at}&at=1").text
+    assert "Which is it here?" in page
+    assert "None of them" in page
+    answered = visitor.post(address, click=f"yes {topic} Billing & tax", of=at)
+    assert answered.status_code == 303
+    text = text_of(visitor.get(answered.headers["Location"]))
+    assert "You said Billing & tax" in text
+    assert "had said refund" in text
+    assert "the detector agrees with 0" in text
