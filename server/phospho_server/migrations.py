@@ -449,6 +449,19 @@ insert into llm_unasked
     ) where place <= 1000;
 """
 
+_LLM_AGREEMENT = """
+create table llm_agreement (
+    project_id text not null,
+    definition_id text not null,
+    part integer not null,              -- of the band around the threshold: half logits from it
+    definition_version integer not null,
+    model text not null,
+    asked real not null,                -- answers; halved at 200, so that old ones count for less
+    differed real not null,             -- those that changed the verdict
+    primary key (project_id, definition_id, part)
+) strict, without rowid;
+"""
+
 _VALUES_OF_PEOPLE = """
 -- JSON: the score or the category that a person says it is; what stands of `value` and this.
 alter table detections add column reviewed_value text;
@@ -458,7 +471,7 @@ alter table reviews add column value text;
 
 @migrations()
 def m009_llm_later_and_values(db: Database) -> None:
-    """What an LLM is to be asked about later, and the values that people give."""
-    for statement in (_LLM_LATER + _VALUES_OF_PEOPLE).split(";\n"):
+    """What an LLM is asked about later, what it need not be asked, and values that people give."""
+    for statement in (_LLM_LATER + _LLM_AGREEMENT + _VALUES_OF_PEOPLE).split(";\n"):
         if statement.strip():
             db.execute(statement)

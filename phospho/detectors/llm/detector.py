@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING
 
 from phospho import guard
-from phospho.detectors.deciding import threshold_of
 from phospho.detectors.llm.asking import Outcome, Question, ask
+from phospho.detectors.llm.band import band_of
 from phospho.errors import ConfigurationError, LlmError
 
 if TYPE_CHECKING:
@@ -23,16 +22,8 @@ NOT_CONFIGURED = (
     "name an LLM in Settings; or choose another detector."
 )
 
-# How far below and above its threshold, in logits, a score is uncertain. Measured with simulated
-# judges: these bands get most of what asking about everything would, for a third of the questions.
-BAND_WITH_EXAMPLES = (-3.0, 2.0)
-BAND_WITHOUT = (-3.0, 3.0)
-
 # How long a judge that is away is left alone; doubled each time.
 _FIRST_REST_S = 30.0
-
-# Scores of 0 and 1 are not infinitely sure.
-_SUREST = 1e-4
 
 
 class LlmDetector:
@@ -115,9 +106,7 @@ def second_opinions(outcome: Outcome) -> Mapping[Pair, Detection]:
 
 def is_uncertain(definition: EventDefinition, score: float) -> bool:
     """Tell whether a score is so near to its threshold that an LLM is worth asking."""
-    is_shown = bool(definition.examples or definition.reviews)
-    low, high = BAND_WITH_EXAMPLES if is_shown else BAND_WITHOUT
-    return low < _logit(score) - _logit(threshold_of(definition)) < high
+    return band_of(definition).contains(score)
 
 
 def report_trouble(outcome: Outcome) -> None:
@@ -130,8 +119,3 @@ def report_trouble(outcome: Outcome) -> None:
             len(outcome.unasked) + len(outcome.failed),
             reason,
         )
-
-
-def _logit(probability: float) -> float:
-    bounded = min(max(probability, _SUREST), 1 - _SUREST)
-    return math.log(bounded / (1 - bounded))

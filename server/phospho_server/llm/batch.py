@@ -11,7 +11,7 @@ from phospho.models import EventDefinition, Turn
 from phospho_server.clock import DAY_MS, day_of, now_ms
 from phospho_server.judging import Verdicts, to_stored
 from phospho_server.store import Connection, jobs, llm_jobs, llm_unasked
-from phospho_server.store.rows import Job
+from phospho_server.store.rows import Job, StoredDetection
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,13 @@ class Batch:
             known = found.get(event_id) or Verdicts(event)
             found[event_id] = known.joined(Verdicts(event, [stored]))
         return list(found.values())
+
+    def fresh(self, verdicts: Verdicts, outcome: Outcome) -> list[StoredDetection]:
+        """Return those of the verdicts on one event that calls were made for."""
+        event_id = verdicts.definition.id
+        return [
+            v for v in verdicts.found if self.pair(v.interaction_id, event_id) in outcome.called
+        ]
 
     def count(self, pairs: Collection[Pair]) -> dict[str, int]:
         """Return how many of some verdicts each event has."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from phospho.detectors.auto import doubtful
 from phospho.detectors.llm.asking import Outcome
-from phospho.detectors.llm.detector import is_uncertain
+from phospho.detectors.llm.band import Band
 from phospho.models import EventDefinition
+from phospho_server.llm.agreeing import load_band
 from phospho_server.llm.batch import Batch
 from phospho_server.store import Connection, definitions, detections, llm_unasked, llm_usage
 from phospho_server.store.llm_unasked import Unasked
@@ -39,9 +40,13 @@ def load_late(db: Connection, project_id: str) -> Late:
     """Return what a project's LLM is asked next of what it could not be asked before."""
     waiting = llm_unasked.list_newest(db, project_id, most=_BATCH)
     enabled = {event.id: event for event in doubtful(definitions.list_enabled(db, project_id))}
+    bands = {
+        event_id: load_band(db, project_id, enabled[event_id])
+        for event_id in {each.definition_id for each in waiting} & enabled.keys()
+    }
     wanted: dict[int, list[str]] = {}
     for each in waiting:
-        if _is_to_ask(each, enabled):
+        if _is_to_ask(each, enabled, bands):
             wanted.setdefault(each.interaction_id, []).append(each.definition_id)
     turns = detections.load_turns(db, project_id, list(wanted))
     return Late(Batch(enabled, dict(turns), wanted), waiting)
@@ -62,13 +67,15 @@ def finish_late(db: Connection, project_id: str, late: Late, outcome: Outcome) -
     return len(ended)
 
 
-def _is_to_ask(each: Unasked, enabled: Mapping[str, EventDefinition]) -> bool:
+def _is_to_ask(
+    each: Unasked, enabled: Mapping[str, EventDefinition], bands: Mapping[str, Band]
+) -> bool:
     event = enabled.get(each.definition_id)
     return (
         event is not None
         and event.version == each.version
         and each.score is not None
-        and is_uncertain(event, each.score)
+        and bands[event.id].asks(each.score, each.interaction_id)
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from phospho.detectors.auto import doubtful
 from phospho.detectors.llm.detector import is_uncertain
 from phospho_server.judging import Verdicts
+from phospho_server.llm.agreeing import load_band
 from phospho_server.store import Connection, llm, llm_jobs, llm_unasked, llm_usage
 
 IsReady = Callable[[Connection, str], bool]
@@ -32,14 +33,15 @@ def plan_questions(
     if verdicts.left_to_llm:
         _add(db, project_id, verdicts, verdicts.left_to_llm)
     elif verdicts.found and doubtful([event]):
-        uncertain = [v.interaction_id for v in verdicts.found if is_uncertain(event, v.score)]
         if is_ready(db, project_id):
             llm_usage.count_verdicts(db, project_id, event.id, len(verdicts.found))
-            _add(db, project_id, verdicts, uncertain)
-        elif uncertain and not llm.is_off(db, project_id):
-            llm_unasked.note(
-                db, project_id, uncertain, definition_id=event.id, version=event.version
-            )
+            band = load_band(db, project_id, event)
+            found = verdicts.found
+            ids = [v.interaction_id for v in found if band.asks(v.score, v.interaction_id)]
+            _add(db, project_id, verdicts, ids)
+        elif not llm.is_off(db, project_id):
+            ids = [v.interaction_id for v in verdicts.found if is_uncertain(event, v.score)]
+            llm_unasked.note(db, project_id, ids, definition_id=event.id, version=event.version)
 
 
 def _add(db: Connection, project_id: str, verdicts: Verdicts, ids: Sequence[int]) -> None:

@@ -19,6 +19,7 @@ from phospho.errors import BudgetSpentError, LlmPausedError, MissingDependencyEr
 from phospho.plugins import Plugins
 from phospho_server.clock import HOUR_MS, day_of, now_ms
 from phospho_server.detection import keep_verdicts
+from phospho_server.llm.agreeing import note_answers
 from phospho_server.llm.batch import Batch, finish_job
 from phospho_server.llm.catching_up import Late, finish_late, load_late
 from phospho_server.llm.ledger import StoreLedger
@@ -122,7 +123,8 @@ class LlmWorker(Worker):
             return 0
         batch = self._load(project_id, claimed)
         outcome = self._ask(asked, project_id, batch)
-        self.store.write(lambda db: self._finish(db, project_id, claimed, batch, outcome))
+        model = asked.judge.model
+        self.store.write(lambda db: self._finish(db, project_id, claimed, batch, outcome, model))
         self._prune(asked, project_id)
         return sum(job.size for job in claimed)
 
@@ -141,7 +143,8 @@ class LlmWorker(Worker):
         outcome = self._ask(asked, project_id, late.batch)
         if isinstance(outcome.stopped_by, BudgetSpentError):
             asked.spent_day_ms = today_ms
-        return self.store.write(lambda db: self._finish_late(db, project_id, late, outcome))
+        model = asked.judge.model
+        return self.store.write(lambda db: self._finish_late(db, project_id, late, outcome, model))
 
     def _read_spent(self, asked: _Asked, project_id: str, *, share: float = 1.0) -> bool:
         """Begin from what is spent today; tell whether a share of the budget is left."""
@@ -222,21 +225,29 @@ class LlmWorker(Worker):
         claimed: Sequence[Job],
         batch: Batch,
         outcome: Outcome,
+        model: str,
     ) -> None:
         """Keep verdicts and what is left to do."""
-        self._keep(db, project_id, batch, outcome)
+        self._keep(db, project_id, batch, outcome, model)
         for job in claimed:
             finish_job(db, job, batch, outcome)
 
-    def _finish_late(self, db: Connection, project_id: str, late: Late, outcome: Outcome) -> int:
-        self._keep(db, project_id, late.batch, outcome)
+    def _finish_late(
+        self, db: Connection, project_id: str, late: Late, outcome: Outcome, model: str
+    ) -> int:
+        self._keep(db, project_id, late.batch, outcome, model)
         return finish_late(db, project_id, late, outcome)
 
-    def _keep(self, db: Connection, project_id: str, batch: Batch, outcome: Outcome) -> None:
+    def _keep(
+        self, db: Connection, project_id: str, batch: Batch, outcome: Outcome, model: str
+    ) -> None:
         """Keep verdicts, and pause where a person has to look at it."""
         if isinstance(outcome.stopped_by, LlmPausedError):
             llm.pause(db, project_id, str(outcome.stopped_by))
         for verdicts in batch.verdicts(outcome):
+            event, fresh = verdicts.definition, batch.fresh(verdicts, outcome)
+            if event.detector != "llm":
+                note_answers(db, project_id, event, fresh, model=model)
             keep_verdicts(db, self.plugins, project_id, verdicts)
             if verdicts.definition.detector == "llm":
                 llm_usage.count_verdicts(

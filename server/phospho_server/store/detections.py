@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from phospho.models import Detection, EventDefinition, Evidence, Interaction, Turn
 from phospho_server.clock import hour_of, now_ms
@@ -13,7 +14,7 @@ from phospho_server.store import Connection, Row, counters, in_list
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.firsts import keep_firsts
 from phospho_server.store.review_values import read_value
-from phospho_server.store.rows import Event, StoredDetection
+from phospho_server.store.rows import PERSON, Event, StoredDetection
 from phospho_server.store.versions import count_verdicts
 
 # Earlier interactions of its session that a detector sees with each: what was said last matters.
@@ -98,6 +99,48 @@ def _before(
         {row["interaction_id"] for row in rows if row["detected"]},
         {row["interaction_id"] for row in rows if row["reviewed"] is not None},
     )
+
+
+@dataclass(frozen=True)
+class LocalVerdict:
+    """What a detector on this machine says of an interaction, whatever people say.
+
+    Args:
+        value: JSON text of the score or the category.
+    """
+
+    detected: bool
+    score: float
+    value: str | None
+
+
+def list_local(
+    db: Connection,
+    project_id: str,
+    definition_id: str,
+    version: int,
+    interaction_ids: Sequence[int],
+) -> dict[int, LocalVerdict]:
+    """Return the verdicts that no LLM has taken the place of, by interaction."""
+    text, params = in_list("i", interaction_ids)
+    rows = db.rows(
+        "select interaction_id, score, value, "
+        "case when reviewed is null then detected or repeated is not null else judged end as said "
+        "from detections where project_id = :project_id and definition_id = :definition_id "
+        f"and interaction_id {text} and definition_version = :version "
+        "and detector not in ('llm', :person)",
+        {
+            "project_id": project_id,
+            "definition_id": definition_id,
+            "version": version,
+            "person": PERSON,
+            **params,
+        },
+    )
+    return {
+        row["interaction_id"]: LocalVerdict(bool(row["said"]), row["score"], row["value"])
+        for row in rows
+    }
 
 
 def roll_up(

@@ -7,12 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from phospho.detectors.auto import doubtful
+from phospho.detectors.deciding import threshold_of, with_cuts
+from phospho.detectors.llm.band import Band, make_band
 from phospho.detectors.llm.cost import NANOS
 from phospho.detectors.llm.detector import NOT_CONFIGURED
 from phospho_server.clock import DAY_MS, day_of, now_ms
 from phospho_server.llm.setup import Setup, Setups
-from phospho_server.store import Connection, llm, llm_jobs, llm_unasked, llm_usage
+from phospho_server.store import (
+    Connection,
+    definitions,
+    llm,
+    llm_agreement,
+    llm_jobs,
+    llm_unasked,
+    llm_usage,
+)
+from phospho_server.store.cuts import load_lessons
 from phospho_server.store.llm_usage import LlmUse
+from phospho_server.store.quality import list_clicked
 from phospho_server.views.formats import counted, number, percent
 from phospho_server.views.llm_form import LlmForm
 
@@ -25,9 +38,11 @@ _SMALL_NANOS = NANOS // 100
 
 @dataclass(frozen=True)
 class EventUse:
-    """What one event asked of the LLM, in words."""
+    """What one event asked of the LLM, in words; `scores` are those that it is asked about."""
 
     name: str
+    scores: str
+    is_narrowed: bool
     asked: str
     today: str
     total: str
@@ -133,9 +148,13 @@ def _uses(db: Connection, project_id: str, setup: Setup) -> list[EventUse]:
             return f"{number(tokens)} tokens"
         return money(nanos, setup.currency)
 
+    bands = _bands(db, project_id)
+
     return [
         EventUse(
             name=use.name,
+            scores=_scores(bands.get(use.definition_id)),
+            is_narrowed=use.definition_id in bands and bands[use.definition_id].is_narrowed,
             asked=f"{percent(use.share)} of {counted(use.verdicts, 'verdict')}",
             today=worth(*(_spent(today.get(use.name, LlmUse())))),
             total=worth(*_spent(use)),
@@ -143,6 +162,30 @@ def _uses(db: Connection, project_id: str, setup: Setup) -> list[EventUse]:
         )
         for use in uses
     ]
+
+
+def _bands(db: Connection, project_id: str) -> dict[str, Band]:
+    """Return the bands of events whose uncertain verdicts an LLM is asked about."""
+    events = doubtful(definitions.list_defined(db, project_id))
+    lessons = load_lessons(db, project_id, events)
+    taught = with_cuts(events, {event_id: each.cut for event_id, each in lessons.items()})
+    reviewed = list_clicked(db, project_id)
+    return {
+        event.id: make_band(
+            threshold_of(event),
+            is_shown=bool(event.examples) or event.id in reviewed,
+            answered=llm_agreement.load(db, project_id, event.id, event.version),
+        )
+        for event in taught
+    }
+
+
+def _scores(band: Band | None) -> str:
+    """Return between which scores an LLM is asked; without a band it decides alone."""
+    if band is None:
+        return "all"
+    low, high = band.scores
+    return f"{low:.2f} to {high:.2f}"
 
 
 def _spent(use: LlmUse) -> tuple[int, int]:

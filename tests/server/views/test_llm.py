@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from phospho.detectors.llm.band import Answered
 from phospho.detectors.llm.cost import Usage
 from phospho.detectors.llm.ledger import Call
 from phospho_server import create_app
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
-from phospho_server.store import llm, llm_usage
+from phospho_server.store import llm, llm_agreement, llm_unasked, llm_usage
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
@@ -183,7 +184,7 @@ def test_the_share_asked_the_cost_and_what_was_saved_are_shown_by_event(
 
     store.write(spend)
     page = text_of(visitor.get(f"{home}/settings"))
-    assert "refund 12 % of 3,400 verdicts $0.03 $0.03 $0.22" in page
+    assert "refund 0.05 to 0.95 12 % of 3,400 verdicts $0.03 $0.03 $0.22" in page
     assert "Today, since midnight UTC: 1 call, 22,500 tokens, $0.03 of $1.00." in page
     save(visitor, home, price_in="1", price_out="4", daily_budget="0.03", currency="$")
     assert "Budget of today spent" in text_of(visitor.get(f"{home}/settings"))
@@ -278,3 +279,40 @@ def test_two_that_seal_at_once_use_the_same_secret(tmp_path: Path) -> None:
     assert {sealers[0].open(each) for each in sealed} == {KEY}
     assert len(sealed) == 8
     assert [file.name for file in tmp_path.iterdir()] == ["phospho.db.key"]
+
+
+def test_settings_show_between_which_scores_an_event_asks(
+    visitor: Visitor, home: str, store: SqliteStore, project: Project
+) -> None:
+    save(visitor, home)
+    event = define(store, project, name="refund")
+    alone = define(store, project, name="alone", detector="llm")
+
+    def answer(db: Any) -> None:
+        for each in (event, alone):
+            llm_usage.count_verdicts(db, project.id, each.id, 200)
+        settled = {part: Answered(100, 0) for part in (-6, -5)}
+        llm_agreement.note(db, project.id, event, "gpt-x", settled)
+
+    store.write(answer)
+    page = text_of(visitor.get(f"{home}/settings"))
+    assert "refund 0.12 to 0.95*" in page
+    assert "alone all" in page
+    assert "* Narrowed" in page
+
+
+def test_settings_show_how_many_verdicts_wait_for_an_llm(
+    visitor: Visitor, home: str, store: SqliteStore, project: Project
+) -> None:
+    event = define(store, project, name="refund")
+
+    def note(db: Any) -> None:
+        llm_unasked.note(db, project.id, [1, 2, 3], definition_id=event.id, version=1)
+
+    store.write(note)
+    page = text_of(visitor.get(f"{home}/settings"))
+    assert "3 earlier verdicts that were uncertain" in page
+    assert "once an LLM can be asked, it is asked about them" in page
+    save(visitor, home)
+    page = text_of(visitor.get(f"{home}/settings"))
+    assert "for at most half of a day’s budget" in page
