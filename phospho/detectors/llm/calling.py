@@ -139,13 +139,23 @@ class Caller:
         budget: What may be spent.
         ledger: Where costs are booked.
         pace: How fast to ask.
+        on_begin: Called before each batch of calls.
     """
 
-    def __init__(self, client: Sends, *, budget: Budget, ledger: Ledger, pace: Pace) -> None:
+    def __init__(
+        self,
+        client: Sends,
+        *,
+        budget: Budget,
+        ledger: Ledger,
+        pace: Pace,
+        on_begin: Callable[[], None] = lambda: None,
+    ) -> None:
         self.client = client
         self.budget = budget
         self.ledger = ledger
         self.pace = pace
+        self._on_begin = on_begin
         self.stopped_by: LlmError | None = None
         self._failed_tries = 0
         self._form = Form()
@@ -153,6 +163,7 @@ class Caller:
 
     def begin(self) -> None:
         """Begin to ask again, after it was stopped or not."""
+        self._on_begin()
         self.stopped_by, self._failed_tries = None, 0
 
     def call(

@@ -18,18 +18,31 @@ from phospho.detectors.llm.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from phospho.detectors.llm.ledger import Ledger
 
 
-def make_judge(endpoint: Endpoint, *, budget: Budget, ledger: Ledger) -> Judge:
+def make_judge(
+    endpoint: Endpoint,
+    *,
+    budget: Budget,
+    ledger: Ledger,
+    on_begin: Callable[[], None] = lambda: None,
+) -> Judge:
     """Return a judge that asks an endpoint.
+
+    Args:
+        endpoint: Where, and which model.
+        budget: What may be spent.
+        ledger: Where costs are booked.
+        on_begin: Called before each batch of calls.
 
     Raises:
         MissingDependencyError: OpenAI's package is not installed.
     """
-    caller = Caller(ChatClient(endpoint), budget=budget, ledger=ledger, pace=Pace())
+    client = ChatClient(endpoint)
+    caller = Caller(client, budget=budget, ledger=ledger, pace=Pace(), on_begin=on_begin)
     return Judge(caller, Flights(), base_url=endpoint.base_url, model=endpoint.model)
 
 

@@ -35,16 +35,21 @@ def lent_detector(
     with store.read() as db:
         setup = setups_of(store, environment).find(db, project_id)
         is_paused = llm.find_pause(db, project_id) is not None
-        spent = llm_usage.use_of_today(db, project_id)
     if setup.problem is not None:
         raise ConfigurationError(setup.problem)
     if setup.endpoint is None or is_paused:
         yield LlmDetector(None)
         return
     budget = setup.make_budget()
-    budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens)
+
+    def read_spent() -> None:
+        # A server may ask for the same project meanwhile, and a day may end.
+        with store.read() as db:
+            spent = llm_usage.use_of_today(db, project_id)
+        budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens)
+
     ledger = StoreLedger(store, project_id)
-    judge = make_judge(setup.endpoint, budget=budget, ledger=ledger)
+    judge = make_judge(setup.endpoint, budget=budget, ledger=ledger, on_begin=read_spent)
     try:
         yield LlmDetector(judge)
     finally:

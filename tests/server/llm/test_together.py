@@ -8,17 +8,22 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from phospho.detectors.llm.cost import Usage
 from phospho.detectors.llm.detector import LlmDetector
+from phospho.detectors.llm.ledger import Call
+from phospho.errors import BudgetSpentError
 from phospho_server.commands import phospho
 from phospho_server.errors import InvalidError
+from phospho_server.llm.lending import lent_detector
 from phospho_server.previewing import preview
-from phospho_server.store import llm, reviews
+from phospho_server.store import llm, llm_usage, reviews
 from phospho_server.store.definitions import edit_definition, get_definition
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.versions import VerdictCount, list_verdict_counts
+from tests.detectors.builders import turn
 from tests.judges import LoopbackJudge
 from tests.server.builders import NOON_MS, add, define, definition, interaction, totals
 from tests.server.llm.conftest import Workers, verdicts
@@ -141,3 +146,18 @@ def test_a_preview_asks_no_llm(store: SqliteStore, project: Project) -> None:
     draft = definition(name="fruit", description=BANANA, detector="llm")
     with pytest.raises(InvalidError, match="Save it to see"):
         preview(store, {"llm": LlmDetector(None)}, project.id, draft)
+
+
+def test_a_command_keeps_to_what_a_server_has_left_of_the_budget_meanwhile(
+    store: SqliteStore, project: Project, judge: LoopbackJudge
+) -> None:
+    settings = LlmSettings(base_url=judge.url, model="gpt-x", daily_tokens=3_500)
+    store.write(lambda db: llm.save_settings(db, project.id, settings))
+    fruit = definition("fruit", description=BANANA, detector="llm")
+    with lent_detector(store, project.id, {}) as lent:
+        assert lent.detect([turn("banana 1", task_id="t1")], [fruit])
+        elsewhere = Call(["other"], Usage(2_000, 0))
+        store.write(lambda db: llm_usage.add_call(db, project.id, elsewhere))
+        with pytest.raises(BudgetSpentError):
+            lent.detect([turn("banana 2", task_id="t2")], [fruit])
+    assert len(judge.asked) == 1
