@@ -466,6 +466,9 @@ _VALUES_OF_PEOPLE = """
 -- JSON: the score or the category that a person says it is; what stands of `value` and this.
 alter table detections add column reviewed_value text;
 alter table reviews add column value text;
+-- Log-odds of the event that an LLM claimed; `score` is what these are worth.
+alter table detections add column claimed real;
+alter table reviews add column claimed real;
 """
 
 

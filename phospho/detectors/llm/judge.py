@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from phospho.detectors.answers import settled
 from phospho.detectors.llm.answer import Answer, read_answers, says_yes
 from phospho.detectors.llm.calling import Asked, Caller
+from phospho.detectors.llm.confidence import UNREVIEWED, claimed_log_odds
 from phospho.detectors.llm.prompt import (
     MAX_EVENTS,
     Passage,
@@ -156,10 +157,10 @@ class Judge:
         why = _evidence(turn, passage, event, answer, self.model) if answer.is_trusted else None
         is_believed = answer.is_trusted and (why is not None or not answer.occurred)
         detected = answer.occurred and is_believed
-        half = answer.confidence / 200
-        score = 0.5 + half if detected else 0.5 - half
+        claimed = claimed_log_odds(answer.confidence, occurred=detected)
+        score = UNREVIEWED.score(claimed, occurred=detected)
         if not is_believed:
-            score = min(half, _MOST_UNBELIEVED)
+            score = min(answer.confidence / 200, _MOST_UNBELIEVED)
         detection = Detection(
             event_id=event.id,
             task_id=turn.interaction.task_id,

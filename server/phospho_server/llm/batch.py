@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from phospho.detectors.llm.asking import Outcome, Pair, Question
+from phospho.detectors.llm.confidence import claim_behind
 from phospho.errors import BudgetSpentError
 from phospho.models import EventDefinition, Turn
 from phospho_server.clock import DAY_MS, day_of, now_ms
@@ -47,9 +48,12 @@ class Batch:
         rows = {turn.interaction.task_id: (row, turn) for row, turn in self.turns.items()}
         for (task_id, event_id), detection in outcome.found.items():
             event = self.events[event_id]
-            if (task_id, event_id) in outcome.void and event.detector != "llm":
+            is_void = (task_id, event_id) in outcome.void
+            if is_void and event.detector != "llm":
                 continue
             stored = to_stored(detection, *rows[task_id])
+            if not is_void:
+                stored = replace(stored, claimed=claim_behind(detection.score))
             known = found.get(event_id) or Verdicts(event)
             found[event_id] = known.joined(Verdicts(event, [stored]))
         return list(found.values())

@@ -21,6 +21,7 @@ from phospho_server.clock import HOUR_MS, day_of, now_ms
 from phospho_server.detection import keep_verdicts
 from phospho_server.llm.agreeing import note_answers
 from phospho_server.llm.batch import Batch, finish_job
+from phospho_server.llm.calibrating import calibrate
 from phospho_server.llm.catching_up import Late, finish_late, load_late
 from phospho_server.llm.ledger import StoreLedger
 from phospho_server.llm.setup import Setup, Setups
@@ -248,7 +249,7 @@ class LlmWorker(Worker):
             event, fresh = verdicts.definition, batch.fresh(verdicts, outcome)
             if event.detector != "llm":
                 note_answers(db, project_id, event, fresh, model=model)
-            keep_verdicts(db, self.plugins, project_id, verdicts)
+            keep_verdicts(db, self.plugins, project_id, calibrate(db, project_id, verdicts))
             if verdicts.definition.detector == "llm":
                 llm_usage.count_verdicts(
                     db, project_id, verdicts.definition.id, len(verdicts.found)

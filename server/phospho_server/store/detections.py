@@ -22,15 +22,15 @@ MAX_HISTORY = 20
 
 _UPSERT = """
 insert into detections (project_id, definition_id, interaction_id, definition_version, detected,
-    score, detector, evidence, embedder, value, repeated, created_at_ms)
-values (:project_id, :definition_id, :interaction_id, :version, :detected, :score, :detector,
-    :evidence, :embedder, :value, :repeated, :now)
+    score, claimed, detector, evidence, embedder, value, repeated, created_at_ms)
+values (:project_id, :definition_id, :interaction_id, :version, :detected, :score, :claimed,
+    :detector, :evidence, :embedder, :value, :repeated, :now)
 on conflict (project_id, interaction_id, definition_id) do update set
     definition_version = excluded.definition_version,
     detected = coalesce(detections.reviewed, excluded.detected),
     judged = case when detections.reviewed is null then null else excluded.detected end,
-    score = excluded.score, detector = excluded.detector, evidence = excluded.evidence,
-    embedder = excluded.embedder, value = excluded.value,
+    score = excluded.score, claimed = excluded.claimed, detector = excluded.detector,
+    evidence = excluded.evidence, embedder = excluded.embedder, value = excluded.value,
     repeated = excluded.repeated, created_at_ms = excluded.created_at_ms
 """
 
@@ -65,6 +65,7 @@ def record(
                 "version": definition.version,
                 "detected": int(v.detected),
                 "score": v.score,
+                "claimed": v.claimed,
                 "detector": v.detector,
                 "evidence": v.evidence,
                 "embedder": v.embedder,

@@ -19,7 +19,7 @@ from phospho_server.store.rows import StoredDetection
 
 _WALK = """
 select d.interaction_id, i.session_id, i.created_at_ms, d.detected, d.score, d.detector,
-    d.evidence, d.embedder, d.value, d.repeated
+    d.evidence, d.embedder, d.value, d.repeated, d.claimed
 from interactions i
 join detections d on d.project_id = i.project_id and d.interaction_id = i.id
     and d.definition_id = :definition_id
@@ -197,4 +197,5 @@ def _to_verdict(row: Row) -> StoredDetection:
         embedder=row["embedder"],
         value=row["value"],
         is_repeated=bool(row["repeated"]),
+        claimed=row["claimed"],
     )

@@ -34,9 +34,9 @@ _COLUMNS = (
 
 _INSERT = """
 insert into reviews (id, project_id, definition_id, interaction_id, occurred, value, judged, score,
-    source, definition_version, detector, embedder, created_at_ms)
+    claimed, source, definition_version, detector, embedder, created_at_ms)
 values (:id, :project_id, :definition_id, :interaction_id, :occurred, :value, :judged, :score,
-    :source, :version, :detector, :embedder, :now)
+    :claimed, :source, :version, :detector, :embedder, :now)
 """
 
 _INSERT_VERDICT = """
@@ -62,6 +62,7 @@ class _Verdict:
         reviewed: The person's; None where nobody spoke.
         value: The detector's score or category.
         reviewed_value: The person's.
+        claimed: Log-odds that an LLM claimed.
     """
 
     detected: bool
@@ -73,6 +74,7 @@ class _Verdict:
     embedder: str | None
     value: Value
     reviewed_value: Value
+    claimed: float | None
 
 
 def review(
@@ -133,6 +135,7 @@ def review(
             "id": new_id("review_"),
             "judged": judged and judged.said,
             "score": judged and judged.score,
+            "claimed": judged and judged.claimed,
             "detector": judged and judged.detector,
             "embedder": judged and judged.embedder,
             "source": source,
@@ -255,7 +258,7 @@ def _find_place(db: Connection, project_id: str, interaction_id: int) -> tuple[s
 def _find_verdict(db: Connection, mine: dict[str, str], interaction_id: int) -> _Verdict | None:
     row = db.row(
         "select detected, judged, reviewed, repeated, definition_version, score, detector, "
-        "embedder, value, reviewed_value "
+        "embedder, value, reviewed_value, claimed "
         f"from detections {_OF_VERDICT}",
         {**mine, "interaction_id": interaction_id},
     )
@@ -273,6 +276,7 @@ def _find_verdict(db: Connection, mine: dict[str, str], interaction_id: int) -> 
         embedder=row["embedder"],
         value=read_value(row["value"]),
         reviewed_value=read_value(row["reviewed_value"]),
+        claimed=row["claimed"],
     )
 
 

@@ -339,6 +339,7 @@ class StoredDetection:
         embedder: Id of the embedder, where one was used.
         value: JSON text of a score on a range or a category, where one was asked for.
         is_repeated: Whether it would be an event if its session did not have it already.
+        claimed: Log-odds of the event that an LLM claimed, before its score was calibrated.
     """
 
     interaction_id: int
@@ -351,6 +352,7 @@ class StoredDetection:
     embedder: str | None = None
     value: str | None = None
     is_repeated: bool = False
+    claimed: float | None = None
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def test_all_events_of_an_interaction_are_asked_in_one_call(
 
 def test_a_verdict_names_the_detector_and_the_model(detector: LlmDetector) -> None:
     (detection,) = run_detector(detector, [turn("A banana!")], [BANANA])
-    assert (detection.detector, detection.detected, detection.score) == ("llm", True, 0.95)
+    assert (detection.detector, detection.detected, detection.score) == ("llm", True, 0.75)
     assert detection.evidence is not None
     assert detection.evidence.reason == "judged by gpt-x"
 
