@@ -20,7 +20,7 @@ class Batch:
     """What is asked together.
 
     Args:
-        events: The definitions that are still as they were, by id.
+        events: The definitions of the project that are looked for, by id.
         turns: The interactions by row id.
         wanted: The events to ask about for each row id.
     """
@@ -73,13 +73,19 @@ class Batch:
         return counts
 
 
+def event_of(job: Job, events: Mapping[str, EventDefinition]) -> EventDefinition | None:
+    """Return the definition that a job is about, if it is as it was when the job was planned."""
+    event = events.get(job.definition_id or "")
+    return event if event is not None and event.version == job.payload["version"] else None
+
+
 def finish_job(db: Connection, job: Job, batch: Batch, outcome: Outcome) -> None:
     """End a job, or leave in it what is still to be asked.
 
     Where another detector's verdict stands, an answer that cannot be used ends the matter, and
     what the budget of the day did not suffice for is asked later.
     """
-    event = batch.events.get(job.definition_id or "")
+    event = event_of(job, batch.events)
     if event is None:
         jobs.finish(db, job)
         return

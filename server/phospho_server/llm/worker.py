@@ -19,8 +19,9 @@ from phospho.errors import BudgetSpentError, LlmPausedError, MissingDependencyEr
 from phospho.plugins import Plugins
 from phospho_server.clock import HOUR_MS, day_of, now_ms
 from phospho_server.detection import keep_verdicts
+from phospho_server.judging import Verdicts
 from phospho_server.llm.agreeing import note_answers
-from phospho_server.llm.batch import Batch, finish_job
+from phospho_server.llm.batch import Batch, event_of, finish_job
 from phospho_server.llm.calibrating import calibrate
 from phospho_server.llm.catching_up import Late, finish_late, load_late
 from phospho_server.llm.ledger import StoreLedger
@@ -35,6 +36,7 @@ from phospho_server.store import (
     llm_unasked,
     llm_usage,
 )
+from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Job
 from phospho_server.working import Worker
 
@@ -56,10 +58,11 @@ LATE_SHARE = 0.5
 
 @dataclass
 class _Asked:
-    """What is known of a project's judge while the process runs."""
+    """What is known of a project's judge while the process runs; `held` is what Settings say."""
 
     setup: Setup
     judge: Judge
+    held: LlmSettings | None
     failures: int = 0
     not_before_s: float = 0.0
     pruned_at_ms: int = 0
@@ -70,6 +73,23 @@ class _Asked:
     def is_to_be_left_alone(self) -> bool:
         """Whether it was away a moment ago, or wants to be asked later."""
         return time.monotonic() < self.not_before_s or self.judge.caller.pace.wait_s > 0
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What came of asking.
+
+    Args:
+        batch: What was asked.
+        outcome: What became of each question.
+        verdicts: Those to keep, by event, with calibrated scores.
+        model: Who has answered.
+    """
+
+    batch: Batch
+    outcome: Outcome
+    verdicts: Sequence[Verdicts]
+    model: str
 
 
 @dataclass
@@ -123,9 +143,8 @@ class LlmWorker(Worker):
         if not claimed:
             return 0
         batch = self._load(project_id, claimed)
-        outcome = self._ask(asked, project_id, batch)
-        model = asked.judge.model
-        self.store.write(lambda db: self._finish(db, project_id, claimed, batch, outcome, model))
+        answers = self._ask(asked, project_id, batch)
+        self.store.write(lambda db: self._finish(db, project_id, claimed, answers))
         self._prune(asked, project_id)
         return sum(job.size for job in claimed)
 
@@ -141,11 +160,10 @@ class LlmWorker(Worker):
             return 0
         with self.store.read() as db:
             late = load_late(db, project_id)
-        outcome = self._ask(asked, project_id, late.batch)
-        if isinstance(outcome.stopped_by, BudgetSpentError):
+        answers = self._ask(asked, project_id, late.batch)
+        if isinstance(answers.outcome.stopped_by, BudgetSpentError):
             asked.spent_day_ms = today_ms
-        model = asked.judge.model
-        return self.store.write(lambda db: self._finish_late(db, project_id, late, outcome, model))
+        return self.store.write(lambda db: self._finish_late(db, project_id, late, answers))
 
     def _read_spent(self, asked: _Asked, project_id: str, *, share: float = 1.0) -> bool:
         """Begin from what is spent today; tell whether a share of the budget is left."""
@@ -155,26 +173,27 @@ class LlmWorker(Worker):
         budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens, share=share)
         return not budget.is_spent
 
-    def _ask(self, asked: _Asked, project_id: str, batch: Batch) -> Outcome:
+    def _ask(self, asked: _Asked, project_id: str, batch: Batch) -> _Answers:
         """Ask, and begin no further call once somebody has changed where texts are sent to."""
         until_s = time.monotonic() + _BATCH_S
-        with self.store.read() as db:
-            held = llm.find_settings(db, project_id)
 
         def give_up() -> bool:
             if self._stopping.is_set() or time.monotonic() > until_s:
                 return True
             with self.store.read() as db:
-                return llm.find_settings(db, project_id) != held
+                return llm.find_settings(db, project_id) != asked.held
 
         outcome = ask(asked.judge, batch.questions, give_up)
         self._note_trouble(asked, outcome)
-        return outcome
+        with self.store.read() as db:
+            verdicts = [calibrate(db, project_id, each) for each in batch.verdicts(outcome)]
+        return _Answers(batch, outcome, verdicts, asked.judge.model)
 
     def _find_judge(self, project_id: str) -> _Asked | None:
         """Return the judge of a project, made anew when its setup has changed."""
         with self.store.read() as db:
             setup = self.setups.find(db, project_id)
+            held = llm.find_settings(db, project_id)
             is_paused = llm.find_pause(db, project_id) is not None
         if setup.endpoint is None or is_paused:
             return None
@@ -192,20 +211,19 @@ class LlmWorker(Worker):
                 return None
             if asked is not None:
                 asked.judge.close()
-            asked = self._asked[project_id] = _Asked(setup, judge)
+            asked = self._asked[project_id] = _Asked(setup, judge, held)
+        asked.held = held
         return asked
 
     def _load(self, project_id: str, claimed: Sequence[Job]) -> Batch:
-        """Return what jobs ask, one question for each interaction."""
+        """Return what jobs ask of definitions that are as they were, by interaction."""
         wanted: dict[int, list[str]] = {}
-        versions = {job.definition_id: job.payload["version"] for job in claimed}
         with self.store.read() as db:
-            enabled = definitions.list_enabled(db, project_id)
-            events = {e.id: e for e in enabled if versions.get(e.id) == e.version}
+            events = {event.id: event for event in definitions.list_enabled(db, project_id)}
             for job in claimed:
-                for row_id in job.payload["interaction_ids"]:
-                    if job.definition_id in events:
-                        wanted.setdefault(row_id, []).append(job.definition_id or "")
+                if (event := event_of(job, events)) is not None:
+                    for row_id in job.payload["interaction_ids"]:
+                        wanted.setdefault(row_id, []).append(event.id)
             turns = detections.load_turns(db, project_id, list(wanted))
         return Batch(events, dict(turns), wanted)
 
@@ -220,40 +238,30 @@ class LlmWorker(Worker):
         asked.not_before_s = time.monotonic() + rest_s
 
     def _finish(
-        self,
-        db: Connection,
-        project_id: str,
-        claimed: Sequence[Job],
-        batch: Batch,
-        outcome: Outcome,
-        model: str,
+        self, db: Connection, project_id: str, claimed: Sequence[Job], answers: _Answers
     ) -> None:
         """Keep verdicts and what is left to do."""
-        self._keep(db, project_id, batch, outcome, model)
+        self._keep(db, project_id, answers)
         for job in claimed:
-            finish_job(db, job, batch, outcome)
+            finish_job(db, job, answers.batch, answers.outcome)
 
-    def _finish_late(
-        self, db: Connection, project_id: str, late: Late, outcome: Outcome, model: str
-    ) -> int:
-        self._keep(db, project_id, late.batch, outcome, model)
-        return finish_late(db, project_id, late, outcome)
+    def _finish_late(self, db: Connection, project_id: str, late: Late, answers: _Answers) -> int:
+        self._keep(db, project_id, answers)
+        return finish_late(db, project_id, late, answers.outcome)
 
-    def _keep(
-        self, db: Connection, project_id: str, batch: Batch, outcome: Outcome, model: str
-    ) -> None:
+    def _keep(self, db: Connection, project_id: str, answers: _Answers) -> None:
         """Keep verdicts, and pause where a person has to look at it."""
+        batch, outcome = answers.batch, answers.outcome
         if isinstance(outcome.stopped_by, LlmPausedError):
             llm.pause(db, project_id, str(outcome.stopped_by))
-        for verdicts in batch.verdicts(outcome):
-            event, fresh = verdicts.definition, batch.fresh(verdicts, outcome)
-            if event.detector != "llm":
-                note_answers(db, project_id, event, fresh, model=model)
-            keep_verdicts(db, self.plugins, project_id, calibrate(db, project_id, verdicts))
-            if verdicts.definition.detector == "llm":
-                llm_usage.count_verdicts(
-                    db, project_id, verdicts.definition.id, len(verdicts.found)
-                )
+        for verdicts in answers.verdicts:
+            event = verdicts.definition
+            if event.detector == "llm":
+                llm_usage.count_verdicts(db, project_id, event.id, len(verdicts.found))
+            else:
+                fresh = batch.fresh(verdicts, outcome)
+                note_answers(db, project_id, event, fresh, model=answers.model)
+            keep_verdicts(db, self.plugins, project_id, verdicts)
         asked = batch.count(outcome.called)
         if asked:
             llm_usage.count_asked(db, project_id, asked)

@@ -368,6 +368,35 @@ def test_a_definition_that_changed_or_went_meanwhile_gets_no_old_verdict(
     assert verdicts(store, project) == {("t1", "banana"): (False, "llm")}
 
 
+@pytest.mark.parametrize("is_older_first", [True, False])
+def test_jobs_of_two_versions_that_wait_together_are_each_taken_for_their_own(
+    store: SqliteStore,
+    project: Project,
+    workers: Workers,
+    judge: LoopbackJudge,
+    *,
+    is_older_first: bool,
+) -> None:
+    event = define(store, project, name="banana", description=BANANA, detector="llm")
+    add(store, project, interaction("old", input="a plum", session_id="s1"))
+    workers.local.run_until_done()
+    changed = event.model_copy(update={"description": "The user mentions a plum"})
+    store.write(lambda db: edit_definition(db, project.id, changed, to_past=False))
+    add(store, project, interaction("new", input="another plum", session_id="s2"))
+    workers.local.run_until_done()
+    later = 1 if is_older_first else -1
+    store.write(
+        lambda db: db.execute(
+            "update jobs set run_at_ms = run_at_ms - 10 "
+            "+ :later * json_extract(payload, '$.version')",
+            {"later": later},
+        )
+    )
+    workers.llm.run_until_done()
+    assert verdicts(store, project) == {("new", "banana"): (True, "llm")}
+    assert judge.texts == ["another plum"]
+
+
 def test_projects_have_their_own_llm_or_none(
     store: SqliteStore, project: Project, workers: Workers, judge: LoopbackJudge
 ) -> None:
