@@ -142,3 +142,36 @@ def test_a_server_that_is_told_of_no_llm_sends_nothing(
         send(server, ["when is the moon full?"], server.setting("PHOSPHO_API_KEY"))
         wait_until(lambda: len(rows(database, "semantic")) == 1, what="it is judged")
     assert judge.asked == []
+
+
+def unasked(database: Path) -> set[str]:
+    """Return the tasks that wait for an LLM to be asked about them."""
+    with sqlite3.connect(database) as db:
+        found = db.execute(
+            "select i.task_id from llm_unasked u join interactions i on i.id = u.interaction_id"
+        ).fetchall()
+    db.close()
+    return {task_id for (task_id,) in found}
+
+
+def test_a_server_asks_late_what_it_could_not_ask_and_goes_on_when_it_is_killed(
+    judge: LoopbackJudge, tmp_path: Path
+) -> None:
+    database = tmp_path / "phospho.db"
+    texts = [f"{n}: the moon over the sea, is it full?" for n in range(90)]
+    with serving(database) as server:
+        define(server, database, "moon", "auto")
+        send(server, texts, server.setting("PHOSPHO_API_KEY"))
+        wait_until(lambda: len(rows(database, "semantic")) == 90, what="they are judged")
+    waiting = unasked(database)
+    assert len(waiting) > 60
+    judge.before = lambda: time.sleep(0.05)
+    with serving(database, **environment(judge.url)) as server:
+        wait_until(lambda: len(judge.asked) > 25, what="some are asked about")
+        server.kill()
+    with serving(database, **environment(judge.url)):
+        wait_until(lambda: not unasked(database), what="all are asked about")
+    assert set(rows(database)) == waiting
+    times = Counter(judge.texts)
+    assert set(times) == waiting
+    assert sum(times.values()) <= len(waiting) + 16
