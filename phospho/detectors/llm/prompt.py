@@ -191,10 +191,14 @@ def _examples(event: EventDefinition, *, occurred: bool) -> list[dict[str, float
                 for name, text in (("user", said), ("assistant", answer))
                 if text
             },
-            **({} if value is None else {"value": value}),
+            **({} if value is None else {"value": _readable(value)}),
         }
         for said, answer, value in told[:MAX_EXAMPLES]
     ]
+
+
+def _readable(value: float | str) -> float | str:
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _is_asked_for(event: EventDefinition, value: float | str | None) -> bool:
