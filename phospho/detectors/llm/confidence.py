@@ -1,9 +1,9 @@
 """What a judge's confidence is worth as a probability.
 
-Models are sure of nearly everything: what they say of their confidence lies mostly between 80 and
-100, and they are right less often than that (Xiong et al. 2024, "Can LLMs Express Their
-Uncertainty?"). So its log-odds are halved. Where people have reviewed enough of an event's answers,
-a line through the log-odds is fitted to their words (Platt 1999), held back by that halving.
+Models that are asked for their confidence tend to say more than they should (Xiong et al. 2024,
+"Can LLMs Express Their Uncertainty?", arXiv 2306.13063). So its log-odds are halved. Where people
+have reviewed enough of an event's answers, a line through the log-odds is fitted to their words
+(Platt 1999), held back by that halving.
 """
 
 from __future__ import annotations
