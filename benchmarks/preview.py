@@ -21,6 +21,7 @@ from phospho.detectors.registry import load_detectors
 from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
+from phospho_server.embedding import Embedding
 from phospho_server.previewing import compare, load_material, preview
 from phospho_server.scoring import score_until, scorer
 from phospho_server.store.definitions import create_definition
@@ -110,6 +111,12 @@ def main() -> None:
         )
         event = store.write(lambda db: create_definition(db, project.id, present))
         DetectionWorker(store, detectors, Plugins()).run_until_done()
+        if options.semantic:
+            embedding = Embedding(store, detectors)
+            while embedding.run_once():
+                pass
+            # A server that was started again has the vectors, and nothing else in memory.
+            detectors = load_detectors(Plugins())
         print(
             f"{len(rows):,} interactions; CPU milliseconds, the best of {REPEATS}; `first` is the"
         )

@@ -47,11 +47,29 @@ class Interaction(_Value):
     metadata: Mapping[str, Any] = Field(default_factory=dict)
 
 
+class Embedded(_Value):
+    """The vectors of an interaction's messages, kept so that they need not be made again.
+
+    Args:
+        made_by: What made them; nothing else can use them.
+        input: Those of the user's message, as `detectors.packing` writes them.
+        output: Those of the assistant's message.
+    """
+
+    made_by: str
+    input: bytes
+    output: bytes
+
+
 class Turn(_Value):
-    """An interaction with the earlier ones of its session, oldest first."""
+    """An interaction with the earlier ones of its session, oldest first.
+
+    `embedded` is what the detector `semantic` made of its messages, where that is kept.
+    """
 
     interaction: Interaction
     history: Sequence[Interaction] = ()
+    embedded: Embedded | None = None
 
 
 class Example(_Value):

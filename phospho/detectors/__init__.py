@@ -1,6 +1,6 @@
 """Detectors decide whether an event occurred; one module per method.
 
-This module holds the two protocols a plugin may implement.
+This module holds the protocols a plugin may implement.
 """
 
 from __future__ import annotations
@@ -37,6 +37,24 @@ class Detector(Protocol):
 
 
 @runtime_checkable
+class Comparing(Protocol):
+    """A detector whose definitions compete, asked about some of them only."""
+
+    def detect_among(
+        self,
+        batch: Sequence[Turn],
+        events: Sequence[EventDefinition],
+        rivals: Sequence[EventDefinition],
+    ) -> Sequence[Detection]:
+        """Return what `detect` would say of `events` if it were asked about `rivals` too.
+
+        Raises:
+            DetectorError: When no verdict can be given now.
+        """
+        ...
+
+
+@runtime_checkable
 class Student(Protocol):
     """A detector that also learns from unlabelled traffic."""
 
@@ -46,7 +64,7 @@ class Student(Protocol):
         """Return what the traffic teaches about definitions, by their ids.
 
         It is kept with each definition and handed in again as `EventDefinition.cut`. Definitions
-        it says nothing about are left out.
+        it says nothing about are left out, and so are those that have a cut already.
 
         Raises:
             DetectorError: When nothing can be learned now.
@@ -58,7 +76,9 @@ class Student(Protocol):
 class Embedder(Protocol):
     """Turns texts into vectors whose dot product says how close their meanings are.
 
-    `id` names model and version and is stored with every score; `dim` is the vectors' length.
+    `id` names model and version and is stored with every score; `dim` is the vectors' length. One
+    that costs money for each text says so with `is_metered = True`: then only what an event looks
+    at is encoded.
     """
 
     id: str

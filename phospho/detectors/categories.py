@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LEAST_SCORE = 0.06
 
 
-def expand(events: Sequence[EventDefinition]) -> list[EventDefinition]:
+def expand(events: Iterable[EventDefinition]) -> list[EventDefinition]:
     """Return definitions with yes or no for an answer: one for each category of those that ask."""
     return [
         one

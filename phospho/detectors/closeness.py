@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from phospho.detectors.packing import Packed, pack, packed_size, unpack
 from phospho.detectors.sentences import Piece, pieces
 
 if TYPE_CHECKING:
@@ -47,17 +48,22 @@ class Messages:
     `filled` lists the messages that have any text.
     """
 
-    count: int
     texts: tuple[str, ...]
-    pieces: tuple[tuple[Piece, ...], ...]
     filled: NDArray[np.intp]
     starts: NDArray[np.intp]
     vectors: Vectors
 
     @property
+    def has_text(self) -> NDArray[np.bool_]:
+        """Tell of each message whether there is any text."""
+        has_text = np.zeros(len(self.texts), dtype=np.bool_)
+        has_text[self.filled] = True
+        return has_text
+
+    @property
     def wholes(self) -> Vectors:
         """Return one vector for each message, of all of it; zeros where there is no text."""
-        wholes = np.zeros((self.count, self.vectors.shape[1]), dtype=np.float32)
+        wholes = np.zeros((len(self.texts), self.vectors.shape[1]), dtype=np.float32)
         wholes[self.filled] = self.vectors[self.starts]
         return wholes
 
@@ -89,26 +95,69 @@ def shipped_weights() -> Weights:
     }
 
 
-def embed_messages(embedder: Embedder, texts: Sequence[str]) -> Messages:
-    """Split messages into pieces, and embed them in one pass."""
-    parts = tuple(tuple(pieces(text)) for text in texts)
+def embed_messages(
+    embedder: Embedder, texts: Sequence[str], kept: Sequence[bytes | None] = ()
+) -> Messages:
+    """Split messages into pieces, and embed them in one pass.
+
+    Args:
+        embedder: Makes the vectors.
+        texts: The messages.
+        kept: The packed vectors of each, where they are kept; for all messages or for none.
+    """
+    kept = kept if kept and embedder.dim else [None] * len(texts)
+    parts = [
+        pieces(text) if packed is None else [] for text, packed in zip(texts, kept, strict=True)
+    ]
     said = [text[p.start : p.end] for text, ps in zip(texts, parts, strict=True) for p in ps]
-    lengths = np.array([len(ps) for ps in parts], dtype=np.intp)
+    encoded = embedder.encode(said) if said else np.zeros((0, embedder.dim), dtype=np.float32)
+    size = packed_size(encoded.shape[1])
+    lengths = np.array(
+        [
+            len(ps) if packed is None else len(packed) // size
+            for ps, packed in zip(parts, kept, strict=True)
+        ],
+        dtype=np.intp,
+    )
     filled = np.flatnonzero(lengths)
     return Messages(
-        count=len(texts),
         texts=tuple(texts),
-        pieces=parts,
         filled=filled,
         starts=(np.cumsum(lengths) - lengths)[filled],
-        vectors=embedder.encode(said) if said else np.zeros((0, embedder.dim), dtype=np.float32),
+        vectors=unpack(_merged(pack(encoded), kept, lengths)),
     )
 
 
+def _merged(new: Packed, kept: Sequence[bytes | None], lengths: NDArray[np.intp]) -> Packed:
+    """Return new and kept vectors in the order of their messages."""
+    known = [packed for packed in kept if packed is not None]
+    if not known:
+        return new
+    merged = np.empty(lengths.sum(), dtype=new.dtype)
+    is_new = np.repeat([packed is None for packed in kept], lengths)
+    merged[is_new] = new
+    merged[~is_new] = np.frombuffer(b"".join(known), dtype=new.dtype)
+    return merged
+
+
+def pack_messages(messages: Messages) -> list[bytes]:
+    """Return the vectors of each message as they can be kept."""
+    packed = pack(messages.vectors)
+    result = [b""] * len(messages.texts)
+    # The first of these stands before the first message.
+    parts = np.split(packed, messages.starts)[1:]
+    for row, part in zip(messages.filled, parts, strict=True):
+        result[row] = part.tobytes()
+    return result
+
+
 def measure(
-    messages: Messages, yardstick: Yardstick, probes: Sequence[Probe]
+    messages: Messages,
+    yardstick: Yardstick,
+    probes: Sequence[Probe],
+    wanted: Sequence[int] | None = None,
 ) -> list[NDArray[np.float64]]:
-    """Return for each probe the measures of each message that has text.
+    """Return for each wanted probe, by default all, the measures of each message that has text.
 
     The columns are those that its calibrator expects: nearness to the description and how unusual
     that is, nearness to the examples (also against how alike they are), lead over rivals (each as
@@ -122,7 +171,8 @@ def measure(
     nearest = np.maximum(near, shown)
     is_other = described @ described.T < _SAME_EVENT
     rows: list[NDArray[np.float64]] = []
-    for i, probe in enumerate(probes):
+    for i in range(len(probes)) if wanted is None else wanted:
+        probe = probes[i]
         rivals = np.maximum(
             nearest[:, is_other[i]].max(axis=1, initial=0.0),
             everyday[:, probe.is_rival].max(axis=1, initial=0.0),
@@ -138,20 +188,34 @@ def measure(
 
 
 def log_odds(
-    messages: Messages, yardstick: Yardstick, probes: Sequence[Probe], weights: Weights
+    messages: Messages,
+    yardstick: Yardstick,
+    probes: Sequence[Probe],
+    weights: Weights,
+    wanted: Sequence[int] | None = None,
 ) -> NDArray[np.float64]:
-    """Return how probable each event is in each message, shape `(messages.count, len(probes))`."""
-    result = np.full((messages.count, len(probes)), BLANK)
-    if len(messages.filled) and probes:
-        for i, measures in enumerate(measure(messages, yardstick, probes)):
-            result[messages.filled, i] = weights[probes[i].kind].log_odds(measures)
+    """Return how probable each event is in each message, shape `(messages, wanted probes)`.
+
+    Args:
+        messages: The messages.
+        yardstick: What is said every day.
+        probes: The events, which compete.
+        weights: The calibrators.
+        wanted: Places of the probes that are asked about; by default all.
+    """
+    wanted = range(len(probes)) if wanted is None else wanted
+    result = np.full((len(messages.texts), len(wanted)), BLANK)
+    if len(messages.filled) and wanted:
+        measured = measure(messages, yardstick, probes, wanted)
+        for column, (i, measures) in enumerate(zip(wanted, measured, strict=True)):
+            result[messages.filled, column] = weights[probes[i].kind].log_odds(measures)
     return result
 
 
 def nearest_piece(messages: Messages, row: int, probe: Probe) -> tuple[Piece, str]:
     """Return the sentence of message `row` nearest to the event, and the words it is near to."""
     at = int(messages.starts[int(np.searchsorted(messages.filled, row))])
-    parts = messages.pieces[row]
+    parts = pieces(messages.texts[row])
     # The first piece is the whole message; a sentence is a better quote.
     skip = 1 if len(parts) > 1 else 0
     anchors = np.vstack([probe.phrases, probe.vector[None]])

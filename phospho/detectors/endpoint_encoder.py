@@ -47,6 +47,8 @@ class EndpointEncoder:
         api_key: Sent as a bearer token; empty for none.
     """
 
+    is_metered = True
+
     def __init__(self, base_url: str, model: str, api_key: str = "") -> None:
         self.id = f"endpoint/{model}"
         self._url = base_url.rstrip("/") + "/embeddings"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from phospho import guard
-from phospho.detectors import Detector, Embedder, Student
+from phospho.detectors import Comparing, Detector, Embedder, Student
 from phospho.detectors.answers import AnswerError, settled
 from phospho.detectors.auto import AutoDetector, chosen
 from phospho.detectors.llm.detector import LlmDetector
@@ -91,6 +91,7 @@ def run_detector(
     batch: Sequence[Turn],
     events: Sequence[EventDefinition],
     *,
+    rivals: Sequence[EventDefinition] = (),
     settles: bool = True,
 ) -> list[Detection]:
     """Run a detector and return one sound detection for each pair of turn and definition.
@@ -102,6 +103,7 @@ def run_detector(
         detector: Who is asked.
         batch: The turns; ids of interactions are unique.
         events: The definitions; ids are unique.
+        rivals: Others of the same detector; each compares them where that makes a difference.
         settles: Whether values are checked, and follow from the score where a detector gives none;
             if not, they are as the detector gave them.
 
@@ -112,7 +114,7 @@ def run_detector(
     if not batch or not events:
         return []
     try:
-        answer = list(detector.detect(batch, events))
+        answer = list(_ask(detector, batch, events, rivals))
     except PhosphoError as exc:
         raise DetectorError(str(exc)) from exc
     except Exception as exc:
@@ -130,6 +132,20 @@ def run_detector(
         for turn in batch
         for event in events
     ]
+
+
+def _ask(
+    detector: Detector,
+    batch: Sequence[Turn],
+    events: Sequence[EventDefinition],
+    rivals: Sequence[EventDefinition],
+) -> Iterable[Detection]:
+    if isinstance(detector, Comparing):
+        return detector.detect_among(batch, events, rivals)
+    if not rivals:
+        return detector.detect(batch, events)
+    wanted = {event.id for event in events}
+    return [d for d in detector.detect(batch, [*events, *rivals]) if d.event_id in wanted]
 
 
 def study(

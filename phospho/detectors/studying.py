@@ -58,26 +58,32 @@ def make_traffic(messages: Messages) -> Traffic:
 
 
 def study(
-    traffic: Traffic, yardstick: Yardstick, probes: Sequence[Probe], weights: Weights
+    traffic: Traffic,
+    yardstick: Yardstick,
+    probes: Sequence[Probe],
+    weights: Weights,
+    wanted: Sequence[int] | None = None,
 ) -> list[Probe]:
-    """Return the probes, each with what the traffic shows.
+    """Return wanted probes, each with what the traffic shows.
 
     Args:
         traffic: Enough of it.
         yardstick: What is said every day.
-        probes: As they are before they have seen traffic.
+        probes: The events, which compete.
         weights: The calibrators.
+        wanted: Places of those that have not seen traffic yet; by default all.
     """
     messages = traffic.messages
-    first = closeness.log_odds(messages, yardstick, probes, weights)[messages.filled]
+    wanted = range(len(probes)) if wanted is None else wanted
+    first = closeness.log_odds(messages, yardstick, probes, weights, wanted)[messages.filled]
     wholes = messages.vectors[messages.starts]
     return [
         replace(
-            probe,
-            learned=_learn(probe, wholes, first[:, i]),
-            usual=usual_nearness(traffic.general, probe.vector),
+            probes[i],
+            learned=_learn(probes[i], wholes, first[:, column]),
+            usual=usual_nearness(traffic.general, probes[i].vector),
         )
-        for i, probe in enumerate(probes)
+        for column, i in enumerate(wanted)
     ]
 
 

@@ -14,8 +14,10 @@ from typing import ClassVar
 
 from phospho import guard
 from phospho.detectors import Detector
+from phospho.detectors.auto import chosen
 from phospho.models import EventDefinition
 from phospho.plugins import Plugins
+from phospho_server.embedding import Embedding
 from phospho_server.errors import NotFoundError
 from phospho_server.facts import facts_told_by
 from phospho_server.judging import Verdicts, Work, judge
@@ -27,6 +29,7 @@ from phospho_server.store import (
     detections,
     facts,
     jobs,
+    vectors,
     versions,
 )
 from phospho_server.store.rows import Job, StoredDetection
@@ -69,13 +72,15 @@ class DetectionWorker(Worker):
     on_questions: Callable[[], None] = lambda: None
     name: ClassVar[str] = "detection"
     _studies: Studies = field(init=False)
+    _embedding: Embedding = field(init=False)
     # What was claimed and could not be finished, for example on a full disk.
     _held: Sequence[Job] = ()
     _busy_until: float = 0.0
 
     def __post_init__(self) -> None:
-        """Prepare what detectors learn from traffic."""
+        """Prepare what detectors learn from traffic, and what they keep of it."""
         self._studies = Studies(self.store, self.detectors)
+        self._embedding = Embedding(self.store, self.detectors)
 
     def start(self) -> None:
         """Take back what an earlier process left unfinished, and start the thread."""
@@ -100,16 +105,18 @@ class DetectionWorker(Worker):
     def run_once(self, kinds: Sequence[str] | None = None) -> int:
         """Do one batch of work; return how many interactions it had, 0 if nothing waits.
 
+        When nothing waits, the vectors of past interactions are made.
+
         Args:
-            kinds: The kinds of jobs to do; by default all, but only urgent ones while many
-                interactions arrive.
+            kinds: The kinds of jobs to do, and nothing else; by default all, but only urgent ones
+                while many interactions arrive.
         """
-        chosen = kinds or (_URGENT if time.monotonic() < self._busy_until else jobs.KINDS)
+        looked_for = kinds or (_URGENT if time.monotonic() < self._busy_until else jobs.KINDS)
         claimed = self._held or self.store.write(
-            lambda db: jobs.claim(db, most=BATCH, kinds=chosen, project_id=self.project_id)
+            lambda db: jobs.claim(db, most=BATCH, kinds=looked_for, project_id=self.project_id)
         )
         if not claimed:
-            return 0
+            return 0 if kinds or looked_for is _URGENT else self._embedding.run_once()
         self._held = claimed
         work = {
             "notify": self._notify,
@@ -223,6 +230,8 @@ class DetectionWorker(Worker):
         for start in range(0, len(ids), _SLICE):
             with self.store.read() as db:
                 turns = detections.load_turns(db, project_id, ids[start : start + _SLICE])
+                if any(chosen(definition) == "semantic" for definition in wanted):
+                    turns = vectors.with_vectors(db, project_id, turns)
             # Facts come last: the vectors they need are there by then.
             for work in (Work(turns, wanted, context), Work(turns, asked, asked, are_facts=True)):
                 for event_id, more in judge(self.detectors, work).items():

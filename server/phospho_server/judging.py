@@ -25,8 +25,8 @@ class Work:
     """Interactions to judge, and the definitions whose verdicts are wanted.
 
     `context` holds every enabled definition: those of one detector may compete with each other,
-    so it is shown all of them each time, and gives the same verdict each time. Where
-    they are facts, an answer may be that something cannot be told.
+    so it is told all of them each time, and gives the same verdict each time. Where they are facts,
+    an answer may be that something cannot be told.
     """
 
     turns: Turns
@@ -72,21 +72,26 @@ def judge(detectors: Mapping[str, Detector], work: Work) -> dict[str, Verdicts]:
     wanted = {definition.id for definition in work.wanted}
     verdicts: dict[str, Verdicts] = {}
     for name, events in route(work.context).items():
-        if wanted.isdisjoint(event.id for event in events):
+        asked = [event for event in events if event.id in wanted]
+        if not asked:
             continue
         if isinstance(detectors.get(name), LlmDetector):
             left = [row_id for row_id, _ in work.turns]
-            verdicts |= {e.id: Verdicts(e, left_to_llm=left) for e in events if e.id in wanted}
+            verdicts |= {event.id: Verdicts(event, left_to_llm=left) for event in asked}
             continue
-        found, failed = _ask_all(detectors, name, work, events)
-        for event in events:
-            if event.id in wanted:
-                verdicts[event.id] = _sort_out(event, work.turns, found, failed[event.id])
+        rivals = [event for event in events if event.id not in wanted]
+        found, failed = _ask_all(detectors, name, work, asked, rivals)
+        for event in asked:
+            verdicts[event.id] = _sort_out(event, work.turns, found, failed[event.id])
     return verdicts
 
 
 def _ask_all(
-    detectors: Mapping[str, Detector], name: str, work: Work, events: Sequence[EventDefinition]
+    detectors: Mapping[str, Detector],
+    name: str,
+    work: Work,
+    events: Sequence[EventDefinition],
+    rivals: Sequence[EventDefinition],
 ) -> tuple[list[Detection], dict[str, _Failed]]:
     """Return verdicts, and what failed for each definition.
 
@@ -96,19 +101,25 @@ def _ask_all(
         detector = find_detector(name, detectors)
     except DetectorError as exc:
         return [], {event.id: {row_id: str(exc) for row_id, _ in work.turns} for event in events}
-    found, failed = _ask(detector, work.turns, events, settles=not work.are_facts)
+    settles = not work.are_facts
+    found, failed = _ask(detector, work.turns, events, rivals, settles=settles)
     left = [(row_id, turn) for row_id, turn in work.turns if row_id in failed]
-    if not left or len(events) == 1:
+    if not left or len(events) + len(rivals) == 1:
         return found, {event.id: failed for event in events}
     failed_by_event = {}
     for event in events:
-        more, failed_by_event[event.id] = _ask(detector, left, [event], settles=not work.are_facts)
+        more, failed_by_event[event.id] = _ask(detector, left, [event], [], settles=settles)
         found = found + more
     return found, failed_by_event
 
 
 def _ask(
-    detector: Detector, turns: Turns, events: Sequence[EventDefinition], *, settles: bool
+    detector: Detector,
+    turns: Turns,
+    events: Sequence[EventDefinition],
+    rivals: Sequence[EventDefinition],
+    *,
+    settles: bool,
 ) -> tuple[list[Detection], _Failed]:
     """Return verdicts, and the reason for each interaction that has none.
 
@@ -116,15 +127,15 @@ def _ask(
     """
     try:
         batch = [turn for _, turn in turns]
-        return run_detector(detector, batch, events, settles=settles), {}
+        return run_detector(detector, batch, events, rivals=rivals, settles=settles), {}
     except DetectorCrashError as exc:
         if len(turns) == 1:
             return [], {turns[0][0]: str(exc)}
     except DetectorError as exc:
         return [], {row_id: str(exc) for row_id, _ in turns}
     middle = len(turns) // 2
-    found, failed = _ask(detector, turns[:middle], events, settles=settles)
-    more_found, more_failed = _ask(detector, turns[middle:], events, settles=settles)
+    found, failed = _ask(detector, turns[:middle], events, rivals, settles=settles)
+    more_found, more_failed = _ask(detector, turns[middle:], events, rivals, settles=settles)
     return found + more_found, failed | more_failed
 
 

@@ -414,6 +414,28 @@ def m007_language(db: Database) -> None:
             db.execute(statement)
 
 
+_VECTORS = """
+-- Vectors of the newest interactions of each project, so that a draft is tried on all of them at
+-- once; each could be made again. Those of a project are of one range of ids without gaps.
+create table vectors (
+    interaction_id integer primary key,
+    project_id text not null,
+    made_by text not null,              -- the model, and how texts were split and vectors packed
+    input blob not null,
+    output blob not null
+) strict;
+create index vectors_by_project on vectors (project_id, interaction_id);
+"""
+
+
+@migrations()
+def m008_vectors(db: Database) -> None:
+    """What messages mean, kept for the newest interactions."""
+    for statement in _VECTORS.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
 _LLM_LATER = """
 -- Uncertain verdicts that no LLM could be asked about when they were given: the newest 1,000 of
 -- each event. It is asked about them when it can be.

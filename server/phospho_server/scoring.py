@@ -10,9 +10,10 @@ from phospho.detectors import Detector
 from phospho.detectors.auto import chosen
 from phospho.detectors.registry import find_detector, route, run_detector, study
 from phospho.detectors.scopes import firsts, is_of_session
-from phospho.models import Cut, Detection, EventDefinition, Interaction, Turn
+from phospho.models import Cut, Detection, Embedded, EventDefinition, Interaction, Turn
 from phospho_server.store import Store, detections
 from phospho_server.store.recent import Recent
+from phospho_server.store.vectors import load_vectors
 from phospho_server.studying import FIRST_AT
 
 # Detectors so fast that thousands of interactions can be asked about while a person types. They
@@ -62,17 +63,14 @@ def scorer(detectors: Mapping[str, Detector]) -> Score:
     ) -> Sequence[Detection]:
         name = chosen(draft)
         detector = find_detector(name, detectors)
-        # Wording competes with nothing.
-        events = [draft] if name == "rules" else route(context)[name]
-        if draft.cut is None:
+        rivals = [event for event in route(context)[name] if event.id != draft.id]
+        if draft.cut is None and name != "rules":
             if draft.id not in studied:
                 is_enough = len(turns) >= FIRST_AT
-                learned = study({name: detector}, turns, events) if is_enough else {}
+                learned = study({name: detector}, turns, [draft, *rivals]) if is_enough else {}
                 studied[draft.id] = learned.get(draft.id)
-            taught = draft.model_copy(update={"cut": studied[draft.id]})
-            events = [taught if event.id == draft.id else event for event in events]
-        found = run_detector(detector, turns, events)
-        return [detection for detection in found if detection.event_id == draft.id]
+            draft = draft.model_copy(update={"cut": studied[draft.id]})
+        return run_detector(detector, turns, [draft], rivals=() if name == "rules" else rivals)
 
     return score
 
@@ -129,7 +127,12 @@ def _make_turns(store: Store, question: Question, part: Sequence[Recent]) -> lis
         return [loaded[row.id] for row in part]
     if is_of_session(question.draft):
         return _turns_of_sessions(part)
-    return [Turn(interaction=_read(row)) for row in part]
+    known: Mapping[int, Embedded] = {}
+    if chosen(question.draft) == "semantic":
+        from_id, to_id = min(row.id for row in part), max(row.id for row in part)
+        with store.read() as db:
+            known = load_vectors(db, question.project_id, from_id=from_id, to_id=to_id)
+    return [Turn(interaction=_read(row), embedded=known.get(row.id)) for row in part]
 
 
 def _turns_of_sessions(part: Sequence[Recent]) -> list[Turn]:

@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from phospho.detectors import Detector
+from phospho.detectors.auto import chosen
 from phospho.detectors.deciding import with_cuts
 from phospho.detectors.registry import study
-from phospho.models import EventDefinition, Interaction, Turn
+from phospho.detectors.semantic import SemanticDetector
+from phospho.models import Cut, EventDefinition, Interaction, Turn
 from phospho_server.store import Connection, Store, counters, cuts, definitions
 from phospho_server.store.recent import Recent, list_recent
+from phospho_server.store.vectors import load_vectors
 
 # Fewer say too little.
 FIRST_AT = 200
@@ -57,15 +60,20 @@ class Studies:
             number = counters.count_interactions(db, project_id)
             if any((d.id, d.version) not in self._studied for d in enabled):
                 self._recall(db, project_id, enabled)
-        if number < FIRST_AT or not any(self._is_due(d, number) for d in enabled):
+        due = {d.id for d in enabled if self._is_due(d, number)}
+        if number < FIRST_AT or not due:
             return list(enabled)
         with self.store.read() as db:
             rows = list_recent(db, project_id, most=MOST)
-        turns = [Turn(interaction=_read(row)) for row in rows]
-        learned = study(self.detectors, turns, enabled)
+            known_vectors = load_vectors(db, project_id, from_id=rows[-1].id, to_id=rows[0].id)
+        turns = [Turn(interaction=_read(row), embedded=known_vectors.get(row.id)) for row in rows]
+        # Where one has a cut there is nothing to learn about it.
+        asked = [d.model_copy(update={"cut": None}) if d.id in due else d for d in enabled]
+        learned = study(self.detectors, turns, asked)
         first = [d for d in enabled if d.id in learned and d.cut is None]
         for definition in enabled:
-            self._studied[definition.id, definition.version] = number
+            if definition.id in due:
+                self._studied[definition.id, definition.version] = number
 
         def keep(db: Connection) -> None:
             cuts.keep_cuts(db, project_id, enabled, learned, interactions=number)
@@ -77,11 +85,19 @@ class Studies:
         return with_cuts(enabled, {**known, **learned})
 
     def _recall(self, db: Connection, project_id: str, enabled: Sequence[EventDefinition]) -> None:
-        """Remember what an earlier process studied."""
+        """Remember what an earlier process studied, unless it compared other vectors."""
         lessons = cuts.load_lessons(db, project_id, enabled)
         for definition in enabled:
-            if lesson := lessons.get(definition.id):
+            lesson = lessons.get(definition.id)
+            if lesson and not self._is_foreign(lesson.cut, definition):
                 self._studied.setdefault((definition.id, definition.version), lesson.interactions)
+
+    def _is_foreign(self, cut: Cut, definition: EventDefinition) -> bool:
+        """Tell whether a cut was learned with another embedder than there is now."""
+        detector = self.detectors.get(chosen(definition))
+        if not isinstance(detector, SemanticDetector) or detector.embedder is None:
+            return False
+        return cut.embedder != detector.embedder.id
 
     def _is_due(self, definition: EventDefinition, number: int) -> bool:
         before = self._studied.get((definition.id, definition.version))

@@ -15,7 +15,7 @@ from phospho.models import Side
 
 def lenders(semantic: SemanticDetector, description: str, side: Side) -> list[str]:
     assert isinstance(semantic.embedder, UseEncoder)
-    yardstick = semantic._yardstick(side)
+    yardstick = make_yardstick(semantic.embedder, side)
     return [entry.name for entry in find_lenders(semantic.embedder, yardstick, description)[0]]
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from phospho.detectors import Embedder
+from phospho.detectors.semantic import SemanticDetector
+from phospho.detectors.use_encoder import UseEncoder
 from phospho.models import Cut, Detection, EventDefinition, Turn
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
@@ -26,6 +29,7 @@ class Pupil:
 
     def __init__(self) -> None:
         self.studied: list[int] = []
+        self.asked: list[set[str]] = []
 
     def detect(self, batch: Sequence[Turn], events: Sequence[EventDefinition]) -> list[Detection]:
         return [
@@ -43,12 +47,29 @@ class Pupil:
         self, traffic: Sequence[Turn], events: Sequence[EventDefinition]
     ) -> Mapping[str, Cut]:
         self.studied.append(len(traffic))
+        self.asked.append({event.id for event in events if event.cut is None})
         return {event.id: Cut(prevalence=0.2, threshold=0.3, embedder="e") for event in events}
+
+
+class Renamed:
+    """An embedder under another name."""
+
+    id = "renamed"
+
+    def __init__(self, embedder: Embedder | None) -> None:
+        assert embedder is not None
+        self.dim = embedder.dim
+        self.encode = embedder.encode
 
 
 @pytest.fixture
 def pupil() -> Pupil:
     return Pupil()
+
+
+@pytest.fixture
+def semantic() -> SemanticDetector:
+    return SemanticDetector(UseEncoder())
 
 
 @pytest.fixture
@@ -126,3 +147,30 @@ def test_the_page_about_meaning_says_when_traffic_is_studied() -> None:
     assert f"at the newest {MOST:,}" in page
     assert "half as many interactions more" in page
     assert GROWTH == 1.5
+
+
+def test_a_new_definition_is_studied_alone(
+    store: SqliteStore, project: Project, worker: DetectionWorker, pupil: Pupil
+) -> None:
+    first = define(store, project, description="The user greets")
+    say(store, project, 0, 250)
+    worker.run_until_done()
+    second = define(store, project, name="bye", description="The user says goodbye")
+    worker.run_until_done()
+    assert pupil.asked == [{first.id}, {second.id}]
+
+
+def test_another_embedder_learns_from_the_traffic_at_once(
+    store: SqliteStore, project: Project, semantic: SemanticDetector
+) -> None:
+    event = define(store, project, description="The user greets")
+    say(store, project, 0, 250)
+    DetectionWorker(store, {"semantic": semantic}, Plugins(entry_points=False)).run_until_done()
+    other = SemanticDetector(Renamed(semantic.embedder))
+    say(store, project, 250, 1)
+    DetectionWorker(store, {"semantic": other}, Plugins(entry_points=False)).run_until_done()
+    with store.read() as db:
+        (known,) = list_enabled(db, project.id)
+    assert known.id == event.id
+    assert known.cut
+    assert known.cut.embedder == "renamed"

@@ -1,0 +1,79 @@
+"""Makes the vectors of the newest interactions while nothing else is to be done.
+
+A draft of an event is then tried on all of them at once: comparing vectors takes microseconds,
+making one takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from phospho import guard
+from phospho.detectors import Detector
+from phospho.detectors.semantic import SemanticDetector
+from phospho_server.store import Connection, Store, projects, vectors
+from phospho_server.store.detections import load_turns
+
+# Made at once: what arrives meanwhile waits so long.
+_BATCH = 50
+
+
+@dataclass
+class Embedding:
+    """Works through the newest interactions of all projects.
+
+    Args:
+        store: Where interactions are, and where vectors are kept.
+        detectors: By name; `semantic` makes the vectors.
+    """
+
+    store: Store
+    detectors: Mapping[str, Detector]
+    _is_off: bool = False
+    _newest_done: int = 0
+    _cleared: set[tuple[str, str]] = field(default_factory=set)
+
+    def run_once(self) -> int:
+        """Make the vectors of some interactions; return of how many, 0 if all are there."""
+        semantic = self.detectors.get("semantic")
+        if self._is_off or not isinstance(semantic, SemanticDetector) or not semantic.is_free:
+            return 0
+        with self.store.read() as db:
+            newest = _newest_id(db)
+            if newest == self._newest_done:
+                return 0
+            every = projects.list_projects(db)
+        for project in every:
+            if done := self._embed_some(semantic, project.id):
+                return done
+        self._newest_done = newest
+        return 0
+
+    def _embed_some(self, semantic: SemanticDetector, project_id: str) -> int:
+        self._clear(project_id, semantic.makes_vectors_as)
+        with self.store.read() as db:
+            ids = vectors.list_missing(db, project_id, limit=_BATCH)
+            turns = load_turns(db, project_id, ids)
+        if not turns:
+            return 0
+        try:
+            embedded = semantic.embed([turn for _, turn in turns])
+        except Exception as exc:  # noqa: BLE001 - an embedder may be a plugin
+            guard.report_failure("make the vectors of past interactions", exc)
+            self._is_off = True
+            return 0
+        made = {row_id: one for (row_id, _), one in zip(turns, embedded, strict=True)}
+        self.store.write(lambda db: vectors.keep(db, project_id, made))
+        return len(made)
+
+    def _clear(self, project_id: str, made_by: str) -> None:
+        """Drop what another model made, once."""
+        if (project_id, made_by) not in self._cleared:
+            self.store.write(lambda db: vectors.drop_foreign(db, project_id, made_by))
+            self._cleared.add((project_id, made_by))
+
+
+def _newest_id(db: Connection) -> int:
+    row = db.row("select max(id) as id from interactions")
+    return int(row["id"] or 0) if row else 0
