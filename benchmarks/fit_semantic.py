@@ -21,7 +21,7 @@ import numpy as np
 from phospho.detectors.description import BOTH_SIDES
 from phospho.detectors.fitting import fit
 from phospho.detectors.use_encoder import UseEncoder
-from phospho.detectors.yardstick import VECTORS_FILE, embed_library, pack
+from phospho.detectors.yardstick import VECTORS_FILE, embed_library
 from phospho.errors import PhosphoError
 from phospho_server.evaluating.suites import read_suites
 
@@ -33,7 +33,7 @@ def ship_library(encoder: UseEncoder) -> None:
     packed = {
         f"{side}_{name}": vectors
         for side in BOTH_SIDES
-        for name, vectors in pack(embed_library(encoder, side)).items()
+        for name, vectors in embed_library(encoder, side).items()
     }
     arrays: dict[str, Any] = {"embedder": np.array(encoder.id), **packed}
     np.savez_compressed(VECTORS_FILE, **arrays)

@@ -101,8 +101,7 @@ def make_probe(
         part(phrases[: len(own)], 1.0),
         part(phrases[len(own) :], 1.0, _WEIGHT_BORROWED / max(len(lent), 1)),
     ]
-    others = yardstick.messages_without(is_akin)
-    others = others[:: max(1, -(-len(others) // _MOST_EVERYDAY))]
+    others = yardstick.messages_without(is_akin, most=_MOST_EVERYDAY)
     learned, usual = None, usual_nearness(others, vector)
     if (cut := definition.cut) and side in cut.directions:
         learned, usual = from_direction(cut.directions[side])

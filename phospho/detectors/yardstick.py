@@ -12,6 +12,7 @@ import numpy as np
 
 from phospho.detectors.description import read
 from phospho.detectors.library import Entry, library
+from phospho.detectors.packing import Packed, pack, unpack
 from phospho.detectors.words import rarity, telling_words
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from phospho.models import Side
 
 VECTORS_FILE = Path(__file__).with_name("library_vectors.npz")
-
-# A component of a vector of 512 hardly exceeds a quarter.
-_STEPS = 500
 
 # A description this close to an everyday event means the same. An entry that covers many topics
 # lends only to descriptions that are about as general as it is.
@@ -45,6 +43,8 @@ _NEGATION = re.compile(
 class Yardstick:
     """What is said every day on one side, as vectors.
 
+    All but the centres are packed: they are needed once for each definition.
+
     Args:
         side: Whose messages.
         entries: The everyday events.
@@ -62,21 +62,24 @@ class Yardstick:
 
     side: Side
     entries: tuple[Entry, ...]
-    descriptions: Vectors
+    descriptions: Packed
     is_negated: np.ndarray[tuple[int], np.dtype[np.bool_]]
     starts: np.ndarray[tuple[int], np.dtype[np.intp]]
-    words: Vectors
+    words: Packed
     word_places: np.ndarray[tuple[int], np.dtype[np.intp]]
     word_starts: np.ndarray[tuple[int], np.dtype[np.intp]]
     centres: Vectors
-    plain: Vectors
-    phrases: Vectors
+    plain: Packed
+    phrases: Packed
     phrase_starts: np.ndarray[tuple[int], np.dtype[np.intp]]
 
-    def messages_without(self, is_akin: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Vectors:
-        """Return everyday messages, less the phrases of the entries that are marked."""
+    def messages_without(
+        self, is_akin: np.ndarray[tuple[int], np.dtype[np.bool_]], *, most: int
+    ) -> Vectors:
+        """Return some everyday messages, less the phrases of the entries that are marked."""
         counts = np.diff([*self.phrase_starts, len(self.phrases)])
-        return np.vstack([self.plain, self.phrases[~np.repeat(is_akin, counts)]])
+        others = np.concatenate([self.plain, self.phrases[~np.repeat(is_akin, counts)]])
+        return unpack(others[:: max(1, -(-len(others) // most))])
 
 
 def make_yardstick(embedder: Embedder, side: Side) -> Yardstick:
@@ -104,7 +107,10 @@ def make_yardstick(embedder: Embedder, side: Side) -> Yardstick:
         ),
         word_starts=_starts([len(of_entry) for of_entry in words]),
         centres=np.vstack(
-            [_means(vectors["descriptions"], starts), _means(phrases, phrase_starts)]
+            [
+                _means(unpack(vectors["descriptions"]), starts),
+                _means(unpack(phrases), phrase_starts),
+            ]
         ),
         plain=vectors["plain"],
         phrases=phrases,
@@ -112,34 +118,26 @@ def make_yardstick(embedder: Embedder, side: Side) -> Yardstick:
     )
 
 
-def embed_library(embedder: Embedder, side: Side) -> dict[str, Vectors]:
+def embed_library(embedder: Embedder, side: Side) -> dict[str, Packed]:
     """Return the vectors of all that a yardstick is made of."""
     said = library(side)
     described = [text for entry in said.entries for text in entry.descriptions]
     some = [phrase for entry in said.entries for phrase in entry.some_phrases]
     return {
-        "descriptions": _describe_all(embedder, described, side),
-        "words": embedder.encode(_distinct_words(side)),
-        "phrases": embedder.encode(some),
-        "plain": embedder.encode(said.plain),
+        "descriptions": pack(_describe_all(embedder, described, side)),
+        "words": pack(embedder.encode(_distinct_words(side))),
+        "phrases": pack(embedder.encode(some)),
+        "plain": pack(embedder.encode(said.plain)),
     }
 
 
-def pack(vectors: dict[str, Vectors]) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int8]]]:
-    """Return vectors of unit length as they are shipped: one byte a component."""
-    return {
-        name: np.clip(np.round(each * _STEPS), -127, 127).astype(np.int8)
-        for name, each in vectors.items()
-    }
-
-
-def _shipped_vectors(embedder: Embedder, side: Side) -> dict[str, Vectors] | None:
+def _shipped_vectors(embedder: Embedder, side: Side) -> dict[str, Packed] | None:
     """Return the vectors that are shipped, if they are of this embedder."""
     with np.load(VECTORS_FILE, allow_pickle=False) as shipped:
         if str(shipped["embedder"]) != embedder.id:
             return None
         return {
-            name: _unit(shipped[f"{side}_{name}"].astype(np.float32))
+            name: shipped[f"{side}_{name}"]
             for name in ("descriptions", "words", "phrases", "plain")
         }
 
@@ -177,7 +175,7 @@ def find_lenders(
     near some word of the other, and both or neither say that something is not so.
     """
     vector = describe(embedder, description, side=yardstick.side)
-    nearness = yardstick.descriptions @ vector
+    nearness = unpack(yardstick.descriptions) @ vector
     alike = nearness.copy()
     alike[yardstick.is_negated != bool(_NEGATION.search(description))] = 0.0
     covered = _covered(embedder, yardstick, description)
@@ -201,7 +199,7 @@ def find_lenders(
 def _covered(embedder: Embedder, yardstick: Yardstick, description: str) -> Vectors:
     """Return for each entry how well its words cover those of a description, 0 to 1."""
     words = _said_words(description, yardstick.side)
-    alike = (yardstick.words @ embedder.encode(words).T)[yardstick.word_places]
+    alike = (unpack(yardstick.words) @ embedder.encode(words).T)[yardstick.word_places]
     alike = np.maximum.reduceat(alike, yardstick.word_starts, axis=0)
     weights = np.array([rarity(word) for word in words], dtype=np.float32)
     covered: Vectors = alike @ (weights / weights.sum())
