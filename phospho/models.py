@@ -82,11 +82,13 @@ class Example(_Value):
 class Review(_Value):
     """What a person said about one interaction: the event occurred in it, or it did not.
 
-    `value` is the score or the category that they gave, where the definition asks for one.
+    `before` is what the assistant had said just before, as far as its end matters; `value` is the
+    score or the category that they gave, where the definition asks for one.
     """
 
     input: str = ""
     output: str = ""
+    before: str = ""
     occurred: bool
     value: float | str | None = None
 

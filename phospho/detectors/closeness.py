@@ -10,13 +10,13 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phospho.detectors.packing import Packed, pack, packed_size, unpack
-from phospho.detectors.sentences import Piece, pieces
+from phospho.detectors.sentences import Piece, first_sentence, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,11 @@ class Messages:
     filled: NDArray[np.intp]
     starts: NDArray[np.intp]
     vectors: Vectors
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """Return the number of pieces of each message that has any text."""
+        return np.diff(self.starts, append=len(self.vectors))
 
     @property
     def has_text(self) -> NDArray[np.bool_]:
@@ -212,16 +217,39 @@ def log_odds(
     return result
 
 
-def nearest_piece(messages: Messages, row: int, probe: Probe) -> tuple[Piece, str]:
-    """Return the sentence of message `row` nearest to the event, and the words it is near to."""
-    at = int(messages.starts[int(np.searchsorted(messages.filled, row))])
-    parts = pieces(messages.texts[row])
+class Nearest(NamedTuple):
+    """What of a message is nearest to an event.
+
+    Args:
+        piece: A sentence, or the whole message if that is one.
+        near_to: The words it is near to.
+        is_answer: Whether it is so together with the offer that it accepts.
+    """
+
+    piece: Piece
+    near_to: str
+    is_answer: bool
+
+
+def nearest_piece(messages: Messages, row: int, probe: Probe) -> Nearest:
+    """Return what of message `row` is nearest to the event."""
+    place = int(np.searchsorted(messages.filled, row))
+    start, count = int(messages.starts[place]), int(messages.counts[place])
+    text = messages.texts[row]
+    said = pieces(text)
+    # The first sentence accepts an offer; the piece that has both is before all others.
+    is_answer = count > len(said)
+    parts = [first_sentence(text), *said] if is_answer else said
     # The first piece is the whole message; a sentence is a better quote.
-    skip = 1 if len(parts) > 1 else 0
+    skip = 1 if len(said) > 1 and not is_answer else 0
     anchors = np.vstack([probe.phrases, probe.vector[None]])
-    alike = messages.vectors[at + skip : at + len(parts)] @ anchors.T
-    sentence, anchor = np.unravel_index(int(alike.argmax()), alike.shape)
-    return parts[skip + int(sentence)], (*probe.phrase_texts, probe.goal)[int(anchor)]
+    alike = messages.vectors[start + skip : start + count] @ anchors.T
+    nearest, anchor = map(int, np.unravel_index(int(alike.argmax()), alike.shape))
+    return Nearest(
+        parts[skip + nearest],
+        (*probe.phrase_texts, probe.goal)[anchor],
+        is_answer and nearest == 0,
+    )
 
 
 def _best(messages: Messages, by_piece: Floats) -> Floats:

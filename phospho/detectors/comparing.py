@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from phospho.detectors.deciding import shift_of
 from phospho.detectors.description import BOTH_SIDES, sides_of
 from phospho.detectors.remembered import Remembered
-from phospho.detectors.texts import text_of
 from phospho.errors import MissingDependencyError
+from phospho.models import Interaction, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from phospho.detectors.probes import Probe
     from phospho.detectors.reviewing import Correction
     from phospho.detectors.yardstick import Yardstick
-    from phospho.models import EventDefinition, Side, Turn
+    from phospho.models import EventDefinition, Review, Side
 
     LogOdds = NDArray[np.float64]
 
 # Changes with how messages are split into pieces and how vectors are packed.
-_FORMAT = "pieces/1"
+_FORMAT = "pieces/2"
 
 _MAX_PROBES = 1_000
 
@@ -100,7 +100,7 @@ class Comparison:
 
     def embed(self, batch: Sequence[Turn], side: Side) -> Messages:
         """Embed one side of a batch; vectors that are kept are used."""
-        from phospho.detectors.closeness import embed_messages
+        from phospho.detectors.offers import embed_turns
 
         made_by = self.made_by
         kept = [
@@ -109,7 +109,7 @@ class Comparison:
             else None
             for turn in batch
         ]
-        return embed_messages(self.known_embedder, [text_of(turn, side) for turn in batch], kept)
+        return embed_turns(self.known_embedder, self.yardstick(side), batch, side, kept)
 
     def yardstick(self, side: Side) -> Yardstick:
         """Return what is said every day on one side."""
@@ -171,10 +171,9 @@ class Comparison:
         def make() -> Correction:
             import numpy as np
 
-            from phospho.detectors.closeness import embed_messages
             from phospho.detectors.reviewing import make_correction
 
-            messages = embed_messages(self.known_embedder, [getattr(r, side) for r in reviews])
+            messages = self.embed([_turn_of(review) for review in reviews], side)
             judged = self._judge_alone(messages, contest, [place])[place]
             occurred = np.array([review.occurred for review in reviews])
             return make_correction(messages.wholes, judged, occurred)
@@ -193,6 +192,12 @@ class Comparison:
             (embedder.id, _key(event, side)),
             lambda: make_probe(embedder, self.yardstick(side), event, side),
         )
+
+
+def _turn_of(review: Review) -> Turn:
+    before = Interaction(task_id="", session_id="", input="", output=review.before)
+    reviewed = before.model_copy(update={"input": review.input, "output": review.output})
+    return Turn(interaction=reviewed, history=(before,))
 
 
 def _key(event: EventDefinition, side: Side) -> Hashable:

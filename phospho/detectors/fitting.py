@@ -18,9 +18,9 @@ from phospho.detectors import Embedder, closeness
 from phospho.detectors.closeness import Calibrator, Messages, Weights
 from phospho.detectors.deciding import ASSUMED_PREVALENCE
 from phospho.detectors.description import BOTH_SIDES, sides_of
+from phospho.detectors.offers import embed_turns
 from phospho.detectors.probes import Probe, make_probe
 from phospho.detectors.studying import make_traffic, study
-from phospho.detectors.texts import text_of
 from phospho.detectors.yardstick import Yardstick, make_yardstick
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _groups_of_side(embedder: Embedder, suite: Labelled, side: Side) -> Iterator
     if not definitions:
         return
     yardstick = make_yardstick(embedder, side)
-    messages = closeness.embed_messages(embedder, [text_of(turn, side) for turn in suite.turns])
+    messages = embed_turns(embedder, yardstick, suite.turns, side)
     labels = [_labels(suite, messages, definition) for definition in definitions]
     for examples in EXAMPLES:
         shown = [d.model_copy(update={"examples": d.examples[:examples]}) for d in definitions]

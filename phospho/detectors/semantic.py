@@ -249,7 +249,7 @@ class SemanticDetector:
                 task_id=turn.interaction.task_id,
                 detected=bool(is_yes[row]),
                 score=float(scores[row]),
-                evidence=_evidence(one, row, place) if is_yes[row] else None,
+                evidence=_evidence(one, row, place, turn) if is_yes[row] else None,
                 detector=self.name,
                 embedder=embedder,
             )
@@ -261,13 +261,17 @@ class SemanticDetector:
         return event.model_copy(update={"cut": None})
 
 
-def _evidence(seen: _Seen, row: int, place: int) -> Evidence:
+def _evidence(seen: _Seen, row: int, place: int, turn: Turn) -> Evidence:
     from phospho.detectors.closeness import nearest_piece
+    from phospho.detectors.offers import offered
 
     probe: Probe = seen.contest.probes[place]
-    piece, near_to = nearest_piece(seen.messages, row, probe)
-    quote = seen.messages.texts[row][piece.start : piece.end]
-    return evidence(probe.side, quote, f'close to "{_shortened(near_to, _MAX_REASON_CHARS)}"')
+    nearest = nearest_piece(seen.messages, row, probe)
+    reason = f'close to "{_shortened(nearest.near_to, _MAX_REASON_CHARS)}"'
+    offer = offered(turn) if nearest.is_answer else ""
+    if offer:
+        reason = f'accepts "{_shortened(offer, _MAX_REASON_CHARS)}", {reason}'
+    return evidence(probe.side, nearest.piece.of(seen.messages.texts[row]), reason)
 
 
 def _shortened(text: str, limit: int) -> str:

@@ -39,6 +39,10 @@ class Piece:
     start: int
     end: int
 
+    def of(self, text: str) -> str:
+        """Return the part of that text."""
+        return text[self.start : self.end]
+
 
 def pieces(text: str) -> list[Piece]:
     """Return the whole message first, then its sentences if there are several; none if blank."""
@@ -49,6 +53,18 @@ def pieces(text: str) -> list[Piece]:
     sentences = list(_windows(_joined(read, list(_split(read)))))
     first = Piece(whole.start, min(whole.end, whole.start + MAX_PIECE_CHARS))
     return [first, *sentences] if len(sentences) > 1 else [first]
+
+
+def first_sentence(text: str) -> Piece:
+    """Return the first sentence of a text, however short; empty if there is none."""
+    return next(_split(text[:MAX_SENTENCE_CHARS]), Piece(0, 0))
+
+
+def last_sentence(text: str) -> Piece:
+    """Return the last sentence of a text, however short; empty if there is none."""
+    start = max(0, len(text) - MAX_SENTENCE_CHARS)
+    *_, last = Piece(0, 0), *_split(text[start:])
+    return Piece(start + last.start, start + last.end)
 
 
 def _split(text: str) -> Iterator[Piece]:

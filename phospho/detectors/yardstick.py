@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phospho.detectors.axes import Axis, part, separate
 from phospho.detectors.description import read
 from phospho.detectors.library import Entry, library
 from phospho.detectors.packing import Packed, pack, unpack
 from phospho.detectors.words import rarity, telling_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from phospho.detectors import Embedder
     from phospho.detectors.axes import Vectors
     from phospho.models import Side
@@ -32,6 +35,12 @@ _TOGETHER = 0.1
 _AKIN = 0.3
 
 _NEAREST = 3
+
+# The entries of what accepts and what refuses an offer, and how many other messages the first is
+# told from.
+_AGREES = "user_agrees"
+_REFUSES = ("user_declines", "user_is_finished")
+_MOST_OTHERS = 800
 
 _NEGATION = re.compile(
     r"\b(?:not|no|never|without|unable|cannot|nothing|none|fail\w*)\b|n['’]t\b",  # noqa: RUF001
@@ -58,6 +67,8 @@ class Yardstick:
         plain: Messages that mean nothing in particular.
         phrases: Some phrases of each entry, in order.
         phrase_starts: Where those of each entry begin.
+        accepts: Directions that are all positive for a message that accepts an offer; none for the
+            side that offers.
     """
 
     side: Side
@@ -72,6 +83,7 @@ class Yardstick:
     plain: Packed
     phrases: Packed
     phrase_starts: np.ndarray[tuple[int], np.dtype[np.intp]]
+    accepts: tuple[Axis, ...]
 
     def messages_without(
         self, is_akin: np.ndarray[tuple[int], np.dtype[np.bool_]], *, most: int
@@ -115,6 +127,26 @@ def make_yardstick(embedder: Embedder, side: Side) -> Yardstick:
         plain=vectors["plain"],
         phrases=phrases,
         phrase_starts=phrase_starts,
+        accepts=_acceptance(entries, phrases, phrase_starts, vectors["plain"]),
+    )
+
+
+def _acceptance(
+    entries: Sequence[Entry],
+    phrases: Packed,
+    starts: np.ndarray[tuple[int], np.dtype[np.intp]],
+    plain: Packed,
+) -> tuple[Axis, ...]:
+    """Return what tells phrases of agreement from all others, then from those of refusal."""
+    names = np.repeat([entry.name for entry in entries], np.diff([*starts, len(phrases)]))
+    agrees = unpack(phrases[names == _AGREES])
+    if not len(agrees):
+        return ()
+    others = np.concatenate([phrases[names != _AGREES], plain])
+    others = others[:: max(1, -(-len(others) // _MOST_OTHERS))]
+    refuses = phrases[np.isin(names, _REFUSES)]
+    return tuple(
+        separate([part(agrees, 1.0), part(unpack(against), 0.0)]) for against in (others, refuses)
     )
 
 

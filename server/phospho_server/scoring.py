@@ -10,10 +10,11 @@ from phospho.detectors import Detector
 from phospho.detectors.auto import chosen
 from phospho.detectors.registry import find_detector, route, run_detector, study
 from phospho.detectors.scopes import firsts, is_of_session
-from phospho.models import Cut, Detection, Embedded, EventDefinition, Interaction, Turn
+from phospho.models import Cut, Detection, EventDefinition, Turn
+from phospho_server.recent_turns import make_turns, place
 from phospho_server.store import Store, detections
 from phospho_server.store.recent import Recent
-from phospho_server.store.vectors import load_vectors
+from phospho_server.store.vectors import with_vectors
 from phospho_server.studying import FIRST_AT
 
 # Detectors so fast that thousands of interactions can be asked about while a person types. They
@@ -88,11 +89,11 @@ def score_until(store: Store, score: Score, question: Question, *, deadline: flo
         DetectorError: The detector cannot answer.
     """
     scored: Scored = []
+    read = _reader(store, question)
     for part in _parts(question):
         if time.monotonic() >= deadline:
             break
-        turns = _make_turns(store, question, part)
-        found = score(turns, question.draft, question.context)
+        found = score(read(part), question.draft, question.context)
         scored += zip(part, found, strict=True)
     if is_of_session(question.draft):
         scored = _only_firsts(scored, question.words)
@@ -120,54 +121,34 @@ def _parts(question: Question) -> Iterator[list[Recent]]:
         yield part
 
 
-def _make_turns(store: Store, question: Question, part: Sequence[Recent]) -> list[Turn]:
+def _reader(store: Store, question: Question) -> Callable[[Sequence[Recent]], Sequence[Turn]]:
+    """Return what makes turns of a part, in its order."""
+    project_id = question.project_id
     if chosen(question.draft) not in QUICK:
-        with store.read() as db:
-            loaded = dict(detections.load_turns(db, question.project_id, [row.id for row in part]))
-        return [loaded[row.id] for row in part]
-    if is_of_session(question.draft):
-        return _turns_of_sessions(part)
-    known: Mapping[int, Embedded] = {}
-    if chosen(question.draft) == "semantic":
-        from_id, to_id = min(row.id for row in part), max(row.id for row in part)
-        with store.read() as db:
-            known = load_vectors(db, question.project_id, from_id=from_id, to_id=to_id)
-    return [Turn(interaction=_read(row), embedded=known.get(row.id)) for row in part]
+        return lambda part: _load(store, project_id, part)
+    turns = make_turns([*question.rows, *question.before])
+    if chosen(question.draft) != "semantic":
+        return lambda part: [turns[row.id] for row in part]
+    return lambda part: _with_vectors(store, project_id, [(row.id, turns[row.id]) for row in part])
 
 
-def _turns_of_sessions(part: Sequence[Recent]) -> list[Turn]:
-    """Return turns with the history that the worker would load."""
-    said: dict[str, list[Interaction]] = {}
-    turns: dict[int, Turn] = {}
-    for row in sorted(part, key=_place):
-        earlier = said.setdefault(row.session_id, [])
-        turns[row.id] = Turn(
-            interaction=_read(row), history=tuple(earlier[-detections.MAX_HISTORY :])
-        )
-        earlier.append(_read(row, most=detections.HISTORY_LENGTH))
-    return [turns[row.id] for row in part]
+def _load(store: Store, project_id: str, part: Sequence[Recent]) -> list[Turn]:
+    with store.read() as db:
+        loaded = dict(detections.load_turns(db, project_id, [row.id for row in part]))
+    return [loaded[row.id] for row in part]
+
+
+def _with_vectors(store: Store, project_id: str, turns: Sequence[tuple[int, Turn]]) -> list[Turn]:
+    with store.read() as db:
+        return [turn for _, turn in with_vectors(db, project_id, turns)]
 
 
 def _only_firsts(scored: Scored, words: Mapping[int, bool]) -> Scored:
     """Leave each session its first yes; where people spoke, their word counts."""
     kept = firsts(
-        (row.session_id, _place(row)) for row, found in scored if words.get(row.id, found.detected)
+        (row.session_id, place(row)) for row, found in scored if words.get(row.id, found.detected)
     )
     return [
-        (row, found if _place(row) in kept else found.model_copy(update={"detected": False}))
+        (row, found if place(row) in kept else found.model_copy(update={"detected": False}))
         for row, found in scored
     ]
-
-
-def _place(row: Recent) -> tuple[int, int]:
-    return row.created_at_ms, row.id
-
-
-def _read(row: Recent, *, most: int | None = None) -> Interaction:
-    return Interaction(
-        task_id=row.task_id,
-        session_id=row.session_id,
-        input=row.input[:most],
-        output=row.output and row.output[:most],
-        created_at_ms=row.created_at_ms,
-    )

@@ -15,10 +15,11 @@ from phospho.detectors.auto import chosen
 from phospho.detectors.deciding import with_cuts
 from phospho.detectors.registry import study
 from phospho.detectors.semantic import SemanticDetector
-from phospho.models import Cut, EventDefinition, Interaction, Turn
+from phospho.models import Cut, EventDefinition
+from phospho_server.recent_turns import make_turns
 from phospho_server.store import Connection, Store, counters, cuts, definitions
-from phospho_server.store.recent import Recent, list_recent
-from phospho_server.store.vectors import load_vectors
+from phospho_server.store.recent import list_recent
+from phospho_server.store.vectors import with_vectors
 
 # Fewer say too little.
 FIRST_AT = 200
@@ -65,11 +66,11 @@ class Studies:
             return list(enabled)
         with self.store.read() as db:
             rows = list_recent(db, project_id, most=MOST)
-            known_vectors = load_vectors(db, project_id, from_id=rows[-1].id, to_id=rows[0].id)
-        turns = [Turn(interaction=_read(row), embedded=known_vectors.get(row.id)) for row in rows]
+            by_id = make_turns(rows)
+            turns = with_vectors(db, project_id, [(row.id, by_id[row.id]) for row in rows])
         # Where one has a cut there is nothing to learn about it.
         asked = [d.model_copy(update={"cut": None}) if d.id in due else d for d in enabled]
-        learned = study(self.detectors, turns, asked)
+        learned = study(self.detectors, [turn for _, turn in turns], asked)
         first = [d for d in enabled if d.id in learned and d.cut is None]
         for definition in enabled:
             if definition.id in due:
@@ -102,9 +103,3 @@ class Studies:
     def _is_due(self, definition: EventDefinition, number: int) -> bool:
         before = self._studied.get((definition.id, definition.version))
         return before is None or number >= GROWTH * before
-
-
-def _read(row: Recent) -> Interaction:
-    return Interaction(
-        task_id=row.task_id, session_id=row.session_id, input=row.input, output=row.output
-    )

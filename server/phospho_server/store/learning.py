@@ -20,7 +20,12 @@ MOST_CHARS = 4_000
 
 _SELECT = """
 select r.occurred, r.value, substr(i.input, 1, :length) as input,
-    substr(coalesce(i.output, ''), 1, :length) as output
+    substr(coalesce(i.output, ''), 1, :length) as output, coalesce((
+        select substr(b.output, 1, :length) from interactions b
+        where b.project_id = i.project_id and b.session_id = i.session_id
+        and (b.created_at_ms, b.id) < (i.created_at_ms, i.id)
+        order by b.created_at_ms desc, b.id desc limit 1
+    ), '') as before
 from (select id, interaction_id, occurred, value, created_at_ms from reviews
     where project_id = :project_id and definition_id = :definition_id and undone_at_ms is null
     order by created_at_ms desc, id desc limit :limit) r
@@ -54,6 +59,7 @@ def load_reviews(db: Connection, project_id: str, definition_id: str) -> tuple[R
         Review(
             input=row["input"],
             output=row["output"],
+            before=row["before"],
             occurred=bool(row["occurred"]),
             value=read_value(row["value"]),
         )

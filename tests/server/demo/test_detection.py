@@ -20,10 +20,13 @@ LABELS = json.loads(Path(__file__).with_name("labels.json").read_text(encoding="
 def found() -> dict[str, set[str]]:
     """The ids of the interactions in which each event was found, by the real model."""
     fields = ("task_id", "session_id", "input", "output")
-    turns = [
-        Turn(interaction=Interaction(**{field: row[field] for field in fields}))
-        for row in sample_interactions(1_795_000_000_000)
-    ]
+    turns: list[Turn] = []
+    said: dict[str, tuple[Interaction, ...]] = {}
+    for row in sample_interactions(1_795_000_000_000):
+        interaction = Interaction(**{field: row[field] for field in fields})
+        history = said.get(interaction.session_id, ())
+        turns.append(Turn(interaction=interaction, history=history))
+        said[interaction.session_id] = (*history, interaction)
     detectors = load_detectors(Plugins(entry_points=False))
     names = {definition.id: definition.name for definition in sample_definitions()}
     by_event: dict[str, set[str]] = {name: set() for name in names.values()}
@@ -36,15 +39,15 @@ def found() -> dict[str, set[str]]:
 @pytest.mark.parametrize(
     ("event", "precision", "recall"),
     [
-        ("book_flight", 0.60, 0.27),
-        ("change_or_cancel", 0.75, 0.34),
+        ("book_flight", 0.60, 0.30),
+        ("change_or_cancel", 0.60, 0.43),
         ("financial_advice", 0.30, 0.90),
         ("ai_disclaimer", 1.00, 1.00),
-        ("slang_not_understood", 0.80, 0.95),
+        ("slang_not_understood", 0.72, 0.95),
         ("user_thanks", 0.95, 0.78),
-        ("stop_request", 0.68, 0.60),
-        ("wants_human", 0.95, 0.70),
-        ("refund_request", 0.68, 0.68),
+        ("stop_request", 0.70, 0.95),
+        ("wants_human", 0.95, 0.78),
+        ("refund_request", 0.70, 0.70),
         ("lost_card", 0.80, 0.70),
         ("card_number", 1.00, 1.00),
     ],
