@@ -7,16 +7,12 @@ Source: `POST /embeddings` with `{"model", "input": [...]}`, answered by
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from phospho.detectors.texts import encodable
+from phospho.detectors.cached_encoder import CachedEncoder
 from phospho.errors import DetectorError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -24,22 +20,19 @@ BASE_URL = "PHOSPHO_EMBEDDINGS_BASE_URL"
 MODEL = "PHOSPHO_EMBEDDINGS_MODEL"
 API_KEY = "PHOSPHO_EMBEDDINGS_API_KEY"
 
-# What endpoints take at once, and how long a model may think about it.
-_BATCH = 256
+# How long a model may think about a batch.
 _TIMEOUT_S = 60.0
 
-# Beyond it, most models read no further.
-_MAX_CHARS = 8_000
-
-_MAX_CACHED = 20_000
 _LEAST_LENGTH = 1e-6
 
 # How much of a refusal is worth showing.
 _MAX_REASON_CHARS = 200
 
 
-class EndpointEncoder:
-    """Embeds texts with a model behind HTTP. Safe to share between threads.
+class EndpointEncoder(CachedEncoder):
+    """Embeds texts with a model behind HTTP; `dim` is 0 until it was asked.
+
+    Encoding raises `DetectorError` when the endpoint does not answer with vectors.
 
     Args:
         base_url: As in `https://api.openai.com/v1`, without `/embeddings`.
@@ -49,43 +42,23 @@ class EndpointEncoder:
 
     is_metered = True
 
+    # Beyond it, most models read no further.
+    max_chars = 8_000
+
+    # What endpoints take at once.
+    max_batch = 256
+
     def __init__(self, base_url: str, model: str, api_key: str = "") -> None:
-        self.id = f"endpoint/{model}"
+        super().__init__(f"endpoint/{model}", 0)
         self._url = base_url.rstrip("/") + "/embeddings"
         self._model = model
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        # Known once the model has been asked for the first time.
-        self.dim = 0
-        self._cache: OrderedDict[str, NDArray[np.float16]] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one vector of unit length for each text, shape `(len(texts), dim)`.
-
-        Raises:
-            DetectorError: When the endpoint does not answer with vectors; says why.
-        """
-        import numpy as np
-
-        texts = [encodable(text[:_MAX_CHARS]) or " " for text in texts]
-        with self._lock:
-            unknown = [text for text in dict.fromkeys(texts) if text not in self._cache]
-            for start in range(0, len(unknown), _BATCH):
-                part = unknown[start : start + _BATCH]
-                self._cache.update(zip(part, self._ask(part), strict=True))
-            vectors = [self._cache[text] for text in texts]
-            for text in texts:
-                self._cache.move_to_end(text)
-            while len(self._cache) > _MAX_CACHED:
-                self._cache.popitem(last=False)
-        if not vectors:
-            return np.zeros((0, self.dim), dtype=np.float32)
-        return np.stack(vectors).astype(np.float32)
-
-    def _ask(self, texts: list[str]) -> NDArray[np.float16]:
+    def _embed(self, texts: list[str]) -> NDArray[np.float64]:
         import httpx
 
-        body = {"model": self._model, "input": texts}
+        # Many refuse an empty text.
+        body = {"model": self._model, "input": [text or " " for text in texts]}
         try:
             answer = httpx.post(self._url, json=body, headers=self._headers, timeout=_TIMEOUT_S)
             answer.raise_for_status()
@@ -98,7 +71,7 @@ class EndpointEncoder:
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as exc:
             raise self._failure(f"answered something else than vectors: {exc}") from exc
 
-    def _read(self, answer: Any, count: int) -> NDArray[np.float16]:
+    def _read(self, answer: Any, count: int) -> NDArray[np.float64]:
         import numpy as np
 
         rows = sorted(answer["data"], key=lambda row: row["index"])
@@ -109,7 +82,7 @@ class EndpointEncoder:
             raise ValueError(f"{vectors.shape[1]} dimensions after {self.dim}")
         self.dim = int(vectors.shape[1])
         lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _LEAST_LENGTH)
-        unit: NDArray[np.float16] = (vectors / lengths).astype(np.float16)
+        unit: NDArray[np.float64] = vectors / lengths
         return unit
 
     def _failure(self, what: str) -> DetectorError:

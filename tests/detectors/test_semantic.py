@@ -133,14 +133,6 @@ def test_auto_sends_wording_to_rules_and_meaning_to_semantic(semantic: SemanticD
     assert [(d.detector, d.detected) for d in found] == [("rules", True), ("semantic", True)]
 
 
-def test_the_encoder_forgets_what_is_old() -> None:
-    encoder = UseEncoder(max_cached=2)
-    vectors = encoder.encode(["a", "b", "c", "a", "\ud800"])
-    assert vectors.shape == (5, encoder.dim)
-    assert len(encoder._cache) == 2
-    assert (vectors[0] == encoder.encode(["a"])[0]).all()
-
-
 def test_registering_and_importing_stay_light() -> None:
     program = (
         "import sys; from phospho.detectors import builtin; "
