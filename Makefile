@@ -9,7 +9,7 @@ PORT   ?= 8000
 # Half of a test run waits for processes and sockets, so more workers than cores pay off a little.
 WORKERS ?= auto
 
-# The oldest versions that integrations listen to, beside the newest of `test`.
+# The oldest versions of what phospho integrates, beside the newest of `test`.
 OLDEST := .venv-oldest
 
 .PHONY: demo test test-oldest lint docs setup bench serve clean
@@ -22,7 +22,7 @@ test: $(VENV)/.dev
 
 test-oldest: $(OLDEST)/.test
 	# What old releases warn of was repaired in newer ones.
-	$(OLDEST)/bin/python -m pytest -n $(WORKERS) -W default tests/integrations $(ARGS)
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) -W default tests/integrations tests/detectors/test_onnx_encoder.py $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -35,10 +35,12 @@ def phospho_register_detectors() -> list[Detector]:
 
 @hookimpl
 def phospho_register_embedders() -> list[Embedder]:
-    """Bring the offline encoder where its package is installed, and one the environment names."""
-    from phospho.detectors.endpoint_encoder import from_environment
-    from phospho.detectors.use_encoder import UseEncoder, is_installed
+    """Bring the offline encoder where its package is installed, and those the environment names.
 
-    offline: list[Embedder] = [UseEncoder()] if is_installed() else []
-    named = from_environment()
-    return [*offline, named] if named else offline
+    A folder is named last: where both are, no text leaves the machine.
+    """
+    from phospho.detectors import endpoint_encoder, onnx_encoder, use_encoder
+
+    offline: list[Embedder] = [use_encoder.UseEncoder()] if use_encoder.is_installed() else []
+    named = [endpoint_encoder.from_environment(), onnx_encoder.from_environment()]
+    return [*offline, *(embedder for embedder in named if embedder)]
