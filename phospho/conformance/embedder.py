@@ -28,8 +28,12 @@ def check_embedder(
     Raises:
         AssertionError: With the promise that is broken, and what to do.
     """
-    _check_protocol(embedder)
     texts = list(PLAIN_TEXTS)
+    _check_id(embedder)
+    # Where only the model knows how many numbers there are, it is asked first.
+    if getattr(embedder, "dim", None) == 0:
+        _ask(embedder, texts, "plain texts")
+    _check_dim(embedder)
     vectors = _encode(embedder, texts, "plain texts")
     _check_unit(embedder, vectors, "plain texts")
     _encode(embedder, [], "no text")
@@ -45,17 +49,20 @@ def check_embedder(
         _compare(embedder, vectors, other[len(texts) - 1 :: -1], "in another batch")
 
 
-def _check_protocol(embedder: Embedder) -> None:
+def _check_id(embedder: Embedder) -> None:
     named: object = getattr(embedder, "id", None)
     if not isinstance(named, str) or not named.strip():
         raise AssertionError(
             f"{embedder!r} has the id {named!r}. Give it an `id` that names model and version: it "
             "is stored with every score."
         )
+
+
+def _check_dim(embedder: Embedder) -> None:
     dim: object = getattr(embedder, "dim", None)
     if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
         raise AssertionError(
-            f"The embedder {named!r} has the dim {dim!r}. Say how many numbers a vector has."
+            f"The embedder {embedder.id!r} has the dim {dim!r}. Say how many numbers a vector has."
         )
 
 
@@ -63,6 +70,22 @@ def _encode(embedder: Embedder, texts: Sequence[str], what: str) -> Any:
     """Return vectors of the right shape and type, all finite."""
     import numpy as np
 
+    vectors = _ask(embedder, texts, what)
+    shape = (len(texts), embedder.dim)
+    if not isinstance(vectors, np.ndarray) or vectors.shape != shape:
+        found = getattr(vectors, "shape", type(vectors).__name__)
+        raise _broken(embedder, what, f"returned {found}", f"Return an array of shape {shape}")
+    if vectors.dtype != np.float32:
+        raise _broken(embedder, what, f"returned numbers of {vectors.dtype}", "Return np.float32")
+    if not np.isfinite(vectors).all():
+        raise _broken(
+            embedder, what, "returned NaN or infinity", "Return a vector of zeros where none fits"
+        )
+    return vectors
+
+
+def _ask(embedder: Embedder, texts: Sequence[str], what: str) -> Any:
+    """Return whatever an embedder answers, which must neither fail nor change the list."""
     given = list(texts)
     try:
         vectors: Any = embedder.encode(given)
@@ -75,16 +98,6 @@ def _encode(embedder: Embedder, texts: Sequence[str], what: str) -> Any:
         ) from exc
     if given != list(texts):
         raise _broken(embedder, what, "changed the list", "Work on a copy")
-    shape = (len(texts), embedder.dim)
-    if not isinstance(vectors, np.ndarray) or vectors.shape != shape:
-        found = getattr(vectors, "shape", type(vectors).__name__)
-        raise _broken(embedder, what, f"returned {found}", f"Return an array of shape {shape}")
-    if vectors.dtype != np.float32:
-        raise _broken(embedder, what, f"returned numbers of {vectors.dtype}", "Return np.float32")
-    if not np.isfinite(vectors).all():
-        raise _broken(
-            embedder, what, "returned NaN or infinity", "Return a vector of zeros where none fits"
-        )
     return vectors
 
 

@@ -76,9 +76,9 @@ class Student(Protocol):
 class Embedder(Protocol):
     """Turns texts into vectors whose dot product says how close their meanings are.
 
-    `id` names model and version and is stored with every score; `dim` is the vectors' length. One
-    that costs money for each text says so with `is_metered = True`: then only what an event looks
-    at is encoded.
+    `id` names model and version and is stored with every score; `dim` says how many numbers a
+    vector has, 0 where only the model knows and was not asked yet. One that costs money for each
+    text says so with `is_metered = True`: then only what an event looks at is encoded.
     """
 
     id: str

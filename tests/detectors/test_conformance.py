@@ -291,6 +291,27 @@ def embedding(change: Callable[[Any], Any], **attributes: Any) -> Any:
     return embedder
 
 
+class LearnsItsDim(Embeds):
+    """Knows how many numbers there are once its model was asked."""
+
+    dim = 0
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        self.dim = 27
+        return super().encode(texts)
+
+
+class NeverLearnsItsDim(Embeds):
+    dim = 0
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        return np.ones((len(texts), 27), dtype=np.float32)
+
+
+def test_the_dim_may_be_known_once_the_model_was_asked() -> None:
+    check_embedder(LearnsItsDim())
+
+
 class Empties(Embeds):
     def encode(self, texts: Any) -> Any:
         vectors = super().encode(texts)
@@ -323,6 +344,7 @@ def noisy(vectors: Any) -> Any:
     [
         pytest.param(embedding(lambda v: v, id=""), "Give it an `id`", id="no-id"),
         pytest.param(embedding(lambda v: v, dim=None), "how many numbers", id="no-dim"),
+        pytest.param(NeverLearnsItsDim(), "how many numbers", id="never-a-dim"),
         pytest.param(embedding(lambda v: v[:, 1:]), r"shape \(5, 27\)", id="other-shape"),
         pytest.param(embedding(lambda v: v.tolist()), "returned list", id="no-array"),
         pytest.param(embedding(lambda v: v.astype(np.float64)), "np.float32", id="doubles"),

@@ -66,7 +66,6 @@ def test_minilm_sees_what_its_authors_say_it_sees(minilm: OnnxEncoder) -> None:
 
 
 def test_minilm_keeps_what_an_embedder_promises(minilm: OnnxEncoder) -> None:
-    minilm.encode(["hello"])
     check_embedder(minilm)
 
 
@@ -162,7 +161,7 @@ def test_shorter_texts_are_filled_up_with_the_token_of_the_model(tmp_path: Path)
 
 @pytest.mark.parametrize("is_quantized", [False, True], ids=["plain", "quantized"])
 def test_it_keeps_what_an_embedder_promises(tmp_path: Path, is_quantized: bool) -> None:
-    check_embedder(loaded(write_folder(tmp_path, is_quantized=is_quantized)))
+    check_embedder(OnnxEncoder(write_folder(tmp_path, is_quantized=is_quantized)))
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "quantized"])

@@ -70,7 +70,8 @@ def detect(
 
     Nothing is sent anywhere, unless PHOSPHO_LLM_BASE_URL, PHOSPHO_LLM_MODEL and
     PHOSPHO_LLM_API_KEY, or the settings of the project, name an LLM: it decides about events whose
-    detector is `llm`, and where `auto` is not sure.
+    detector is `llm`, and where `auto` is not sure; or unless PHOSPHO_EMBEDDINGS_BASE_URL and
+    PHOSPHO_EMBEDDINGS_MODEL name an embedder.
     """
     if project is None:
         if names or keeps or again:

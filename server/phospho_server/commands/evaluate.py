@@ -91,7 +91,8 @@ def evaluate(
     FOLDER is a labelled suite (events.json, interactions.jsonl), or holds several.
 
     Nothing is sent anywhere, unless PHOSPHO_LLM_BASE_URL, PHOSPHO_LLM_MODEL and
-    PHOSPHO_LLM_API_KEY, or the settings of the project, name an LLM.
+    PHOSPHO_LLM_API_KEY, or the settings of the project, name an LLM, or
+    PHOSPHO_EMBEDDINGS_BASE_URL and PHOSPHO_EMBEDDINGS_MODEL an embedder.
     """
     runs_detectors = bool(detectors or examples or clicks or leaves_one_out)
     _refuse_what_contradicts(folder, project, predictions, runs_detectors=runs_detectors)
