@@ -69,7 +69,10 @@ class CachedEncoder(ABC):
         for start in range(0, len(unknown), self.max_batch):
             part = unknown[start : start + self.max_batch]
             # Halves cost nothing measurable in quality; a vector is the same from cache and model.
-            self._cache.update(zip(part, self._embed(part).astype(np.float16), strict=True))
+            vectors = self._embed(part).astype(np.float16)
+            for text, vector in zip(part, vectors, strict=True):
+                # By itself, or it would keep all others of its batch.
+                self._cache[text] = vector.copy()
 
     @abstractmethod
     def _embed(self, texts: list[str]) -> NDArray[np.floating]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -53,6 +54,26 @@ def test_what_was_used_longest_ago_is_forgotten() -> None:
     assert encoder.asked == []
     encoder.encode(["b"])
     assert encoder.asked == [["b"]]
+
+
+def test_what_is_remembered_keeps_nothing_that_is_forgotten() -> None:
+    class Wide(Letters):
+        max_batch = 1_000
+
+        def _embed(self, texts: list[str]) -> NDArray[np.float64]:
+            self.dim = 1_000
+            return np.ones((len(texts), self.dim))
+
+    encoder = Wide(max_cached=200)
+    often = [f"often {i}" for i in range(40)]
+    tracemalloc.start()
+    for i, text in enumerate(often):
+        encoder.encode([text, *(f"once {i} {j}" for j in range(100))])
+        encoder.encode(often[: i + 1])
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # 200 vectors are 400 kB; with all that came with the first 40 of them, they would be 8 MB.
+    assert taken < 1_000_000
 
 
 def test_what_the_model_answered_before_it_failed_is_kept() -> None:
