@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from phospho.detectors.onnx_encoder import OnnxEncoder, from_environment
-from phospho.detectors.registry import load_detectors
+from phospho.detectors.onnx_folder import read_folder
+from phospho.detectors.registry import load_detectors, run_detector
 from phospho.detectors.semantic import SemanticDetector
 from phospho.errors import DetectorError, MissingDependencyError
 from phospho.plugins import Plugins
@@ -22,12 +24,24 @@ from phospho.testing import check_embedder
 from tests.detectors.builders import event, turn
 from tests.detectors.onnx_models import DIM, KINDS, unit, vectors_of, write_folder, write_minilm
 
+SETTINGS = st.sampled_from(
+    [
+        *("max_seq_length", "max_position_embeddings", "pad_token_id", "type"),
+        *("pooling_mode", "pooling_mode_mean_tokens", "pooling_mode_cls_token"),
+    ]
+)
+
 QUESTION = ("where", "is", "my", "order")
 
 
 @pytest.fixture(scope="session")
 def minilm(tmp_path_factory: pytest.TempPathFactory) -> OnnxEncoder:
     return OnnxEncoder(write_minilm(tmp_path_factory.mktemp("onnx") / "all-MiniLM-L6-v2"))
+
+
+@pytest.fixture(scope="module")
+def settings_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("settings"))
 
 
 def embed(folder: Path, *texts: str) -> NDArray[np.float32]:
@@ -258,6 +272,26 @@ def test_a_folder_that_cannot_be_used_says_what_to_do(
         encoder.encode(["no"])
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    name=st.sampled_from(
+        ["config.json", "sentence_bert_config.json", "1_Pooling/config.json", "modules.json"]
+    ),
+    said=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SETTINGS, inner, max_size=3),
+    ),
+)
+def test_whatever_the_settings_say_the_folder_is_read(
+    settings_folder: Path, name: str, said: object
+) -> None:
+    write(name, json.dumps(said))(settings_folder)
+    files = read_folder(settings_folder)
+    assert 3 <= files.max_tokens <= 512
+    assert files.pooling
+    write(name, "{}")(settings_folder)
+
+
 def test_several_models_are_no_choice(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, name="onnx/model_O1.onnx")
     write_folder(tmp_path, name="onnx/model_O2.onnx")
@@ -287,6 +321,15 @@ def test_a_folder_goes_before_an_endpoint(tmp_path: Path, monkeypatch: pytest.Mo
     semantic = load_detectors(Plugins(entry_points=False))["semantic"]
     assert isinstance(semantic, SemanticDetector)
     assert isinstance(semantic.embedder, OnnxEncoder)
+
+
+def test_a_folder_that_cannot_be_used_is_not_replaced_by_the_built_in_embedder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOSPHO_EMBEDDINGS_FOLDER", str(tmp_path / "small"))
+    semantic = load_detectors(Plugins(entry_points=False))["semantic"]
+    with pytest.raises(DetectorError, match="There is no folder"):
+        run_detector(semantic, [turn("Thanks")], [event("The user thanked the assistant")])
 
 
 def test_naming_a_folder_loads_nothing_until_it_is_needed(tmp_path: Path) -> None:
