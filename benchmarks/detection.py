@@ -3,17 +3,22 @@
     python benchmarks/detection.py FOLDER
 
 The folder holds one folder for each suite (events.json, interactions.jsonl); all interactions are
-judged for ten events. How good the verdicts are is `phospho evaluate FOLDER`.
+judged for ten events, with the embedder that the environment names. How good the verdicts are is
+`phospho evaluate FOLDER`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+# As the command sets it; read when numpy is first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from phospho.detectors.registry import load_detectors
 from phospho.errors import PhosphoError
