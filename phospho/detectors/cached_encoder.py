@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Messages repeat ("yes please"): 20,000 vectors of 512 halves are 20 MB.
-_MAX_CACHED = 20_000
+# Messages repeat ("yes please"): 10,000 vectors of 512 halves are 10 MB.
+_MAX_CACHED = 10_000
 
 
 class CachedEncoder(ABC):

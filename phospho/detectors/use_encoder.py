@@ -23,6 +23,9 @@ class UseEncoder(CachedEncoder):
     `MissingDependencyError`.
     """
 
+    # As much as pays: the model takes memory for each text of a batch.
+    max_batch = 256
+
     def __init__(self) -> None:
         super().__init__("use-multilingual-v3/fast-0.2.1", 512)
         self._model: Any = None

@@ -45,13 +45,13 @@ class Embedding:
                 return 0
             every = projects.list_projects(db)
         for project in every:
+            self._clear(project.id, semantic.makes_vectors_as)
             if done := self._embed_some(semantic, project.id):
                 return done
         self._newest_done = newest
         return 0
 
     def _embed_some(self, semantic: SemanticDetector, project_id: str) -> int:
-        self._clear(project_id, semantic.makes_vectors_as)
         with self.store.read() as db:
             ids = vectors.list_missing(db, project_id, limit=_BATCH)
             turns = load_turns(db, project_id, ids)

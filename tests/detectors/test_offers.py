@@ -28,13 +28,21 @@ def judge(semantic: SemanticDetector, one: Turn, wanted: EventDefinition = FLIGH
     return next(d for d in semantic.detect([one], EVENTS) if d.event_id == wanted.id)
 
 
-@pytest.mark.parametrize("said", ["Yes, please.", "yep", "Sure, go ahead!", "Sí, por favor."])
-def test_who_accepts_an_offer_means_it(semantic: SemanticDetector, said: str) -> None:
-    found = judge(semantic, after(OFFER, said))
+@pytest.mark.parametrize(
+    ("offer", "said"),
+    [
+        (OFFER, "Yes, please."),
+        (OFFER, "yep"),
+        (OFFER, "Sure, go ahead!"),
+        ("¿Le reservo el vuelo a Roma?", "Sí, por favor."),
+    ],
+)
+def test_who_accepts_an_offer_means_it(semantic: SemanticDetector, offer: str, said: str) -> None:
+    found = judge(semantic, after(offer, said))
     assert found.detected
     assert found.evidence
     assert said.startswith(found.evidence.quote)
-    assert not judge(semantic, after(OFFER, said), MUSIC).detected
+    assert not judge(semantic, after(offer, said), MUSIC).detected
 
 
 @pytest.mark.parametrize(
