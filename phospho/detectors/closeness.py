@@ -36,6 +36,9 @@ _NEAREST_PHRASES = 3
 # Two definitions this alike are the same event twice, not rivals.
 _SAME_EVENT = 0.95
 
+# What packed vectors of a message begin with.
+_SAYS, _ACCEPTS = b"\0", b"\1"
+
 # The log-odds of an event in a message without text.
 BLANK = -20.0
 
@@ -45,18 +48,15 @@ class Messages:
     """The messages of one side of a batch, embedded.
 
     `starts[i]` is where the pieces of the `i`-th message of `filled` begin among `vectors`;
-    `filled` lists the messages that have any text.
+    `filled` lists the messages that have any text. Those that are marked in `accepts` have one more
+    piece, before all others: an offer with the answer that accepts it (`detectors.offers`).
     """
 
     texts: tuple[str, ...]
     filled: NDArray[np.intp]
     starts: NDArray[np.intp]
+    accepts: NDArray[np.bool_]
     vectors: Vectors
-
-    @property
-    def counts(self) -> NDArray[np.intp]:
-        """Return the number of pieces of each message that has any text."""
-        return np.diff(self.starts, append=len(self.vectors))
 
     @property
     def has_text(self) -> NDArray[np.bool_]:
@@ -111,6 +111,7 @@ def embed_messages(
         kept: The packed vectors of each, where they are kept; for all messages or for none.
     """
     kept = kept if kept and embedder.dim else [None] * len(texts)
+    accepts = np.array([(packed or b"")[:1] == _ACCEPTS for packed in kept])
     parts = [
         pieces(text) if packed is None else [] for text, packed in zip(texts, kept, strict=True)
     ]
@@ -129,13 +130,14 @@ def embed_messages(
         texts=tuple(texts),
         filled=filled,
         starts=(np.cumsum(lengths) - lengths)[filled],
+        accepts=accepts[filled],
         vectors=unpack(_merged(pack(encoded), kept, lengths)),
     )
 
 
 def _merged(new: Packed, kept: Sequence[bytes | None], lengths: NDArray[np.intp]) -> Packed:
     """Return new and kept vectors in the order of their messages."""
-    known = [packed for packed in kept if packed is not None]
+    known = [packed[1:] for packed in kept if packed]
     if not known:
         return new
     merged = np.empty(lengths.sum(), dtype=new.dtype)
@@ -146,13 +148,13 @@ def _merged(new: Packed, kept: Sequence[bytes | None], lengths: NDArray[np.intp]
 
 
 def pack_messages(messages: Messages) -> list[bytes]:
-    """Return the vectors of each message as they can be kept."""
+    """Return the vectors of each message as they can be kept: a mark, then the packed vectors."""
     packed = pack(messages.vectors)
     result = [b""] * len(messages.texts)
     # The first of these stands before the first message.
     parts = np.split(packed, messages.starts)[1:]
-    for row, part in zip(messages.filled, parts, strict=True):
-        result[row] = part.tobytes()
+    for row, accepts, part in zip(messages.filled, messages.accepts, parts, strict=True):
+        result[row] = (_ACCEPTS if accepts else _SAYS) + part.tobytes()
     return result
 
 
@@ -170,16 +172,20 @@ def measure(
     the one learned from traffic where there is one.
     """
     described = np.stack([probe.vector for probe in probes])
-    near = _best(messages, messages.vectors @ described.T)
+    by_piece, by_centre = (messages.vectors @ each.T for each in (described, yardstick.centres))
+    near, everyday = _best(messages, by_piece), _best(messages, by_centre)
     shown = np.stack([_nearness_to_phrases(messages, probe) for probe in probes], axis=1)
-    everyday = _best(messages, messages.vectors @ yardstick.centres.T)
     nearest = np.maximum(near, shown)
+    # Who accepts an offer means that, though "yes" is nearer to many other things.
+    accepted, others = messages.starts[messages.accepts], nearest.copy()
+    others[messages.accepts] = by_piece[accepted]
+    everyday[messages.accepts] = by_centre[accepted]
     is_other = described @ described.T < _SAME_EVENT
     rows: list[NDArray[np.float64]] = []
     for i in range(len(probes)) if wanted is None else wanted:
         probe = probes[i]
         rivals = np.maximum(
-            nearest[:, is_other[i]].max(axis=1, initial=0.0),
+            others[:, is_other[i]].max(axis=1, initial=0.0),
             everyday[:, probe.is_rival].max(axis=1, initial=0.0),
         )
         columns = [near[:, i], probe.usual.rarity_of(near[:, i])]
@@ -234,16 +240,14 @@ class Nearest(NamedTuple):
 def nearest_piece(messages: Messages, row: int, probe: Probe) -> Nearest:
     """Return what of message `row` is nearest to the event."""
     place = int(np.searchsorted(messages.filled, row))
-    start, count = int(messages.starts[place]), int(messages.counts[place])
+    start, is_answer = int(messages.starts[place]), bool(messages.accepts[place])
     text = messages.texts[row]
     said = pieces(text)
-    # The first sentence accepts an offer; the piece that has both is before all others.
-    is_answer = count > len(said)
     parts = [first_sentence(text), *said] if is_answer else said
     # The first piece is the whole message; a sentence is a better quote.
     skip = 1 if len(said) > 1 and not is_answer else 0
     anchors = np.vstack([probe.phrases, probe.vector[None]])
-    alike = messages.vectors[start + skip : start + count] @ anchors.T
+    alike = messages.vectors[start + skip : start + len(parts)] @ anchors.T
     nearest, anchor = map(int, np.unravel_index(int(alike.argmax()), alike.shape))
     return Nearest(
         parts[skip + nearest],

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     LogOdds = NDArray[np.float64]
 
 # Changes with how messages are split into pieces and how vectors are packed.
-_FORMAT = "pieces/2"
+_FORMAT = "pieces/3"
 
 _MAX_PROBES = 1_000
 

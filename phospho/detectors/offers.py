@@ -6,11 +6,12 @@ one more piece before all others, the question and the answer to it, which stand
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phospho.detectors.closeness import Messages, embed_messages
+from phospho.detectors.closeness import embed_messages
 from phospho.detectors.packing import pack, unpack
 from phospho.detectors.sentences import first_sentence, last_sentence
 from phospho.detectors.texts import text_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from phospho.detectors import Embedder
+    from phospho.detectors.closeness import Messages
     from phospho.detectors.yardstick import Yardstick
     from phospho.models import Side, Turn
 
@@ -75,9 +77,9 @@ def _with_wholes(messages: Messages, embedder: Embedder, read: dict[int, str]) -
     vectors = np.insert(messages.vectors, messages.starts[places], wholes, axis=0)
     added = np.zeros(len(messages.filled), dtype=np.intp)
     added[places] = 1
-    return Messages(
-        texts=messages.texts,
-        filled=messages.filled,
+    return replace(
+        messages,
         starts=messages.starts + np.cumsum(added) - added,
+        accepts=messages.accepts | (added == 1),
         vectors=vectors,
     )

@@ -34,7 +34,7 @@ def judge(semantic: SemanticDetector, one: Turn, wanted: EventDefinition = FLIGH
         (OFFER, "Yes, please."),
         (OFFER, "yep"),
         (OFFER, "Sure, go ahead!"),
-        ("¿Le reservo el vuelo a Roma?", "Sí, por favor."),
+        ("Soll ich den Flug nach Rom für Sie buchen?", "Ja, bitte."),
     ],
 )
 def test_who_accepts_an_offer_means_it(semantic: SemanticDetector, offer: str, said: str) -> None:

@@ -100,7 +100,7 @@ def test_the_kept_vectors_are_those_of_the_messages(semantic: SemanticDetector) 
     first, blank, last = semantic.embed(BATCH)
     size = packed_size(512)
     # The whole, and its three sentences.
-    assert (len(first.input), len(first.output)) == (4 * size, size)
+    assert (len(first.input), len(first.output)) == (1 + 4 * size, 1 + size)
     assert (blank.input, blank.output) == (b"", b"")
     assert first.made_by == last.made_by == semantic.makes_vectors_as
     assert semantic.embed(BATCH[1:2]) == [blank]

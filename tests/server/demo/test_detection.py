@@ -45,10 +45,10 @@ def found() -> dict[str, set[str]]:
         ("ai_disclaimer", 1.00, 1.00),
         ("slang_not_understood", 0.72, 0.95),
         ("user_thanks", 0.95, 0.78),
-        ("stop_request", 0.70, 0.95),
+        ("stop_request", 0.68, 0.85),
         ("wants_human", 0.95, 0.78),
         ("refund_request", 0.70, 0.70),
-        ("lost_card", 0.80, 0.70),
+        ("lost_card", 0.72, 0.70),
         ("card_number", 1.00, 1.00),
     ],
 )
