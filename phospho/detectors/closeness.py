@@ -167,31 +167,28 @@ def measure(
     """Return for each wanted probe, by default all, the measures of each message that has text.
 
     The columns are those that its calibrator expects: nearness to the description and how unusual
-    that is, nearness to the examples (also against how alike they are), lead over rivals (each as
-    near as its description or its examples, whichever is nearer), the position on the axis, and on
-    the one learned from traffic where there is one.
+    that is, nearness to the examples (also against how alike they are), lead over rivals of the
+    message and of its best piece (each as near as its description or its examples, whichever is
+    nearer), the position on the axis, and on the one learned from traffic where there is one.
     """
     described = np.stack([probe.vector for probe in probes])
-    by_piece, by_centre = (messages.vectors @ each.T for each in (described, yardstick.centres))
-    near, everyday = _best(messages, by_piece), _best(messages, by_centre)
-    shown = np.stack([_nearness_to_phrases(messages, probe) for probe in probes], axis=1)
-    nearest = np.maximum(near, shown)
-    # Who accepts an offer means that, though "yes" is nearer to many other things.
-    accepted, others = messages.starts[messages.accepts], nearest.copy()
-    others[messages.accepts] = by_piece[accepted]
-    everyday[messages.accepts] = by_centre[accepted]
+    near_pieces = messages.vectors @ described.T
+    everyday_pieces = messages.vectors @ yardstick.centres.T
+    of_phrases = [_nearness_to_phrases(messages, probe) for probe in probes]
+    shown, shown_pieces = (np.stack(each, axis=1) for each in zip(*of_phrases, strict=True))
+    near, everyday = _best(messages, near_pieces), _best(messages, everyday_pieces)
+    nearest, nearest_pieces = np.maximum(near, shown), np.maximum(near_pieces, shown_pieces)
     is_other = described @ described.T < _SAME_EVENT
     rows: list[NDArray[np.float64]] = []
     for i in range(len(probes)) if wanted is None else wanted:
         probe = probes[i]
-        rivals = np.maximum(
-            others[:, is_other[i]].max(axis=1, initial=0.0),
-            everyday[:, probe.is_rival].max(axis=1, initial=0.0),
-        )
+        others = is_other[i], probe.is_rival
+        lead = nearest[:, i] - _rivals(nearest, everyday, *others)
+        lead_pieces = nearest_pieces[:, i] - _rivals(nearest_pieces, everyday_pieces, *others)
         columns = [near[:, i], probe.usual.rarity_of(near[:, i])]
         if len(probe.phrases):
             columns += [shown[:, i], shown[:, i] / probe.spread]
-        columns += [nearest[:, i] - rivals, _along(messages, probe.axis)]
+        columns += [lead, _best_of(messages, lead_pieces), _along(messages, probe.axis)]
         if probe.learned:
             columns.append(_along(messages, probe.learned))
         rows.append(np.stack(columns, axis=1).astype(np.float64))
@@ -262,16 +259,36 @@ def _best(messages: Messages, by_piece: Floats) -> Floats:
     return best
 
 
+def _best_of(messages: Messages, of_pieces: Floats) -> Floats:
+    """Return the highest of one value for each piece."""
+    return _best(messages, of_pieces[:, None])[:, 0]
+
+
 def _along(messages: Messages, axis: Axis) -> Floats:
     """Return how far along an axis the farthest piece of each message is."""
-    return _best(messages, axis.positions(messages.vectors)[:, None])[:, 0]
+    return _best_of(messages, axis.positions(messages.vectors))
 
 
-def _nearness_to_phrases(messages: Messages, probe: Probe) -> Floats:
-    """Return the mean nearness to the nearest examples; 0 where there are none."""
+def _rivals(
+    nearest: Floats, everyday: Floats, is_other: NDArray[np.bool_], is_rival: NDArray[np.bool_]
+) -> Floats:
+    """Return how near the nearest of other events is."""
+    rivals: Floats = np.maximum(
+        nearest[:, is_other].max(axis=1, initial=0.0),
+        everyday[:, is_rival].max(axis=1, initial=0.0),
+    )
+    return rivals
+
+
+def _nearness_to_phrases(messages: Messages, probe: Probe) -> tuple[Floats, Floats]:
+    """Return the mean nearness to the nearest examples of messages and pieces; 0 without any."""
     if not len(probe.phrases):
-        return np.zeros(len(messages.filled))
-    by_phrase = _best(messages, messages.vectors @ probe.phrases.T)
+        return np.zeros(len(messages.filled)), np.zeros(len(messages.vectors))
+    by_phrase = messages.vectors @ probe.phrases.T
+    return _mean_of_nearest(_best(messages, by_phrase)), _mean_of_nearest(by_phrase)
+
+
+def _mean_of_nearest(by_phrase: Floats) -> Floats:
     if by_phrase.shape[1] > _NEAREST_PHRASES:
         by_phrase = np.partition(by_phrase, -_NEAREST_PHRASES, axis=1)[:, -_NEAREST_PHRASES:]
     mean: Floats = by_phrase.mean(axis=1)

@@ -259,7 +259,7 @@ def test_definitions_carry_their_own_reviews_newest_last(
     with store.read() as db:
         mine, other = list_enabled(db, project.id)
     assert mine.reviews == (
-        Review(input="x" * MOST_CHARS, occurred=True),
+        Review(input="x" * MOST_CHARS, before="Which date?", occurred=True),
         Review(input="Book me a flight", output="Which date?", occurred=False),
     )
     assert other.reviews == ()
