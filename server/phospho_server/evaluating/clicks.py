@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
-from phospho.models import Review
+from phospho.models import Review, Turn
 from phospho_server.evaluating.judged import Judged, Pair
 from phospho_server.evaluating.suites import Suite
 
@@ -54,6 +54,7 @@ class Clicks:
 def click(judged: Judged, number: int, half: int) -> Clicks:
     """Review `number` interactions of each event, given what a detector says without reviews."""
     suite, texts = judged.suite, _texts(judged.suite)
+    turns = {turn.interaction.task_id: turn for turn in suite.turns}
     known: dict[str, frozenset[_Texts]] = {}
     definitions = []
     for definition in suite.definitions:
@@ -63,14 +64,22 @@ def click(judged: Judged, number: int, half: int) -> Clicks:
         reviewed = choose(mine, number, random.Random(f"{SEED} {definition.name}"))
         known[definition.name] = frozenset(texts[pair.task_id] for pair in reviewed)
         reviews = tuple(
-            Review(input=said, output=answered, occurred=pair.occurred)
-            for pair in reviewed
-            for said, answered in (texts[pair.task_id],)
+            make_review(turns[pair.task_id], occurred=pair.occurred) for pair in reviewed
         )
         definitions.append(
             definition.model_copy(update={"reviews": (*definition.reviews, *reviews)})
         )
     return Clicks(replace(suite, definitions=definitions), half, known)
+
+
+def make_review(turn: Turn, *, occurred: bool) -> Review:
+    """Return what a person said about an interaction, as a server would hand it over."""
+    return Review(
+        input=turn.interaction.input,
+        output=turn.interaction.output or "",
+        before=(turn.history[-1].output or "") if turn.history else "",
+        occurred=occurred,
+    )
 
 
 def half_of(session_id: str) -> int:
