@@ -12,27 +12,12 @@ from __future__ import annotations
 import re
 
 from phospho.detectors.naming import Named, named
-from phospho.detectors.shapes import URL, Question, Shape
+from phospho.detectors.numbered_shapes import DATE, MONTH, NUMBERED_SHAPES
+from phospho.detectors.shapes import EMOJI, URL, Question, Shape
 from phospho.detectors.signs import SIGNS
 
-_MIN_PHONE_DIGITS, _MAX_PHONE_DIGITS = 7, 15
 _MIN_CAPITALS = 2
 
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
-)
-_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
-_TH = r"(?:st|nd|rd|th)?"
-_DATE = (
-    r"(?<![\d/.-])(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d)"
-    rf"|{_DAY}/{_DAY})(?![\d/-])"
-    rf"|\b{_DAY}{_TH}\s(?:of\s)?{_MONTH}|\b{_MONTH}\s(?:the\s)?(?:{_DAY}{_TH}\b|\d{{4}}\b)"
-    r"|\d{1,2}月\d{1,2}日"
-    # "The 2nd" is a day, "the 2nd floor" is none.
-    r"|\b(?:the|on|from|to|till|until|by|before|after)\s(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)\b"
-    r"(?!\s(?:floor|street|st|avenue|ave|place|time|one|grade|century|birthday|anniversary)\b)"
-)
 _TIME = (
     r"(?<![\d:])(?:[01]?\d|2[0-4])(?::[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b)?"
     r"|\s?[ap]\.?m\b|\s?o['’]?clock|h\b)|\b(?:noon|midnight)\b"
@@ -43,10 +28,6 @@ _CURRENCY = (
     r"|usd|eur|gbp|jpy|cny|inr|chf|cad|aud)\b"
 )
 _AMOUNT = r"\d(?:[\d.,]{0,30}\d)?k?"
-_EMOJI = (
-    r"[\u203c\u2049\u231a\u231b\u23e9-\u23f3\u2600-\u27bf\u2b50\u2b55\U0001f000-\U0001faff]"
-    r"[\ufe0f\u200d\U0001f3fb-\U0001f3ff]{0,2}"
-)
 _EMOTICON = r"(?<!\w)(?:[:;=]-?[)(DPpOo3/|]|<3|\^\^|:'\()(?!\w)"
 _BULLET = r"^[ \t]{0,20}[-*+•‣◦▪–][ \t]+\S"
 _NUMBERED = r"^[ \t]{0,20}\d{1,3}[.)][ \t]+\S"
@@ -55,21 +36,6 @@ _BOLD = r"\*\*[^*\n]{1,300}\*\*|__[^_\n]{1,300}__"
 _ITALICS = r"(?<![*\w])\*[^*\s][^*\n]{0,300}\*(?![*\w])|(?<![_\w])_[^_\s][^_\n]{0,300}_(?![_\w])"
 _INLINE_CODE = r"(?<!`)`[^`\n]{1,300}`(?!`)"
 _FENCE = r"```|~~~"
-
-
-def _is_phone(found: str) -> bool:
-    digits = sum(char.isdigit() for char in found)
-    is_date = re.fullmatch(_DATE, found.strip(), re.IGNORECASE)
-    # "5.0" is a number, and "2010-2015" are two.
-    is_number = re.fullmatch(r"\d+\.\d+|\d{4} ?[-–] ?\d{4}", found.strip())
-    return _MIN_PHONE_DIGITS <= digits <= _MAX_PHONE_DIGITS and not (is_date or is_number)
-
-
-def _is_card(found: str) -> bool:
-    """Tell whether the digits have the check sum of payment cards."""
-    digits = [int(char) for char in found if char in "0123456789"][::-1]
-    doubled = sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return (sum(digits[::2]) + doubled) % 10 == 0
 
 
 def _is_separator_row(line: str) -> bool:
@@ -97,13 +63,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
         "email address, e mail address, mail address",
         r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
     ),
-    named(
-        "phone number, telephone number, mobile number, cell number, cellphone number, "
-        "contact number",
-        r"(?<![\w.])(?:\+|\()?\d[\d ().-]{5,20}\d(?!\w)",
-        keep=_is_phone,
-    ),
-    named("date, calendar date", _DATE, one="a date such as 31 January", many="dates"),
+    named("date, calendar date", DATE, one="a date such as 31 January", many="dates"),
     named(
         "time, time of day, clock time, time stamp, timestamp",
         _TIME,
@@ -120,7 +80,7 @@ NAMED_SHAPES: tuple[Named, ...] = (
     named("year", r"\b(?:1[89]|20)\d\d\b(?![.,]\d)", is_span=True),
     named("weekday, day of the week", r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b"),
     named(
-        "month, name of a month, month name", rf"\b(?!may\b|mar\b){_MONTH}|\bmay \d", is_span=True
+        "month, name of a month, month name", rf"\b(?!may\b|mar\b){MONTH}|\bmay \d", is_span=True
     ),
     named(
         "price, price in dollar, price in euro, amount in dollar, amount in euro, "
@@ -136,32 +96,14 @@ NAMED_SHAPES: tuple[Named, ...] = (
         "percentage, percent, percentage value, percent value",
         r"\d\s?(?:%|％|percent\b|per cent\b|pct\b)",
     ),
-    named("emoji, emoji character", _EMOJI, has_case=True),
-    named("emoticon, smiley, smiley face, smilie", rf"{_EMOJI}|{_EMOTICON}", has_case=True),
-    named("hashtag, hash tag", r"(?<![\w#&])#[^\W\d]\w{0,100}"),
+    named("emoji, emoji character", EMOJI, has_case=True),
+    named("emoticon, smiley, smiley face, smilie", rf"{EMOJI}|{_EMOTICON}", has_case=True),
+    named("hashtag, hash tag, # hashtag", r"(?<![\w#&])#[^\W\d]\w{0,100}"),
     named(
-        "user handle, at mention, username mention, user mention",
+        "user handle, at mention, @ mention, @ handle, username mention, user mention",
         r"(?<![\w.])@\w{1,100}",
         one="an @mention",
         many="@mentions",
-    ),
-    named(
-        "ip address, ip",
-        r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])",
-        one="an IP address",
-        many="IP addresses",
-    ),
-    named(
-        "uuid, guid",
-        r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b",
-        one="a UUID",
-        many="UUIDs",
-    ),
-    named(
-        "credit card number, card number, payment card number",
-        r"(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])",
-        keep=_is_card,
-        one="a payment card number",
     ),
     named(
         "code block, code between triple backtick, code in triple backtick, code snippet, "
@@ -357,9 +299,11 @@ NAMED_SHAPES: tuple[Named, ...] = (
         many="Greek letters",
         is_format=True,
     ),
+    *NUMBERED_SHAPES,
     *SIGNS,
 )
 
+LETTER = next(named.shape for named in NAMED_SHAPES if "letter" in named.names)
 CASE_SHAPES: dict[str, Shape] = {
     case: next(named.shape for named in NAMED_SHAPES if f"{case}case letter" in named.names)
     for case in ("upper", "lower")

@@ -15,6 +15,10 @@ from phospho.detectors.conditions import MAX_CHARS, Found, Place, Said
 Span = tuple[int, int]
 
 URL = r"(?:https?://|www\.)[^\s<>\"']+"
+EMOJI = (
+    r"[\u203c\u2049\u231a\u231b\u23e9-\u23f3\u2600-\u27bf\u2b50\u2b55\U0001f000-\U0001faff]"
+    r"[\ufe0f\u200d\U0001f3fb-\U0001f3ff]{0,2}"
+)
 
 _MAX_SENTENCE_CHARS = 300
 _MAX_ABBREVIATION = 3

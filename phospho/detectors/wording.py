@@ -3,7 +3,8 @@
 A description becomes a condition only if *all* of it speaks of wording. "The user said 'cancel my
 account'" does; "The user asks about the 'Premium' plan" and "The user says something like
 'help'" mean something, quote an example of it, and are left to the `semantic` detector. So do
-names without quotes: "The user mentions refunds" is met by "I want my money back".
+things without quotes: "The user mentions refunds" is met by "I want my money back". Only what
+cannot be said in other words needs none: "mentions GDPR", "writes 退款", "says sorry twice".
 
 Where words have a wider and a narrower sense, the sense is that of a short program:
 
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from phospho.detectors.reading.cursor import Cursor
 from phospho.detectors.reading.sentences import read_description
-from phospho.detectors.reading.tokens import tokenize
+from phospho.detectors.reading.tokens import Token, tokenize
 
 if TYPE_CHECKING:
     from phospho.detectors.conditions import Condition
@@ -42,6 +43,12 @@ def parse_wording(description: str) -> Condition | None:
         return None
     # Brackets hold remarks: "(case-sensitive)", "(under 5 words)".
     tokens = [token for token in tokens if not (token.kind == "sign" and token.text in "()[]")]
-    while tokens and tokens[-1].kind == "sign" and tokens[-1].text in ".!?…;":
-        tokens.pop()
-    return read_description(Cursor(description.strip(), tokens)) if tokens else None
+    text, ended = description.strip(), len(tokens)
+    while ended and tokens[ended - 1].kind == "sign" and tokens[ended - 1].text in ".!?…;":
+        ended -= 1
+    # In "it ends with a ?" the sign is what is looked for.
+    return _read(text, tokens[:ended]) or (_read(text, tokens) if ended < len(tokens) else None)
+
+
+def _read(text: str, tokens: list[Token]) -> Condition | None:
+    return read_description(Cursor(text, tokens)) if tokens else None

@@ -1,8 +1,5 @@
 """Reads how many and how often: "at least two", "between 5 and 10", "20 or more", "twice"."""
 
-# Typographic characters are what strangers type.
-# ruff: noqa: RUF001
-
 from __future__ import annotations
 
 import re
@@ -32,10 +29,10 @@ _MAX_DIGITS = 9
 
 _EXACTLY = Phrases("exactly|precisely|just|only|equal [to]|=")
 _MORE = Phrases(
-    "(more|greater|longer|bigger|higher|larger) than|not just|over|above|beyond|in excess of"
-    "|upwards of|exceeds|>"
+    "(more [often]|greater|longer|bigger|higher|larger) than|not just|not only|over|above|beyond"
+    "|in excess of|upwards of|exceeds|>"
 )
-_FEWER = Phrases("(less|fewer|shorter|smaller|lower) than|under|below|<")
+_FEWER = Phrases("(less [often]|fewer|shorter|smaller|lower) than|under|below|<")
 _LEAST = Phrases(
     "at [the] [very] least|[a] minimum [of]|(no|not) (fewer|less|shorter) than|not (under"
     "|below)|≥|> ="
@@ -52,7 +49,7 @@ _SEVERAL = Phrases("multiple|several|a couple of")
 _SINGLE = Phrases("(a|one) (single|sole)|single")
 _NO = Phrases("no [single]|zero|not (any|a [single])")
 _A, _AND = Phrases("a"), Phrases("and")
-_BETWEEN, _TO = Phrases("[anywhere] between|from"), Phrases("and|to|–|—")
+_BETWEEN, _TO = Phrases("[anywhere] between|from"), Phrases("and|to|or|—")
 
 
 class Range(NamedTuple):
@@ -74,21 +71,9 @@ _BOUNDS: tuple[tuple[Phrases, Callable[[int], Range]], ...] = (
 _FIXED = ((_SEVERAL, Range(2, None)), (_SINGLE, Range(1, 1)), (_NO, NONE))
 
 _TIMES = Phrases("(time|occurrence|instance) [of]")
-_OFTEN = (
-    (Phrases("(exactly|only|just|precisely) (once|one time)|a single time|once only"), Range(1, 1)),
-    (Phrases("(exactly|only|just|precisely) twice"), Range(2, 2)),
-    (Phrases("(at most|no more than|not more than) once"), Range(0, 1)),
-    (Phrases("more than twice|[at least] thrice"), Range(3, None)),
-    (
-        Phrases(
-            "(not just|not only|more than) (once|a single time|one time)|repeatedly"
-            "|many times|twice [or more]"
-            "|(over|again) and (over|again)|(at least|no less than|no fewer than) twice|2x|in a row"
-        ),
-        Range(2, None),
-    ),
-)
-_ONCE = Phrases("[at least] once|once or more|any number of times")
+_ADVERBS = ((Phrases("once"), 1), (Phrases("twice|2x"), 2), (Phrases("thrice"), 3))
+_REPEATEDLY = Phrases("repeatedly|many times|(over|again) and (over|again)|in a row")
+_ANY_NUMBER, _ONLY = Phrases("any number of times"), Phrases("only")
 
 
 def read_range(cursor: Cursor, *, bare_is_exact: bool = False) -> Range | None:
@@ -103,12 +88,17 @@ def read_range(cursor: Cursor, *, bare_is_exact: bool = False) -> Range | None:
     )
 
 
+def read_bound(cursor: Cursor) -> Callable[[int], Range] | None:
+    """Read "more than" or "at most"; return what it makes of a number."""
+    return next((bound for phrases, bound in _BOUNDS if cursor.take(phrases)), None)
+
+
 def _read_bound(cursor: Cursor) -> Range | None:
     """Read "more than 5", "several", "no"."""
-    for phrases, bound in _BOUNDS:
-        if cursor.take(phrases):
-            number = read_number(cursor)
-            return bound(number) if number is not None else None
+    bound = read_bound(cursor)
+    if bound is not None:
+        number = read_number(cursor)
+        return bound(number) if number is not None else None
     return next((many for phrases, many in _FIXED if cursor.take(phrases)), None)
 
 
@@ -190,17 +180,29 @@ def _read_scale(cursor: Cursor) -> int:
 
 def read_times(cursor: Cursor) -> Range | None:
     """Read how often: "twice", "at least 3 times"."""
-    if cursor.take(_ONCE):
+    if cursor.take(_ANY_NUMBER):
         return Range(1, None)
-    for phrases, times in _OFTEN:
-        if cursor.take(phrases):
-            return times
-    return cursor.attempt(_read_counted)
+    if cursor.take(_REPEATEDLY):
+        return Range(2, None)
+    return cursor.attempt(_read_adverb) or cursor.attempt(_read_counted)
+
+
+def _read_adverb(cursor: Cursor) -> Range | None:
+    """Read "more than twice", "once or more", "once only"."""
+    bound = read_bound(cursor)
+    number = next((number for phrases, number in _ADVERBS if cursor.take(phrases)), None)
+    if number is None:
+        return None
+    if bound is not None or cursor.take(_ONLY):
+        return bound(number) if bound else Range(number, number)
+    return read_open_end(cursor, Range(number, None))
 
 
 def _read_counted(cursor: Cursor) -> Range | None:
     times = read_range(cursor)
-    return times if times and skip_times(cursor) and times != NONE else None
+    if not times or times == NONE or not skip_times(cursor):
+        return None
+    return read_open_end(cursor, times)
 
 
 def skip_times(cursor: Cursor) -> bool:

@@ -8,6 +8,7 @@ from functools import partial
 from phospho.detectors.reading.clause import Clause, ReadClause
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.nouns import (
+    read_asked,
     read_count,
     read_described,
     read_mention,
@@ -19,7 +20,7 @@ from phospho.detectors.reading.objects import Reading, read_objects
 from phospho.detectors.reading.predicates import read_predicate
 from phospho.detectors.reading.speaker import ANYBODY, OPENER, Speaker
 from phospho.detectors.reading.speakers import read_party, read_speaker
-from phospho.detectors.reading.tails import read_tail
+from phospho.detectors.reading.tails import moved_to, read_exactly, read_tail
 from phospho.detectors.reading.tokens import Token
 
 _IN = Phrases(
@@ -29,7 +30,7 @@ _IN = Phrases(
 _COMMA, _COLON = Phrases(",|:"), Phrases(":")
 _QUESTION = Phrases("do|is|has|will|can|could|should|would")
 _PRONOUN = Phrases("they|it")
-_WHICH = Phrases(", that")
+_WHICH = Phrases(", [that]|[,] and (it|that)")
 _IN_WHICH = Phrases("[,] in which|[,] where|when|of which|whose [text]")
 _BE = Token("word", "is", "be", 0, 0)
 
@@ -92,11 +93,14 @@ def _read_said_of(
     cursor.take(_WHICH)
     has_colon = cursor.take(_COLON) is not None
     predicate = read_predicate(cursor, speaker)
-    if predicate is None and has_colon and speaker.is_message:
+    if predicate is None and has_colon and (speaker.is_message or cursor.now.kind == "quote"):
         found = read_objects(cursor, Reading())
-        return Clause(speaker, read_tail(cursor, found).condition) if found else None
-    if predicate is None and asked == "be":
-        # "Is the reply empty" is "the reply is empty".
+        if found and read_exactly(cursor):
+            found = moved_to(found, "whole")
+        if found:
+            return Clause(speaker, read_tail(cursor, found).condition)
+    if predicate is None and (asked == "be" or has_colon):
+        # "Is the reply empty" and "reply: empty" are "the reply is empty".
         cursor.tokens = [*cursor.tokens[: cursor.at], _BE, *cursor.tokens[cursor.at :]]
         predicate = read_predicate(cursor, speaker)
     if predicate is None:
@@ -137,6 +141,7 @@ def _narrowed(speaker: Speaker, named: Speaker | None) -> Speaker:
 
 _RULES: tuple[ReadClause, ...] = (
     read_there,
+    read_asked,
     read_count,
     read_described,
     _read_active,

@@ -9,6 +9,7 @@ from phospho.detectors.conditions import Condition, Not, Occurs, Place
 from phospho.detectors.named_shapes import QUESTION
 from phospho.detectors.reading.amounts import NONE, Range, read_range
 from phospho.detectors.reading.cursor import Cursor, Phrases
+from phospho.detectors.reading.marked import read_announced, read_marked
 from phospho.detectors.reading.measures import (
     read_json,
     read_length,
@@ -16,9 +17,10 @@ from phospho.detectors.reading.measures import (
     read_written_in,
 )
 from phospho.detectors.reading.objects import By, Reading, negation, read_objects
-from phospho.detectors.reading.speakers import read_speaker, read_the_side
+from phospho.detectors.reading.speakers import read_the_side
+from phospho.detectors.reading.tails import moved_to, read_exactly
 from phospho.detectors.reading.verbs import EXACTLY, skip_only
-from phospho.detectors.repeats import Repeats
+from phospho.detectors.shapes import Shape
 
 if TYPE_CHECKING:
     from phospho.detectors.reading.speaker import Speaker
@@ -31,14 +33,14 @@ _SAY = Phrases(
 )
 _TYPE = Phrases("write [down|out]|type [in|out]|insert|put|add|end with|paste [in]")
 _WRITE = Phrases(
-    "(answer|respond|reply|come) [back] with|send [back]|give|provide|share|display|show"
+    "(answer|respond|reply|come) [back] with|send [back]|give [out|away]|provide|share|display|show"
     "|output|print"
     "|return|produce|generate|emit|post|submit|enter|input|offer|list|comprise|attach|leave"
 )
 # With these, only what stands in quotes is wording: who calls a number says none.
 _CALL = Phrases(
     "call|exclaim|shout|speak|(refer|make [a] reference) to|reference|cite|bring up|drop|throw in"
-    "|blurt out|text|message|spell [out]|(answer|respond|reply) [back]"
+    "|blurt out|text|message|spell [out]|link [back|out] to|point to|(answer|respond|reply) [back]"
 )
 Kind = Literal["contain", "own", "say", "type", "write", "call"]
 _SAYING: tuple[tuple[Phrases, Kind], ...] = (
@@ -62,7 +64,7 @@ _COUNTED = frozenset(("contain", "own", "say", "type"))
 _MAKES = frozenset(("return", "output", "produce", "generate", "emit", "print"))
 _OR = Phrases("[,] or|and [or]|,|/")
 _TO = Phrases("to|for|of")
-_COLON = Phrases(":")
+_COLON, _AS = Phrases(":"), Phrases("in|using|in the form of|as")
 _TO_SAY = Phrases(
     "[back] with [text|a message (saying|that says)]|[by|with] (say|write|type)|that says|back"
     "|as|by|something containing|to say|simply"
@@ -73,30 +75,22 @@ _ALL_CAPS = Phrases(
 _LACK = Phrases(
     "lack|omit|missing|avoid|exclude|(leave|leaving) out|skip|[be] (free (of|from)"
     "|devoid of)|be (missing|lacking|without)"
-    "|without|fail to mention|do without|be lacking in|steer clear of|makes no (mention|use"
+    "|[answer|respond|reply|write|speak|talk] [back] without"
+    "|fail to mention|do without|be lacking in|steer clear of|makes no (mention|use"
     "|reference) (of|to)"
     "|(have|contain|use|include|mention|say) none of|refrain from|never makes use of"
 )
 _LACKING = Phrases(
     "[use|say|mention|include|contain|write] [(the|any) (use|mention) of|use of|mention of]"
 )
-_AVOIDS = frozenset(("omit", "avoid", "exclude", "leave", "skip", "fail", "make", "refrain"))
+_AVOIDS = frozenset(
+    ("omit", "avoid", "exclude", "leave", "skip", "fail", "make", "refrain", "answer", "respond",
+     "reply", "write", "speak", "talk")
+)  # fmt: skip
 _ASK = Phrases("ask|pose|raise|put|throw")
 _ASKED = Phrases("[follow up|followup|clarifying|direct|further|another|new|additional] question")
 _BACK = Phrases("back|in (return|turn)")
 _DETERMINER = Phrases("a|the|any|some|another")
-_REPEAT = Phrases(
-    "(repeat|echo|parrot|mirror|copy|quote) [back]|regurgitate|reproduce|duplicate|restate"
-)
-_SAME = Phrases(
-    "[exactly|literally|word for word] (identical (to|with)|[the] same as|equal [to])|match"
-    "|(a|an exact|a verbatim) (copy|repetition|echo) of"
-)
-_VERBATIM = Phrases(
-    "[back] (verbatim|word for word|exactly|literally|letter for letter|unchanged)"
-    "|back [to (them|the user)]"
-    "|in (full|its entirety)|as is|entirely|completely"
-)
 _ACT = Phrases(
     "greet|welcome|thank|apologise|apologize|introduce|offer (help|assistance)|decline|refuse|agree"
     "|confirm|object|comment|interrupt|react|acknowledge|swear|curse|complain|deny|disagree"
@@ -116,7 +110,10 @@ def read_say(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
     if kind is None:
         return None
     is_only = skip_only(cursor) or verb.is_only
-    _read_addressee(cursor, has_with=kind not in {"contain", "own"})
+    # "Says the bot is slow" is said of it, not to it.
+    _read_addressee(
+        cursor, has_with=kind not in {"contain", "own"}, needs_to=first in _UTTERS | _NAMES
+    )
     cursor.take(_COLON)
     is_only = skip_only(cursor) or is_only
     written = _read_letters_of(cursor, is_only=is_only, verb=first)
@@ -134,12 +131,21 @@ def read_say(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
         is_of_message=speaker.is_message or speaker.sides == ("output",),
         has_shapes=is_with or not (kind == "call" or is_owned),
         is_absent=verb.is_negated,
+        has_proper_names=first in _NAMES,
     )
     found = read_objects(cursor, reading)
+    if found is None and first in _UTTERS:
+        found = read_marked(cursor) or read_announced(cursor)
+    if found and not is_containing and read_exactly(cursor):
+        found = moved_to(found, "whole")
     has_length = (kind in _COUNTED or first in _SENDS) and not is_owned
     return found if found or not has_length else read_length(cursor)
 
 
+# Who "uses Firefox" or "writes SQL" need not say so.
+_NAMES = frozenset(("mention", "say"))
+# What is said so many times is said in these words; what is mentioned need not be.
+_UTTERS = frozenset(("say", "utter", "write", "type"))
 _WITH = frozenset(("with", "by", "use"))
 _SENDS = frozenset(
     (
@@ -176,14 +182,16 @@ def _read_next_kind(cursor: Cursor) -> Kind | None:
     return _read_kind(cursor) if cursor.take(_OR) else None
 
 
-def _read_addressee(cursor: Cursor, *, has_with: bool) -> None:
+def _read_addressee(cursor: Cursor, *, has_with: bool, needs_to: bool) -> None:
     """Read "to the user", "with", "by saying"."""
     if has_with:
         cursor.skip(_TO_SAY)
 
     def rule(at: Cursor) -> str | None:
-        at.take(_TO)
-        return read_the_side(at)
+        has_to = at.take(_TO) is not None
+        if needs_to and not has_to:
+            return None
+        return at.take(_SELF) or read_the_side(at)
 
     cursor.attempt(rule)
     if has_with:
@@ -192,12 +200,20 @@ def _read_addressee(cursor: Cursor, *, has_with: bool) -> None:
 
 def _read_letters_of(cursor: Cursor, *, is_only: bool, verb: str) -> Condition | None:
     """Read "(writes) in all caps", "(uses) only capitals", "(returns) JSON"."""
-    is_plain = is_only or (verb == "use" and cursor.sees(_ALL_CAPS))
+    # What is "typed in capitals" is not "typed in".
+    is_typed_in = cursor.before.base == "in"
+    is_plain = is_only or is_typed_in or (verb == "use" and cursor.sees(_ALL_CAPS))
     if is_plain and (letters := read_letters(cursor)):
         return letters
     if verb in _MAKES and (json := read_json(cursor)):
         return json
-    return read_written_in(cursor)
+    return read_written_in(cursor) or cursor.attempt(_read_written_as)
+
+
+def _read_written_as(cursor: Cursor) -> Condition | None:
+    """Read "(writes) in bullet points"; what stands in quotes is no form."""
+    found = read_objects(cursor, Reading(by="write")) if cursor.take(_AS) else None
+    return found if isinstance(found, Occurs) and isinstance(found.what, Shape) else None
 
 
 def read_lack(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
@@ -234,34 +250,6 @@ def read_ask(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
         return Not(Occurs(QUESTION))
     least, most = many or Range(1, None)
     return Occurs(QUESTION, "anywhere", least, most)
-
-
-def read_repeat(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
-    """Read "repeats the user's message", "repeats the word 'a'"."""
-    if verb.is_passive(cursor):
-        return None
-    if cursor.take(_SAME):
-        return _read_other(cursor, speaker, is_whole=True)
-    repeated = cursor.take(_REPEAT)
-    if not repeated:
-        return None
-    if other := cursor.attempt(lambda at: _read_other(at, speaker, is_whole=False)):
-        return other
-    found = read_objects(cursor, Reading(has_shapes=False)) if repeated == "repeat" else None
-    return replace(found, least=max(2, found.least)) if isinstance(found, Occurs) else None
-
-
-def _read_other(cursor: Cursor, speaker: Speaker, *, is_whole: bool) -> Condition | None:
-    """Read "(repeats) the user's message word for word"."""
-    cursor.skip(_VERBATIM)
-    other = read_speaker(cursor)
-    if other is None or other.who != "any" or not other.is_message:
-        return None
-    sides = (*speaker.sides, *other.sides)
-    if sorted(sides) != ["input", "output"]:
-        return None
-    cursor.skip(_VERBATIM)
-    return Repeats(speaker.sides[0], is_whole)
 
 
 def read_act(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:

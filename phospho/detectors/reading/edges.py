@@ -8,6 +8,7 @@ from phospho.detectors.conditions import AllOf, AnyOf, Condition, Occurs, Openin
 from phospho.detectors.named_shapes import CASE_SHAPES
 from phospho.detectors.reading.cursor import Phrases
 from phospho.detectors.reading.objects import Reading, negation, read_objects
+from phospho.detectors.reading.speakers import read_the_side
 from phospho.detectors.reading.verbs import skip_only
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _WITH = Phrases(
     "with [saying|the following]|[by] (say|write|state|use|type|mention|ask)|in|on|by|as|to say|at"
 )
 _WITHOUT = Phrases("without")
+_NEITHER, _EITHER = Phrases("neither|not"), Phrases("either")
 _COLON = Phrases(":")
 _CASE_EDGES = (
     (Phrases("[in|a] (capitalised|uppercase|upper case|capital) [letter|word]"), "upper"),
@@ -48,9 +50,14 @@ def read_edges(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None
     opened = cursor.attempt(_read_message)
     cursor.skip(_OFF)
     is_without = cursor.take(_WITHOUT) is not None
+    is_absent = is_without or cursor.take(_NEITHER) is not None
+    cursor.take(_EITHER)
     is_bare = speaker.is_message and cursor.now.kind == "quote"
     if not (is_without or cursor.take(_WITH) or is_bare):
         return None
+    is_opening = speaker.is_conversation or opened in _CONVERSATIONS
+    if is_opening:
+        cursor.attempt(_read_opener)
     cursor.take(_COLON)
     skip_only(cursor)
     at, found = cursor.at, []
@@ -59,8 +66,8 @@ def read_edges(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None
         one = read_letter_at(cursor, place) or read_objects(cursor, Reading(place=place))
         if one is None:
             return None
-        found.append(negation(one) if is_without else one)
-    if places == ["start"] and (speaker.is_conversation or opened in _CONVERSATIONS):
+        found.append(negation(one) if is_absent else one)
+    if places == ["start"] and is_opening:
         return Opening(found[0])
     if len(found) == 1:
         return found[0]
@@ -88,6 +95,11 @@ def _read_places(cursor: Cursor) -> tuple[list[Place], bool] | None:
         if joint is None:
             return places, is_any
         is_any = is_any or joint.endswith("or")
+
+
+def _read_opener(cursor: Cursor) -> str | None:
+    """Read "the user saying"; it is the user who starts a conversation."""
+    return cursor.take(_WITH) if read_the_side(cursor) == "input" else None
 
 
 def _read_message(cursor: Cursor) -> str | None:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phospho.detectors.conditions import Condition, Not
+from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not
 from phospho.detectors.lengths import Empty, Length
-from phospho.detectors.reading.amounts import NONE, Range, read_open_end, read_range
+from phospho.detectors.reading.amounts import (
+    NONE,
+    Range,
+    read_bound,
+    read_number,
+    read_open_end,
+    read_range,
+)
 from phospho.detectors.reading.cursor import Phrases
 from phospho.detectors.reading.letter_case import IN_CASE, LOWER, UPPER
 from phospho.detectors.reading.parts import UNIT, UNITS
 from phospho.detectors.shapes import CAPITALS, JSON, SMALL_LETTERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from phospho.detectors.reading.cursor import Cursor
     from phospho.detectors.reading.speaker import Speaker
     from phospho.detectors.reading.verbs import Verb
@@ -27,8 +36,11 @@ _SIZE = Phrases(
     "|remain|keep|fit|measure)"
     " [up] [to|on for|over to]|[has|with|of] [a] (length|total|word count|size) [of]"
 )
+_COUNT = Phrases("[has|with|of] [a] (word|character|sentence|line|paragraph) count [of|be]")
 _OF = Phrases("of|in|a (length|total) of|only|just|that be")
 _LONG = Phrases("long|in (length|total|size)|total|of text|altogether|overall")
+_BUT = Phrases("[,] (but|and) [is|also]")
+_OR_AND = Phrases("or|and")
 _OF_TEXT = Phrases("of text")
 _JSON = Phrases("[in|as] [a] [valid|well formed|parsable|parseable] json [object|format]")
 _IN_JSON = Phrases("(in|as) [a] [valid] json [object|format]")
@@ -50,14 +62,45 @@ _REPLY = Phrases(
 _AT_ALL = Phrases("at all|to the user|anything|back")
 
 
-def read_length(cursor: Cursor) -> Length | None:
+def read_length(cursor: Cursor) -> Condition | None:
     """Read "longer than 5 words", "between 5 and 10 words long", "one word"."""
-    return cursor.attempt(_read_length)
+    bound = cursor.foresees(_read_bound)
+    first = cursor.attempt(_read_length)
+    if first is None or bound is None:
+        return first
+    # In "longer than 3 paragraphs or 200 words" both are bounds.
+    more = cursor.attempt(lambda at: _read_more(at, bound))
+    return (AnyOf if more[0] == "or" else AllOf)((first, more[1])) if more else first
+
+
+def _read_two_bounds(cursor: Cursor) -> Range | None:
+    """Read "longer than 5 but shorter than 10"."""
+    first = read_range(cursor)
+    second = read_range(cursor) if first and cursor.take(_BUT) else None
+    if first is None or second is None or (first.most is None) is (second.most is None):
+        return None
+    (least, _), (_, most) = sorted((first, second), key=lambda many: many.most is not None)
+    return Range(least, most)
+
+
+def _read_bound(cursor: Cursor) -> Callable[[int], Range] | None:
+    cursor.take(_OF)
+    return read_bound(cursor)
+
+
+def _read_more(cursor: Cursor, bound: Callable[[int], Range]) -> tuple[str, Length] | None:
+    joint = cursor.take(_OR_AND)
+    number = read_number(cursor) if joint else None
+    unit = cursor.take(UNIT) if number is not None else None
+    if joint is None or number is None or unit is None:
+        return None
+    cursor.take(_LONG)
+    return joint, Length(UNITS[unit], *bound(number))
 
 
 def _read_length(cursor: Cursor) -> Length | None:
     cursor.take(_OF)
-    many = read_range(cursor, bare_is_exact=True)
+    many = cursor.attempt(_read_two_bounds) or read_range(cursor, bare_is_exact=True)
     if many is None or many == NONE:
         return None
     unit = cursor.take(UNIT)
@@ -71,7 +114,7 @@ def _read_length(cursor: Cursor) -> Length | None:
     return Length(UNITS[unit], many.least, many.most)
 
 
-def read_amount(cursor: Cursor, unit: str | None) -> Length | None:
+def read_amount(cursor: Cursor, unit: str | None) -> Condition | None:
     """Read "over 50 words", or "over 50" where the unit is known."""
     length = read_length(cursor)
     if length is not None or unit is None:
@@ -85,6 +128,9 @@ def read_size(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
     if verb.auxiliary == "have" and not speaker.is_message:
         # Who "has two lines" has them elsewhere.
         return None
+    counted = cursor.take(_COUNT)
+    if counted:
+        return read_amount(cursor, next(unit for unit in UNITS if unit in counted.split()))
     cursor.take(_SIZE)
     return read_length(cursor)
 

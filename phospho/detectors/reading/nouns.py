@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from phospho.detectors.conditions import Condition, Not
+from phospho.detectors.conditions import Condition, Not, Occurs
 from phospho.detectors.reading.clause import Clause
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.measures import read_adjective, read_amount, read_length
@@ -24,7 +24,7 @@ _THERE = Phrases(
     "there (is|'s|exist|appear [to be]|have been|should be|can be found)|is there [ever]"
 )
 _THERE_TOO = Phrases("present|[to be] found|used|that appear|mentioned")
-_NOT = Phrases("not|never|nowhere")
+_IS, _NOT = Phrases("be|do|has"), Phrases("not|never|nowhere")
 _AUXILIARY = Phrases("is|has|get|do|will|can|could|should|must|that [is]")
 _ADVERB = Phrases(
     "ever|also|anywhere|somewhere|explicitly|literally|actually|always|even|itself|both|all|each"
@@ -48,11 +48,13 @@ _STARTS = Phrases("(be the (first|opening) (word|thing)|open|start|begin|come fi
 _ENDS = Phrases(
     "(be the (last|final|closing) (word|thing)|end|close|conclude|finish|come last) [of|in]"
 )
+_SAYS, _REPEATED = Phrases("say|write|send|type|ask"), Phrases("repeat|duplicate")
 _COUNT = Phrases(
     "(word|character|sentence|line) count|[total] (number|amount|count) of|length|size"
 )
 _POSSESSIVE = Phrases("'s|has a")
 
+_LITERAL = frozenset(("word", "keyword", "phrase", "expression"))
 # "The feature 'a' is missing" speaks of a feature, not of a word.
 _NAMELESS = Reading(has_names=False)
 
@@ -158,17 +160,46 @@ def read_passive(cursor: Cursor, before: Clause | None) -> Clause | None:
     for phrases, edge in ((_STARTS, "start"), (_ENDS, "end")):
         if cursor.take(phrases):
             moved = moved_to(first.condition, edge)  # type: ignore[arg-type]
-            return Clause(read_speaker(cursor) or first.speaker or ANYBODY, moved)
+            speaker = read_speaker(cursor)
+            cursor.take(_SAYS)
+            return Clause(speaker or first.speaker or ANYBODY, moved)
     start = cursor.at
     is_negated = _skip_auxiliary(cursor)
     is_there = any(token.base == "be" for token in cursor.tokens[start : cursor.at])
     if cursor.take(_MISSING):
         is_negated = not is_negated
+    elif is_there and (whole := cursor.attempt(_read_message)):
+        moved = moved_to(first.condition, "whole")
+        return Clause(whole, negation(moved) if is_negated else moved, is_negated)
+    elif isinstance(first.condition, Occurs) and cursor.take(_REPEATED):
+        first = replace(first, condition=replace(first.condition, least=2))
     elif not cursor.take(_APPEARS) and not is_there:
         return None
     tail = read_tail(cursor, first.condition)
     speaker = tail.speaker or first.speaker or (before.speaker if before else ANYBODY)
     return Clause(speaker, negation(tail.condition) if is_negated else tail.condition, is_negated)
+
+
+def read_asked(cursor: Cursor, before: Clause | None) -> Clause | None:
+    """Read "is the word 'a' in the reply", "was 'b' used"."""
+    if before or not cursor.take(_IS):
+        return None
+    is_negated = cursor.take(_NOT) is not None
+    found = _read_thing(cursor)
+    if found is None:
+        return None
+    has_verb = cursor.take(_APPEARS) is not None
+    tail = read_tail(cursor, found)
+    if not (has_verb or tail.speaker):
+        return None
+    condition = negation(tail.condition) if is_negated else tail.condition
+    return Clause(tail.speaker or ANYBODY, condition)
+
+
+def _read_message(cursor: Cursor) -> Speaker | None:
+    """Read "the user's message" of "'a' is the user's message"."""
+    speaker = read_speaker(cursor)
+    return speaker if speaker and speaker.is_message else None
 
 
 def read_things(cursor: Cursor, before: Clause | None) -> Clause | None:
@@ -177,6 +208,7 @@ def read_things(cursor: Cursor, before: Clause | None) -> Clause | None:
     found = read_objects(cursor, _NAMELESS)
     if found is None:
         return None
-    has_quote = any(token.kind == "quote" for token in cursor.tokens[start : cursor.at])
+    read = cursor.tokens[start : cursor.at]
+    is_literal = any(token.kind == "quote" or token.base in _LITERAL for token in read)
     clause = _with_tail(cursor, found, before)
-    return clause if has_quote or before or clause.speaker != ANYBODY else None
+    return clause if is_literal or before or clause.speaker != ANYBODY else None

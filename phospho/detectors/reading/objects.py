@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not, Occurs, Place, Together
 from phospho.detectors.named_shapes import NAMED_SHAPES, QUESTION
 from phospho.detectors.naming import Named
+from phospho.detectors.phrases import Phrase
 from phospho.detectors.reading.amounts import NONE, Range, read_open_end, read_range
 from phospho.detectors.reading.cursor import Cursor, Phrases
+from phospho.detectors.reading.examples import read_by_example, read_examples
+from phospho.detectors.reading.proper_names import read_proper_name
 from phospho.detectors.reading.quoted import read_numeral, read_quoted, read_sign, read_unquoted
 from phospho.detectors.reading.vocabulary import base_form
+
+if TYPE_CHECKING:
+    from phospho.detectors.shapes import Shape
 
 _DETERMINER = Phrases(
     "a|the|some|any [other|of]|this|these|those|that|their|your|our|my|one|[any|some] (kind"
@@ -19,13 +25,16 @@ _DETERMINER = Phrases(
 )
 _DEFINITE = Phrases("the|this|that|these|those")
 _ONE_OF = Phrases(
-    "either [one] [of]|(one|any|some|any one|at least one|one or more|one or both) [of]"
+    "either [one] [of]|(one|any|some|any one|at least one|one or more|one or both) of"
 )
 _EVERY = Phrases("both [of]|all [three|four] [of]|each [of]|every one of")
 _NONE = Phrases("none of|neither [of]|no|not [any|one] [of]|not (a|the)|without|zero|never")
 _JOINTS: tuple[tuple[Phrases, str], ...] = (
     (
-        Phrases("[,] (and or|and / or)|[,] or [else|even|also|maybe|simply|perhaps|the]|nor|/"),
+        Phrases(
+            "[,] (and or|and / or)|nor [with]|/"
+            "|[,] or [else|even|also|maybe|simply|perhaps|the|with]"
+        ),
         "any",
     ),
     (
@@ -72,6 +81,7 @@ class Reading:
         is_of_message: Whether a message has them, or the assistant writes it.
         has_shapes: Whether things without quotes are wording too.
         has_names: Whether a quote may be the name of a thing: "the movie 'Titanic'".
+        has_proper_names: Whether a name with capitals is wording too: "mentions GDPR".
         is_absent: Whether they must not be there, so that a further "not" only says it again.
     """
 
@@ -81,6 +91,7 @@ class Reading:
     has_shapes: bool = True
     is_absent: bool = False
     has_names: bool = True
+    has_proper_names: bool = False
 
 
 def read_objects(cursor: Cursor, reading: Reading) -> Condition | None:
@@ -106,7 +117,7 @@ def _read_list(cursor: Cursor, reading: Reading, forced: str) -> Condition | Non
     if first is None:
         return None
     items, joints, start = [first], [], cursor.at
-    while more := cursor.attempt(lambda at: _read_next(at, reading)):
+    while more := cursor.attempt(lambda at: _read_next(at, reading, first)):
         if forced == "any" and more[0] == "all" and _kind(more[1]) != _kind(first):
             # In "one of 'a', 'b' and a number" the number is none of them.
             cursor.at = start
@@ -136,12 +147,24 @@ def _read_excluded(cursor: Cursor, reading: Reading) -> Condition | None:
     )
 
 
-def _read_next(cursor: Cursor, reading: Reading) -> tuple[str, Condition] | None:
+def _read_next(cursor: Cursor, reading: Reading, first: Condition) -> tuple[str, Condition] | None:
     joint = next((joint for phrases, joint in _JOINTS if cursor.take(phrases)), None)
     if joint is None and cursor.now.text == "|":
         cursor.at, joint = cursor.at + 1, "any"
+    is_bare = cursor.now.kind == "quote"
     item = _read_item(cursor, reading) if joint else None
+    if item and is_bare:
+        item = _alike(first, item)
     return (joint, item) if joint and item else None
+
+
+def _alike(first: Condition, item: Condition) -> Condition:
+    """Let "the letter" of "the letter 'a' or 'b'" be said of both."""
+    if not (isinstance(first, Occurs) and isinstance(item, Occurs)):
+        return item
+    if not (isinstance(first.what, Phrase) and isinstance(item.what, Phrase)):
+        return item
+    return replace(item, what=replace(item.what, likeness=first.what.likeness))
 
 
 def _combined(items: list[Condition], joints: list[str], forced: str, place: Place) -> Condition:
@@ -191,18 +214,21 @@ def negation(condition: Condition) -> Condition:
 
 
 def _read_item(cursor: Cursor, reading: Reading) -> Condition | None:
-    quoted = read_quoted(cursor, has_names=reading.has_names)
+    is_edge = reading.place in {"start", "end"}
+    quoted = read_quoted(cursor, has_names=reading.has_names, is_edge=is_edge)
     if quoted is not None:
         least, most = quoted.many
         return Occurs(quoted.phrase, reading.place, least, most)
-    numeral = read_numeral(cursor)
-    if numeral is not None:
-        return Occurs(numeral, reading.place)
-    if reading.has_shapes and (shape := cursor.attempt(lambda at: _read_shape(at, reading))):
-        return shape
-    sign = read_sign(cursor)
-    if sign is not None:
-        return Occurs(sign, reading.place)
+    what: Phrase | Shape | None = read_numeral(cursor)
+    if what is None and reading.has_shapes:
+        if shape := cursor.attempt(lambda at: _read_shape(at, reading)):
+            return shape
+        what = read_by_example(cursor)
+    what = what or read_sign(cursor)
+    if what is None and reading.has_proper_names:
+        what = read_proper_name(cursor)
+    if what is not None:
+        return Occurs(what, reading.place)
     words = read_unquoted(cursor)
     if words is None:
         return None
@@ -229,13 +255,31 @@ def _read_shape(cursor: Cursor, reading: Reading) -> Condition | None:
     if is_definite and not named.is_sign:
         return None
     cursor.take(_SHAPE_SUFFIX)
+    shape = named.shape
+    if shape in _LISTS and many is None and (many := cursor.attempt(_read_items)):
+        shape = replace(shape, many=f"items of {shape.one}")
+    cursor.attempt(lambda at: read_examples(at, shape))
     if many == NONE:
-        return Not(Occurs(named.shape, reading.place))
+        return Not(Occurs(shape, reading.place))
     least, most = read_open_end(cursor, many or Range(1, None))
-    return Occurs(named.shape, reading.place, least, most)
+    return Occurs(shape, reading.place, least, most)
 
 
 _A_QUESTION = Named(QUESTION, ())
+_LISTS = tuple(_BY_NAME[name].shape for name in ("list", "bullet list", "number list"))
+_OF_ITEMS = Phrases("of|with|contain|that (have|contain)|has")
+_ITEM = Phrases("[list] item|[bullet] point|step|bullet|entry|element|row|line|option|thing")
+
+
+def _read_items(cursor: Cursor) -> Range | None:
+    """Read "with more than five items" behind "a list"."""
+    many = read_range(cursor) if cursor.take(_OF_ITEMS) else None
+    if many is None or many == NONE or not cursor.take(_ITEM):
+        return None
+    # A list has something in it.
+    return Range(max(1, many.least), many.most)
+
+
 # These mean nothing else, whatever is done with them.
 _PLAIN = (QUESTION, *(_BY_NAME[name].shape for name in ("question mark", "exclamation mark")))
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 UNITS: dict[str, Unit] = {
     "word": "words",
     "character": "characters",
-    "char": "characters",
     "letter": "letters",
     "sentence": "sentences",
     "line": "lines",

@@ -13,7 +13,6 @@ from phospho.detectors.reading.contents import (
     read_act,
     read_ask,
     read_lack,
-    read_repeat,
     read_say,
 )
 from phospho.detectors.reading.cursor import Cursor, Phrases
@@ -29,6 +28,7 @@ from phospho.detectors.reading.measures import (
 )
 from phospho.detectors.reading.objects import Reading, negation, read_objects
 from phospho.detectors.reading.parts import SIZED
+from phospho.detectors.reading.repeating import read_repeat
 from phospho.detectors.reading.tails import read_tail
 from phospho.detectors.reading.verbs import ONLY, Verb, read_verb
 
@@ -47,7 +47,8 @@ _MESSAGE = Phrases(
 _CONSISTS = Phrases("consist [in]|[be] (made [up]|composed)|comprise|be limited to|amount to")
 _OF = Phrases("of|,")
 _EQUALS = Phrases(
-    "equal [to]|match [exactly] [with]|read [as]|go|[exactly] (the same as|identical to|equal to)"
+    "equal [to]|=|= =|match [exactly] [with]|read [as]|go"
+    "|[exactly] (the same as|identical to|equal to)"
 )
 _AS = Phrases("as|in the (form|format) of|like")
 
@@ -139,7 +140,7 @@ def _read_consists(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | 
 def _read_complement(cursor: Cursor, speaker: Speaker, verb: Verb) -> Condition | None:
     """Read what follows "is": "in all caps", "empty", "a question", "'ok'"."""
     is_equal = cursor.take(_EQUALS) is not None
-    if not is_equal and verb.auxiliary != "be":
+    if not is_equal and verb.auxiliary not in {"be", "'s"}:
         return read_written_in(cursor)
     if empty := read_empty(cursor):
         return empty

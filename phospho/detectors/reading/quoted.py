@@ -7,6 +7,7 @@ from typing import NamedTuple
 from phospho.detectors.phrases import Likeness, Phrase
 from phospho.detectors.reading.amounts import NONE, Range, read_range, skip_times
 from phospho.detectors.reading.cursor import Cursor, Phrases
+from phospho.detectors.reading.examples import read_list_of
 from phospho.detectors.reading.letter_case import Case, read_case, with_case
 
 _DETERMINER = Phrases(
@@ -20,7 +21,7 @@ _ADJECTIVE = Phrases(
 _LETTERS = Phrases(
     "[text|character] (string|fragment)|[letter|character] sequence|sequence of (character|letter)"
     "|substring|character|symbol|letter|digit|sign|mark|prefix|suffix|domain|token|emoji"
-    "|hashtag|url|link"
+    "|hashtag|(url|link) [to]"
 )
 _NOUN = Phrases(
     "[key] (word|phrase)|keyword|[brand|product|company|city] name|term|expression|text|sentence"
@@ -44,7 +45,7 @@ _UNQUOTED = Phrases(
 _LONG_UNQUOTED = frozenset(("phrase", "expression"))
 _NUMERAL = Phrases("number|digit|year|figure|value|amount|[error|status|promo|zip|area] code")
 _LETTER = Phrases("letter|character")
-_COLON = Phrases(":")
+_COLON, _VERBATIM = Phrases(":"), Phrases("word for word")
 _ENDS_WORDS = Phrases(
     "in|within|inside|anywhere|somewhere|at (the (start|begin|end|very)|any|some|least)|or|and|but"
     "|more than|exactly|once|twice|time|case|regardless|ignoring|verbatim|explicitly"
@@ -75,6 +76,8 @@ _MAX_WORDS = 12
 _MAX_NAME_WORDS = 3
 # Signs that part the words of a description.
 _PUNCTUATION = ",;:.()"
+# Signs that join them.
+_JOINING = "/="
 
 
 class Quoted(NamedTuple):
@@ -84,25 +87,29 @@ class Quoted(NamedTuple):
     many: Range = Range(1, None)
 
 
-def read_quoted(cursor: Cursor, *, has_names: bool) -> Quoted | None:
+def read_quoted(cursor: Cursor, *, has_names: bool, is_edge: bool = False) -> Quoted | None:
     """Read a quote with what introduces and follows it.
 
     Args:
         cursor: Where to read.
         has_names: Whether it may be the name of a thing: "the movie 'Titanic'".
+        is_edge: Whether a message starts or ends with it.
     """
-    return cursor.attempt(lambda at: _read_quoted(at, has_names=has_names))
+    return cursor.attempt(lambda at: _read_quoted(at, has_names=has_names, is_edge=is_edge))
 
 
-def _read_quoted(cursor: Cursor, *, has_names: bool) -> Quoted | None:
+def _read_quoted(cursor: Cursor, *, has_names: bool, is_edge: bool) -> Quoted | None:
     many = cursor.attempt(_read_many)
+    cursor.attempt(lambda at: read_list_of(at, is_edge=is_edge))
     likeness, case = _read_introduction(cursor, has_names=has_names)
     quote = cursor.take_kind("quote")
     if quote is None:
         return None
     words = _without_stop(quote.text, is_last=cursor.is_at_end)
     # "The '#' symbol" is found inside of words, as "the symbol '#'" is.
-    while (is_letters := cursor.take(_LETTERS)) or cursor.take(_NOUN):
+    while not cursor.sees(_VERBATIM) and (
+        (is_letters := cursor.take(_LETTERS)) or cursor.take(_NOUN)
+    ):
         likeness = "letters" if is_letters and likeness == "word" else likeness
     return Quoted(with_case(Phrase(words, likeness), case), many or Range(1, None))
 
@@ -131,8 +138,8 @@ def _read_introduction(cursor: Cursor, *, has_names: bool) -> tuple[Likeness, Ca
         elif (found := read_case(cursor)) is not None:
             case = found
         elif not (cursor.take(_ADJECTIVE) or cursor.take(_NOUN) or cursor.take(_NAMELY)):
-            if has_names and (is_definite or cursor.sees(_THING)):
-                cursor.attempt(_read_name)
+            is_name = has_names and (is_definite or cursor.sees(_THING))
+            cursor.attempt(_read_name if is_name else _read_kind_of_word)
             break
     return likeness, case
 
@@ -147,6 +154,12 @@ def _read_name(cursor: Cursor) -> bool | None:
         if cursor.now.kind == "quote":
             return True
     return None
+
+
+def _read_kind_of_word(cursor: Cursor) -> bool | None:
+    """Read "SQL keywords" before a quote."""
+    is_kind = not cursor.sees(_NO_NOUN) and cursor.take_kind("word") and cursor.take(_NOUN)
+    return True if is_kind and cursor.now.kind == "quote" else None
 
 
 def _without_stop(words: str, *, is_last: bool) -> str:
@@ -178,12 +191,15 @@ def read_sign(cursor: Cursor) -> Phrase | None:
 
 
 def _read_sign(cursor: Cursor) -> Phrase | None:
-    has_noun = cursor.skip(_DETERMINER) or cursor.take(_LETTERS)
+    has_noun = bool(cursor.skip(_DETERMINER))
+    cursor.skip(_ADJECTIVE)
+    has_noun = cursor.take(_LETTERS) is not None or has_noun
     sign = cursor.take_kind("sign")
     if sign is None or sign.text in _PUNCTUATION:
         return None
-    has_noun = cursor.take(_LETTERS) or has_noun
-    return Phrase(sign.text, "letters") if has_noun else None
+    has_noun = cursor.take(_LETTERS) is not None or has_noun
+    is_alone = sign.text not in _JOINING and (cursor.is_at_end or cursor.now.kind == "word")
+    return Phrase(sign.text, "letters") if has_noun or is_alone else None
 
 
 class Unquoted(NamedTuple):
@@ -216,9 +232,9 @@ def _read_unquoted(cursor: Cursor) -> Unquoted | None:
     is_plural = cursor.before.text.lower().endswith("s")
     if is_plural and noun not in _WORDS:
         return None
-    cursor.take(_COLON)
+    is_announced = cursor.take(_COLON) is not None
     is_long = noun in _LONG_UNQUOTED or is_plural
-    first = _read_words(cursor, _MAX_WORDS if is_long else 1)
+    first = _read_words(cursor, _MAX_WORDS if is_long else 1, is_announced=is_announced)
     # "The name Alexa" is one, "the name wrong" is none.
     if first is None or (noun == "name" and not first[0].isupper()):
         return None
@@ -240,9 +256,9 @@ def _read_another(cursor: Cursor) -> tuple[str, str] | None:
     return (joint, words) if joint and words and is_over else None
 
 
-def _read_words(cursor: Cursor, most: int) -> str | None:
+def _read_words(cursor: Cursor, most: int, *, is_announced: bool = False) -> str | None:
     """Read words that are meant literally though no quotes say so."""
-    if cursor.sees(_NO_WORD if most == 1 else _NO_PHRASE):
+    if not is_announced and cursor.sees(_NO_WORD if most == 1 else _NO_PHRASE):
         return None
     start, count = cursor.now.start, 0
     while cursor.now.kind in {"word", "number"} and count < most:
@@ -251,7 +267,8 @@ def _read_words(cursor: Cursor, most: int) -> str | None:
         end = cursor.now.end
         cursor.at += 1
         # A hyphen or apostrophe joins what counts as one word.
-        is_joined = not cursor.is_at_end and cursor.text[end : cursor.now.start] in {"-", ""}
+        after = cursor.now
+        is_joined = after.kind != "sign" and cursor.text[end : after.start] in {"-", ""}
         count += 0 if is_joined else 1
     if not count or cursor.before.base in _MANNERS:
         return None

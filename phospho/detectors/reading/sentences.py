@@ -10,18 +10,22 @@ from phospho.detectors.lengths import has_length
 from phospho.detectors.reading.clauses import read_clause
 from phospho.detectors.reading.cursor import Cursor, Phrases
 from phospho.detectors.reading.objects import all_of, any_of, negation
+from phospho.detectors.reading.speakers import read_speaker
 
 if TYPE_CHECKING:
     from phospho.detectors.reading.clause import Clause
+    from phospho.detectors.reading.speaker import Speaker
 
 _PLEASE = Phrases(
-    "please|(i|we) (want|would like) [you] to|(can|could) you|(event|rule|condition) :|help (me|us)"
+    "please|(i|we|i'd|we'd) [would] (want|like|love|need) [you] to [be|get|know|see]"
+    "|(can|could) you|(event|rule|condition) :|help (me|us)"
 )
 _FLAG = Phrases(
     "flag|detect|find|catch|show|list|report|alert|notify|mark|tag|highlight|spot"
     "|(look|search|watch) [out] for|identify|track|count|check|see|tell|trigger|fire|match|notice"
     "|collect|get|log|record|monitor|surface|capture|[be] true|yes|know|(pick|pull) (out|up)"
-    "|filter [for]|select|return|label|(raise|send) an (alert|flag)|keep track of|detection of"
+    "|filter [for]|select|return|label|make sure|ensure|verify|confirm"
+    "|(raise|send) an (alert|flag)|keep track of|detection of"
 )
 _ME = Phrases("me|us|on|for|about|out|at|that|of|to")
 _HAPPENS = Phrases(
@@ -40,6 +44,7 @@ _WHEN = Phrases(
 )
 _IN_WHICH = Phrases("(in|on|during|for) which|when|whenever|where|if")
 _OF = Phrases("of|that")
+_IT_IS = Phrases("(it|this) ('s|is)")
 _COLON = Phrases(":")
 
 _IT = "[it|they]"
@@ -84,11 +89,18 @@ def _read_lead_in(cursor: Cursor) -> None:
         cursor.skip(_ME)
     cursor.attempt(_read_happens)
     cursor.attempt(_read_cases)
+    cursor.attempt(_read_it_is)
     cursor.take(_WHEN)
 
 
 def _read_happens(cursor: Cursor) -> str | None:
     return cursor.take(_WHEN) or cursor.take(_COLON) if cursor.take(_HAPPENS) else None
+
+
+def _read_it_is(cursor: Cursor) -> Speaker | None:
+    """Read the "it is" of "it is a message that contains 'a'"."""
+    speaker = cursor.foresees(read_speaker) if cursor.take(_IT_IS) else None
+    return speaker if speaker and speaker.is_message else None
 
 
 def _read_cases(cursor: Cursor) -> str | None:

@@ -18,7 +18,8 @@ _USER = Phrases(
     "|consumer|member|subscriber|student|learner|pupil|employee|sender|requester|traveler|traveller"
     "|passenger|tenant|resident|applicant|candidate|borrower|investor|parent|player|rider|driver"
     "|prospect|lead|owner|renter|donor|reader|viewer|listener|developer|admin|attendee|policyholder"
-    "|account holder|cardholder|child|man|woman|colleague"
+    "|account holder|cardholder|child|man|woman|colleague|punter|folk"
+    "|citizen|claimant|taxpayer|author"
 )
 _ASSISTANT = Phrases(
     "[ai|virtual] assistant|[ai|support|customer service] (agent|representative|rep)|bot|ai|llm"

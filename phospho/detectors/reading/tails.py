@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from phospho.detectors.conditions import AllOf, AnyOf, Condition, Not, Occurs, Place
+from phospho.detectors.named_shapes import CASE_SHAPES, LETTER
 from phospho.detectors.phrases import Likeness, Phrase
 from phospho.detectors.reading.amounts import read_times
 from phospho.detectors.reading.cursor import Cursor, Phrases
@@ -31,15 +32,22 @@ _IN = Phrases(
     "[anywhere|somewhere] (in|within|inside|of|from|into|throughout|across|on|by) [the text of]"
     "|as part of|in (any|one) of|within the (text|body) of"
 )
-_ALONE = Phrases("only|alone|and nothing (else|more)|[and] nothing but [that]|by itself")
+_ALONE = Phrases(
+    "only|alone|[and] nothing (else|more)|[and] nothing but [that]|by itself"
+    "|and that ('s|be) (all|it)"
+    "|([and|with] no|without [any]) (other|further|more) (text|word|content)"
+)
 _AS_WORD = Phrases("as a [whole|separate|complete|full|single|exact|standalone] word")
+_EXACTLY = Phrases("exactly|precisely|exact match [only]|letter for letter|to the letter")
+_COMMA = Phrases(",")
 _AS_PART = Phrases(
     "as [a] (substring|part of a word)|inside [of] [other] words|as part of other words"
 )
 _FILLER = Phrases(
-    "or (both|all|any|either) [of them]|"
+    "or (both|all|any|either) of them|or (both|either)"
+    "|[—|:] (any|either|one) of (them|these|those|the two)|"
     "anywhere|somewhere|verbatim|literally|explicitly|at (some|any) (point|time|stage)"
-    "|word for word"
+    "|word for word|whatsoever|(per|in each|in every) (message|text|reply|response|answer|turn)"
     "|at all|(in|inside|within) (it|them|there)|therein|even once|on its own|by (itself"
     "|name)|itself"
     "|as well|too|together|out loud|in (passing|writing|particular|full|one go)"
@@ -55,6 +63,13 @@ class Tail:
     speaker: Speaker | None = None
 
 
+class ReadMore(Protocol):
+    """Reads one thing that belongs to a condition."""
+
+    def __call__(self, cursor: Cursor, tail: Tail) -> Tail | None:
+        """Return the condition with it, or None if there is none of the kind."""
+
+
 def read_tail(cursor: Cursor, condition: Condition) -> Tail:
     """Read all that belongs to a condition."""
     tail = Tail(condition)
@@ -64,11 +79,23 @@ def read_tail(cursor: Cursor, condition: Condition) -> Tail:
 
 
 def _read_more(cursor: Cursor, tail: Tail) -> Tail | None:
-    for rule in (_read_edge, _read_alone, _read_likeness, _read_times, _read_case, _read_place):
+    """Read one thing more; before some there may be a comma."""
+    found = _read_by(cursor, tail, _NEAR)
+    if found or (cursor.take(_FILLER) or cursor.attempt(read_addressee)):
+        return found or tail
+    return cursor.attempt(lambda at: _read_apart(at, tail) if at.take(_COMMA) else None)
+
+
+def _read_apart(cursor: Cursor, tail: Tail) -> Tail | None:
+    return _read_by(cursor, tail, _APART) or (tail if cursor.take(_FILLER) else None)
+
+
+def _read_by(cursor: Cursor, tail: Tail, rules: tuple[ReadMore, ...]) -> Tail | None:
+    for rule in rules:
         found = cursor.attempt(partial(rule, tail=tail))
         if found is not None:
             return found
-    return tail if cursor.take(_FILLER) or cursor.attempt(read_addressee) else None
+    return None
 
 
 def _read_edge(cursor: Cursor, tail: Tail) -> Tail | None:
@@ -101,9 +128,15 @@ def _read_times(cursor: Cursor, tail: Tail) -> Tail | None:
     )
 
 
+def read_exactly(cursor: Cursor) -> bool:
+    """Read "exactly" behind what it is said of; in "exactly twice" it belongs to the number."""
+    return cursor.foresees(read_times) is None and cursor.take(_EXACTLY) is not None
+
+
 def _read_likeness(cursor: Cursor, tail: Tail) -> Tail | None:
-    """Read "as a whole word"."""
-    likeness: Likeness | None = "exact" if cursor.take(_AS_WORD) else None
+    """Read "as a whole word", "exactly"."""
+    is_exact = cursor.take(_AS_WORD) or read_exactly(cursor)
+    likeness: Likeness | None = "exact" if is_exact else None
     if likeness is None:
         likeness = "letters" if cursor.take(_AS_PART) else None
     if likeness is None:
@@ -123,9 +156,13 @@ def _read_case(cursor: Cursor, tail: Tail) -> Tail | None:
         return None
 
     def cased(one: Occurs) -> Occurs:
-        return replace(one, what=with_case(one.what, case)) if isinstance(one.what, Phrase) else one
+        if isinstance(one.what, Phrase):
+            return replace(one, what=with_case(one.what, case))
+        return replace(one, what=CASE_SHAPES.get(case, LETTER)) if one.what is LETTER else one
 
-    return replace(tail, condition=_changed(tail.condition, cased))
+    # A link is in no case.
+    changed = _changed(tail.condition, cased)
+    return replace(tail, condition=changed) if changed != tail.condition or case == "any" else None
 
 
 def _read_place(cursor: Cursor, tail: Tail) -> Tail | None:
@@ -152,3 +189,7 @@ def _changed(condition: Condition, change: Callable[[Occurs], Occurs]) -> Condit
     if isinstance(condition, AllOf | AnyOf):
         return replace(condition, parts=tuple(_changed(part, change) for part in condition.parts))
     return condition
+
+
+_APART: tuple[ReadMore, ...] = (_read_times, _read_alone, _read_likeness, _read_case)
+_NEAR: tuple[ReadMore, ...] = (_read_edge, *_APART, _read_place)

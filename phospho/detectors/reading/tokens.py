@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from phospho.detectors.reading.shown import Shown
 from phospho.detectors.reading.vocabulary import base_form, contraction
 
 _CLOSERS = {
@@ -19,7 +20,11 @@ _CLOSERS = {
 # Inside words these are apostrophes.
 _SINGLE = "'‘’‚`"
 
+# "More then two" is a slip.
+_COMPARED = ("more", "less", "fewer", "longer", "shorter", "greater", "larger", "often")
+_ALIKE = {"、": ",", "，": ",", "،": ",", "–": "—"}
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WITH = re.compile(r"\bw/(o?)(?!\w)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,3}(?:[,. ]\d{3})+(?!\d)|\d+")
 _POSSESSIVE = re.compile(r"(.+)['’](s|S)\Z")
 _NEGATED = re.compile(r"(.+)n['’]t\Z", re.IGNORECASE)
@@ -45,19 +50,33 @@ class Token:
 
 
 def tokenize(text: str) -> list[Token] | None:
-    """Return the tokens of a description; None if a quote in it is empty."""
+    """Return the tokens of a description; None if a quote in it is empty.
+
+    What cannot be a word of English, as 退款 or #fail, is a quote without marks.
+    """
     tokens: list[Token] = []
     quotes = _Quotes(text)
+    shown = Shown(text)
     at = 0
     while at < len(text):
         if (quoted := quotes.read(at)) is not None:
-            inside, end = quoted
+            inside, closed_at = quoted
             if not inside.strip():
                 return None
-            tokens.append(Token("quote", " ".join(inside.split()), "", at, end))
+            tokens.append(Token("quote", " ".join(inside.split()), "", at, closed_at))
+            at = closed_at
+        elif (end := shown.end_of(at)) is not None:
+            tokens.append(Token("quote", text[at:end], "", at, end))
             at = end
+        elif short := _WITH.match(text, at):
+            tokens.append(
+                Token("word", short[0], "without" if short[1] else "with", at, short.end())
+            )
+            at = short.end()
         elif word := _WORD.match(text, at):
             tokens += _words(word[0], at)
+            if tokens[-1].base == "then" and tokens[-2:-1] and tokens[-2].base in _COMPARED:
+                tokens[-1] = replace(tokens[-1], base="than")
             at = word.end()
         elif number := _NUMBER.match(text, at):
             tokens.append(Token("number", number[0], "", at, number.end()))
@@ -91,7 +110,7 @@ def _sign(text: str, at: int) -> Iterator[Token]:
     if char in "'’" and at and text[at - 1] in "sS":
         yield Token("word", "'s", "'s", at, at + 1)
     elif not (char.isspace() or char == "-"):
-        yield Token("sign", char, char, at, at + 1)
+        yield Token("sign", char, _ALIKE.get(char, char), at, at + 1)
 
 
 class _Quotes:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _AUXILIARY = Phrases(
     "'s|has|is|do|that|will|would|can|could|should|shall|must|may|might|(where|that) (it|they)"
-    "|happens to|keep [on]|go on"
+    "|happens to|keep [on]|go on|(has|need|ought|supposed|required|expected|meant) to"
 )
 _NOT = Phrases("not [once]|never|no longer|at no point|(fail|forget|neglect|omit) to|nowhere")
 _NEITHER = Phrases("neither")

@@ -85,6 +85,12 @@ _IRREGULAR = {
     "not": "n't nt",
     "parenthesis": "parentheses",
     "percent": "pct",
+    "please": "pls plz",
+    "message": "msg msgs mssg",
+    "conversation": "convo convos",
+    "character": "char chars",
+    "response": "resp",
+    "paragraph": "para paras",
 }
 _NOUNS = """
     user customer client human person visitor caller guest patient shopper buyer consumer
