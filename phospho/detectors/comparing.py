@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 # Changes with how messages are split into pieces and how vectors are packed.
 _FORMAT = "pieces/3"
 
-_MAX_PROBES = 1_000
+# A fifth of a megabyte each, or up to one: enough for all that are in use in most places.
+_MAX_PROBES, _MAX_CORRECTIONS = 256, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ class Comparison:
         self._weights = weights
         self._yardsticks: Remembered[Yardstick] = Remembered(len(BOTH_SIDES))
         self._probes: Remembered[Probe] = Remembered(_MAX_PROBES)
-        self._corrections: Remembered[Correction] = Remembered(_MAX_PROBES)
+        self._corrections: Remembered[Correction] = Remembered(_MAX_CORRECTIONS)
 
     @property
     def made_by(self) -> str:
@@ -179,19 +180,23 @@ class Comparison:
             return make_correction(messages.wholes, judged, occurred)
 
         rivals = tuple(_key(event, side) for event in contest.events.values())
-        studied = tuple(p.learned and p.learned.offset for p in contest.probes.values())
-        key = (self.made_by, tuple(reviews), rivals, studied, place)
+        learned = tuple(
+            (p.learned and p.learned.offset, p.usual.mean) for p in contest.probes.values()
+        )
+        shift = (cut := contest.events[place].cut) and cut.prevalence
+        key = (self.made_by, tuple(reviews), rivals, learned, shift, place)
         return self._corrections.get(key, make)
 
     def _probe(self, event: EventDefinition, side: Side) -> Probe:
         """Return the definition's vectors, computed once for each of its versions."""
-        from phospho.detectors.probes import make_probe
+        from phospho.detectors.probes import make_probe, with_lesson
 
         embedder = self.known_embedder
-        return self._probes.get(
+        probe = self._probes.get(
             (embedder.id, _key(event, side)),
             lambda: make_probe(embedder, self.yardstick(side), event, side),
         )
+        return with_lesson(probe, event.cut)
 
 
 def _turn_of(review: Review) -> Turn:
@@ -201,7 +206,5 @@ def _turn_of(review: Review) -> Turn:
 
 
 def _key(event: EventDefinition, side: Side) -> Hashable:
-    """Return all of a definition that its vectors depend on."""
-    cut = event.cut
-    learned = (cut.prevalence, cut.directions.get(side)) if cut else None
-    return (event.id, event.version, side, event.description, event.examples, learned)
+    """Return all of a definition that its vectors depend on, but for what was learned."""
+    return (event.id, event.version, side, event.description, event.examples)

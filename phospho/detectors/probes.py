@@ -6,7 +6,7 @@ description means the same as an everyday event, that event's phrases serve as e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from phospho.detectors import Embedder
-    from phospho.models import EventDefinition, Side
+    from phospho.models import Cut, EventDefinition, Side
 
 # With this many examples of its own an event needs no borrowed ones.
 ENOUGH_EXAMPLES = 8
@@ -88,7 +88,7 @@ class Probe:
 def make_probe(
     embedder: Embedder, yardstick: Yardstick, definition: EventDefinition, side: Side
 ) -> Probe:
-    """Embed a definition for one side; its cut, if any, was learned with the same embedder."""
+    """Embed a definition for one side, without what was learned about it."""
     vector = describe(embedder, definition.description, side=side)
     lenders, is_akin = find_lenders(embedder, yardstick, definition.description)
     own = [text for text in (getattr(e, side).strip() for e in definition.examples) if text]
@@ -102,9 +102,6 @@ def make_probe(
         part(phrases[len(own) :], 1.0, _WEIGHT_BORROWED / max(len(lent), 1)),
     ]
     others = yardstick.messages_without(is_akin, most=_MOST_EVERYDAY)
-    learned, usual = None, usual_nearness(others, vector)
-    if (cut := definition.cut) and side in cut.directions:
-        learned, usual = from_direction(cut.directions[side])
     return Probe(
         side=side,
         goal=reading.goal,
@@ -114,10 +111,18 @@ def make_probe(
         spread=_spread(phrases),
         shown=tuple(shown),
         axis=separate([*shown, part(others, 0.0)]),
-        learned=learned,
-        usual=usual,
+        learned=None,
+        usual=usual_nearness(others, vector),
         is_rival=np.concatenate([~is_akin, ~is_akin]),
     )
+
+
+def with_lesson(probe: Probe, cut: Cut | None) -> Probe:
+    """Return a probe with what was learned about its definition, with the same embedder."""
+    if cut is None or probe.side not in cut.directions:
+        return probe
+    learned, usual = from_direction(cut.directions[probe.side])
+    return replace(probe, learned=learned, usual=usual)
 
 
 def _encode(embedder: Embedder, texts: list[str]) -> Vectors:
