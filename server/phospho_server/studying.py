@@ -17,7 +17,7 @@ from phospho.detectors.registry import study
 from phospho.detectors.semantic import SemanticDetector
 from phospho.models import Cut, EventDefinition
 from phospho_server.recent_turns import make_turns
-from phospho_server.store import Connection, Store, counters, cuts, definitions
+from phospho_server.store import Connection, Store, counters, cuts, definitions, versions
 from phospho_server.store.recent import list_recent
 from phospho_server.store.vectors import with_vectors
 
@@ -55,7 +55,8 @@ class Studies:
             project_id: Their project.
             enabled: All definitions of the project that are looked for, with what is known.
             is_new: Whether new interactions are looked at: what was found in the few before them
-                without having learned anything is looked at again then.
+                without having learned anything is looked at again then, unless an older version
+                decides about some of them.
         """
         with self.store.read() as db:
             number = counters.count_interactions(db, project_id)
@@ -79,7 +80,8 @@ class Studies:
         def keep(db: Connection) -> None:
             cuts.keep_cuts(db, project_id, enabled, learned, interactions=number)
             for definition in first if is_new else ():
-                definitions.look_again(db, project_id, definition.id)
+                if versions.decides_alone(db, project_id, definition):
+                    definitions.look_again(db, project_id, definition.id)
 
         self.store.write(keep)
         known = {d.id: d.cut for d in enabled if d.cut}

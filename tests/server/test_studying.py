@@ -16,6 +16,7 @@ from phospho_server.detection import DetectionWorker
 from phospho_server.store.definitions import edit_definition, list_enabled
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.versions import list_verdict_counts
 from phospho_server.studying import FIRST_AT, GROWTH, MOST
 from tests.server.builders import add, define, interaction
 
@@ -126,6 +127,24 @@ def test_an_edited_definition_is_studied_before_it_is_looked_for(
     worker.run_until_done()
     assert pupil.studied == [250, 250]
     assert events(store, project) == 250
+
+
+@pytest.mark.parametrize("number", [250, FIRST_AT - 50], ids=["enough-before", "enough-after"])
+def test_what_is_learned_about_an_edit_for_new_interactions_leaves_past_ones_alone(
+    store: SqliteStore, project: Project, worker: DetectionWorker, number: int
+) -> None:
+    definition = define(store, project, description="The user greets")
+    say(store, project, 0, number)
+    worker.run_until_done()
+    edited = definition.model_copy(update={"description": "The user says hello"})
+    store.write(lambda db: edit_definition(db, project.id, edited, to_past=False))
+    say(store, project, number, 5)
+    worker.run_until_done()
+    say(store, project, number + 5, 50)
+    worker.run_until_done()
+    with store.read() as db:
+        counts = list_verdict_counts(db, project.id)[definition.id]
+    assert [(count.version, count.verdicts) for count in counts] == [(2, 55), (1, number)]
 
 
 def test_what_was_learned_is_there_after_a_restart(

@@ -105,6 +105,16 @@ def list_verdict_counts(db: Connection, project_id: str) -> dict[str, list[Verdi
     return counts
 
 
+def decides_alone(db: Connection, project_id: str, definition: EventDefinition) -> bool:
+    """Tell whether this version has given verdicts, and none that stand are of another one."""
+    row = db.row(
+        "select min(definition_version) as oldest, max(definition_version) as newest "
+        "from verdict_counts where project_id = :project_id and definition_id = :id",
+        {"project_id": project_id, "id": definition.id},
+    )
+    return row is not None and row["oldest"] == row["newest"] == definition.version
+
+
 def list_present_versions(db: Connection, project_id: str) -> dict[str, int]:
     """Return the newest version of each definition."""
     rows = db.rows(
