@@ -148,7 +148,9 @@ class DetectionWorker(Worker):
         attempts = max(job.attempts for job in claimed)
 
         def finish(db: Connection) -> None:
-            self._keep(db, first.project_id, verdicts.values(), attempts=attempts)
+            for changed in self._keep(db, first.project_id, verdicts.values(), attempts=attempts):
+                # The newer version may be for new interactions only, which these are.
+                jobs.add_detect(db, first.project_id, ids, definition_id=changed)
             facts.record(db, first.project_id, told)
             facts.note_kept(db, first.project_id, names)
             if names and not told:
@@ -240,13 +242,18 @@ class DetectionWorker(Worker):
 
     def _keep(
         self, db: Connection, project_id: str, all_verdicts: Iterable[Verdicts], *, attempts: int
-    ) -> None:
+    ) -> list[str]:
         """Keep verdicts of definitions that are still as they were, and plan what follows.
 
         Plugins are told of new events, and what could not be judged is tried again later.
+
+        Returns:
+            The ids of definitions that have changed, of which nothing was kept.
         """
+        changed = []
         for verdicts in all_verdicts:
             if not keep_verdicts(db, self.plugins, project_id, verdicts):
+                changed.append(verdicts.definition.id)
                 continue
             plan_questions(db, project_id, verdicts, is_ready=self.llm_is_ready)
             if verdicts.failed_ids:
@@ -258,6 +265,7 @@ class DetectionWorker(Worker):
                     attempts=attempts,
                     reason=verdicts.reason,
                 )
+        return changed
 
     def _notify(self, claimed: Sequence[Job]) -> int:
         """Tell one plugin of events; keep those for later that it could not take."""

@@ -188,6 +188,26 @@ def test_verdicts_of_a_version_that_was_edited_meanwhile_are_dropped(
     assert tuple(dict(row).values()) == (2, 0)
 
 
+def test_what_arrived_before_an_edit_for_new_interactions_is_judged_by_the_edit(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    event = define(store, project, name="flights", description="flight")
+    at_work = worker(store, detector)
+    add(store, project, interaction("past", input="plane"))
+    at_work.run_until_done()
+    add(store, project, interaction("t1", input="plane"))
+
+    def edit(_: object) -> None:
+        detector.before = lambda batch: None
+        changed = event.model_copy(update={"description": "plane"})
+        store.write(lambda db: edit_definition(db, project.id, changed, to_past=False))
+
+    detector.before = edit
+    at_work.run_until_done()
+    assert found_in(store, project) == {"past": [], "t1": ["flights"]}
+    assert listed(store, project)["flights"].pending == 0
+
+
 def test_an_event_deleted_meanwhile_leaves_nothing(
     store: SqliteStore, project: Project, detector: WordDetector
 ) -> None:

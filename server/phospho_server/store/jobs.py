@@ -36,14 +36,25 @@ values (:id, :project_id, :kind, :definition_id, :payload, :before_id, :size, :n
 """
 
 
-def add_detect(db: Connection, project_id: str, interaction_ids: Sequence[int]) -> None:
-    """Have new interactions looked at for every event that is defined."""
-    insert(
+def add_detect(
+    db: Connection,
+    project_id: str,
+    interaction_ids: Sequence[int],
+    *,
+    definition_id: str | None = None,
+) -> str:
+    """Have interactions looked at for one event, or for every event that is defined.
+
+    Returns:
+        The id of the job.
+    """
+    return insert(
         db,
         project_id,
         "detect",
         {"interaction_ids": list(interaction_ids)},
         size=len(interaction_ids),
+        definition_id=definition_id,
     )
 
 
@@ -108,14 +119,7 @@ def add_failed(
 
     They wait for a pause that grows with the attempts; after the last they are parked.
     """
-    job_id = insert(
-        db,
-        project_id,
-        "detect",
-        {"interaction_ids": list(interaction_ids)},
-        size=len(interaction_ids),
-        definition_id=definition_id,
-    )
+    job_id = add_detect(db, project_id, interaction_ids, definition_id=definition_id)
     _note_failure(db, job_id, "detect", attempts, reason)
 
 
