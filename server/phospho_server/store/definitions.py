@@ -10,7 +10,7 @@ from phospho.detectors.deciding import with_cuts
 from phospho.models import EventDefinition
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import ConflictError, NotFoundError
-from phospho_server.store import Connection, Row, backfills, jobs, llm_unasked
+from phospho_server.store import Connection, Row, backfills, jobs, llm_jobs, llm_unasked
 from phospho_server.store.cuts import load_lessons
 from phospho_server.store.learning import with_reviews
 from phospho_server.store.projects import get_project
@@ -86,6 +86,9 @@ def edit_definition(
             apply_to_past(db, project_id, edited)
         else:
             backfills.drop_backfill(db, edited.id)
+            if current.detector == "llm":
+                # No other detector has given them a verdict that they could keep.
+                llm_jobs.judge_anew(db, project_id, edited.id)
     return edited
 
 

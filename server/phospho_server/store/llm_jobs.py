@@ -80,6 +80,19 @@ def release(
     )
 
 
+def judge_anew(db: Connection, project_id: str, definition_id: str) -> None:
+    """Have what waits for an LLM looked at for the event as it is defined now.
+
+    The jobs have other ids then, so that a worker that has one of them under way does not end it.
+    """
+    db.execute(
+        "update jobs set id = id || '+', kind = 'detect', before_id = null, attempts = 0, "
+        "run_at_ms = :now, leased_until_ms = 0, parked_at_ms = null, error = null "
+        "where project_id = :project_id and definition_id = :definition_id and kind = 'llm'",
+        {"project_id": project_id, "definition_id": definition_id, "now": now_ms()},
+    )
+
+
 def count(db: Connection, project_id: str) -> int:
     """Return the number of verdicts an LLM is still to be asked for."""
     row = db.row(

@@ -377,12 +377,12 @@ def test_jobs_of_two_versions_that_wait_together_are_each_taken_for_their_own(
     *,
     is_older_first: bool,
 ) -> None:
-    event = define(store, project, name="banana", description=BANANA, detector="llm")
-    add(store, project, interaction("old", input="a plum", session_id="s1"))
+    event = define(store, project, name="banana", description=BANANA)
+    add(store, project, interaction("old", input="0.4 a plum", session_id="s1"))
     workers.local.run_until_done()
     changed = event.model_copy(update={"description": "The user mentions a plum"})
     store.write(lambda db: edit_definition(db, project.id, changed, to_past=False))
-    add(store, project, interaction("new", input="another plum", session_id="s2"))
+    add(store, project, interaction("new", input="0.4 another plum", session_id="s2"))
     workers.local.run_until_done()
     later = 1 if is_older_first else -1
     store.write(
@@ -393,8 +393,38 @@ def test_jobs_of_two_versions_that_wait_together_are_each_taken_for_their_own(
         )
     )
     workers.llm.run_until_done()
-    assert verdicts(store, project) == {("new", "banana"): (True, "llm")}
-    assert judge.texts == ["another plum"]
+    assert verdicts(store, project) == {
+        ("old", "banana"): (False, "semantic"),
+        ("new", "banana"): (True, "llm"),
+    }
+    assert judge.texts == ["0.4 another plum"]
+
+
+@pytest.mark.parametrize("is_under_way", [False, True])
+def test_what_waits_for_the_llm_alone_is_asked_about_as_the_event_is_edited(
+    store: SqliteStore,
+    project: Project,
+    workers: Workers,
+    judge: LoopbackJudge,
+    *,
+    is_under_way: bool,
+) -> None:
+    event = define(store, project, name="fruit", description=BANANA, detector="llm")
+    add(store, project, interaction("t1", input="a plum"))
+    workers.local.run_until_done()
+
+    def edit() -> None:
+        judge.before = lambda: None
+        changed = event.model_copy(update={"description": "The user mentions a plum"})
+        store.write(lambda db: edit_definition(db, project.id, changed, to_past=False))
+
+    if is_under_way:
+        judge.before = edit
+        workers.llm.run_once()
+    else:
+        edit()
+    workers.run()
+    assert verdicts(store, project) == {("t1", "fruit"): (True, "llm")}
 
 
 def test_projects_have_their_own_llm_or_none(
