@@ -126,7 +126,8 @@ def list_local(
     text, params = in_list("i", interaction_ids)
     rows = db.rows(
         "select interaction_id, score, value, "
-        "case when reviewed is null then detected or repeated is not null else judged end as said "
+        "case when reviewed is not null then judged when repeated = 1 then 1 else detected end "
+        "as said "
         "from detections where project_id = :project_id and definition_id = :definition_id "
         f"and interaction_id {text} and definition_version = :version "
         "and detector not in ('llm', :person)",
