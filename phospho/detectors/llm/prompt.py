@@ -249,7 +249,8 @@ def _schema(events: dict[str, EventDefinition]) -> dict[str, Any]:
 def _answer_schema(event: EventDefinition) -> dict[str, Any]:
     properties: dict[str, Any] = {"evidence": {"type": "string"}, "occurred": {"type": "boolean"}}
     if event.answer == "category":
-        properties["value"] = {"type": ["string", "null"], "enum": [*event.categories, None]}
+        categories = map(encodable, event.categories)
+        properties["value"] = {"type": ["string", "null"], "enum": [*categories, None]}
     if event.answer == "score":
         properties["value"] = {"type": ["number", "null"]}
     return _object({**properties, "confidence": {"type": "integer"}})

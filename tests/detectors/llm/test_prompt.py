@@ -53,7 +53,12 @@ def test_no_text_ends_its_fence(said: str, answer: str) -> None:
 
 @given(st.lists(st.text(max_size=100), min_size=1, max_size=5), st.text(max_size=50))
 def test_any_text_is_sent_as_json_that_can_be_encoded(texts: list[str], description: str) -> None:
-    shown = event(description, examples=[Example(input=texts[0], output=texts[-1])])
+    shown = event(
+        description,
+        examples=[Example(input=texts[0], output=texts[-1])],
+        answer="category",
+        categories=("\ud800", *texts),
+    )
     prompt = make_prompt(make_passage(talk(*texts, "\ud800 now"), [shown]), [shown])
     body = json.dumps({"messages": prompt.messages, "schema": prompt.schema}, ensure_ascii=False)
     body.encode()
