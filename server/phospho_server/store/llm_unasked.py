@@ -61,7 +61,9 @@ def note(
         "insert into llm_unasked values "
         "(:project_id, :definition_id, :interaction_id, :version, :counted) "
         "on conflict (project_id, definition_id, interaction_id) do update set "
-        "definition_version = excluded.definition_version, counted = excluded.counted",
+        "definition_version = excluded.definition_version, counted = excluded.counted "
+        # What a worker has under way may be of a version that was edited meanwhile.
+        "where llm_unasked.definition_version <= excluded.definition_version",
         [
             {**mine, "interaction_id": row_id, "version": version, "counted": int(is_counted)}
             for row_id in interaction_ids

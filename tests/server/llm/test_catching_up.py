@@ -251,6 +251,21 @@ def test_what_is_edited_switched_off_or_deleted_meanwhile_is_not_asked_about(
     assert verdicts(store, project)["t1", "forward"] == (True, "semantic")
 
 
+def test_an_older_version_does_not_take_the_place_of_a_newer_one(
+    store: SqliteStore, project: Project
+) -> None:
+    event = define(store, project, description=BANANA)
+    for version, ids in ((2, [1, 2]), (1, [2, 3])):
+        store.write(
+            lambda db, version=version, ids=ids: llm_unasked.note(  # type: ignore[misc]
+                db, project.id, ids, definition_id=event.id, version=version
+            )
+        )
+    with store.read() as db:
+        listed = llm_unasked.list_newest(db, project.id, most=9)
+    assert [(each.interaction_id, each.version) for each in listed] == [(3, 1), (2, 2), (1, 2)]
+
+
 def test_nothing_is_noted_while_nothing_of_a_project_is_to_be_sent(
     store: SqliteStore, project: Project, workers: Workers, judge: LoopbackJudge
 ) -> None:
