@@ -84,12 +84,14 @@ class _Answers:
         outcome: What became of each question.
         verdicts: Those to keep, by event, with calibrated scores.
         model: Who has answered.
+        held: What Settings said when it was asked.
     """
 
     batch: Batch
     outcome: Outcome
     verdicts: Sequence[Verdicts]
     model: str
+    held: LlmSettings | None
 
 
 @dataclass
@@ -121,17 +123,17 @@ class LlmWorker(Worker):
 
     def _serve(self, project_ids: Sequence[str], ask_for: Callable[[str], int]) -> int:
         """Ask for the first project that can be; return for how many verdicts."""
-        # One with much to ask, or a slow judge, must not keep the others waiting for ever.
+        # One with much to ask, a slow judge or an error must not keep the others waiting for ever.
         for project_id in sorted(project_ids, key=lambda each: self._served.get(each, 0.0)):
+            self._served[project_id] = time.monotonic()
             if done := ask_for(project_id):
-                self._served[project_id] = time.monotonic()
                 return done
         return 0
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Begin no further call; those under way are left, and made again by the next process."""
         super().stop(timeout_s)
-        for asked in self._asked.values():
+        for asked in list(self._asked.values()):
             asked.judge.close()
 
     def _ask_for(self, project_id: str) -> int:
@@ -187,7 +189,7 @@ class LlmWorker(Worker):
         self._note_trouble(asked, outcome)
         with self.store.read() as db:
             verdicts = [calibrate(db, project_id, each) for each in batch.verdicts(outcome)]
-        return _Answers(batch, outcome, verdicts, asked.judge.model)
+        return _Answers(batch, outcome, verdicts, asked.judge.model, asked.held)
 
     def _find_judge(self, project_id: str) -> _Asked | None:
         """Return the judge of a project, made anew when its setup has changed."""
@@ -252,7 +254,9 @@ class LlmWorker(Worker):
     def _keep(self, db: Connection, project_id: str, answers: _Answers) -> None:
         """Keep verdicts, and pause where a person has to look at it."""
         batch, outcome = answers.batch, answers.outcome
-        if isinstance(outcome.stopped_by, LlmPausedError):
+        # What was refused under other settings says nothing of those that there are now.
+        is_as_set = llm.find_settings(db, project_id) == answers.held
+        if is_as_set and isinstance(outcome.stopped_by, LlmPausedError):
             llm.pause(db, project_id, str(outcome.stopped_by))
         for verdicts in answers.verdicts:
             event = verdicts.definition

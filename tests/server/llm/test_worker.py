@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from phospho_server.clock import DAY_MS, day_of, now_ms
+from phospho_server.llm.worker import LlmWorker
 from phospho_server.store import jobs, llm, llm_usage
 from phospho_server.store.definitions import delete_definition, edit_definition, list_definitions
 from phospho_server.store.llm import LlmSettings
@@ -473,6 +474,47 @@ def test_a_project_with_much_to_ask_lets_others_have_their_turn(
     # The newest is asked about first.
     assert "0.6 449" in judge.texts
     assert "0.6 0" not in judge.texts
+
+
+def test_an_error_of_one_project_lets_others_have_their_turn(
+    store: SqliteStore,
+    project: Project,
+    workers: Workers,
+    judge: LoopbackJudge,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = store.write(lambda db: create_project(db, "other"))
+    for each in (project, other):
+        define(store, each, name="banana", description=BANANA)
+        add(store, each, interaction("t1", input=f"0.6 {each.name} apple"))
+    workers.local.run_until_done()
+    broken = min(project.id, other.id)
+    find_judge = LlmWorker._find_judge
+
+    def find_or_break(worker: LlmWorker, project_id: str) -> object:
+        if project_id == broken:
+            raise RuntimeError
+        return find_judge(worker, project_id)
+
+    monkeypatch.setattr(LlmWorker, "_find_judge", find_or_break)
+    with pytest.raises(RuntimeError):
+        workers.llm.run_once()
+    assert workers.llm.run_once() == 1
+    assert len(judge.asked) == 1
+
+
+def test_a_key_that_was_replaced_while_it_was_refused_pauses_nothing(
+    store: SqliteStore, project: Project, workers: Workers, judge: LoopbackJudge
+) -> None:
+    define(store, project, name="banana", description=BANANA)
+    add(store, project, interaction("t1", input="0.6 apple"))
+    judge.replies.append(refused(401))
+    named = {"base_url": judge.url, "model": "gpt-x"}
+    judge.before = lambda: configure(store, project, **named, daily_tokens=10_000)
+    workers.run()
+    assert paused(store, project) is None
+    workers.run()
+    assert verdicts(store, project) == {("t1", "banana"): (False, "llm")}
 
 
 def test_old_answers_are_forgotten(store: SqliteStore, project: Project) -> None:
