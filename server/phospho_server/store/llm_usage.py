@@ -113,13 +113,14 @@ def use_of_today(db: Connection, project_id: str) -> LlmUse:
 
 
 def list_uses(db: Connection, project_id: str, *, since_ms: int) -> Sequence[LlmUse]:
-    """Return what each event that still exists has asked for, the costliest first."""
+    """Return what each event has asked for, the costliest first; all that are deleted in one."""
     sums = ", ".join(f"sum(u.{name}) as {name}" for name in _NUMBERS)
     rows = db.rows(
-        f"select u.definition_id, d.name, {sums} from llm_usage u "
-        "join event_definitions d on d.id = u.definition_id and d.deleted_at_ms is null "
-        "where u.project_id = :project_id and u.day_ms >= :since group by u.definition_id, d.name "
+        f"select coalesce(d.id, '') as definition_id, coalesce(d.name, '') as name, {sums} "
+        "from llm_usage u left join event_definitions d on d.id = u.definition_id "
+        "and d.deleted_at_ms is null where u.project_id = :project_id "
+        "and u.definition_id <> :project and u.day_ms >= :since group by d.id, d.name "
         "order by cost_nanos desc, asked desc, d.name",
-        {"project_id": project_id, "since": since_ms},
+        {"project_id": project_id, "project": PROJECT, "since": since_ms},
     )
     return [LlmUse(**dict(row)) for row in rows]

@@ -12,6 +12,7 @@ from phospho.detectors.deciding import threshold_of, with_cuts
 from phospho.detectors.llm.band import Band, make_band
 from phospho.detectors.llm.cost import NANOS
 from phospho.detectors.llm.detector import NOT_CONFIGURED
+from phospho.models import EventDefinition
 from phospho_server.clock import DAY_MS, day_of, now_ms
 from phospho_server.llm.setup import Setup, Setups
 from phospho_server.store import (
@@ -31,6 +32,9 @@ from phospho_server.views.llm_form import LlmForm
 
 # The uses that Settings add up.
 _DAYS = 30
+
+# Events that are no more; what they cost is part of what was spent.
+_DELETED = "(deleted events)"
 
 # Less than this is shown with four decimals.
 _SMALL_NANOS = NANOS // 100
@@ -148,12 +152,13 @@ def _uses(db: Connection, project_id: str, setup: Setup) -> list[EventUse]:
             return f"{number(tokens)} tokens"
         return money(nanos, setup.currency)
 
-    bands = _bands(db, project_id)
+    events = {event.id: event for event in definitions.list_defined(db, project_id)}
+    bands = _bands(db, project_id, list(events.values()))
 
     return [
         EventUse(
-            name=use.name,
-            scores=_scores(bands.get(use.definition_id)),
+            name=use.name or _DELETED,
+            scores=_scores(events.get(use.definition_id), bands.get(use.definition_id)),
             is_narrowed=use.definition_id in bands and bands[use.definition_id].is_narrowed,
             asked=f"{percent(use.share)} of {counted(use.verdicts, 'verdict')}",
             today=worth(*(_spent(today.get(use.name, LlmUse())))),
@@ -164,9 +169,9 @@ def _uses(db: Connection, project_id: str, setup: Setup) -> list[EventUse]:
     ]
 
 
-def _bands(db: Connection, project_id: str) -> dict[str, Band]:
+def _bands(db: Connection, project_id: str, defined: Sequence[EventDefinition]) -> dict[str, Band]:
     """Return the bands of events whose uncertain verdicts an LLM is asked about."""
-    events = doubtful(definitions.list_defined(db, project_id))
+    events = doubtful(defined)
     lessons = load_lessons(db, project_id, events)
     taught = with_cuts(events, {event_id: each.cut for event_id, each in lessons.items()})
     reviewed = list_clicked(db, project_id)
@@ -180,10 +185,10 @@ def _bands(db: Connection, project_id: str) -> dict[str, Band]:
     }
 
 
-def _scores(band: Band | None) -> str:
-    """Return between which scores an LLM is asked; without a band it decides alone."""
+def _scores(event: EventDefinition | None, band: Band | None) -> str:
+    """Return between which scores an LLM is asked about an event as it is now."""
     if band is None:
-        return "all"
+        return "all" if event is not None and event.detector == "llm" else "none"
     low, high = band.scores
     return f"{low:.2f} to {high:.2f}"
 

@@ -21,6 +21,7 @@ from phospho_server import create_app
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
 from phospho_server.store import llm, llm_agreement, llm_unasked, llm_usage
+from phospho_server.store.definitions import delete_definition, edit_definition
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
@@ -316,3 +317,20 @@ def test_settings_show_how_many_verdicts_wait_for_an_llm(
     save(visitor, home)
     page = text_of(visitor.get(f"{home}/settings"))
     assert "for at most half of a day’s budget" in page
+
+
+def test_what_events_asked_that_are_deleted_or_ask_no_more_is_part_of_the_sum(
+    visitor: Visitor, home: str, store: SqliteStore, project: Project
+) -> None:
+    save(visitor, home)
+    gone, changed = (define(store, project, name=name) for name in ("gone", "changed"))
+    for event, tokens in ((gone, 700), (changed, 50)):
+        call = Call([event.id], Usage(tokens))
+        store.write(lambda db, call=call: llm_usage.add_call(db, project.id, call))  # type: ignore[misc]
+    store.write(lambda db: delete_definition(db, project.id, gone.id))
+    offline = changed.model_copy(update={"detector": "semantic"})
+    store.write(lambda db: edit_definition(db, project.id, offline))
+    page = text_of(visitor.get(f"{home}/settings"))
+    assert "2 calls, 750 of 1,000,000 tokens" in page
+    assert "(deleted events) none 0 % of 0 verdicts 700 tokens 700 tokens" in page
+    assert "changed none 0 % of 0 verdicts 50 tokens 50 tokens" in page
