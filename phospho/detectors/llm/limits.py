@@ -26,6 +26,9 @@ _STEP_S = 0.25
 # refuses if it meant it.
 _LONGEST_WAIT_S = 60.0
 
+# A `Retry-After` may mean hours. One that means years is a mistake, which nobody would notice.
+_LONGEST_RETRY_AFTER_S = 3600.0
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -118,7 +121,8 @@ class Pace:
             self._at_once = max(1.0, self._at_once / 2)
             wait_s = read_retry_after(headers)
             if wait_s is not None:
-                self._not_before_s = max(self._not_before_s, self._clock() + wait_s)
+                until_s = self._clock() + min(wait_s, _LONGEST_RETRY_AFTER_S)
+                self._not_before_s = max(self._not_before_s, until_s)
             self._read_buckets(headers)
 
     def _wait_s(self, tokens: int) -> float | None:

@@ -120,6 +120,16 @@ def test_durations_are_read_as_providers_write_them(text: str, seconds: float | 
     assert read_duration(text) == seconds
 
 
+@pytest.mark.parametrize("given", ["999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_after_an_hour_a_provider_is_asked_again_whatever_it_said(given: str) -> None:
+    clock = Clock()
+    pace = Pace(clock=clock)
+    pace.met_a_limit({"retry-after": given})
+    assert not begins(pace)
+    clock.now_s = 3601
+    assert begins(pace)
+
+
 def test_retry_after_is_read_in_each_of_its_forms() -> None:
     assert read_retry_after({"retry-after": "2"}) == 2
     assert read_retry_after({"retry-after-ms": "250", "retry-after": "2"}) == 0.25
