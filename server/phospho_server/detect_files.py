@@ -20,7 +20,7 @@ from phospho.detectors.rules import check_definition
 from phospho.errors import ConfigurationError, DefinitionError
 from phospho.models import Detection, EventDefinition, Example, Interaction, Turn
 from phospho_server.judging_files import judge_all
-from phospho_server.store.detections import MAX_HISTORY
+from phospho_server.store.turns import MAX_HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -17,8 +17,8 @@ from phospho_server.llm.planning import IsReady, never_ready
 from phospho_server.store import Connection, Store, llm_jobs
 from phospho_server.store.definitions import list_definitions, list_enabled, look_again
 from phospho_server.store.jobs import count_all_pending
-from phospho_server.store.many_turns import load_all_turns
 from phospho_server.store.projects import get_project
+from phospho_server.store.turns import load_all_turns
 
 Progress = Callable[[int], None]
 

@@ -32,7 +32,9 @@ from phospho_server.store import (
     vectors,
     versions,
 )
+from phospho_server.store.events import load_events
 from phospho_server.store.rows import Job, StoredDetection
+from phospho_server.store.turns import load_turns
 from phospho_server.studying import Studies
 from phospho_server.working import Worker
 
@@ -231,7 +233,7 @@ class DetectionWorker(Worker):
         verdicts = {definition.id: Verdicts(definition) for definition in (*wanted, *asked)}
         for start in range(0, len(ids), _SLICE):
             with self.store.read() as db:
-                turns = detections.load_turns(db, project_id, ids[start : start + _SLICE])
+                turns = load_turns(db, project_id, ids[start : start + _SLICE])
                 if any(chosen(definition) == "semantic" for definition in wanted):
                     turns = vectors.with_vectors(db, project_id, turns)
             # Facts come last: the vectors they need are there by then.
@@ -271,7 +273,7 @@ class DetectionWorker(Worker):
         """Tell one plugin of events; keep those for later that it could not take."""
         (job,) = claimed
         with self.store.read() as db:
-            events = detections.load_events(
+            events = load_events(
                 db, job.project_id, job.definition_id or "", job.payload["interaction_ids"]
             )
         left: list[int] = []

@@ -13,7 +13,7 @@ from phospho import guard
 from phospho.detectors import Detector
 from phospho.detectors.semantic import SemanticDetector
 from phospho_server.store import Connection, Store, projects, vectors
-from phospho_server.store.detections import load_turns
+from phospho_server.store.turns import load_turns
 
 # Made at once: what arrives meanwhile waits so long.
 _BATCH = 50

@@ -19,9 +19,9 @@ from phospho_server.errors import BusyError, InvalidError, NotFoundError
 from phospho_server.scoring import Question, Scored, score_until, scorer
 from phospho_server.store import Connection, Store, recent
 from phospho_server.store.definitions import get_definition, is_same, list_enabled
+from phospho_server.store.labels import list_words
 from phospho_server.store.learning import with_reviews
 from phospho_server.store.recent import Recent
-from phospho_server.store.reviews import list_words
 
 # How many interactions are looked at unless asked otherwise, and at the most.
 USUAL, MOST = 1_000, 10_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from phospho.models import Interaction, Turn
-from phospho_server.store import detections
 from phospho_server.store.recent import Recent
+from phospho_server.store.turns import MAX_HISTORY, shortened
 
 
 def make_turns(rows: Sequence[Recent]) -> dict[int, Turn]:
@@ -16,10 +16,8 @@ def make_turns(rows: Sequence[Recent]) -> dict[int, Turn]:
     for row in sorted(rows, key=place):
         earlier = said.setdefault(row.session_id, [])
         interaction = _read(row)
-        turns[row.id] = Turn(
-            interaction=interaction, history=tuple(earlier[-detections.MAX_HISTORY :])
-        )
-        earlier.append(_shortened(interaction))
+        turns[row.id] = Turn(interaction=interaction, history=tuple(earlier[-MAX_HISTORY:]))
+        earlier.append(shortened(interaction))
     return turns
 
 
@@ -35,15 +33,4 @@ def _read(row: Recent) -> Interaction:
         input=row.input,
         output=row.output,
         created_at_ms=row.created_at_ms,
-    )
-
-
-def _shortened(interaction: Interaction) -> Interaction:
-    """Return as much of an interaction as later ones are shown."""
-    said, answered = interaction.input, interaction.output or ""
-    most = detections.HISTORY_LENGTH
-    if max(len(said), len(answered)) <= most:
-        return interaction
-    return interaction.model_copy(
-        update={"input": said[:most], "output": interaction.output and answered[:most]}
     )

@@ -12,8 +12,9 @@ from phospho.detectors.registry import find_detector, route, run_detector, study
 from phospho.detectors.scopes import firsts, is_of_session
 from phospho.models import Cut, Detection, EventDefinition, Turn
 from phospho_server.recent_turns import make_turns, place
-from phospho_server.store import Store, detections
+from phospho_server.store import Store
 from phospho_server.store.recent import Recent
+from phospho_server.store.turns import load_turns
 from phospho_server.store.vectors import with_vectors
 from phospho_server.studying import FIRST_AT
 
@@ -134,7 +135,7 @@ def _reader(store: Store, question: Question) -> Callable[[Sequence[Recent]], Se
 
 def _load(store: Store, project_id: str, part: Sequence[Recent]) -> list[Turn]:
     with store.read() as db:
-        loaded = dict(detections.load_turns(db, project_id, [row.id for row in part]))
+        loaded = dict(load_turns(db, project_id, [row.id for row in part]))
     return [loaded[row.id] for row in part]
 
 

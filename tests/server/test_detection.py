@@ -15,7 +15,7 @@ from phospho.models import Detection, EventDefinition, Evidence, Interaction, Tu
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.errors import StorageFullError
-from phospho_server.store import detections, jobs
+from phospho_server.store import jobs
 from phospho_server.store.definitions import (
     delete_definition,
     edit_definition,
@@ -26,6 +26,7 @@ from phospho_server.store.projects import create_project
 from phospho_server.store.rows import DefinitionRow, Project
 from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.turns import MAX_HISTORY
 from tests.server.builders import NOON_MS, add, define, interaction
 
 
@@ -376,7 +377,7 @@ def test_a_session_without_end_is_loaded_in_parts(
     add(store, project, *[interaction(f"t{n:03}", input="x" * 50_000) for n in range(120)])
     worker(store, detector).run_until_done()
     assert {length for length, _ in seen} == {50_000}
-    assert max(history for _, history in seen) == detections.MAX_HISTORY * 4_000
+    assert max(history for _, history in seen) == MAX_HISTORY * 4_000
 
 
 def test_a_detector_sees_the_history_of_its_session(
@@ -398,14 +399,14 @@ def test_a_detector_sees_the_history_of_its_session(
         interaction("elsewhere", session_id="s2"),
         *[
             interaction(f"long{n:02}", session_id="s3", created_at_ms=NOON_MS + n)
-            for n in range(detections.MAX_HISTORY + 5)
+            for n in range(MAX_HISTORY + 5)
         ],
     )
     worker(store, detector).run_until_done()
     assert seen["late"] == ["early"]
     assert seen["early"] == []
     assert seen["elsewhere"] == []
-    assert len(seen["long24"]) == detections.MAX_HISTORY
+    assert len(seen["long24"]) == MAX_HISTORY
     assert seen["long24"][-1] == "long23"
 
 

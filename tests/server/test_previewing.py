@@ -21,8 +21,8 @@ from phospho_server.errors import BusyError, InvalidError
 from phospho_server.previewing import Preview, preview
 from phospho_server.store import recent
 from phospho_server.store.definitions import create_definition, edit_definition
+from phospho_server.store.labels import list_words
 from phospho_server.store.projects import create_project
-from phospho_server.store.reviews import list_words
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, definition, interaction

@@ -9,10 +9,9 @@ from phospho_server.evaluating.judged import Judged, Verdict, pair_up
 from phospho_server.evaluating.suites import Suite
 from phospho_server.store import Store
 from phospho_server.store.definitions import list_enabled
-from phospho_server.store.many_turns import list_newest_ids, load_turns_of
+from phospho_server.store.labels import Label, list_labels
 from phospho_server.store.projects import get_project
-from phospho_server.store.reviews import list_labels
-from phospho_server.store.rows import Label
+from phospho_server.store.turns import list_newest_ids, load_turns_of
 
 # Judged beside what was reviewed: detectors may learn from traffic what is common in it.
 TRAFFIC = 2_000

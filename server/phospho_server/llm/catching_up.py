@@ -16,8 +16,9 @@ from phospho.detectors.llm.band import Band
 from phospho.models import EventDefinition
 from phospho_server.llm.agreeing import load_band
 from phospho_server.llm.batch import Batch
-from phospho_server.store import Connection, definitions, detections, llm_unasked, llm_usage
+from phospho_server.store import Connection, definitions, llm_unasked, llm_usage
 from phospho_server.store.llm_unasked import Unasked
+from phospho_server.store.turns import load_turns
 
 # Few enough that what is new does not wait for long.
 _BATCH = 50
@@ -48,7 +49,7 @@ def load_late(db: Connection, project_id: str) -> Late:
     for each in waiting:
         if _is_to_ask(each, enabled, bands):
             wanted.setdefault(each.interaction_id, []).append(each.definition_id)
-    turns = detections.load_turns(db, project_id, list(wanted))
+    turns = load_turns(db, project_id, list(wanted))
     return Late(Batch(enabled, dict(turns), wanted), waiting)
 
 

@@ -30,7 +30,6 @@ from phospho_server.store import (
     Connection,
     Store,
     definitions,
-    detections,
     llm,
     llm_jobs,
     llm_unasked,
@@ -38,6 +37,7 @@ from phospho_server.store import (
 )
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Job
+from phospho_server.store.turns import load_turns
 from phospho_server.working import Worker
 
 # Verdicts asked for at once, and all others about the same interactions: few enough that texts of
@@ -226,7 +226,7 @@ class LlmWorker(Worker):
                 if (event := event_of(job, events)) is not None:
                     for row_id in job.payload["interaction_ids"]:
                         wanted.setdefault(row_id, []).append(event.id)
-            turns = detections.load_turns(db, project_id, list(wanted))
+            turns = load_turns(db, project_id, list(wanted))
         return Batch(events, dict(turns), wanted)
 
     def _note_trouble(self, asked: _Asked, outcome: Outcome) -> None:

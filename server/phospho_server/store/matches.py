@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from phospho.models import Turn
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, in_list
-from phospho_server.store.detections import list_events, load_turns
+from phospho_server.store.events import list_events
 from phospho_server.store.review_values import read_value
 from phospho_server.store.rows import Event
+from phospho_server.store.turns import load_turns
 
 PAGE_SIZE = 20
 

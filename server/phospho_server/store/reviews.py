@@ -7,30 +7,22 @@ outlives versions of the definition, and one that is switched off.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import InvalidError, NotFoundError
-from phospho_server.store import Connection, Row, versions
+from phospho_server.store import Connection, versions
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.detections import roll_up
 from phospho_server.store.firsts import settle_session
 from phospho_server.store.review_values import Value, dump_value, read_value, settle_review
-from phospho_server.store.rows import PERSON, Label, ReviewRow
+from phospho_server.store.rows import PERSON
 
 Source = Literal["transcript", "events", "audit"]
 """Where somebody clicked: in a transcript, on an event's own page, or in a drawn sample."""
 
 SOURCES: tuple[Source, ...] = ("transcript", "events", "audit")
-
-_AT_MOST = 5_000
-
-_COLUMNS = (
-    "id, definition_id, interaction_id, occurred, value, judged, score, source, "
-    "definition_version, detector, embedder, created_at_ms, undone_at_ms"
-)
 
 _INSERT = """
 insert into reviews (id, project_id, definition_id, interaction_id, occurred, value, judged, score,
@@ -187,60 +179,6 @@ def undo(db: Connection, project_id: str, definition_id: str, interaction_id: in
     return True
 
 
-def list_reviews(
-    db: Connection, project_id: str, definition_id: str, *, limit: int = _AT_MOST
-) -> Sequence[ReviewRow]:
-    """Return the reviews of a definition that stand, newest first.
-
-    Raises:
-        NotFoundError: The project has no such definition; its reviews go with it.
-    """
-    get_definition(db, project_id, definition_id)
-    rows = db.rows(
-        f"select {_COLUMNS} from reviews where project_id = :project_id "
-        "and definition_id = :definition_id and undone_at_ms is null "
-        "order by created_at_ms desc, id desc limit :limit",
-        {"project_id": project_id, "definition_id": definition_id, "limit": limit},
-    )
-    return [_read_review(row) for row in rows]
-
-
-def list_words(
-    db: Connection, project_id: str, definition_id: str, *, oldest_id: int = 0
-) -> dict[int, bool]:
-    """Return what people say of a definition's interactions from `oldest_id` on, by row id."""
-    rows = db.rows(
-        "select interaction_id, occurred from reviews where project_id = :project_id "
-        "and definition_id = :definition_id and interaction_id >= :oldest_id "
-        "and undone_at_ms is null",
-        {"project_id": project_id, "definition_id": definition_id, "oldest_id": oldest_id},
-    )
-    return {row["interaction_id"]: bool(row["occurred"]) for row in rows}
-
-
-def list_labels(db: Connection, project_id: str) -> list[Label]:
-    """Return what people say of each event and interaction that still exists."""
-    rows = db.rows(
-        "select r.definition_id, r.interaction_id, i.task_id, r.occurred, r.judged, r.score "
-        "from reviews r join interactions i on i.id = r.interaction_id "
-        "and i.project_id = r.project_id "
-        "where r.project_id = :project_id and r.undone_at_ms is null "
-        "order by r.created_at_ms, r.id",
-        {"project_id": project_id},
-    )
-    return [
-        Label(
-            definition_id=row["definition_id"],
-            interaction_id=row["interaction_id"],
-            task_id=row["task_id"],
-            occurred=bool(row["occurred"]),
-            judged=_flag(row["judged"]),
-            score=row["score"],
-        )
-        for row in rows
-    ]
-
-
 def _find_place(db: Connection, project_id: str, interaction_id: int) -> tuple[str, int]:
     """Return session and time of an interaction."""
     row = db.row(
@@ -315,14 +253,6 @@ def _follow_in_session(
 
 def _is_of_session(db: Connection, definition_id: str, version: int) -> bool:
     return versions.get_scope(db, definition_id, version) == "session"
-
-
-def _read_review(row: Row) -> ReviewRow:
-    columns = dict(row)
-    columns["occurred"] = bool(columns["occurred"])
-    columns["judged"] = _flag(columns["judged"])
-    columns["value"] = read_value(columns["value"])
-    return ReviewRow(**columns)
 
 
 def _flag(value: int | None) -> bool | None:

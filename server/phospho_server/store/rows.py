@@ -85,32 +85,6 @@ class Event:
 
 
 @dataclass(frozen=True)
-class ReviewRow:
-    """One click: what a person said of a verdict, and the verdict they saw.
-
-    Args:
-        value: The score or category that they gave.
-        judged: What the detector had said; None where it had not looked, as all of its verdict.
-        source: `transcript`, `events` or `audit`.
-        undone_at_ms: When it was taken back; None while it stands.
-    """
-
-    id: str
-    definition_id: str
-    interaction_id: int
-    occurred: bool
-    value: float | str | None
-    judged: bool | None
-    score: float | None
-    source: str
-    definition_version: int | None
-    detector: str | None
-    embedder: str | None
-    created_at_ms: int
-    undone_at_ms: int | None
-
-
-@dataclass(frozen=True)
 class Step:
     """A call on the way to an answer; only its kind and its name are always known.
 
@@ -353,22 +327,3 @@ class StoredDetection:
     value: str | None = None
     is_repeated: bool = False
     claimed: float | None = None
-
-
-@dataclass(frozen=True)
-class Label:
-    """What a person says of one event and one interaction.
-
-    Args:
-        interaction_id: The row of `interactions`.
-        occurred: What the person said.
-        judged: What the detector had said; None where it had not yet.
-        score: With which score.
-    """
-
-    definition_id: str
-    interaction_id: int
-    task_id: str
-    occurred: bool
-    judged: bool | None
-    score: float | None

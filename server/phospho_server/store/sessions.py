@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from phospho_server.errors import InvalidError, NotFoundError
 from phospho_server.store import Connection, facts, in_list, search
-from phospho_server.store.detections import list_events, list_rejected
+from phospho_server.store.events import list_events, list_rejected
 from phospho_server.store.rows import (
     EventCount,
     SessionFilter,

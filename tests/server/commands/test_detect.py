@@ -13,10 +13,10 @@ from phospho.errors import DetectorError
 from phospho.models import Detection, EventDefinition, Turn
 from phospho_server.commands import detect as detect_command
 from phospho_server.commands import phospho
-from phospho_server.store.many_turns import load_all_turns, load_turns_of
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.turns import load_all_turns, load_turns_of
 from tests.server.builders import NOON_MS, add, define, interaction
 
 TALK = [

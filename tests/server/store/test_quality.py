@@ -11,7 +11,6 @@ from phospho_server.clock import DAY_MS
 from phospho_server.estimating import Estimate, Step
 from phospho_server.store import Connection, detections, reviews
 from phospho_server.store.definitions import edit_definition
-from phospho_server.store.detections import load_turns
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.jobs import claim, finish
 from phospho_server.store.matches import list_matches
@@ -20,6 +19,7 @@ from phospho_server.store.quality import Quality, add_words, measure, measure_pr
 from phospho_server.store.reviews import Source
 from phospho_server.store.rows import Project, StoredDetection
 from phospho_server.store.sqlite import SqliteConnection, SqliteStore
+from phospho_server.store.turns import load_turns
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
 
 
