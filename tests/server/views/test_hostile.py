@@ -74,6 +74,24 @@ def test_any_form_is_answered(
     assert visitor.get(f"{home}/settings").status_code == 200
 
 
+LLM_FIELDS = ("model", "api_key", "currency", "price_in", "price_out", "price_cached",
+              "daily_budget", "daily_tokens", "is_off")  # fmt: skip
+AMOUNTS = st.sampled_from(["1e9999", "1e-9999", "NaN", "-0", "1,5", "1_0", "١", "Infinity", "sNaN"])
+
+
+@calmly
+@given(
+    fields=st.dictionaries(st.sampled_from(LLM_FIELDS), ANYTHING | AMOUNTS),
+    base_url=st.sampled_from(["", "http://127.0.0.1:1/v1", "http://[::1]/", "http://[", "x:\x00"]),
+)
+def test_any_llm_is_set_or_refused_and_shown(
+    visitor: Visitor, home: str, fields: dict[str, str], base_url: str
+) -> None:
+    response = visitor.post(f"{home}/settings/llm", base_url=base_url, **fields)
+    assert response.status_code in {303, 422}
+    assert visitor.get(f"{home}/settings").status_code == 200
+
+
 @calmly
 @given(found=st.lists(steps | json_values, max_size=5) | json_values)
 def test_any_steps_are_stored_and_shown(
