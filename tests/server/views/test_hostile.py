@@ -15,7 +15,7 @@ from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, define, interaction
 from tests.server.strangers import json_values, steps
-from tests.server.views.conftest import Visitor
+from tests.server.views.conftest import Visitor, text_of
 
 ANYTHING = st.text(max_size=40) | st.sampled_from(
     ["24h", "all", "success", "auto", "rules", "1.s1", "0.", "9" * 400, "((", "%00", "\x00", "²"]
@@ -72,6 +72,14 @@ def test_any_form_is_answered(
         assert visitor.post(path, **fields).status_code < 500
     assert visitor.post(f"{home}/settings/events/{event.id}/delete").status_code == 303
     assert visitor.get(f"{home}/settings").status_code == 200
+
+
+def test_a_notice_that_names_events_shows_what_cannot_be_seen(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    define(store, project, name="\u202eevil")
+    page = text_of(visitor.get(f"{home}/sessions?event=other"))
+    assert "Choose one of: ⟦U+202E⟧evil." in page
 
 
 LLM_FIELDS = ("model", "api_key", "currency", "price_in", "price_out", "price_cached",
