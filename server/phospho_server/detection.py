@@ -12,28 +12,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from phospho import guard
 from phospho.detectors import Detector
 from phospho.detectors.auto import chosen
 from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.embedding import Embedding
-from phospho_server.errors import NotFoundError
-from phospho_server.facts import facts_told_by
+from phospho_server.facts import facts_of, facts_told_by
 from phospho_server.judging import Verdicts, Work, judge
+from phospho_server.keeping import EVENT_HOOK, keep_verdicts
 from phospho_server.llm.planning import IsReady, never_ready, plan_questions
 from phospho_server.store import (
     Connection,
     Store,
+    backfills,
     definitions,
-    detections,
     facts,
     jobs,
+    leases,
     vectors,
     versions,
 )
 from phospho_server.store.events import load_events
-from phospho_server.store.rows import Job, StoredDetection
+from phospho_server.store.rows import Job
 from phospho_server.store.turns import load_turns
 from phospho_server.studying import Studies
 from phospho_server.working import Worker
@@ -48,9 +48,7 @@ _SLICE = 100
 # While new interactions fill whole batches, what is not urgent waits for so long: the worker
 # shares its process with whoever stores them.
 _BUSY_S = 2.0
-_URGENT = tuple(kind for kind in jobs.KINDS if kind != "facts")
-
-_HOOK = "phospho_event_detected"
+_URGENT = tuple(kind for kind in leases.KINDS if kind != "facts")
 
 
 @dataclass
@@ -86,7 +84,7 @@ class DetectionWorker(Worker):
 
     def start(self) -> None:
         """Take back what an earlier process left unfinished, and start the thread."""
-        self.store.write(jobs.release_all)
+        self.store.write(leases.release_all)
         told = [fact.id for fact in facts_told_by(self.detectors)]
         self.store.write(lambda db: facts.plan_past(db, told))
         super().start()
@@ -101,7 +99,7 @@ class DetectionWorker(Worker):
         Args:
             on_progress: Told the number of interactions of each batch that is done.
         """
-        while done := self.run_once(jobs.KINDS):
+        while done := self.run_once(leases.KINDS):
             on_progress(done)
 
     def run_once(self, kinds: Sequence[str] | None = None) -> int:
@@ -113,9 +111,9 @@ class DetectionWorker(Worker):
             kinds: The kinds of jobs to do, and nothing else; by default all, but only urgent ones
                 while many interactions arrive.
         """
-        looked_for = kinds or (_URGENT if time.monotonic() < self._busy_until else jobs.KINDS)
+        looked_for = kinds or (_URGENT if time.monotonic() < self._busy_until else leases.KINDS)
         claimed = self._held or self.store.write(
-            lambda db: jobs.claim(db, most=BATCH, kinds=looked_for, project_id=self.project_id)
+            lambda db: leases.claim(db, most=BATCH, kinds=looked_for, project_id=self.project_id)
         )
         if not claimed:
             return 0 if kinds or looked_for is _URGENT else self._embedding.run_once()
@@ -146,7 +144,7 @@ class DetectionWorker(Worker):
         names = [fact.id for fact in asked]
         # Where messages are read for events, their facts cost little more; else they can wait.
         verdicts = self._judge(first.project_id, ids, wanted, enabled, asked if wanted else [])
-        told = _told({name: verdicts.pop(name) for name in names if name in verdicts})
+        told = facts_of({name: verdicts.pop(name) for name in names if name in verdicts})
         attempts = max(job.attempts for job in claimed)
 
         def finish(db: Connection) -> None:
@@ -168,7 +166,7 @@ class DetectionWorker(Worker):
         first = claimed[0]
         with self.store.read() as db:
             enabled = definitions.list_enabled(db, first.project_id)
-            ids, place = jobs.list_next_ids(db, first, limit=BATCH)
+            ids, place = backfills.list_next_ids(db, first, limit=BATCH)
         enabled = self._studies.apply(first.project_id, enabled, is_new=False)
         asked = {job.definition_id: job.payload["version"] for job in claimed}
         wanted = [d for d in enabled if asked.get(d.id) == d.version]
@@ -199,9 +197,9 @@ class DetectionWorker(Worker):
         ids, place = job.payload.get("interaction_ids"), 0
         if ids is None:
             with self.store.read() as db:
-                ids, place = jobs.list_next_ids(db, job, limit=BATCH)
+                ids, place = backfills.list_next_ids(db, job, limit=BATCH)
         asked = [f for f in facts_told_by(self.detectors) if f.id in job.payload["facts"]]
-        told = _told(self._judge(job.project_id, ids, asked=asked))
+        told = facts_of(self._judge(job.project_id, ids, asked=asked))
 
         def advance(db: Connection) -> None:
             facts.record(db, job.project_id, told)
@@ -281,7 +279,7 @@ class DetectionWorker(Worker):
         for row_id, event, interaction, definition in events:
             problem = self.plugins.tell(
                 job.payload["plugin"],
-                _HOOK,
+                EVENT_HOOK,
                 event=event,
                 interaction=interaction,
                 definition=definition,
@@ -299,41 +297,3 @@ class DetectionWorker(Worker):
 
         self.store.write(finish)
         return job.size
-
-
-def keep_verdicts(db: Connection, plugins: Plugins, project_id: str, verdicts: Verdicts) -> bool:
-    """Keep verdicts and have plugins told of new events, unless the definition has changed.
-
-    Returns:
-        Whether the definition is still as it was.
-    """
-    if not _is_current(db, project_id, verdicts.definition):
-        return False
-    new_events = detections.record(db, project_id, verdicts.definition, verdicts.found)
-    if new_events:
-        for plugin in plugins.implementers(_HOOK):
-            jobs.add_notify(db, project_id, verdicts.definition.id, plugin, new_events)
-    return True
-
-
-def _told(verdicts: Mapping[str, Verdicts]) -> dict[str, Sequence[StoredDetection]]:
-    """Return the answers about each fact; what could not be told stays unknown."""
-    for name, verdict in verdicts.items():
-        if verdict.failed_ids:
-            guard.report_once(
-                f"fact:{name}",
-                "The %s of some interactions stays unknown: %s",
-                name,
-                verdict.reason,
-            )
-    return {name: verdict.found for name, verdict in verdicts.items()}
-
-
-def _is_current(db: Connection, project_id: str, definition: EventDefinition) -> bool:
-    """Tell whether verdicts of this version may be kept; a newer one has its own job."""
-    try:
-        return (
-            definitions.get_definition(db, project_id, definition.id).version == definition.version
-        )
-    except NotFoundError:
-        return False

@@ -1,4 +1,4 @@
-"""How good a detector is, from people's clicks: precision, recall, and counts put right.
+"""How good a detector is, from people's clicks: precision and recall.
 
 Verdicts fall into four bands by the detector's word and its score: a sure yes, an unsure yes, an
 unsure no, a sure no. Within a band the reviewed ones stand for all; a band weighs as much as it
@@ -74,23 +74,6 @@ class Range:
     def is_vague(self) -> bool:
         """Tell whether the value alone would mislead: the interval holds half of all shares."""
         return self.high - self.low > 0.5  # noqa: PLR2004 - half
-
-
-@dataclass(frozen=True)
-class Step:
-    """What was counted in one step of a chart, and what people said of it.
-
-    Args:
-        events: Those that stand, the confirmed and added ones included.
-        interactions: All of the step.
-        known: Events that a person confirmed or added.
-        refuted: Interactions of which a person said that the event did not occur.
-    """
-
-    events: int
-    interactions: int
-    known: int = 0
-    refuted: int = 0
 
 
 @dataclass(frozen=True)
@@ -195,15 +178,6 @@ def wilson(yes: float, n: float) -> Range:
     )
 
 
-def correct(known: Estimate, steps: Sequence[Step]) -> list[Range]:
-    """Return how often the event occurred in each step, its misses included.
-
-    What a person has said is certain; the rest follows the rates, and chance within the step.
-    """
-    chance = random.Random(len(steps))  # noqa: S311 - a simulation, no secret
-    return [_correct(known.rates, step, chance) for step in steps]
-
-
 def cut_of(scores: Sequence[float], at: float) -> float:
     """Return the score that parts the two bands of a word: those from it on are in the upper.
 
@@ -283,27 +257,10 @@ def _recall(verdicts: Verdicts, rates: Sequence[tuple[float, float]], added: int
         return None
     best, *others = (of(rate) for rate in rates)
     ranked = sorted(others)
-    low, high = _quantile(ranked, 0.025), _quantile(ranked, 0.975)
+    low, high = quantile(ranked, 0.025), quantile(ranked, 0.975)
     return Range(low=min(low, best), value=best, high=max(high, best))
 
 
-def _correct(rates: Sequence[tuple[float, float]], step: Step, chance: random.Random) -> Range:
-    open_yes = max(0, step.events - step.known)
-    open_no = max(0, step.interactions - step.events - step.refuted)
-
-    def expected(rate: tuple[float, float]) -> float:
-        return step.known + open_yes * rate[0] + open_no * rate[1]
-
-    best = expected(rates[0])
-    possible = sorted(
-        expected((yes, no))
-        + chance.gauss(0, math.sqrt(open_yes * yes * (1 - yes) + open_no * no * (1 - no)))
-        for yes, no in rates[1:]
-    )
-    most = step.known + open_yes + open_no
-    low = min(max(step.known, _quantile(possible, 0.025)), best)
-    return Range(low=low, value=best, high=max(min(most, _quantile(possible, 0.975)), best))
-
-
-def _quantile(ranked: Sequence[float], share: float) -> float:
+def quantile(ranked: Sequence[float], share: float) -> float:
+    """Return the value that a share of those in order lie below."""
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))]

@@ -7,9 +7,12 @@ there is none, the fact stays unknown and no page speaks of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
+from phospho import guard
 from phospho.models import EventDefinition
+from phospho_server.judging import Verdicts
+from phospho_server.store.rows import StoredDetection
 
 LANGUAGE = EventDefinition(
     id="language",
@@ -33,3 +36,16 @@ SENTIMENT = EventDefinition(
 def facts_told_by(detectors: Collection[str]) -> list[EventDefinition]:
     """Return the facts for which there is a detector."""
     return [fact for fact in (LANGUAGE, SENTIMENT) if fact.detector in detectors]
+
+
+def facts_of(verdicts: Mapping[str, Verdicts]) -> dict[str, Sequence[StoredDetection]]:
+    """Return the answers about each fact; what could not be told stays unknown."""
+    for name, verdict in verdicts.items():
+        if verdict.failed_ids:
+            guard.report_once(
+                f"fact:{name}",
+                "The %s of some interactions stays unknown: %s",
+                name,
+                verdict.reason,
+            )
+    return {name: verdict.found for name, verdict in verdicts.items()}

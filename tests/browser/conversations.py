@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from phospho_server.clock import DAY_MS, now_ms
-from phospho_server.store import Connection, detections, facts, feedback, jobs, reviews
+from phospho_server.store import Connection, detections, facts, feedback, jobs, leases, reviews
 from phospho_server.store.projects import create_key
 from phospho_server.store.rows import NewInteraction, Project
 from phospho_server.store.sqlite import SqliteStore
@@ -131,7 +131,7 @@ def _review(db: Connection, project: Project) -> None:
 
 def _finish_all_jobs(db: Connection) -> None:
     """Leave nothing to do, as after detection."""
-    for job in jobs.claim(db, most=10_000):
+    for job in leases.claim(db, most=10_000):
         jobs.finish(db, job)
 
 

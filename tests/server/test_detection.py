@@ -15,7 +15,7 @@ from phospho.models import Detection, EventDefinition, Evidence, Interaction, Tu
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.errors import StorageFullError
-from phospho_server.store import jobs
+from phospho_server.store import jobs, leases
 from phospho_server.store.definitions import (
     delete_definition,
     edit_definition,
@@ -330,10 +330,10 @@ def test_work_that_was_claimed_by_a_dead_process_is_done_once(
 ) -> None:
     define(store, project, name="flights", description="flight")
     add(store, project, interaction("t1", input="flight"))
-    store.write(lambda db: jobs.claim(db, most=100))  # by a process that then dies
+    store.write(lambda db: leases.claim(db, most=100))  # by a process that then dies
     at_work = worker(store, detector)
     assert at_work.run_once() == 0
-    store.write(jobs.release_all)
+    store.write(leases.release_all)
     at_work.run_until_done()
     assert listed(store, project)["flights"].events == 1
 

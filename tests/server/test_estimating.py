@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phospho_server.auditing import SIZE, Drawn, choose
+from phospho_server.correcting import Step, correct
 from phospho_server.estimating import (
     Click,
     Estimate,
     Range,
-    Step,
     Verdicts,
-    correct,
     estimate,
     wilson,
 )

@@ -18,8 +18,8 @@ from phospho.detectors.llm.judge import Judge
 from phospho.errors import BudgetSpentError, LlmPausedError, MissingDependencyError
 from phospho.plugins import Plugins
 from phospho_server.clock import HOUR_MS, day_of, now_ms
-from phospho_server.detection import keep_verdicts
 from phospho_server.judging import Verdicts
+from phospho_server.keeping import keep_verdicts
 from phospho_server.llm.agreeing import note_answers
 from phospho_server.llm.batch import Batch, event_of, finish_job
 from phospho_server.llm.calibrating import calibrate

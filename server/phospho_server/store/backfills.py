@@ -1,6 +1,7 @@
 """Definitions on their way through past interactions: how far they are, paused and left off.
 
-The way itself is a job (`jobs.py`), advanced in the transaction that keeps its verdicts.
+The way itself is a job (`jobs.py`), advanced in the transaction that keeps its verdicts. Facts of
+past interactions are told on the same way.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 
 from phospho_server.clock import now_ms
 from phospho_server.store import Connection
-from phospho_server.store.rows import Backfill
+from phospho_server.store.rows import Backfill, Job
 
 
 def pause_backfill(db: Connection, project_id: str, definition_id: str) -> None:
@@ -46,3 +47,25 @@ def list_backfills(db: Connection, project_id: str) -> dict[str, Backfill]:
             is_paused=row["parked_at_ms"] is not None and row["error"] is None,
         )
     return backfills
+
+
+def list_next_ids(db: Connection, job: Job, *, limit: int) -> tuple[list[int], int]:
+    """Return the interactions a backfill comes to next, the newest first, and where it then is.
+
+    It stops where another backfill of the project stands, which then goes on together with it.
+    At place 0 it has reached the end of the past.
+    """
+    here = {"project_id": job.project_id, "before_id": job.before_id}
+    row = db.row(
+        "select coalesce(max(before_id), 0) as place from jobs "
+        "where project_id = :project_id and kind = 'backfill' and before_id < :before_id",
+        here,
+    )
+    place = int(row["place"]) if row else 0
+    rows = db.rows(
+        "select id from interactions where project_id = :project_id and id < :before_id "
+        "and id >= :place order by id desc limit :limit",
+        {**here, "place": place, "limit": limit},
+    )
+    ids = [row["id"] for row in rows]
+    return ids, ids[-1] if len(ids) == limit else place

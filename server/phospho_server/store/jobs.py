@@ -1,4 +1,4 @@
-"""Work that waits in the database: claimed with a lease, retried, parked when it keeps failing."""
+"""Work that waits in the database: added, done, tried again, and parked when it keeps failing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from phospho_server.clock import new_id, now_ms
-from phospho_server.store import Connection, in_list
+from phospho_server.store import Connection
 from phospho_server.store.rows import Job
 
 logger = logging.getLogger("phospho_server")
-
-# A worker that has died gives its jobs back after this; a living one is done long before.
-LEASE_MS = 120_000
-
-# Calls of a judge that stalls take longer.
-_LLM_LEASE_MS = 300_000
 
 # With pauses doubled up to five minutes: half an hour for a detector, which a person has to repair
 # and then releases, and a day for whoever is told of events. An LLM that is away costs no attempt;
@@ -25,9 +19,6 @@ _LLM_LEASE_MS = 300_000
 MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "facts": 12, "notify": 290, "llm": 5}
 _LONGEST_PAUSE_MS = 300_000
 _MAX_REASON = 1000
-
-# New interactions come before those of the past. What an LLM is asked has a worker of its own.
-KINDS = ("notify", "detect", "backfill", "facts")
 
 _INSERT = """
 insert into jobs (id, project_id, kind, definition_id, payload, before_id, size, run_at_ms,
@@ -151,109 +142,6 @@ def insert(
     return job_id
 
 
-def claim(
-    db: Connection, *, most: int, kinds: Sequence[str] = KINDS, project_id: str | None = None
-) -> list[Job]:
-    """Take jobs that can be done together, leased for two minutes.
-
-    They are of one project and kind. New interactions are looked at for the same events; backfills
-    stand at the same place of the past, the newest place first, so that definitions made one
-    after the other soon share each step.
-
-    Args:
-        db: A connection in a write transaction.
-        most: Interactions to take at the most; one job may hold more.
-        kinds: What to take, the most urgent first.
-        project_id: Take jobs of this project alone; None for all.
-    """
-    for kind in kinds:
-        jobs = claim_kind(db, kind, most, project_id=project_id)
-        if jobs:
-            return jobs
-    return []
-
-
-def claim_kind(db: Connection, kind: str, most: int, *, project_id: str | None = None) -> list[Job]:
-    """Take jobs of one kind that can be done together, of one project where it is named."""
-    now = now_ms()
-    _park_exhausted(db, kind, now)
-    rows = db.rows(
-        "select id, project_id, kind, definition_id, payload, before_id, size, attempts + 1 as "
-        "attempts from jobs where kind = :kind and parked_at_ms is null and run_at_ms <= :now "
-        "and leased_until_ms <= :now and (:project_id is null or project_id = :project_id) "
-        "order by before_id desc, run_at_ms, project_id, id limit :most",
-        {"kind": kind, "now": now, "most": most, "project_id": project_id},
-    )
-    taken: list[Job] = []
-    for row in rows:
-        job = Job(**{**dict(row), "payload": json.loads(row["payload"])})
-        if taken and not _belong_together(taken, job, most):
-            break
-        taken.append(job)
-    if taken:
-        text, params = in_list("j", [job.id for job in taken])
-        db.execute(
-            f"update jobs set leased_until_ms = :until, attempts = attempts + 1 where id {text}",
-            {"until": now + (_LLM_LEASE_MS if kind == "llm" else LEASE_MS), **params},
-        )
-    return taken
-
-
-def _park_exhausted(db: Connection, kind: str, now: int) -> None:
-    """Park what was claimed too often without an end: it may have taken the process down."""
-    db.execute(
-        "update jobs set parked_at_ms = :now, error = coalesce(error, :reason) "
-        "where kind = :kind and parked_at_ms is null and leased_until_ms <= :now "
-        "and attempts >= :limit",
-        {
-            "kind": kind,
-            "now": now,
-            "limit": MAX_ATTEMPTS[kind],
-            "reason": "The server ended each time it worked on this. Its log may say why.",
-        },
-    )
-
-
-def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
-    first = taken[0]
-    if job.project_id != first.project_id:
-        return False
-    if job.kind == "backfill":
-        return job.before_id == first.before_id
-    if job.kind == "llm":
-        is_about_the_same = job.before_id == taken[-1].before_id
-        return is_about_the_same or sum(other.size for other in taken) + job.size <= most
-    return (
-        job.kind == "detect"
-        and job.definition_id == first.definition_id
-        # What has failed before is done alone: it may be what takes the others down.
-        and job.attempts == first.attempts == 1
-        and sum(other.size for other in taken) + job.size <= most
-    )
-
-
-def list_next_ids(db: Connection, job: Job, *, limit: int) -> tuple[list[int], int]:
-    """Return the interactions a backfill comes to next, the newest first, and where it then is.
-
-    It stops where another backfill of the project stands, which then goes on together with it.
-    At place 0 it has reached the end of the past.
-    """
-    here = {"project_id": job.project_id, "before_id": job.before_id}
-    row = db.row(
-        "select coalesce(max(before_id), 0) as place from jobs "
-        "where project_id = :project_id and kind = 'backfill' and before_id < :before_id",
-        here,
-    )
-    place = int(row["place"]) if row else 0
-    rows = db.rows(
-        "select id from interactions where project_id = :project_id and id < :before_id "
-        "and id >= :place order by id desc limit :limit",
-        {**here, "place": place, "limit": limit},
-    )
-    ids = [row["id"] for row in rows]
-    return ids, ids[-1] if len(ids) == limit else place
-
-
 def finish(db: Connection, job: Job) -> None:
     """Remove a job that is done."""
     db.execute("delete from jobs where id = :id", {"id": job.id})
@@ -312,11 +200,6 @@ def retry_parked(db: Connection, project_id: str, definition_id: str | None = No
         "and (definition_id = :definition_id or :definition_id is null or definition_id is null)",
         {"project_id": project_id, "definition_id": definition_id, "now": now_ms()},
     )
-
-
-def release_all(db: Connection) -> None:
-    """Give back what a process held that ended, when the only server of a file starts."""
-    db.execute("update jobs set leased_until_ms = 0 where leased_until_ms > 0")
 
 
 def drop_for_definition(db: Connection, definition_id: str) -> None:

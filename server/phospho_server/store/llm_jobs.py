@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from phospho_server.clock import now_ms
 from phospho_server.store import Connection
-from phospho_server.store.jobs import claim_kind, insert
+from phospho_server.store.jobs import insert
+from phospho_server.store.leases import claim_kind
 from phospho_server.store.rows import Job
 
 # Interactions of one job for an LLM at the most, those with neighbouring ids: so jobs of several

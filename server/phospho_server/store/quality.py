@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from phospho.models import EventDefinition
 from phospho_server.auditing import Drawn
 from phospho_server.clock import day_of, hour_of
-from phospho_server.estimating import Click, Estimate, Step, Verdicts, estimate
+from phospho_server.correcting import Step
+from phospho_server.estimating import Click, Estimate, Verdicts, estimate
 from phospho_server.store import Connection, Row, jobs
 from phospho_server.store.drawing import MOST_YES, draw_no, draw_yes
 

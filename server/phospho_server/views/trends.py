@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phospho_server.charts import BarChart, bar_chart
-from phospho_server.estimating import Estimate, Range, Step, correct
+from phospho_server.correcting import Step, correct
+from phospho_server.estimating import Estimate, Range
 from phospho_server.mixing import Mix, find_marks
 from phospho_server.store import Connection, counters, quality
 from phospho_server.views.periods import Period

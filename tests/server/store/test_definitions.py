@@ -6,7 +6,7 @@ import pytest
 
 from phospho.models import EventDefinition, Example
 from phospho_server.errors import ConflictError, NotFoundError
-from phospho_server.store import counters, detections, jobs
+from phospho_server.store import counters, detections, jobs, leases
 from phospho_server.store.definitions import (
     delete_definition,
     edit_definition,
@@ -29,7 +29,7 @@ def only(store: SqliteStore, project: Project) -> DefinitionRow:
 
 
 def claim(store: SqliteStore) -> list[str]:
-    return [job.kind for job in store.write(lambda db: jobs.claim(db, most=100))]
+    return [job.kind for job in store.write(lambda db: leases.claim(db, most=100))]
 
 
 def edit(store: SqliteStore, project: Project, changed: EventDefinition) -> EventDefinition:
@@ -80,7 +80,7 @@ def test_a_new_definition_waits_for_all_past_interactions(
     store: SqliteStore, project: Project
 ) -> None:
     add(store, project, interaction("t1"), interaction("t2"))
-    claimed = store.write(lambda db: jobs.claim(db, most=10))
+    claimed = store.write(lambda db: leases.claim(db, most=10))
     store.write(lambda db: jobs.finish(db, claimed[0]))
     define(store, project)
     assert only(store, project).pending == 2

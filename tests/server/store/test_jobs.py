@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from phospho_server import clock
-from phospho_server.store import jobs
+from phospho_server.store import backfills, jobs, leases
 from phospho_server.store.definitions import list_definitions
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Job, Project
@@ -18,7 +18,8 @@ class Time:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_ms = clock.now_ms()
-        monkeypatch.setattr(jobs, "now_ms", lambda: self.now_ms)
+        for module in (jobs, leases):
+            monkeypatch.setattr(module, "now_ms", lambda: self.now_ms)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def is_due(store: SqliteStore, now_ms: int) -> bool:
 
 
 def claim(store: SqliteStore, most: int = 100) -> list[Job]:
-    return store.write(lambda db: jobs.claim(db, most=most))
+    return store.write(lambda db: leases.claim(db, most=most))
 
 
 def test_small_jobs_are_claimed_together_up_to_a_size(store: SqliteStore, project: Project) -> None:
@@ -54,7 +55,7 @@ def test_a_claimed_job_comes_back_when_its_worker_died(
     add(store, project, interaction("t1"))
     (first,) = claim(store)
     assert claim(store) == []
-    time.now_ms += jobs.LEASE_MS + 1
+    time.now_ms += leases.LEASE_MS + 1
     (again,) = claim(store)
     assert again.id == first.id
 
@@ -67,9 +68,9 @@ def test_what_takes_the_process_down_each_time_is_parked_alone(
         add(store, project, interaction(f"t{n}"))
     assert len(claim(store)) == 3  # together, at first
     for _ in range(3 * jobs.MAX_ATTEMPTS["detect"]):
-        store.write(jobs.release_all)
+        store.write(leases.release_all)
         assert len(claim(store)) <= 1
-    store.write(jobs.release_all)
+    store.write(leases.release_all)
     assert claim(store) == []
     with store.read() as db:
         (row,) = list_definitions(db, project.id)
@@ -83,7 +84,7 @@ def test_a_starting_server_takes_back_what_was_claimed(
 ) -> None:
     add(store, project, interaction("t1"))
     claim(store)
-    store.write(jobs.release_all)
+    store.write(leases.release_all)
     assert len(claim(store)) == 1
 
 
@@ -140,14 +141,14 @@ def test_backfills_meet_and_go_on_together(store: SqliteStore, project: Project)
     (second,) = claim(store)
     assert second.id != first.id
     with store.read() as db:
-        assert jobs.list_next_ids(db, second, limit=100) == ([10, 9, 8, 7, 6], 6)
+        assert backfills.list_next_ids(db, second, limit=100) == ([10, 9, 8, 7, 6], 6)
     store.write(lambda db: jobs.advance(db, second, before_id=6, done=5))
 
     both = claim(store)
     assert {job.id for job in both} == {first.id, second.id}
     with store.read() as db:
-        assert jobs.list_next_ids(db, both[0], limit=3) == ([5, 4, 3], 3)
-        assert jobs.list_next_ids(db, both[0], limit=9) == ([5, 4, 3, 2, 1], 0)
+        assert backfills.list_next_ids(db, both[0], limit=3) == ([5, 4, 3], 3)
+        assert backfills.list_next_ids(db, both[0], limit=9) == ([5, 4, 3, 2, 1], 0)
 
 
 def test_new_interactions_come_before_those_of_the_past(

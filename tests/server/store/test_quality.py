@@ -8,11 +8,13 @@ import pytest
 
 from phospho.models import EventDefinition
 from phospho_server.clock import DAY_MS
-from phospho_server.estimating import Estimate, Step
+from phospho_server.correcting import Step
+from phospho_server.estimating import Estimate
 from phospho_server.store import Connection, detections, reviews
 from phospho_server.store.definitions import edit_definition
 from phospho_server.store.interactions import find_ids
-from phospho_server.store.jobs import claim, finish
+from phospho_server.store.jobs import finish
+from phospho_server.store.leases import claim
 from phospho_server.store.matches import list_matches
 from phospho_server.store.projects import create_project
 from phospho_server.store.quality import Quality, add_words, measure, measure_precision

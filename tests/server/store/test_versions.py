@@ -13,7 +13,7 @@ from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.errors import NotFoundError
-from phospho_server.store import backfills, detections, jobs
+from phospho_server.store import backfills, detections, jobs, leases
 from phospho_server.store.definitions import (
     apply_to_past,
     delete_definition,
@@ -142,10 +142,10 @@ def test_a_way_that_is_paused_under_way_stays_paused(store: SqliteStore, project
     fill(store, project, 300)
     worker(store).run_until_done()
     edit(store, project, event, "money")
-    (job,) = store.write(lambda db: jobs.claim(db, most=200))
+    (job,) = store.write(lambda db: leases.claim(db, most=200))
     store.write(lambda db: backfills.pause_backfill(db, project.id, event.id))
     store.write(lambda db: jobs.fail(db, job, "away"))
-    assert store.write(lambda db: jobs.claim(db, most=200)) == []
+    assert store.write(lambda db: leases.claim(db, most=200)) == []
 
 
 def test_restoring_makes_a_new_version_that_equals_the_old_one(

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from phospho_server.services import Services
-from phospho_server.store import jobs
+from phospho_server.store import leases
 from phospho_server.store.definitions import list_definitions
 from phospho_server.store.projects import find_key, list_keys
 from phospho_server.store.rows import DefinitionRow, Project
@@ -157,7 +157,7 @@ def test_a_problem_is_shown_and_can_be_retried(
     )
     assert "The model is away." in text_of(visitor.get(f"{home}/settings"))
     assert visitor.post(f"{home}/settings/events/{event.id}/retry").status_code == 303
-    claimed = store.write(lambda db: [j for _ in (1, 2) for j in jobs.claim(db, most=10)])
+    claimed = store.write(lambda db: [j for _ in (1, 2) for j in leases.claim(db, most=10)])
     assert "backfill" in {job.kind for job in claimed}
 
 
