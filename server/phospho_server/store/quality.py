@@ -11,7 +11,7 @@ from phospho_server.auditing import Drawn
 from phospho_server.clock import day_of, hour_of
 from phospho_server.correcting import Step
 from phospho_server.estimating import Click, Estimate, Verdicts, estimate
-from phospho_server.store import Connection, Row, jobs
+from phospho_server.store import Connection, Row
 from phospho_server.store.drawing import MOST_YES, draw_no, draw_yes
 
 # The newest clicks of a definition that count.
@@ -216,18 +216,13 @@ def _count_positives(
 
 
 def _count_judged(db: Connection, project_id: str, definition: EventDefinition) -> int:
+    """Return how many interactions a detector has looked at."""
     row = db.row(
-        "select (select coalesce(sum(value), 0) from counters where project_id = :project_id "
-        "and metric = 'interactions' and key = '') - (select coalesce(sum(size), 0) from jobs "
-        "where project_id = :project_id and definition_id = :definition_id "
-        "and (kind in ('detect', 'backfill') or kind = 'llm' and :detector = 'llm')) as n",
-        {
-            "project_id": project_id,
-            "definition_id": definition.id,
-            "detector": definition.detector,
-        },
+        "select coalesce(sum(verdicts), 0) as n from verdict_counts "
+        "where project_id = :project_id and definition_id = :definition_id",
+        {"project_id": project_id, "definition_id": definition.id},
     )
-    return max(0, (row["n"] if row else 0) - jobs.count_pending(db, project_id))
+    return int(row["n"]) if row else 0
 
 
 def _draw_rejected(

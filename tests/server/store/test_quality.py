@@ -11,7 +11,7 @@ from phospho_server.clock import DAY_MS
 from phospho_server.correcting import Step
 from phospho_server.estimating import Estimate
 from phospho_server.store import Connection, detections, reviews
-from phospho_server.store.definitions import edit_definition
+from phospho_server.store.definitions import edit_definition, enable_definition
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.jobs import finish
 from phospho_server.store.leases import claim
@@ -95,6 +95,20 @@ def known(store: SqliteStore, project: Project, event: EventDefinition) -> Estim
 @pytest.fixture
 def event(store: SqliteStore, project: Project) -> EventDefinition:
     return define(store, project)
+
+
+def test_what_came_while_an_event_was_off_counts_for_neither_number(
+    store: SqliteStore, project: Project, event: EventDefinition
+) -> None:
+    ids = fill(store, project, event, [0.9] * 20 + [0.1] * 80)
+    click(store, project, event, ids[:10], occurred=True)
+    click(store, project, event, ids[20:38], occurred=False)
+    click(store, project, event, ids[38:40], occurred=True)
+    before = known(store, project, event)
+    store.write(lambda db: enable_definition(db, project.id, event.id, enabled=False))
+    add(store, project, *(interaction(f"off{n}") for n in range(900)))
+    store.write(_finish_all_jobs)
+    assert known(store, project, event) == before
 
 
 def test_clicks_on_both_sides_of_the_cut_tell_precision_and_recall(
