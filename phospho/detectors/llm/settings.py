@@ -22,8 +22,13 @@ DAILY_TOKENS = "PHOSPHO_LLM_DAILY_TOKENS"
 # What a request of OpenAI's own client goes to; a model and a key suffice then.
 OPENAI_URL = "https://api.openai.com/v1"
 
-# Of AWS and of Alibaba, outside of what is link-local.
-_SECRETS_OF_CLOUDS = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
+# Of AWS, Google, Alibaba and Azure, outside of what is link-local.
+_SECRETS_OF_CLOUDS = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16"),
+    )
+)
 
 MAX_URL_CHARS = 500
 MAX_MODEL_CHARS = 200
