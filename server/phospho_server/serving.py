@@ -95,7 +95,9 @@ def _refuse_open_address(host: str) -> None:
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
     except OSError as exc:
-        raise ConfigurationError(f"The host {host!r} cannot be resolved: {exc}.") from exc
+        raise ConfigurationError(
+            f"The host {host!r} cannot be resolved: {exc}. Leave --host out, or correct it."
+        ) from exc
     if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
         raise ConfigurationError(
             f"phospho listens on this machine only, and {host!r} is open to others. Leave --host "

@@ -106,7 +106,10 @@ class LlmForm:
                 "A budget in money needs the prices. Give them, or a budget in tokens."
             )
         if len(self.currency) > _MAX_CURRENCY_CHARS:
-            raise InvalidError(f"The currency has more than {_MAX_CURRENCY_CHARS} characters.")
+            raise InvalidError(
+                f"The currency has more than {_MAX_CURRENCY_CHARS} characters. Write its sign or "
+                "its code, as in $ or EUR."
+            )
         endpoint = self._check_endpoint()
         return LlmSettings(
             is_off=self.is_off,
