@@ -29,6 +29,7 @@ from phospho_server.store import (
     facts,
     jobs,
     leases,
+    purging,
     vectors,
     versions,
 )
@@ -48,7 +49,7 @@ _SLICE = 100
 # While new interactions fill whole batches, what is not urgent waits for so long: the worker
 # shares its process with whoever stores them.
 _BUSY_S = 2.0
-_URGENT = tuple(kind for kind in leases.KINDS if kind != "facts")
+_URGENT = ("notify", "detect", "backfill")
 
 
 @dataclass
@@ -122,6 +123,7 @@ class DetectionWorker(Worker):
             "notify": self._notify,
             "detect": self._detect,
             "backfill": self._backfill,
+            "purge": self._purge,
             "facts": self._tell_facts,
         }
         done = work[claimed[0].kind](claimed)
@@ -210,6 +212,19 @@ class DetectionWorker(Worker):
 
         self.store.write(advance)
         return max(len(ids), 1)
+
+    def _purge(self, claimed: Sequence[Job]) -> int:
+        """Remove some verdicts of an event that was deleted."""
+        (job,) = claimed
+
+        def advance(db: Connection) -> None:
+            if place := purging.purge_part(db, job):
+                jobs.advance(db, job, before_id=place, done=0)
+            else:
+                jobs.finish(db, job)
+
+        self.store.write(advance)
+        return 1
 
     def _judge(
         self,

@@ -16,7 +16,7 @@ logger = logging.getLogger("phospho_server")
 # With pauses doubled up to five minutes: half an hour for a detector, which a person has to repair
 # and then releases, and a day for whoever is told of events. An LLM that is away costs no attempt;
 # each of these is a question that it answered with junk, and that was paid for.
-MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "facts": 12, "notify": 290, "llm": 5}
+MAX_ATTEMPTS = {"detect": 12, "backfill": 12, "purge": 12, "facts": 12, "notify": 290, "llm": 5}
 _LONGEST_PAUSE_MS = 300_000
 _MAX_REASON = 1000
 

@@ -17,7 +17,7 @@ LEASE_MS = 120_000
 _LLM_LEASE_MS = 300_000
 
 # New interactions come before those of the past. What an LLM is asked has a worker of its own.
-KINDS = ("notify", "detect", "backfill", "facts")
+KINDS = ("notify", "detect", "backfill", "purge", "facts")
 
 
 def claim(

@@ -6,7 +6,7 @@ import pytest
 
 from phospho.models import EventDefinition, Example
 from phospho_server.errors import ConflictError, NotFoundError
-from phospho_server.store import counters, detections, jobs, leases
+from phospho_server.store import counters, detections, jobs, leases, purging
 from phospho_server.store.definitions import (
     delete_definition,
     edit_definition,
@@ -187,3 +187,32 @@ def test_a_transcript_looks_at_its_own_verdicts_alone(store: SqliteStore) -> Non
             {"p": "p", "a": 1, "b": 2},
         )
     assert "project_id=? AND interaction_id=?" in plan[0]["detail"]
+
+
+def test_verdicts_of_a_deleted_event_go_a_part_at_a_time(
+    store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "PART", 2)
+    new = [interaction(f"t{n}") for n in range(5)]
+    add(store, project, *new)
+    gone, kept = define(store, project), define(store, project, name="kept")
+    for event in (gone, kept):
+        found = [verdict(store, project, each, detected=True) for each in new]
+        store.write(lambda db, e=event, f=found: detections.record(db, project.id, e, f))  # type: ignore[misc]
+    store.write(lambda db: delete_definition(db, project.id, gone.id))
+    left = []
+    while claimed := store.write(lambda db: leases.claim(db, most=1, kinds=["purge"])):
+        (job,) = claimed
+        place = store.write(lambda db, job=job: purging.purge_part(db, job))  # type: ignore[misc]
+        with store.read() as db:
+            left.append(len(db.rows("select 1 from detections")))
+        store.write(
+            lambda db, job=job, place=place: (  # type: ignore[misc]
+                jobs.advance(db, job, before_id=place, done=0) if place else jobs.finish(db, job)
+            )
+        )
+    assert left == [8, 6, 5]
+    with store.read() as db:
+        assert [row["definition_id"] for row in db.rows("select * from session_events")] == [
+            kept.id
+        ]
