@@ -491,6 +491,8 @@ alter table reviews add column value text;
 -- Log-odds of the event that an LLM claimed; `score` is what these are worth.
 alter table detections add column claimed real;
 alter table reviews add column claimed real;
+-- What a person said where no detector had looked is no verdict of one, but was counted as such.
+delete from verdict_counts where detector = 'person';
 """
 
 

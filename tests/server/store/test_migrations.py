@@ -102,11 +102,12 @@ def test_verdicts_from_before_versions_were_counted_are_counted(tmp_path: Path) 
             "definition_version": 2 if n > 2 else 1,
             "detected": 0,
             "score": 0.5,
-            "detector": "semantic",
+            # Of the sixth a person spoke before any detector had looked.
+            "detector": "semantic" if n < 6 else "person",
             "embedder": None if n > 1 else "use-1",
             "created_at_ms": 1,
         }
-        for n in range(1, 6)
+        for n in range(1, 7)
     )
     database.close()
     store = SqliteStore(path)
