@@ -17,6 +17,9 @@ from phospho_server.store.llm import LlmSettings
 # Whoever may set an address may not have every variable of the server sent there.
 _NAMED_KEY = re.compile(r"env:[A-Z][A-Z0-9_]*API_KEY")
 
+# A comma parts thousands for some people, and decimals for others.
+_AMBIGUOUS = re.compile(r"[1-9][0-9]{0,2},[0-9]{3}")
+
 _MAX_CURRENCY_CHARS = 8
 _MOST = Decimal(1_000_000)
 _MOST_TOKENS = 10**12
@@ -173,6 +176,11 @@ def _read_amount(text: str, what: str) -> str | None:
     """
     if not text:
         return None
+    if _AMBIGUOUS.fullmatch(text):
+        whole, decimal = text.replace(",", ""), text.replace(",", ".")
+        raise InvalidError(
+            f"The {what} {text!r} may be {whole} or {decimal}. Write it as one of these."
+        )
     try:
         amount = Decimal(text.replace(",", ".") if text.count(",") == 1 else text)
     except InvalidOperation:

@@ -132,6 +132,7 @@ def test_a_key_may_come_from_a_variable_that_is_named_like_one(
         pytest.param({"price_in": "x", "price_out": "1"}, "is no amount", id="no-price"),
         pytest.param({"price_in": "-1", "price_out": "1"}, "is no amount", id="negative"),
         pytest.param({"price_in": "NaN", "price_out": "1"}, "is no amount", id="nan"),
+        pytest.param({"price_in": "1,000", "price_out": "1"}, "1000 or 1.000", id="comma"),
         pytest.param({"daily_budget": "1"}, "needs the prices", id="budget-without-prices"),
         pytest.param({"daily_tokens": "many"}, "no whole number", id="tokens"),
         pytest.param({"currency": "x" * 9}, "Write its sign", id="currency"),
