@@ -18,7 +18,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/phospho demo --port $(PORT)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-oldest: $(OLDEST)/.test
 	# What old releases warn of was repaired in newer ones.

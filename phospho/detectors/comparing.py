@@ -184,7 +184,8 @@ class Comparison:
             (p.learned and p.learned.offset, p.usual.mean) for p in contest.probes.values()
         )
         shift = (cut := contest.events[place].cut) and cut.prevalence
-        key = (self.made_by, tuple(reviews), rivals, learned, shift, place)
+        # The texts of hundreds of reviews would take more memory than what they teach.
+        key = hash((self.made_by, tuple(reviews), rivals, learned, shift, place))
         return self._corrections.get(key, make)
 
     def _probe(self, event: EventDefinition, side: Side) -> Probe:

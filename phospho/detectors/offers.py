@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from phospho.detectors.yardstick import Yardstick
     from phospho.models import Side, Turn
 
-_QUESTION_MARKS = ("?", "？", "؟", ";")  # noqa: RUF001 - typographic characters are what is typed
+_QUESTION_MARKS = ("?", "？", "؟", "\u037e")  # noqa: RUF001 - what is typed
 
 
 def embed_turns(
