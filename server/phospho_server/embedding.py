@@ -6,6 +6,7 @@ making one takes milliseconds.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,9 @@ from phospho_server.store.turns import load_turns
 
 # Made at once: what arrives meanwhile waits so long.
 _BATCH = 50
+
+# How long an embedder that failed is left alone.
+_REST_S = 60.0
 
 
 @dataclass
@@ -30,14 +34,16 @@ class Embedding:
 
     store: Store
     detectors: Mapping[str, Detector]
-    _is_off: bool = False
+    _resting_until: float = 0.0
     _newest_done: int = 0
     _cleared: set[tuple[str, str]] = field(default_factory=set)
 
     def run_once(self) -> int:
         """Make the vectors of some interactions; return of how many, 0 if all are there."""
         semantic = self.detectors.get("semantic")
-        if self._is_off or not isinstance(semantic, SemanticDetector) or not semantic.is_free:
+        if not isinstance(semantic, SemanticDetector) or not semantic.is_free:
+            return 0
+        if time.monotonic() < self._resting_until:
             return 0
         with self.store.read() as db:
             newest = _newest_id(db)
@@ -46,12 +52,17 @@ class Embedding:
             every = projects.list_projects(db)
         for project in every:
             self._clear(project.id, semantic.makes_vectors_as)
-            if done := self._embed_some(semantic, project.id):
+            done = self._embed_some(semantic, project.id)
+            if done is None:
+                self._resting_until = time.monotonic() + _REST_S
+                return 0
+            if done:
                 return done
         self._newest_done = newest
         return 0
 
-    def _embed_some(self, semantic: SemanticDetector, project_id: str) -> int:
+    def _embed_some(self, semantic: SemanticDetector, project_id: str) -> int | None:
+        """Make the vectors of some interactions of a project; None if the embedder failed."""
         with self.store.read() as db:
             ids = vectors.list_missing(db, project_id, limit=_BATCH)
             turns = load_turns(db, project_id, ids)
@@ -61,8 +72,7 @@ class Embedding:
             embedded = semantic.embed([turn for _, turn in turns])
         except Exception as exc:  # noqa: BLE001 - an embedder may be a plugin
             guard.report_failure("make the vectors of past interactions", exc)
-            self._is_off = True
-            return 0
+            return None
         made = {row_id: one for (row_id, _), one in zip(turns, embedded, strict=True)}
         self.store.write(lambda db: vectors.keep(db, project_id, made))
         return len(made)

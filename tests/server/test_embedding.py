@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -161,12 +162,13 @@ def test_nothing_is_embedded_ahead_without_an_embedder_or_for_money(
     assert kept(store, project) == {}
 
 
-def test_an_embedder_that_fails_is_reported_once_and_left_alone(
+def test_an_embedder_that_fails_is_reported_once_and_left_alone_for_a_while(
     store: SqliteStore,
     project: Project,
     detectors: dict[str, Detector],
     letters: Letters,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     letters.is_broken = True
     say(store, project, "a")
@@ -174,6 +176,11 @@ def test_an_embedder_that_fails_is_reported_once_and_left_alone(
     with caplog.at_level(logging.WARNING):
         assert (embedding.run_once(), embedding.run_once()) == (0, 0)
     assert caplog.text.count("out of order") == 1
+    letters.is_broken = False
+    assert embedding.run_once() == 0
+    later = time.monotonic() + 61
+    monkeypatch.setattr("phospho_server.embedding.time.monotonic", lambda: later)
+    assert embedding.run_once() == 1
 
 
 def test_a_preview_makes_no_vector_that_is_kept(
