@@ -114,7 +114,7 @@ def main() -> None:
         kills = 0
         while kills < options.kills:
             with serving(database) as server:
-                if wait_until_done(database, at_most_s=1.5 + chance.random() * 2):
+                if wait_until_done(database, at_most_s=1.0 + chance.random()):
                     break
                 server.kill()
             kills += 1

@@ -57,7 +57,9 @@ class Probe:
         side: Which message it is compared with.
         goal: The description in few words, for people.
         vector: The description.
-        phrases: One vector for each example; `phrase_texts` are their texts.
+        phrases: One vector for each example, then for each borrowed phrase.
+        phrase_texts: What to call each of them: the example itself, and the goal for what is
+            borrowed, which nobody who reads it has written.
         spread: How alike the examples are to each other, as a cosine.
         shown: What is known to be the event: description, examples, borrowed phrases.
         axis: What tells that from everyday messages.
@@ -107,7 +109,7 @@ def make_probe(
         goal=reading.goal,
         vector=vector,
         phrases=phrases,
-        phrase_texts=(*own, *lent),
+        phrase_texts=(*own, *[reading.goal] * len(lent)),
         spread=_spread(phrases),
         shown=tuple(shown),
         axis=separate([*shown, part(others, 0.0)]),

@@ -12,6 +12,7 @@ from phospho.detectors.use_encoder import UseEncoder
 from phospho.detectors.words import rarity, telling_words
 from phospho.detectors.yardstick import describe, find_lenders, make_yardstick
 from phospho.models import Side
+from tests.detectors.builders import event, turn
 
 
 def lenders(semantic: SemanticDetector, description: str, side: Side) -> list[str]:
@@ -95,3 +96,11 @@ def test_the_library_has_the_events_that_the_changelog_says() -> None:
     changelog = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
     number = sum(len(library(side).entries) for side in BOTH_SIDES)
     assert f"a library of {number} everyday events" in changelog
+
+
+def test_evidence_never_names_a_borrowed_phrase(semantic: SemanticDetector) -> None:
+    thanks = event("The customer is grateful for the assistance")
+    assert lenders(semantic, thanks.description, "input")
+    (found,) = semantic.detect([turn("Thanks a lot, you are great!")], [thanks])
+    assert found.evidence
+    assert found.evidence.reason == 'close to "is grateful for the assistance"'
