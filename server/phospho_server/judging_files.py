@@ -49,7 +49,9 @@ def judge_all(
     Raises:
         DetectorError: When a detector is unknown (at once) or fails (while it is iterated over).
     """
-    taught = with_cuts(definitions, study(detectors, sample(turns), definitions))
+    # One that has learned elsewhere learns anew: these interactions are what is judged.
+    learned = study(detectors, sample(turns), with_cuts(definitions, {}))
+    taught = with_cuts(definitions, learned)
     groups = [(find_detector(name, detectors), group) for name, group in route(taught).items()]
     in_time = sorted(turns, key=lambda turn: turn.interaction.created_at_ms)
     auto = detectors.get("auto")

@@ -7,6 +7,7 @@ from phospho.detectors.registry import study
 from phospho.detectors.semantic import SemanticDetector
 from phospho.detectors.studying import LEAST_TRAFFIC
 from phospho.models import EventDefinition, Review, Turn
+from phospho_server.judging_files import judge_all
 from tests.detectors.builders import event, turn
 
 FLIGHT = event("The user is trying to book a flight")
@@ -93,3 +94,21 @@ def test_what_is_learned_does_not_depend_on_what_was_studied_before(
     again = semantic.study(later, [flight])
     assert again == SemanticDetector(semantic.embedder).study(later, [flight])
     assert again
+
+
+def test_what_is_judged_at_once_teaches_whatever_was_learned_elsewhere(
+    semantic: SemanticDetector,
+) -> None:
+    detectors = {"semantic": semantic}
+    elsewhere = with_cuts([FLIGHT], semantic.study(traffic()[:LEAST_TRAFFIC], [FLIGHT]))
+    assert elsewhere[0].cut
+    found = list(judge_all(traffic(), elsewhere, detectors))
+    assert found == list(judge_all(traffic(), [FLIGHT], detectors))
+    here = with_cuts([FLIGHT], semantic.study(traffic(), [FLIGHT]))
+    assert [d.score for d in found] == [d.score for d in semantic.detect(traffic(), here)]
+
+
+def test_a_definition_that_has_learned_teaches_nothing_more(semantic: SemanticDetector) -> None:
+    learned = with_cuts([FLIGHT], semantic.study(traffic(), [FLIGHT]))
+    music = event("The user wants to listen to music")
+    assert set(semantic.study(traffic(), [*learned, music])) == {music.id}

@@ -12,7 +12,7 @@ import pytest
 
 from phospho.detectors import Detector
 from phospho.detectors.semantic import SemanticDetector
-from phospho.models import Embedded
+from phospho.models import Embedded, Interaction, Turn
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.embedding import Embedding
@@ -60,10 +60,18 @@ def say(store: SqliteStore, project: Project, *names: str) -> None:
 
 def kept(store: SqliteStore, project: Project) -> dict[str, Embedded]:
     with store.read() as db:
-        found = vectors.load_vectors(db, project.id, from_id=0, to_id=10**9)
-        rows = db.rows("select id, task_id from interactions")
-    names = {row["id"]: row["task_id"] for row in rows}
-    return {names[row_id]: embedded for row_id, embedded in found.items()}
+        rows = db.rows(
+            "select id, task_id from interactions where project_id = :id", {"id": project.id}
+        )
+        turns = [
+            (
+                row["id"],
+                Turn(interaction=Interaction(task_id=row["task_id"], session_id="", input="")),
+            )
+            for row in rows
+        ]
+        found = vectors.with_vectors(db, project.id, turns)
+    return {turn.interaction.task_id: turn.embedded for _, turn in found if turn.embedded}
 
 
 def work(embedding: Embedding) -> int:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from phospho.models import Embedded, Turn
-from phospho_server.store import Connection, Row
+from phospho_server.store import Connection, Row, in_list
 
 # A preview looks at so many.
 MOST = 10_000
+
+# Rows read by one statement.
+_CHUNK = 500
 
 
 def list_missing(db: Connection, project_id: str, *, limit: int) -> list[int]:
@@ -58,35 +61,34 @@ def drop_foreign(db: Connection, project_id: str, made_by: str) -> None:
     )
 
 
-def load_vectors(
-    db: Connection, project_id: str, *, from_id: int, to_id: int
-) -> dict[int, Embedded]:
-    """Return the vectors that are kept of the interactions of a range of ids, both included."""
+def with_vectors(
+    db: Connection, project_id: str, turns: Sequence[tuple[int, Turn]]
+) -> list[tuple[int, Turn]]:
+    """Return turns, each with its row id, with the vectors that are kept of them."""
+    known: dict[int, Embedded] = {}
+    for start in range(0, len(turns), _CHUNK):
+        known |= _load(db, project_id, [row_id for row_id, _ in turns[start : start + _CHUNK]])
+    return [
+        (row_id, turn.model_copy(update={"embedded": known[row_id]}) if row_id in known else turn)
+        for row_id, turn in turns
+    ]
+
+
+def _load(db: Connection, project_id: str, ids: Sequence[int]) -> dict[int, Embedded]:
+    text, params = in_list("i", ids)
+    # With the project as a condition, SQLite might read all vectors of it to find some.
     rows = db.rows(
-        "select interaction_id, made_by, input, output from vectors "
-        "where project_id = :project_id and interaction_id between :from_id and :to_id",
-        {"project_id": project_id, "from_id": from_id, "to_id": to_id},
+        "select project_id, interaction_id, made_by, input, output from vectors "
+        f"where interaction_id {text}",
+        params,
     )
     return {
         row["interaction_id"]: Embedded(
             made_by=row["made_by"], input=row["input"], output=row["output"]
         )
         for row in rows
+        if row["project_id"] == project_id
     }
-
-
-def with_vectors(
-    db: Connection, project_id: str, turns: Sequence[tuple[int, Turn]]
-) -> list[tuple[int, Turn]]:
-    """Return turns, each with its row id, with the vectors that are kept of them."""
-    if not turns:
-        return []
-    ids = [row_id for row_id, _ in turns]
-    known = load_vectors(db, project_id, from_id=min(ids), to_id=max(ids))
-    return [
-        (row_id, turn.model_copy(update={"embedded": known[row_id]}) if row_id in known else turn)
-        for row_id, turn in turns
-    ]
 
 
 _IDS = "select id from interactions where project_id = :project_id"
