@@ -142,7 +142,9 @@ def check(database: Path, count: int) -> None:
         "counted by hour": ask(database, "select sum(value) from counters where metric = 'events'")[
             0
         ][0],
-        "counted by session": ask(database, "select sum(events) from session_events")[0][0],
+        "counted by session": ask(
+            database, "select sum(interactions) from facts where fact = 'event'"
+        )[0][0],
     }
     print("  ".join(f"{name} {value:,}" for name, value in found.items()))
     if list(found.values()) != [count] * 4 + [expected] * 3:

@@ -26,9 +26,9 @@ from phospho_server.store import (
     Store,
     backfills,
     definitions,
-    facts,
     jobs,
     leases,
+    message_facts,
     purging,
     vectors,
     versions,
@@ -87,7 +87,7 @@ class DetectionWorker(Worker):
         """Take back what an earlier process left unfinished, and start the thread."""
         self.store.write(leases.release_all)
         told = [fact.id for fact in facts_told_by(self.detectors)]
-        self.store.write(lambda db: facts.plan_past(db, told))
+        self.store.write(lambda db: message_facts.plan_past(db, told))
         super().start()
 
     def forget(self) -> None:
@@ -153,8 +153,8 @@ class DetectionWorker(Worker):
             for changed in self._keep(db, first.project_id, verdicts.values(), attempts=attempts):
                 # The newer version may be for new interactions only, which these are.
                 jobs.add_detect(db, first.project_id, ids, definition_id=changed)
-            facts.record(db, first.project_id, told)
-            facts.note_kept(db, first.project_id, names)
+            message_facts.record(db, first.project_id, told)
+            message_facts.note_kept(db, first.project_id, names)
             if names and not told:
                 jobs.add_facts(db, first.project_id, names, ids)
             for job in claimed:
@@ -204,7 +204,7 @@ class DetectionWorker(Worker):
         told = facts_of(self._judge(job.project_id, ids, asked=asked))
 
         def advance(db: Connection) -> None:
-            facts.record(db, job.project_id, told)
+            message_facts.record(db, job.project_id, told)
             if place and asked:
                 jobs.advance(db, job, before_id=place, done=len(ids))
             else:

@@ -7,7 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from phospho_server.clock import DAY_MS, now_ms
-from phospho_server.store import Connection, detections, facts, feedback, jobs, leases, reviews
+from phospho_server.store import (
+    Connection,
+    detections,
+    feedback,
+    jobs,
+    leases,
+    message_facts,
+    reviews,
+)
 from phospho_server.store.projects import create_key
 from phospho_server.store.rows import NewInteraction, Project
 from phospho_server.store.sqlite import SqliteStore
@@ -90,7 +98,7 @@ def fill(store: SqliteStore, project: Project) -> None:
         "language": [replace(a, value='"en"' if i % 5 else '"es"') for i, a in enumerate(answers)],
         "sentiment": [replace(a, value=str(i % 3 * 0.8 - 0.8)) for i, a in enumerate(answers)],
     }
-    store.write(lambda db: facts.record(db, project.id, told))
+    store.write(lambda db: message_facts.record(db, project.id, told))
     define(store, project, name="quiet", description=HOSTILE[:200])
     store.write(lambda db: _review(db, project))
     store.write(lambda db: create_key(db, project.id, "laptop"))

@@ -20,7 +20,7 @@ from phospho.plugins import Plugins
 from phospho_server.clock import hour_of
 from phospho_server.detection import DetectionWorker
 from phospho_server.migrations import migrations
-from phospho_server.store import facts
+from phospho_server.store import message_facts
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import FactCount, Project
 from phospho_server.store.sessions import list_transcript
@@ -96,7 +96,7 @@ def known(store: SqliteStore, project: Project, session_id: str = "s1") -> list[
 
 def counted(store: SqliteStore, project: Project, fact: str) -> dict[str, int]:
     with store.read() as db:
-        found = facts.count_values(db, project.id, fact, since_ms=0, until_ms=NOON_MS * 2)
+        found = message_facts.count_values(db, project.id, fact, since_ms=0, until_ms=NOON_MS * 2)
     return {each.value: each.interactions for each in found}
 
 
@@ -104,7 +104,7 @@ def in_session(
     store: SqliteStore, project: Project, session_id: str = "s1"
 ) -> Mapping[str, Sequence[FactCount]]:
     with store.read() as db:
-        return facts.count_in_session(db, project.id, session_id)
+        return message_facts.count_in_session(db, project.id, session_id)
 
 
 def test_new_interactions_have_their_facts_told_with_their_events(
@@ -154,7 +154,7 @@ def test_without_their_detectors_facts_stay_unknown(store: SqliteStore, project:
     assert known(store, project) == [(None, None)]
     assert counted(store, project, "language") == {}
     with store.read() as db:
-        assert facts.list_values(db, project.id, "language") == []
+        assert message_facts.list_values(db, project.id, "language") == []
 
 
 def test_a_job_done_twice_counts_once(store: SqliteStore, project: Project) -> None:
@@ -271,7 +271,7 @@ def test_facts_are_counted_in_the_hour_of_their_interaction(
     worker(store, Glad()).run_until_done()
     start = hour_of(NOON_MS)
     with store.read() as db:
-        series = facts.get_sentiment_series(
+        series = message_facts.get_sentiment_series(
             db, project.id, since_ms=start, until_ms=start + 3 * HOUR_MS, step_ms=HOUR_MS
         )
     assert series.values == {

@@ -43,9 +43,10 @@ from phospho_server.store import (
     reviews,
     versions,
 )
+from phospho_server.store.facts import EVENT, Fact
+from phospho_server.store.filters import Filter
 from phospho_server.store.projects import create_project
 from phospho_server.store.review_values import Value
-from phospho_server.store.rows import SessionFilter
 from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.judges import Asked, honest
@@ -69,6 +70,15 @@ _WORDS = ("banana", "plum", "cherry", "apple")
 
 # Verdicts of deleted events go later.
 _IS_DEFINED = "definition_id in (select id from event_definitions where deleted_at_ms is null)"
+
+
+_EVENTS_OF_SESSIONS = f"""
+select definition_id, session_id, events from (
+    select f.value as definition_id, s.session_id, g.interactions as events
+    from session_facts g join facts f on f.id = g.fact_id and f.fact = 'event'
+    join sessions s on s.id = g.session_row
+) where {_IS_DEFINED}
+"""
 
 
 class Scored:
@@ -367,13 +377,13 @@ class Recounting(RuleBasedStateMachine):
         by_hour = Counter((r["definition_id"], hour_of(r["created_at_ms"])) for r in found)
         by_session = Counter((r["definition_id"], r["session_id"]) for r in found)
         hours = self.rows("select * from counters where metric = 'events' and value <> 0")
-        sessions = self.rows(f"select * from session_events where events <> 0 and {_IS_DEFINED}")
+        sessions = self.rows(_EVENTS_OF_SESSIONS)
         assert {(r["key"], r["hour_ms"]): r["value"] for r in hours} == by_hour
         assert {(r["definition_id"], r["session_id"]): r["events"] for r in sessions} == by_session
         with self.store.read() as db:
             listed = definitions.list_definitions(db, self.project.id)
             for row in listed:
-                only = SessionFilter(event=row.definition.name)
+                only = Filter(has=[Fact(EVENT, row.definition.id)])
                 shown = {
                     each.session_id for each in list_sessions(db, self.project.id, only).sessions
                 }
@@ -466,8 +476,9 @@ class Recounting(RuleBasedStateMachine):
             for name in self.events:
                 assert self.owed[name] <= self.judged_ids(name), f"lost verdicts of {name}"
             assert self.rows("select kind, payload, error from jobs") == []
-            for table in ("detections", "session_events"):
-                assert self.rows(f"select * from {table} where not {_IS_DEFINED}") == []
+            assert self.rows(f"select * from detections where not {_IS_DEFINED}") == []
+            gone = "select value as definition_id from facts where fact = 'event'"
+            assert self.rows(f"select * from ({gone}) where not {_IS_DEFINED}") == []
             assert self.rows("select * from llm_unasked") == []
         finally:
             self.llm.stop()

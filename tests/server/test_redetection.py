@@ -94,8 +94,10 @@ def check_each_once(database: Path) -> None:
     assert [row[0] for row in verdicts if row[2]] == sorted(expected.values())
     recounts = {
         "select sum(value) from counters where metric = 'events'": len(expected),
-        "select sum(events) from session_events": len(expected),
-        "select count(*) from session_events where events not in (0, 1)": 0,
+        "select sum(g.interactions) from session_facts g "
+        "join facts f on f.id = g.fact_id where f.fact = 'event'": len(expected),
+        "select count(*) from session_facts g join facts f on f.id = g.fact_id "
+        "where f.fact = 'event' and g.interactions <> 1": 0,
         f"select count(*) from verdict_counts where verdicts = {COUNT}": 1,
         "select count(*) from verdict_counts": 1,
         "select sum(from_id) from event_definition_versions where version = 2": 0,

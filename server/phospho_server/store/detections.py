@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from phospho.models import EventDefinition
 from phospho_server.clock import hour_of, now_ms
-from phospho_server.store import Connection, counters, in_list
+from phospho_server.store import Connection, counters, facts, in_list
+from phospho_server.store.facts import EVENT, Fact, FactChange
 from phospho_server.store.firsts import keep_firsts
 from phospho_server.store.rows import PERSON, StoredDetection
 from phospho_server.store.versions import count_verdicts
@@ -149,19 +150,13 @@ def roll_up(
         changes: For each interaction its session, its time, and 1 for a new event or -1 for one
             that is no more.
     """
-    sessions: Counter[str] = Counter()
+    event = Fact(EVENT, mine["definition_id"])
     hours: Counter[tuple[str, str, int]] = Counter()
-    for session_id, at_ms, difference in changes:
-        sessions[session_id] += difference
+    for _, at_ms, difference in changes:
         hours["events", mine["definition_id"], hour_of(at_ms)] += difference
     counters.add(db, mine["project_id"], hours)
-    db.execute_many(
-        "insert into session_events values (:project_id, :session_id, :definition_id, :events) "
-        "on conflict (project_id, session_id, definition_id) "
-        "do update set events = session_events.events + excluded.events",
-        [
-            {**mine, "session_id": session_id, "events": difference}
-            for session_id, difference in sessions.items()
-            if difference
-        ],
+    facts.move(
+        db,
+        mine["project_id"],
+        [FactChange(session_id, event, difference) for session_id, _, difference in changes],
     )

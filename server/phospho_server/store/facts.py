@@ -1,230 +1,282 @@
-"""Facts of interactions, the language and the sentiment, and the roll-ups that filters need.
+"""Facts: what is true of interactions and can be asked for in a filter.
 
-A sentiment is kept as a number, and counted as `negative`, `neutral` or `positive`.
+A fact is a name and a value: the user, the version, a value of a metadata key, an event. Each is
+kept once in `facts`; narrow rows of `interaction_facts` and `session_facts` say of which
+interactions and sessions it is true, the latter in the order in which sessions are listed. So any
+filter is a walk along one index that asks the others by key, and no list has to scan.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from phospho.detectors.sentiment import FEELINGS, feeling_of
-from phospho_server.clock import hour_of
-from phospho_server.store import Connection, counters, in_list, jobs
-from phospho_server.store.rows import FactCount, Series, SessionFilter, StoredDetection
+from phospho_server.store import Connection, in_list
+from phospho_server.store.rows import NewInteraction
 
-# The metric of `counters` under which each fact is counted.
-METRICS = {"language": "languages", "sentiment": "sentiment"}
+EVENT = "event"
+NOTES = "notes"
+METADATA = "metadata."
 
-# A code with script and region, as plugins may give: "zh-Hant-TW".
-_MAX_CODE_CHARS = 35
+# Of a stranger's metadata what people filter by is kept: few keys, short values.
+MOST_KEYS = 32
+MAX_CHARS = 64
+
+# What a filter offers comes from the newest sessions.
+_RECENT_SESSIONS = 200
+_MOST_OFFERED = 100
 
 
-def record(db: Connection, project_id: str, told: Mapping[str, Sequence[StoredDetection]]) -> None:
-    """Keep facts of interactions, and let the roll-ups follow what is new of them.
+class Fact(NamedTuple):
+    """What may be true: `Fact("version", "1.2")`, `Fact("event", definition_id)`."""
 
-    Doing it twice is the same as doing it once.
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class FactChange:
+    """A fact of an interaction that is new, or no longer true.
+
+    Args:
+        difference: 1 for a fact that is new, -1 for one that was.
+        interaction_id: None for an event: `detections` has it.
+    """
+
+    session_id: str
+    fact: Fact
+    difference: int
+    interaction_id: int | None = None
+
+
+@dataclass(frozen=True)
+class KnownFact:
+    """A fact that is or was true of something.
+
+    Args:
+        interactions: Of which it is true.
+        sessions: With such an interaction.
+    """
+
+    id: int
+    fact: Fact
+    interactions: int
+    sessions: int
+
+
+def facts_of(interaction: NewInteraction, metadata: Mapping[str, Any]) -> set[Fact]:
+    """Return the facts that an interaction arrives with; `metadata` is its own, parsed."""
+    found = {
+        Fact(name, value)
+        for name, value in (
+            ("user", interaction.user_id),
+            ("version", interaction.version_id),
+            ("flag", interaction.flag),
+            (NOTES, "yes" if interaction.notes is not None else None),
+        )
+        if value
+    }
+    return found | set(_facts_of_metadata(metadata))
+
+
+def _facts_of_metadata(metadata: Mapping[str, Any]) -> list[Fact]:
+    found: list[Fact] = []
+    for key, value in metadata.items():
+        text = json.dumps(value) if isinstance(value, bool) else value
+        text = str(text) if isinstance(text, str | int) else ""
+        if 0 < len(text) <= MAX_CHARS and len(key) <= MAX_CHARS:
+            found.append(Fact(key if key == "model" else METADATA + key, text))
+    return found[:MOST_KEYS]
+
+
+def move(db: Connection, project_id: str, changes: Sequence[FactChange]) -> None:
+    """Let the facts follow what changed; each change must be one.
 
     Args:
         db: A connection in a write transaction.
-        project_id: The project.
-        told: By the name of the fact, the answer to it for each interaction.
+        project_id: The project, whose `sessions` are up to date.
+        changes: At most those of some hundred interactions.
     """
-    sessions: set[str] = set()
-    for fact, answers in told.items():
-        _record_one(db, project_id, fact, answers)
-        sessions |= {answer.session_id for answer in answers}
+    sessions = _find_sessions(db, project_id, sorted({change.session_id for change in changes}))
+    # What was judged may have been removed meanwhile.
+    changes = [change for change in changes if change.session_id in sessions]
+    if not changes:
+        return
+    ids = _count(db, project_id, changes)
+    for difference, statement in (
+        (1, "insert into interaction_facts values (:fact, :interaction) on conflict do nothing"),
+        (
+            -1,
+            "delete from interaction_facts where fact_id = :fact and interaction_id = :interaction",
+        ),
+    ):
+        db.execute_many(
+            statement,
+            [
+                {"fact": ids[c.fact], "interaction": c.interaction_id}
+                for c in changes
+                if c.interaction_id is not None and c.difference == difference
+            ],
+        )
+    _move_sessions(db, sessions, ids, changes)
+
+
+def _count(db: Connection, project_id: str, changes: Iterable[FactChange]) -> dict[Fact, int]:
+    """Count the interactions of each fact, and return the ids of the facts."""
+    totals: Counter[Fact] = Counter()
+    for change in changes:
+        totals[change.fact] += change.difference
     db.execute_many(
-        "update session_facts set last_at_ms = (select s.last_at_ms from sessions s "
-        "where s.project_id = :project_id and s.session_id = :session_id) "
-        "where project_id = :project_id and session_id = :session_id",
-        [{"project_id": project_id, "session_id": session_id} for session_id in sorted(sessions)],
+        "insert into facts (project_id, fact, value, interactions, sessions) "
+        "values (:project_id, :fact, :value, :n, 0) on conflict (project_id, fact, value) "
+        "do update set interactions = facts.interactions + excluded.interactions",
+        [
+            {"project_id": project_id, "fact": fact.name, "value": fact.value, "n": n}
+            for fact, n in sorted(totals.items())
+        ],
+    )
+    return {fact: known.id for fact, known in find_facts(db, project_id, list(totals)).items()}
+
+
+def _move_sessions(
+    db: Connection,
+    sessions: Mapping[str, tuple[int, int]],
+    ids: Mapping[Fact, int],
+    changes: Iterable[FactChange],
+) -> None:
+    moved: Counter[tuple[int, int]] = Counter()
+    for change in changes:
+        moved[sessions[change.session_id][0], ids[change.fact]] += change.difference
+    before = _list_counts(db, sorted({row for row, _ in moved}))
+    after = {key: before.get(key, 0) + n for key, n in sorted(moved.items()) if n}
+    last_at_ms = dict(sessions.values())
+    db.execute_many(
+        "insert into session_facts values (:session_row, :fact_id, :interactions, :last_at_ms) "
+        "on conflict (session_row, fact_id) do update set interactions = excluded.interactions",
+        [
+            {
+                "session_row": row,
+                "fact_id": fact_id,
+                "interactions": n,
+                "last_at_ms": last_at_ms[row],
+            }
+            for (row, fact_id), n in after.items()
+            if n > 0
+        ],
+    )
+    db.execute_many(
+        "delete from session_facts where session_row = :session_row and fact_id = :fact_id",
+        [{"session_row": row, "fact_id": fact} for (row, fact), n in after.items() if n <= 0],
+    )
+    counted: Counter[int] = Counter()
+    for (row, fact_id), n in after.items():
+        counted[fact_id] += (n > 0) - ((row, fact_id) in before)
+    db.execute_many(
+        "update facts set sessions = sessions + :n where id = :id",
+        [{"id": fact_id, "n": n} for fact_id, n in counted.items() if n],
     )
 
 
-def _record_one(
-    db: Connection, project_id: str, fact: str, answers: Sequence[StoredDetection]
-) -> None:
-    known = _known(db, project_id, fact, [answer.interaction_id for answer in answers])
-    changes: list[dict[str, object]] = []
-    by_session: Counter[tuple[str, str]] = Counter()
-    by_hour: Counter[tuple[str, str, int]] = Counter()
-    for answer in answers:
-        value = _read_value(fact, answer.value)
-        if answer.interaction_id not in known or known[answer.interaction_id] == value:
-            continue
-        changes.append({"id": answer.interaction_id, "value": value})
-        for each, difference in ((known[answer.interaction_id], -1), (value, 1)):
-            if each is not None:
-                by_session[answer.session_id, counted_as(each)] += difference
-                hour_ms = hour_of(answer.created_at_ms)
-                by_hour[METRICS[fact], counted_as(each), hour_ms] += difference
-    db.execute_many(f"update interactions set {fact} = :value where id = :id", changes)
-    counters.add(db, project_id, by_hour)
+def _find_sessions(
+    db: Connection, project_id: str, session_ids: Sequence[str]
+) -> dict[str, tuple[int, int]]:
+    """Return those sessions that there are, each with its row and the time it was last heard of."""
+    text, params = in_list("s", session_ids)
+    rows = db.rows(
+        "select id, session_id, last_at_ms from sessions "
+        f"where project_id = :project_id and session_id {text}",
+        {"project_id": project_id, **params},
+    )
+    return {row["session_id"]: (row["id"], row["last_at_ms"]) for row in rows}
+
+
+def _list_counts(db: Connection, session_rows: Sequence[int]) -> dict[tuple[int, int], int]:
+    text, params = in_list("s", session_rows)
+    rows = db.rows(
+        f"select session_row, fact_id, interactions from session_facts where session_row {text}",
+        params,
+    )
+    return {(row["session_row"], row["fact_id"]): row["interactions"] for row in rows}
+
+
+def follow_sessions(db: Connection, project_id: str, session_ids: Sequence[str]) -> None:
+    """Give the facts of sessions that went on their new place in the order of lists."""
     db.execute_many(
-        "insert into session_facts (project_id, session_id, fact, value, interactions, last_at_ms) "
-        "values (:project_id, :session_id, :fact, :value, :interactions, 0) "
-        "on conflict (project_id, session_id, fact, value) "
-        "do update set interactions = session_facts.interactions + excluded.interactions",
+        "update session_facts set last_at_ms = :last_at_ms "
+        "where session_row = :row and last_at_ms <> :last_at_ms",
         [
-            {
-                "project_id": project_id,
-                "session_id": session_id,
-                "fact": fact,
-                "value": value,
-                "interactions": difference,
-            }
-            for (session_id, value), difference in by_session.items()
-            if difference
+            {"row": row, "last_at_ms": last_at_ms}
+            for row, last_at_ms in _find_sessions(db, project_id, session_ids).values()
         ],
     )
 
 
-def counted_as(value: str | float) -> str:
-    """Return the value under which an interaction is counted and found."""
-    return value if isinstance(value, str) else feeling_of(value)
+def find_facts(db: Connection, project_id: str, facts: Iterable[Fact]) -> dict[Fact, KnownFact]:
+    """Return those of the facts that are known to a project."""
+    by_name: dict[str, list[str]] = {}
+    for fact in facts:
+        by_name.setdefault(fact.name, []).append(fact.value)
+    found: dict[Fact, KnownFact] = {}
+    for name, values in by_name.items():
+        text, params = in_list("v", values)
+        rows = db.rows(
+            "select id, value, interactions, sessions from facts "
+            f"where project_id = :project_id and fact = :name and value {text}",
+            {"project_id": project_id, "name": name, **params},
+        )
+        for row in rows:
+            fact = Fact(name, row["value"])
+            found[fact] = KnownFact(row["id"], fact, row["interactions"], row["sessions"])
+    return found
 
 
-def _known(
-    db: Connection, project_id: str, fact: str, ids: Sequence[int]
-) -> dict[int, str | float | None]:
-    text, params = in_list("i", ids)
+def list_sessions_with(
+    db: Connection, project_id: str, fact: Fact, session_ids: Sequence[str]
+) -> set[str]:
+    """Return those of the sessions of which a fact is true."""
+    known = find_facts(db, project_id, [fact]).get(fact)
+    if known is None:
+        return set()
+    text, params = in_list("s", session_ids)
     rows = db.rows(
-        f"select id, {fact} as value from interactions "
-        f"where project_id = :project_id and id {text}",
-        {"project_id": project_id, **params},
+        "select s.session_id from sessions s join session_facts f on f.session_row = s.id "
+        f"where s.project_id = :project_id and s.session_id {text} and f.fact_id = :fact_id",
+        {"project_id": project_id, "fact_id": known.id, **params},
     )
-    return {row["id"]: row["value"] for row in rows}
+    return {row["session_id"] for row in rows}
 
 
-def _read_value(fact: str, answer: str | None) -> str | float | None:
-    """Return what a detector, which may be a stranger's, answered; None for what is no answer."""
-    value = json.loads(answer) if answer else None
-    if fact == "language":
-        return value[:_MAX_CODE_CHARS] or None if isinstance(value, str) else None
-    if isinstance(value, (int, float)) and -1 <= value <= 1:
-        return float(value)
-    return None
-
-
-def session_conditions(wanted: SessionFilter) -> list[tuple[object, str]]:
-    """Return what has to hold of `s.session_id`, each with whether it is asked for.
-
-    The first that is asked for is about `f`, the row of `session_facts` that leads the query.
-    """
-    language = ("f", wanted.language)
-    sentiment = ("g" if wanted.language else "f", wanted.sentiment)
-    conditions: list[tuple[object, str]] = []
-    for fact, (table, value) in {"language": language, "sentiment": sentiment}.items():
-        is_so = f"{table}.fact = '{fact}' and {table}.value = :{fact} and {table}.interactions > 0"
-        if table == "g":
-            is_so = (
-                "exists (select 1 from session_facts g where g.project_id = s.project_id "
-                f"and g.session_id = s.session_id and {is_so})"
-            )
-        conditions.append((value, is_so))
-    return conditions
-
-
-def count_in_session(
-    db: Connection, project_id: str, session_id: str
-) -> Mapping[str, Sequence[FactCount]]:
-    """Return what is known of a session's interactions, by fact, the most frequent first."""
+def list_of_session(db: Connection, project_id: str, session_id: str) -> list[tuple[Fact, int]]:
+    """Return the facts of a session, each with its interactions, the most frequent first."""
     rows = db.rows(
-        "select fact, value, interactions from session_facts where project_id = :project_id "
-        "and session_id = :session_id and interactions > 0 order by interactions desc, value",
+        "select f.fact, f.value, g.interactions from sessions s "
+        "join session_facts g on g.session_row = s.id join facts f on f.id = g.fact_id "
+        "where s.project_id = :project_id and s.session_id = :session_id "
+        "order by g.interactions desc, f.value",
         {"project_id": project_id, "session_id": session_id},
     )
-    return {
-        fact: [FactCount(row["value"], row["interactions"]) for row in rows if row["fact"] == fact]
-        for fact in METRICS
-    }
+    return [(Fact(row["fact"], row["value"]), row["interactions"]) for row in rows]
 
 
-# One step through the index for each value there is, however many interactions have it.
-_VALUES = """
-with recursive vals (value) as (
-    select min(key) from counters where project_id = :project_id and metric = :metric
-    union all
-    select (select min(c.key) from counters c where c.project_id = :project_id
-        and c.metric = :metric and c.key > vals.value)
-    from vals where vals.value is not null
-)
-"""
-
-
-def list_values(db: Connection, project_id: str, fact: str) -> Sequence[str]:
-    """Return the values a fact has had in a project, for a filter to offer."""
+def list_recent(db: Connection, project_id: str) -> list[Fact]:
+    """Return what is true of most of the newest 200 sessions, in order, for a filter to offer."""
     rows = db.rows(
-        _VALUES + "select value from vals where value is not null order by value",
-        {"project_id": project_id, "metric": METRICS[fact]},
+        "select f.fact, f.value from (select id from sessions "
+        " where project_id = :project_id order by last_at_ms desc, id desc limit :most) s "
+        "join session_facts g on g.session_row = s.id join facts f on f.id = g.fact_id "
+        "where f.fact not in ('event', 'user') "
+        "group by f.fact, f.value order by count(*) desc, f.value limit :offered",
+        {"project_id": project_id, "most": _RECENT_SESSIONS, "offered": _MOST_OFFERED},
     )
-    return [row["value"] for row in rows]
+    return sorted(Fact(row["fact"], row["value"]) for row in rows)
 
 
-def count_values(
-    db: Connection, project_id: str, fact: str, *, since_ms: int, until_ms: int
-) -> Sequence[FactCount]:
-    """Return of how many interactions of a period each value is true, the most frequent first."""
-    rows = db.rows(
-        _VALUES + "select v.value, sum(c.value) as interactions from vals v "
-        "join counters c on c.project_id = :project_id and c.metric = :metric and c.key = v.value "
-        "and c.hour_ms >= :since and c.hour_ms < :until "
-        "group by v.value having sum(c.value) > 0 order by interactions desc, v.value",
-        {
-            "project_id": project_id,
-            "metric": METRICS[fact],
-            "since": since_ms,
-            "until": until_ms,
-        },
-    )
-    return [FactCount(row["value"], row["interactions"]) for row in rows]
-
-
-def get_sentiment_series(
-    db: Connection, project_id: str, *, since_ms: int, until_ms: int, step_ms: int
-) -> Series:
-    """Return over time how many messages sounded negative, neutral and positive."""
-    rows = db.rows(
-        "select key, (hour_ms - :since) / :step as step, sum(value) as value from counters "
-        "where project_id = :project_id and metric = 'sentiment' "
-        "and hour_ms >= :since and hour_ms < :until group by key, step",
-        {"project_id": project_id, "since": since_ms, "until": until_ms, "step": step_ms},
-    )
-    starts = range(since_ms, until_ms, step_ms)
-    values: dict[str, list[int]] = {feeling: [0] * len(starts) for feeling in FEELINGS}
-    for row in rows:
-        values[row["key"]][row["step"]] = row["value"]
-    return Series(list(starts), values)
-
-
-def note_kept(db: Connection, project_id: str, facts: Sequence[str]) -> None:
-    """Note which facts are told of each new interaction of a project."""
-    db.execute_many(
-        "insert into kept_facts values (:project_id, :fact) on conflict do nothing",
-        [{"project_id": project_id, "fact": fact} for fact in facts],
-    )
-
-
-def plan_past(db: Connection, facts: Sequence[str]) -> None:
-    """Have facts told of the past of every project that has not had them so far.
-
-    Called when a server starts, whose detectors tell `facts`. Those it does not tell are forgotten
-    as kept: should their detector come back, it begins again.
-    """
-    text, params = in_list("f", sorted(set(METRICS) - set(facts)))
-    db.execute(f"delete from kept_facts where fact {text}", params)
-    kept = {(row["project_id"], row["fact"]) for row in db.rows("select * from kept_facts")}
-    for row in db.rows("select id from projects order by id"):
-        new = [fact for fact in facts if (row["id"], fact) not in kept]
-        if new:
-            _plan_past_of(db, row["id"], new)
-
-
-def _plan_past_of(db: Connection, project_id: str, facts: Sequence[str]) -> None:
-    newest = db.row("select max(id) as id from interactions")
-    size = counters.count_all(db, project_id).interactions
-    if newest and size:
-        jobs.add_past_facts(db, project_id, facts, before_id=newest["id"] + 1, size=size)
-    note_kept(db, project_id, facts)
+def forget(db: Connection, project_id: str, fact: Fact) -> None:
+    """Remove a fact, of an event that is deleted, from every session."""
+    known = find_facts(db, project_id, [fact]).get(fact)
+    if known:
+        db.execute("delete from session_facts where fact_id = :id", {"id": known.id})
+        db.execute("delete from facts where id = :id", {"id": known.id})

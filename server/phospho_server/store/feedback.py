@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from phospho_server.clock import new_id, now_ms
-from phospho_server.store import Connection
+from phospho_server.store import Connection, facts
+from phospho_server.store.facts import NOTES, Fact, FactChange
 
 
 def add_feedback(
@@ -33,7 +34,7 @@ def add_feedback(
         },
     )
     row = db.row(
-        "select id, session_id, flag from interactions "
+        "select id, session_id, flag, notes from interactions "
         "where project_id = :project_id and task_id = :task_id",
         {"project_id": project_id, "task_id": task_id},
     )
@@ -44,8 +45,17 @@ def add_feedback(
         "where id = :id",
         {"flag": flag, "notes": notes, "id": row["id"]},
     )
+    changes = []
+    if notes is not None and row["notes"] is None:
+        changes.append((Fact(NOTES, "yes"), 1))
     if flag is not None and flag != row["flag"]:
         _move_in_session(db, project_id, row["session_id"], before=row["flag"], after=flag)
+        changes.append((Fact("flag", flag), 1))
+        if row["flag"]:
+            changes.append((Fact("flag", row["flag"]), -1))
+    facts.move(
+        db, project_id, [FactChange(row["session_id"], *change, row["id"]) for change in changes]
+    )
 
 
 def _move_in_session(

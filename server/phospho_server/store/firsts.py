@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from phospho_server.store import Connection, Row, in_list
+from phospho_server.store.facts import EVENT, Fact, list_sessions_with
 from phospho_server.store.rows import StoredDetection
 
 _WALK = """
@@ -176,13 +177,8 @@ def _list_sessions_of_events(
 
 def _list_known(db: Connection, mine: Mapping[str, str], session_ids: Sequence[str]) -> set[str]:
     """Return those sessions that have the event before anything is changed."""
-    text, params = in_list("s", session_ids)
-    rows = db.rows(
-        "select session_id from session_events where project_id = :project_id "
-        f"and definition_id = :definition_id and session_id {text} and events > 0",
-        {**mine, **params},
-    )
-    return {row["session_id"] for row in rows}
+    event = Fact(EVENT, mine["definition_id"])
+    return list_sessions_with(db, mine["project_id"], event, session_ids)
 
 
 def _to_verdict(row: Row) -> StoredDetection:

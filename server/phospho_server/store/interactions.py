@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from phospho_server.clock import day_of, hour_of, now_ms
-from phospho_server.store import Connection, in_list
+from phospho_server.clock import hour_of, now_ms
+from phospho_server.store import Connection, days, facts, in_list, users
 from phospho_server.store import counters as counter_store
 from phospho_server.store import jobs as job_store
 from phospho_server.store import search as search_store
+from phospho_server.store.facts import FactChange
 from phospho_server.store.rows import NewInteraction
 
 # Rows handled by one set of statements: within SQLite's limit of parameters, and a job's worth.
@@ -18,12 +21,17 @@ CHUNK = 500
 
 _PREVIEW_LENGTH = 200
 
+_TOKEN_KEYS = ("total_tokens", "prompt_tokens", "completion_tokens")
+
+# No answer has cost as many; sums of it fit a column.
+_MOST_TOKENS = 10**12
+
 _INSERT = """
 insert into interactions (project_id, task_id, session_id, user_id, version_id, created_at_ms,
-    received_at_ms, input, output, flag, notes, metadata, raw_input, raw_output, steps)
+    received_at_ms, input, output, flag, notes, metadata, raw_input, raw_output, steps, tokens)
 values (:project_id, :task_id, :session_id, :user_id, :version_id, :created_at_ms,
     :received_at_ms, :input, :output, :flag, :notes, :metadata, :raw_input, :raw_output,
-    :steps)
+    :steps, :tokens)
 """
 
 
@@ -46,15 +54,41 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
         return 0
     new = _with_feedback(db, project_id, new)
     more = {"project_id": project_id, "received_at_ms": now_ms()}
-    db.execute_many(_INSERT, ({**vars(i), **more} for i in new))
+    metadata = [json.loads(i.metadata or "{}") for i in new]
+    tokens = [tokens_of(each) for each in metadata]
+    db.execute_many(
+        _INSERT,
+        ({**vars(i), **more, "tokens": n} for i, n in zip(new, tokens, strict=True)),
+    )
     ids = find_ids(db, project_id, [i.task_id for i in new])
     search_store.add_to_index(db, list(ids.values()))
     _roll_up_sessions(db, project_id, new)
-    _roll_up_users(db, project_id, new)
+    _roll_up_facts(db, project_id, ids, zip(new, metadata, strict=True))
+    users.roll_up(db, project_id, zip(new, tokens, strict=True))
+    days.roll_up(db, project_id, ((i.created_at_ms, ids[i.task_id]) for i in new))
     hours = Counter(hour_of(i.created_at_ms) for i in new)
     counter_store.add(db, project_id, {("interactions", "", h): n for h, n in hours.items()})
     job_store.add_detect(db, project_id, sorted(ids.values()))
     return len(new)
+
+
+def tokens_of(metadata: Mapping[str, Any]) -> int | None:
+    """Return how many tokens a model read and wrote for an answer, where that was logged.
+
+    Args:
+        metadata: `usage` in it is as the SDK sends it: `total_tokens`, or `prompt_tokens` and
+            `completion_tokens`.
+    """
+    usage = metadata.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    total, *parts = (
+        count if type(count) is int and 0 <= count <= _MOST_TOKENS else None
+        for count in (usage.get(name) for name in _TOKEN_KEYS)
+    )
+    if total is not None or None in parts:
+        return total
+    return sum(count for count in parts if count is not None)
 
 
 def _without_known(
@@ -178,43 +212,17 @@ def _load_sessions(
     }
 
 
-_UPSERT_USER = """
-insert into users (project_id, user_id, first_at_ms, last_at_ms, interactions)
-values (:project_id, :user_id, :first_at_ms, :last_at_ms, :interactions)
-on conflict (project_id, user_id) do update set
-    first_at_ms = case when excluded.first_at_ms < users.first_at_ms
-        then excluded.first_at_ms else users.first_at_ms end,
-    last_at_ms = case when excluded.last_at_ms > users.last_at_ms
-        then excluded.last_at_ms else users.last_at_ms end,
-    interactions = users.interactions + excluded.interactions
-"""
-
-
-def _roll_up_users(db: Connection, project_id: str, new: Sequence[NewInteraction]) -> None:
-    """Add a batch to its users, and count each user once a day."""
-    times: dict[str, list[int]] = {}
-    for interaction in new:
-        if interaction.user_id:
-            times.setdefault(interaction.user_id, []).append(interaction.created_at_ms)
-    if not times:
-        return
-    db.execute_many(
-        _UPSERT_USER,
-        (
-            {
-                "project_id": project_id,
-                "user_id": user_id,
-                "first_at_ms": min(at),
-                "last_at_ms": max(at),
-                "interactions": len(at),
-            }
-            for user_id, at in times.items()
-        ),
-    )
-    active: Counter[tuple[str, str, int]] = Counter()
-    for user_id, day_ms in {(u, day_of(at)) for u, all_at in times.items() for at in all_at}:
-        active["active_users", "", day_ms] += db.execute(
-            "insert into user_days values (:project_id, :day_ms, :user_id) on conflict do nothing",
-            {"project_id": project_id, "day_ms": day_ms, "user_id": user_id},
-        )
-    counter_store.add(db, project_id, active)
+def _roll_up_facts(
+    db: Connection,
+    project_id: str,
+    ids: Mapping[str, int],
+    new: Iterable[tuple[NewInteraction, Mapping[str, Any]]],
+) -> None:
+    pairs = list(new)
+    facts.follow_sessions(db, project_id, sorted({i.session_id for i, _ in pairs}))
+    changes = [
+        FactChange(interaction.session_id, fact, 1, ids[interaction.task_id])
+        for interaction, metadata in pairs
+        for fact in sorted(facts.facts_of(interaction, metadata))
+    ]
+    facts.move(db, project_id, changes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from phospho_server.store import Connection
+from phospho_server.store import Connection, facts
+from phospho_server.store.facts import EVENT, Fact
 from phospho_server.store.jobs import insert
 from phospho_server.store.rows import Job
 
@@ -36,9 +37,5 @@ def purge_part(db: Connection, job: Job) -> int:
         {**mine, "place": place, "before_id": before_id},
     )
     if not place:
-        db.execute(
-            "delete from session_events where project_id = :project_id "
-            "and definition_id = :definition_id",
-            mine,
-        )
+        facts.forget(db, job.project_id, Fact(EVENT, job.definition_id or ""))
     return place

@@ -173,35 +173,8 @@ class SessionRow:
 
 
 @dataclass(frozen=True)
-class SessionFilter:
-    """Which sessions a list shows. None means any.
-
-    Args:
-        event: Name of an event that occurred in the session.
-        flag: `success` or `failure`: the session has such feedback.
-        user_id: The end user.
-        version_id: The release of the app.
-        since_ms: The session's last interaction is not older.
-        until_ms: The session's last interaction is older than this.
-        text: Words that all occur in one interaction of the session.
-        language: Code of the language of at least one message of the user.
-        sentiment: `negative`, `neutral` or `positive`: how at least one of them sounds.
-    """
-
-    event: str | None = None
-    flag: Flag | None = None
-    user_id: str | None = None
-    version_id: str | None = None
-    since_ms: int | None = None
-    until_ms: int | None = None
-    text: str | None = None
-    language: str | None = None
-    sentiment: str | None = None
-
-
-@dataclass(frozen=True)
 class SessionPage:
-    """One page of sessions, newest first; `next_cursor` continues it."""
+    """One page of sessions; `next_cursor` continues it."""
 
     sessions: Sequence[SessionRow]
     next_cursor: str | None

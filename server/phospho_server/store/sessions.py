@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from phospho_server.errors import InvalidError, NotFoundError
-from phospho_server.store import Connection, facts, in_list, search
+from phospho_server.errors import NotFoundError
+from phospho_server.store import Connection, cursors, in_list, search
+from phospho_server.store.cursors import Cursor
 from phospho_server.store.events import list_events, list_rejected
+from phospho_server.store.facts import Fact, find_facts
+from phospho_server.store.filters import MOST_CANDIDATES, Asked, Filter, resolve
 from phospho_server.store.rows import (
     EventCount,
-    SessionFilter,
     SessionPage,
     SessionRow,
     Step,
@@ -23,96 +26,179 @@ PAGE_SIZE = 50
 # A transcript is one page; a session that never ends is shown in parts of this length.
 TRANSCRIPT_SIZE = 200
 
-# Milliseconds have this many digits until the year 33658.
-_MAX_DIGITS = 15
+# Sessions with some words among which neighbours are looked for.
+_MOST_FOUND = 200
+
+# Sessions of a user whose events are counted.
+MOST_COUNTED = 500
+
+# The column that orders a list, and whether it does so downwards.
+SORTS = {
+    "newest": ("last_at_ms", True),
+    "oldest": ("last_at_ms", False),
+    "longest": ("interactions", True),
+}
 
 _COLUMNS = (
     "s.session_id, s.first_at_ms, s.last_at_ms, s.interactions, s.successes, s.failures, "
     "s.user_id, s.version_id, s.first_input"
 )
 
-# Which of two tables gives the order: both know when a session was last heard of.
-_ALL_SESSIONS = "sessions s"
-_SESSIONS_WITH = (
-    "session_facts f join sessions s on s.project_id = f.project_id and s.session_id = f.session_id"
-)
-
-_EVENT_CONDITION = (
-    "exists (select 1 from session_events e join event_definitions d on d.id = e.definition_id "
-    "where e.project_id = s.project_id and e.session_id = s.session_id and e.events > 0 "
-    "and d.project_id = :project_id and d.name = :event and d.deleted_at_ms is null)"
-)
-
 
 def list_sessions(
     db: Connection,
     project_id: str,
-    wanted: SessionFilter | None = None,
+    wanted: Filter | None = None,
     *,
+    sort: str = "newest",
     cursor: str | None = None,
     limit: int = PAGE_SIZE,
 ) -> SessionPage:
-    """Return the sessions that match, those with the newest interaction first.
+    """Return the sessions that match, by default those with the newest interaction first.
+
+    Where words are asked for, the session with the newest interaction that has them comes first.
 
     Args:
         db: A connection.
         project_id: The project.
         wanted: What must hold of a session.
+        sort: One of `SORTS`.
         cursor: `next_cursor` of the page before.
-        limit: Sessions a page.
+        limit: Sessions a page. There may be fewer, and none, with more to come: a page looks at
+            some thousands only.
 
     Raises:
         InvalidError: The cursor is not one of ours.
     """
-    wanted = wanted or SessionFilter()
-    # A rare language or sentiment would be looked for in all sessions; its own index has them.
-    by = "f" if wanted.language or wanted.sentiment else "s"
-    conditions, params = _conditions(wanted, by)
-    if cursor is not None:
-        last_at_ms, session_id = _read_cursor(cursor)
-        conditions.append(f"({by}.last_at_ms, {by}.session_id) < (:cursor_at_ms, :cursor_id)")
-        params |= {"cursor_at_ms": last_at_ms, "cursor_id": session_id}
-    rows = db.rows(
-        f"select {_COLUMNS}, {by}.last_at_ms as listed_at_ms "
-        f"from {_ALL_SESSIONS if by == 's' else _SESSIONS_WITH} where "
-        + " and ".join([f"{by}.project_id = :project_id", *conditions])
-        + f" order by {by}.last_at_ms desc, {by}.session_id desc limit :limit",
-        {"project_id": project_id, "limit": limit + 1, **params},
-    )
-    found = [dict(row) for row in rows[:limit]]
-    listed_at_ms = [row.pop("listed_at_ms") for row in found]
-    sessions = [SessionRow(**row) for row in found]
+    wanted = wanted or Filter()
+    place = cursors.read(cursor) if cursor is not None else None
+    asked = resolve(db, project_id, wanted, by="sessions")
+    if asked is None:
+        return SessionPage([], None)
+    if wanted.text:
+        found = _find_by_text(db, project_id, wanted, asked, place, limit)
+    else:
+        found = _walk(db, project_id, wanted, asked, SORTS[sort], place, limit)
+    rows, next_cursor = found
+    sessions = [SessionRow(**row) for row in rows]
     events = _list_event_counts(db, project_id, [s.session_id for s in sessions])
     return SessionPage(
         [replace(s, events=events.get(s.session_id, ())) for s in sessions],
-        f"{listed_at_ms[-1]}.{sessions[-1].session_id}" if len(rows) > limit else None,
+        cursors.write(next_cursor) if next_cursor else None,
     )
 
 
-def _conditions(wanted: SessionFilter, by: str) -> tuple[list[str], dict[str, object]]:
-    words = search.quote_words(wanted.text or "")
-    table: list[tuple[object, str]] = [
-        (wanted.event, _EVENT_CONDITION),
-        (wanted.user_id, "s.user_id = :user_id"),
-        (wanted.version_id, "s.version_id = :version_id"),
-        (wanted.since_ms, f"{by}.last_at_ms >= :since_ms"),
-        (wanted.until_ms, f"{by}.last_at_ms < :until_ms"),
-        (wanted.flag == "success", "s.successes > 0"),
-        (wanted.flag == "failure", "s.failures > 0"),
-        (words, search.session_condition()),
-        *facts.session_conditions(wanted),
-        # Asked for text in which there is no word to look for: nothing can match.
-        (wanted.text and not words, "false"),
-    ]
-    conditions = [condition for is_asked, condition in table if is_asked not in (None, False, "")]
-    return conditions, {**vars(wanted), "words": words}
+def _walk(
+    db: Connection,
+    project_id: str,
+    wanted: Filter,
+    asked: Asked,
+    sort: tuple[str, bool],
+    place: Cursor | None,
+    limit: int,
+) -> tuple[list[dict[str, Any]], Cursor | None]:
+    """Return a page in the order of an index, and where the next one begins."""
+    column, is_down = sort
+    source, key, row = "sessions s", f"s.{column}", "s.id"
+    mine = "s.project_id = :project_id"
+    params: dict[str, object] = {"project_id": project_id, "limit": limit + 1}
+    if asked.lead and column == "last_at_ms":
+        source, key, row = "session_facts l", "l.last_at_ms", "l.session_row"
+        mine = "l.fact_id = :lead"
+        params["lead"] = asked.lead.id
+    else:
+        asked = asked.without_lead()
+    where = [mine, *_period(key if column == "last_at_ms" else "s.last_at_ms", wanted, params)]
+    beyond, up_to = ("<", ">=") if is_down else (">", "<=")
+    if place:
+        where.append(f"({key}, {row}) {beyond} (:cursor_key, :cursor_row)")
+        params |= {"cursor_key": place.key, "cursor_row": place.row}
+    direction = "desc" if is_down else "asc"
+    order = f"order by {key} {direction}, {row} {direction}"
+    conditions = _conditions(wanted, asked, params)
+    end = None
+    if conditions:
+        # Looked at are so many; what lies beyond is for the next page.
+        end = db.row(
+            f"select {key} as listed, {row} as id from {source} where {' and '.join(where)} "
+            f"{order} limit 1 offset {MOST_CANDIDATES - 1}",
+            params,
+        )
+    if end:
+        where.append(f"({key}, {row}) {up_to} (:end_key, :end_row)")
+        params |= {"end_key": end["listed"], "end_row": end["id"]}
+    join = " join sessions s on s.id = l.session_row" if source.startswith("session_facts") else ""
+    rows = db.rows(
+        f"select {_COLUMNS}, {key} as listed, s.id from {source}{join} "
+        f"where {' and '.join([*where, *conditions])} {order} limit :limit",
+        params,
+    )
+    found = [dict(each) for each in rows[:limit]]
+    places = [Cursor(each.pop("listed"), str(each.pop("id"))) for each in found]
+    if len(rows) > limit:
+        return found, places[-1]
+    return found, Cursor(end["listed"], str(end["id"])) if end else None
 
 
-def _read_cursor(cursor: str) -> tuple[int, str]:
-    at_ms, dot, session_id = cursor.partition(".")
-    if not (dot and at_ms.isascii() and at_ms.isdigit() and len(at_ms) <= _MAX_DIGITS):
-        raise InvalidError("This page's address is not complete. Start again from the first page.")
-    return int(at_ms), session_id
+def _find_by_text(
+    db: Connection,
+    project_id: str,
+    wanted: Filter,
+    asked: Asked,
+    place: Cursor | None,
+    limit: int,
+) -> tuple[list[dict[str, Any]], Cursor | None]:
+    """Return a page in the order of the newest interactions that have the words."""
+    before_id = place.row if place else None
+    matches = search.list_matches(db, project_id, wanted.text or "", before_id=before_id)
+    newest: dict[str, int] = {}
+    for match in matches:
+        newest.setdefault(match.session_id, match.interaction_id)
+    if before_id is not None:
+        earlier = search.list_sessions_found(
+            db, project_id, wanted.text or "", list(newest), from_id=before_id
+        )
+        newest = {name: at for name, at in newest.items() if name not in earlier}
+    asked = asked.without_lead()
+    text, params = in_list("s", list(newest))
+    params |= {"project_id": project_id}
+    where = ["s.project_id = :project_id", f"s.session_id {text}"]
+    where += [*_period("s.last_at_ms", wanted, params), *_conditions(wanted, asked, params)]
+    rows = db.rows(f"select {_COLUMNS} from sessions s where {' and '.join(where)}", params)
+    found = sorted(map(dict, rows), key=lambda row: -newest[row["session_id"]])
+    if len(found) > limit:
+        return found[:limit], Cursor(0, str(newest[found[limit - 1]["session_id"]]))
+    is_cut = len(matches) == search.MAX_MATCHES
+    return found, Cursor(0, str(matches[-1].interaction_id)) if is_cut else None
+
+
+def _period(column: str, wanted: Filter, params: dict[str, object]) -> list[str]:
+    conditions = []
+    if wanted.since_ms is not None:
+        conditions.append(f"{column} >= :since_ms")
+    if wanted.until_ms is not None:
+        conditions.append(f"{column} < :until_ms")
+    params |= {"since_ms": wanted.since_ms, "until_ms": wanted.until_ms}
+    return conditions
+
+
+def _conditions(wanted: Filter, asked: Asked, params: dict[str, object]) -> list[str]:
+    """Return what has to hold of `s` besides its place in the list."""
+    conditions = []
+    for word, facts in (("exists", asked.has), ("not exists", asked.lacks)):
+        for number, known in enumerate(facts):
+            name = f"{word.replace(' ', '_')}_{number}"
+            params[name] = known.id
+            conditions.append(
+                f"{word} (select 1 from session_facts f "
+                f"where f.session_row = s.id and f.fact_id = :{name})"
+            )
+    if wanted.shortest is not None:
+        conditions.append("s.interactions >= :shortest")
+    if wanted.longest is not None:
+        conditions.append("s.interactions <= :longest")
+    params |= {"shortest": wanted.shortest, "longest": wanted.longest}
+    return conditions
 
 
 def _list_event_counts(
@@ -120,10 +206,12 @@ def _list_event_counts(
 ) -> dict[str, list[EventCount]]:
     text, params = in_list("s", session_ids)
     rows = db.rows(
-        "select e.session_id, e.definition_id, d.name, d.description, d.color, e.events "
-        "from session_events e join event_definitions d on d.id = e.definition_id "
-        f"where e.project_id = :project_id and e.session_id {text} and e.events > 0 "
-        "and d.deleted_at_ms is null order by e.events desc, d.name",
+        "select s.session_id, d.id as definition_id, d.name, d.description, d.color, "
+        "g.interactions as events from sessions s join session_facts g on g.session_row = s.id "
+        "join facts f on f.id = g.fact_id and f.fact = 'event' "
+        "join event_definitions d on d.id = f.value and d.deleted_at_ms is null "
+        f"where s.project_id = :project_id and s.session_id {text} "
+        "order by events desc, d.name",
         {"project_id": project_id, **params},
     )
     found: dict[str, list[EventCount]] = {}
@@ -131,6 +219,23 @@ def _list_event_counts(
         count = {k: v for k, v in dict(row).items() if k != "session_id"}
         found.setdefault(row["session_id"], []).append(EventCount(**count))
     return found
+
+
+def count_events_of(db: Connection, project_id: str, fact: Fact) -> list[EventCount]:
+    """Return the events in the newest 500 sessions of which a fact is true, the most first."""
+    known = find_facts(db, project_id, [fact]).get(fact)
+    rows = db.rows(
+        "select d.id as definition_id, d.name, d.description, d.color, "
+        "sum(g.interactions) as events from (select session_row from session_facts "
+        " where fact_id = :fact_id order by last_at_ms desc, session_row desc limit :most) s "
+        "join session_facts g on g.session_row = s.session_row "
+        "join facts f on f.id = g.fact_id and f.fact = 'event' "
+        "join event_definitions d on d.id = f.value and d.deleted_at_ms is null "
+        "and d.project_id = :project_id "
+        "group by d.id, d.name, d.description, d.color order by events desc, d.name",
+        {"project_id": project_id, "fact_id": known.id if known else 0, "most": MOST_COUNTED},
+    )
+    return [EventCount(**dict(row)) for row in rows]
 
 
 def get_session(db: Connection, project_id: str, session_id: str) -> SessionRow:
@@ -196,31 +301,27 @@ def find_position(db: Connection, project_id: str, session_id: str, interaction_
 
 
 def find_neighbours(
-    db: Connection, project_id: str, session: SessionRow
+    db: Connection, project_id: str, session_id: str, wanted: Filter | None = None
 ) -> tuple[str | None, str | None]:
-    """Return the ids of the next newer and the next older session in the list."""
-    here = {"project_id": project_id, "at_ms": session.last_at_ms, "id": session.session_id}
-    newer = db.row(
-        "select session_id from sessions where project_id = :project_id "
-        "and (last_at_ms, session_id) > (:at_ms, :id) order by last_at_ms, session_id limit 1",
-        here,
-    )
-    older = db.row(
-        "select session_id from sessions where project_id = :project_id "
-        "and (last_at_ms, session_id) < (:at_ms, :id) "
-        "order by last_at_ms desc, session_id desc limit 1",
-        here,
-    )
-    return newer["session_id"] if newer else None, older["session_id"] if older else None
+    """Return the ids of the sessions before and after one in a list, where there are.
 
-
-def list_versions(db: Connection, project_id: str) -> Sequence[str]:
-    """Return the versions of the newest 500 sessions, for a filter to offer."""
-    rows = db.rows(
-        "select distinct version_id from (select version_id from sessions "
-        "where project_id = :project_id "
-        "order by last_at_ms desc, session_id desc limit 500) newest "
-        "where version_id is not null order by version_id",
-        {"project_id": project_id},
+    A list of those with some words is known as far as its first 200 sessions.
+    """
+    if wanted and wanted.text:
+        listed = list_sessions(db, project_id, wanted, limit=_MOST_FOUND).sessions
+        found = [None, *(each.session_id for each in listed), None]
+        at = found.index(session_id) if session_id in found else 0
+        return (found[at - 1], found[at + 1]) if at else (None, None)
+    row = db.row(
+        "select id, last_at_ms from sessions "
+        "where project_id = :project_id and session_id = :session_id",
+        {"project_id": project_id, "session_id": session_id},
     )
-    return [row["version_id"] for row in rows]
+    if row is None:
+        return None, None
+    here = cursors.write(Cursor(row["last_at_ms"], str(row["id"])))
+    newer, older = (
+        list_sessions(db, project_id, wanted, sort=sort, cursor=here, limit=1).sessions
+        for sort in ("oldest", "newest")
+    )
+    return newer[0].session_id if newer else None, older[0].session_id if older else None

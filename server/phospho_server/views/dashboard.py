@@ -14,7 +14,7 @@ from phospho_server.mixing import find_marks, list_mixes
 from phospho_server.services import services
 from phospho_server.store import Connection, counters, quality
 from phospho_server.store.definitions import get_definition
-from phospho_server.store.rows import EventCount, Series, SessionFilter, Totals
+from phospho_server.store.rows import EventCount, Series, Totals
 from phospho_server.store.sessions import list_sessions
 from phospho_server.views import periods
 from phospho_server.views.fact_figures import figure_facts
@@ -88,7 +88,7 @@ def show(project_id: str) -> str:
                 db, project_id, event_id, period, known=known, mix=mixes.get(event_id)
             )
         facts = figure_facts(db, project_id, period)
-        recent = list_sessions(db, project_id, SessionFilter(), limit=_RECENT).sessions
+        recent = list_sessions(db, project_id, limit=_RECENT).sessions
     shown = metric if metric in series.values else "interactions"
     named = {
         event.name: mixes[event.definition_id] for event in events if event.definition_id in mixes

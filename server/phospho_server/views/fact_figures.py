@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from phospho_server.charts import StackedChart, shares, stacked_chart
 from phospho_server.store import Connection
-from phospho_server.store.facts import count_values, get_sentiment_series
+from phospho_server.store.message_facts import count_values, get_sentiment_series
 from phospho_server.store.rows import FactCount
 from phospho_server.views.periods import Period
 

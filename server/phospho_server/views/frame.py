@@ -61,12 +61,20 @@ def session_url(project_id: str, session_id: str, **query: Any) -> str:
     An id that a browser would change inside a path (`..`, `a//b`, control characters) goes into
     the query instead.
     """
-    is_plain = session_id.isprintable() and not any(
-        part in ("", ".", "..") for part in session_id.split("/")
-    )
-    if is_plain:
+    if _is_plain(session_id):
         return url_for("sessions.show", project_id=project_id, session_id=session_id, **query)
     return url_for("sessions.show_by_id", project_id=project_id, id=session_id, **query)
+
+
+def user_url(project_id: str, user_id: str, **query: Any) -> str:
+    """Return the address of a user's page; the id goes where `session_url` puts one."""
+    if _is_plain(user_id):
+        return url_for("users.show", project_id=project_id, user_id=user_id, **query)
+    return url_for("users.show_by_id", project_id=project_id, id=user_id, **query)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and not any(part in ("", ".", "..") for part in text.split("/"))
 
 
 def safe_path(path: str | None) -> str | None:
@@ -77,7 +85,12 @@ def safe_path(path: str | None) -> str | None:
 
 
 def _frame_context() -> dict[str, Any]:
-    return {"frame": _find_frame(), "session_url": session_url, "said": session.pop("said", None)}
+    return {
+        "frame": _find_frame(),
+        "session_url": session_url,
+        "user_url": user_url,
+        "said": session.pop("said", None),
+    }
 
 
 def _find_frame() -> Frame | None:

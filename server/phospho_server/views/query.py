@@ -11,6 +11,7 @@ from phospho_server.views.formats import visible
 
 # Longer than any id or search; an address with more is a mistake.
 MAX_LENGTH = 300
+_MOST_SHOWN = 40
 _MAX_DIGITS = 9
 
 
@@ -20,30 +21,47 @@ class Choices:
 
     notices: list[str] = field(default_factory=list)
 
+    def say(self, value: str, problem: str) -> None:
+        """Note what is wrong with a value that is left out."""
+        shown = visible(value[:_MOST_SHOWN])
+        self.notices.append(f"\u201c{shown}\u201d was left out: it {problem}.")
+
+    def leave_out(self, name: str, value: str, allowed: Collection[str]) -> bool:
+        """Note that a value is none of those that may be chosen; it is false."""
+        shown = visible(value[:_MOST_SHOWN])
+        self.notices.append(
+            f"\u201c{shown}\u201d is not a choice of \u201c{name}\u201d, so it was left out. "
+            f"Choose one of: {', '.join(allowed) or 'none yet'}."
+        )
+        return False
+
 
 def read_choice(choices: Choices, name: str, allowed: Collection[str], *, default: str = "") -> str:
     """Return one of the allowed values, or the default with a notice."""
     value = request.args.get(name, "").strip()
     if not value or value in allowed:
         return value or default
-    shown = visible(value[:40])
-    choices.notices.append(
-        f"\u201c{shown}\u201d is not a choice of \u201c{name}\u201d, so it was left out. "
-        f"Choose one of: {', '.join(allowed) or 'none yet'}."
-    )
+    choices.leave_out(name, value, allowed)
     return default
 
 
 def read_text(choices: Choices, name: str) -> str:
     """Return a text without surrounding space, or nothing with a notice if it is too long."""
-    value = request.args.get(name, "").strip()
-    if len(value) <= MAX_LENGTH:
-        return value
-    choices.notices.append(
-        f"The value of \u201c{name}\u201d was left out: it has {len(value):,} characters, "
-        f"and {MAX_LENGTH} are the most."
-    )
-    return ""
+    return next(iter(read_texts(choices, name, most=1)), "")
+
+
+def read_texts(choices: Choices, name: str, *, most: int) -> list[str]:
+    """Return the different texts that stand in an address under one name, the first `most`."""
+    found = []
+    for value in dict.fromkeys(each.strip() for each in request.args.getlist(name)):
+        if len(value) > MAX_LENGTH:
+            choices.notices.append(
+                f"The value of \u201c{name}\u201d was left out: it has {len(value):,} characters, "
+                f"and {MAX_LENGTH} are the most."
+            )
+        elif value:
+            found.append(value)
+    return found[:most]
 
 
 def read_number(name: str, *, default: int, most: int) -> int:

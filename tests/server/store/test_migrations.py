@@ -126,3 +126,64 @@ def test_verdicts_from_before_versions_were_counted_are_counted(tmp_path: Path) 
     }
     assert [row["from_id"] for row in rows] == [0, 3, 0, 0]
     store.close()
+
+
+def test_the_migration_finds_the_facts_of_what_was_stored(tmp_path: Path) -> None:
+    texts = {"plan": "pro", "seats": 5, "trial": True, "x": 0.5, "model": "m"}
+    usages: list[dict[str, object]] = [
+        {"total_tokens": 7},
+        {"prompt_tokens": 1, "completion_tokens": 2},
+        {"total_tokens": "x"},
+    ]
+    told = [
+        interaction(
+            f"t{n}",
+            session_id=f"s{n // 2}",
+            user_id="u" if n else None,
+            version_id="v",
+            flag="failure",
+            notes="n",
+            metadata=json.dumps({**(texts if n else {}), "usage": usage}),
+        )
+        for n, usage in enumerate(usages)
+    ]
+    fresh = SqliteStore(tmp_path / "fresh.db")
+    project = fresh.write(lambda db: create_project(db, "one", project_id="proj_one"))
+    add(fresh, project, *told)
+    # An old database is one that lacks what the step adds, with the same rows.
+    database = Database(tmp_path / "old.db")
+    migrations.apply(database, stop_before="m011_facts")
+    database.table("projects").insert(vars(project))
+    for new in told:
+        database.table("interactions").insert(
+            {**vars(new), "project_id": project.id, "received_at_ms": NOON_MS}
+        )
+    with fresh.read() as db:
+        for table, left_out in (("sessions", "id"), ("users", "tokens")):
+            for row in db.rows(f"select * from {table}"):
+                kept = {name: value for name, value in dict(row).items() if name != left_out}
+                database.table(table).insert(kept)
+    database.close()
+    old = SqliteStore(tmp_path / "old.db")
+    of_sessions = (
+        "select f.fact, f.value, s.session_id, g.interactions, g.last_at_ms from session_facts g "
+        "join facts f on f.id = g.fact_id join sessions s on s.id = g.session_row order by 1, 2, 3"
+    )
+    of_interactions = (
+        "select f.fact, f.value, n.interaction_id from interaction_facts n "
+        "join facts f on f.id = n.fact_id order by 1, 2, 3"
+    )
+    found = "select rowid from interactions_fts where interactions_fts match 'flight' order by 1"
+    for sql in (
+        "select fact, value, interactions, sessions from facts order by 1, 2",
+        of_sessions,
+        of_interactions,
+        "select id, tokens from interactions order by id",
+        "select user_id, tokens from users",
+        "select * from interaction_days",
+        found,
+    ):
+        with fresh.read() as db, old.read() as other:
+            assert [dict(row) for row in other.rows(sql)] == [dict(row) for row in db.rows(sql)]
+    fresh.close()
+    old.close()

@@ -410,7 +410,11 @@ class Reviewing(RuleBasedStateMachine):
                 "select e.definition_id, i.session_id, i.created_at_ms from detections e "
                 "join interactions i on i.id = e.interaction_id where e.detected = 1"
             )
-            by_session = db.rows("select * from session_events where events <> 0")
+            by_session = db.rows(
+                "select f.value as definition_id, s.session_id, g.interactions as events "
+                "from session_facts g join facts f on f.id = g.fact_id and f.fact = 'event' "
+                "join sessions s on s.id = g.session_row"
+            )
             by_hour = db.rows("select * from counters where metric = 'events' and value <> 0")
         sessions: dict[tuple[str, str], int] = {}
         hours: dict[tuple[str, int], int] = {}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from phospho_server.clock import now_ms
-from phospho_server.store import facts
+from phospho_server.store import message_facts
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, interaction, verdict
@@ -36,7 +36,9 @@ def told(store: SqliteStore, project: Project) -> None:
         replace(answer, value=json.dumps(row[4])) for answer, row in zip(answers, rows, strict=True)
     ]
     store.write(
-        lambda db: facts.record(db, project.id, {"language": languages, "sentiment": sentiments})
+        lambda db: message_facts.record(
+            db, project.id, {"language": languages, "sentiment": sentiments}
+        )
     )
 
 

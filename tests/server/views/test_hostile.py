@@ -77,6 +77,7 @@ def test_any_form_is_answered(
 def test_a_notice_that_names_events_shows_what_cannot_be_seen(
     visitor: Visitor, store: SqliteStore, project: Project, home: str
 ) -> None:
+    add(store, project, interaction())
     define(store, project, name="\u202eevil")
     page = text_of(visitor.get(f"{home}/sessions?event=other"))
     assert "Choose one of: ⟦U+202E⟧evil." in page

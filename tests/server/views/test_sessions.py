@@ -123,7 +123,10 @@ def test_the_list_goes_on_with_older_sessions(
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "9" * 250 + ".x", "1" * 5000 + ".a", "-1.s"])
-def test_a_broken_cursor_is_explained(visitor: Visitor, home: str, cursor: str) -> None:
+def test_a_broken_cursor_is_explained(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, cursor: str
+) -> None:
+    add(store, project, interaction())
     response = visitor.get(f"{home}/sessions?cursor={cursor}")
     assert response.status_code == 422
     assert "first page" in text_of(response)

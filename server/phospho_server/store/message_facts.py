@@ -1,0 +1,191 @@
+"""Facts that detectors tell of a message, its language and its sentiment, and their roll-ups.
+
+A sentiment is kept as a number, and counted as `negative`, `neutral` or `positive`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from phospho.detectors.sentiment import FEELINGS, feeling_of
+from phospho_server.clock import hour_of
+from phospho_server.store import Connection, counters, facts, in_list, jobs
+from phospho_server.store.facts import Fact, FactChange
+from phospho_server.store.rows import FactCount, Series, StoredDetection
+
+# The metric of `counters` under which each fact is counted.
+METRICS = {"language": "languages", "sentiment": "sentiment"}
+
+# A code with script and region, as plugins may give: "zh-Hant-TW".
+_MAX_CODE_CHARS = 35
+
+
+def record(db: Connection, project_id: str, told: Mapping[str, Sequence[StoredDetection]]) -> None:
+    """Keep facts of interactions, and let the roll-ups follow what is new of them.
+
+    Doing it twice is the same as doing it once.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        told: By the name of the fact, the answer to it for each interaction.
+    """
+    for fact, answers in told.items():
+        _record_one(db, project_id, fact, answers)
+
+
+def _record_one(
+    db: Connection, project_id: str, fact: str, answers: Sequence[StoredDetection]
+) -> None:
+    known = _known(db, project_id, fact, [answer.interaction_id for answer in answers])
+    changes: list[dict[str, object]] = []
+    moved: list[FactChange] = []
+    by_hour: Counter[tuple[str, str, int]] = Counter()
+    for answer in answers:
+        value = _read_value(fact, answer.value)
+        if answer.interaction_id not in known or known[answer.interaction_id] == value:
+            continue
+        changes.append({"id": answer.interaction_id, "value": value})
+        for each, difference in ((known[answer.interaction_id], -1), (value, 1)):
+            if each is not None:
+                moved.append(
+                    FactChange(
+                        answer.session_id,
+                        Fact(fact, counted_as(each)),
+                        difference,
+                        answer.interaction_id,
+                    )
+                )
+                hour_ms = hour_of(answer.created_at_ms)
+                by_hour[METRICS[fact], counted_as(each), hour_ms] += difference
+    db.execute_many(f"update interactions set {fact} = :value where id = :id", changes)
+    counters.add(db, project_id, by_hour)
+    facts.move(db, project_id, moved)
+
+
+def counted_as(value: str | float) -> str:
+    """Return the value under which an interaction is counted and found."""
+    return value if isinstance(value, str) else feeling_of(value)
+
+
+def _known(
+    db: Connection, project_id: str, fact: str, ids: Sequence[int]
+) -> dict[int, str | float | None]:
+    text, params = in_list("i", ids)
+    rows = db.rows(
+        f"select id, {fact} as value from interactions "
+        f"where project_id = :project_id and id {text}",
+        {"project_id": project_id, **params},
+    )
+    return {row["id"]: row["value"] for row in rows}
+
+
+def _read_value(fact: str, answer: str | None) -> str | float | None:
+    """Return what a detector, which may be a stranger's, answered; None for what is no answer."""
+    value = json.loads(answer) if answer else None
+    if fact == "language":
+        return value[:_MAX_CODE_CHARS] or None if isinstance(value, str) else None
+    if isinstance(value, (int, float)) and -1 <= value <= 1:
+        return float(value)
+    return None
+
+
+def count_in_session(
+    db: Connection, project_id: str, session_id: str
+) -> Mapping[str, Sequence[FactCount]]:
+    """Return what is known of a session's interactions, by fact, the most frequent first."""
+    known = facts.list_of_session(db, project_id, session_id)
+    return {
+        name: [FactCount(fact.value, n) for fact, n in known if fact.name == name]
+        for name in METRICS
+    }
+
+
+# One step through the index for each value there is, however many interactions have it.
+_VALUES = """
+with recursive vals (value) as (
+    select min(key) from counters where project_id = :project_id and metric = :metric
+    union all
+    select (select min(c.key) from counters c where c.project_id = :project_id
+        and c.metric = :metric and c.key > vals.value)
+    from vals where vals.value is not null
+)
+"""
+
+
+def list_values(db: Connection, project_id: str, fact: str) -> Sequence[str]:
+    """Return the values a fact has had in a project, for a filter to offer."""
+    rows = db.rows(
+        _VALUES + "select value from vals where value is not null order by value",
+        {"project_id": project_id, "metric": METRICS[fact]},
+    )
+    return [row["value"] for row in rows]
+
+
+def count_values(
+    db: Connection, project_id: str, fact: str, *, since_ms: int, until_ms: int
+) -> Sequence[FactCount]:
+    """Return of how many interactions of a period each value is true, the most frequent first."""
+    rows = db.rows(
+        _VALUES + "select v.value, sum(c.value) as interactions from vals v "
+        "join counters c on c.project_id = :project_id and c.metric = :metric and c.key = v.value "
+        "and c.hour_ms >= :since and c.hour_ms < :until "
+        "group by v.value having sum(c.value) > 0 order by interactions desc, v.value",
+        {
+            "project_id": project_id,
+            "metric": METRICS[fact],
+            "since": since_ms,
+            "until": until_ms,
+        },
+    )
+    return [FactCount(row["value"], row["interactions"]) for row in rows]
+
+
+def get_sentiment_series(
+    db: Connection, project_id: str, *, since_ms: int, until_ms: int, step_ms: int
+) -> Series:
+    """Return over time how many messages sounded negative, neutral and positive."""
+    rows = db.rows(
+        "select key, (hour_ms - :since) / :step as step, sum(value) as value from counters "
+        "where project_id = :project_id and metric = 'sentiment' "
+        "and hour_ms >= :since and hour_ms < :until group by key, step",
+        {"project_id": project_id, "since": since_ms, "until": until_ms, "step": step_ms},
+    )
+    starts = range(since_ms, until_ms, step_ms)
+    values: dict[str, list[int]] = {feeling: [0] * len(starts) for feeling in FEELINGS}
+    for row in rows:
+        values[row["key"]][row["step"]] = row["value"]
+    return Series(list(starts), values)
+
+
+def note_kept(db: Connection, project_id: str, names: Sequence[str]) -> None:
+    """Note which facts are told of each new interaction of a project."""
+    db.execute_many(
+        "insert into kept_facts values (:project_id, :fact) on conflict do nothing",
+        [{"project_id": project_id, "fact": name} for name in names],
+    )
+
+
+def plan_past(db: Connection, names: Sequence[str]) -> None:
+    """Have facts told of the past of every project that has not had them so far.
+
+    Called when a server starts, whose detectors tell facts of these names. Those it does not tell
+    are forgotten as kept: should their detector come back, it begins again.
+    """
+    text, params = in_list("f", sorted(set(METRICS) - set(names)))
+    db.execute(f"delete from kept_facts where fact {text}", params)
+    kept = {(row["project_id"], row["fact"]) for row in db.rows("select * from kept_facts")}
+    for row in db.rows("select id from projects order by id"):
+        new = [name for name in names if (row["id"], name) not in kept]
+        if new:
+            _plan_past_of(db, row["id"], new)
+
+
+def _plan_past_of(db: Connection, project_id: str, names: Sequence[str]) -> None:
+    newest = db.row("select max(id) as id from interactions")
+    size = counters.count_all(db, project_id).interactions
+    if newest and size:
+        jobs.add_past_facts(db, project_id, names, before_id=newest["id"] + 1, size=size)
+    note_kept(db, project_id, names)

@@ -1,0 +1,176 @@
+"""Users: who they are, when they came, and how much they said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from phospho_server.clock import day_of
+from phospho_server.errors import NotFoundError
+from phospho_server.store import Connection, counters, cursors
+from phospho_server.store.cursors import Cursor
+from phospho_server.store.rows import NewInteraction
+
+PAGE_SIZE = 50
+
+_UPSERT_USER = """
+insert into users (project_id, user_id, first_at_ms, last_at_ms, interactions, tokens)
+values (:project_id, :user_id, :first_at_ms, :last_at_ms, :interactions, :tokens)
+on conflict (project_id, user_id) do update set
+    first_at_ms = case when excluded.first_at_ms < users.first_at_ms
+        then excluded.first_at_ms else users.first_at_ms end,
+    last_at_ms = case when excluded.last_at_ms > users.last_at_ms
+        then excluded.last_at_ms else users.last_at_ms end,
+    interactions = users.interactions + excluded.interactions,
+    tokens = users.tokens + excluded.tokens
+"""
+
+
+def roll_up(
+    db: Connection, project_id: str, new: Iterable[tuple[NewInteraction, int | None]]
+) -> None:
+    """Add interactions, each with its tokens, to their users, and count each user once a day."""
+    times: dict[str, list[int]] = {}
+    used: Counter[str] = Counter()
+    for interaction, tokens in new:
+        if interaction.user_id:
+            times.setdefault(interaction.user_id, []).append(interaction.created_at_ms)
+            used[interaction.user_id] += tokens or 0
+    db.execute_many(
+        _UPSERT_USER,
+        [
+            {
+                "project_id": project_id,
+                "user_id": user_id,
+                "first_at_ms": min(at),
+                "last_at_ms": max(at),
+                "interactions": len(at),
+                "tokens": used[user_id],
+            }
+            for user_id, at in times.items()
+        ],
+    )
+    active: Counter[tuple[str, str, int]] = Counter()
+    for user_id, day_ms in {(u, day_of(at)) for u, all_at in times.items() for at in all_at}:
+        active["active_users", "", day_ms] += db.execute(
+            "insert into user_days values (:project_id, :day_ms, :user_id) on conflict do nothing",
+            {"project_id": project_id, "day_ms": day_ms, "user_id": user_id},
+        )
+    counters.add(db, project_id, active)
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """A user of the app.
+
+    Args:
+        tokens: That a model read and wrote for them, as far as that was logged.
+    """
+
+    user_id: str
+    first_at_ms: int
+    last_at_ms: int
+    interactions: int
+    sessions: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class UserPage:
+    """One page of users; `next_cursor` continues it."""
+
+    users: Sequence[UserRow]
+    next_cursor: str | None
+
+
+# The column that orders a list, and whether it does so downwards.
+SORTS = {
+    "newest": ("last_at_ms", True),
+    "oldest": ("last_at_ms", False),
+    "most": ("interactions", True),
+}
+
+_SELECT = (
+    "select u.user_id, u.first_at_ms, u.last_at_ms, u.interactions, u.tokens, "
+    "coalesce(f.sessions, 0) as sessions from users u left join facts f "
+    "on f.project_id = u.project_id and f.fact = 'user' and f.value = u.user_id "
+)
+
+
+def list_users(
+    db: Connection,
+    project_id: str,
+    *,
+    starts_with: str = "",
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    sort: str = "newest",
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> UserPage:
+    """Return users, those that were seen last first.
+
+    Args:
+        db: A connection.
+        project_id: The project.
+        starts_with: Of their ids.
+        since_ms: They were last seen then or later.
+        until_ms: They were last seen before then.
+        sort: One of `SORTS`; where the id is asked for, the ids give the order.
+        cursor: `next_cursor` of the page before.
+        limit: Users a page.
+
+    Raises:
+        InvalidError: The cursor is not one of ours.
+    """
+    column, is_down = SORTS[sort]
+    conditions = ["u.project_id = :project_id"]
+    if starts_with:
+        column, is_down = "user_id", False
+        conditions.append("u.user_id >= :starts_with and u.user_id < :ends_before")
+    if since_ms is not None:
+        conditions.append("u.last_at_ms >= :since_ms")
+    if until_ms is not None:
+        conditions.append("u.last_at_ms < :until_ms")
+    place = cursors.read(cursor) if cursor is not None else None
+    key = "u.user_id" if starts_with else f"u.{column}, u.user_id"
+    if place is not None:
+        after = ":cursor_id" if starts_with else ":cursor_key, :cursor_id"
+        conditions.append(f"({key}) {'<' if is_down else '>'} ({after})")
+    order = ", ".join(f"{part} {'desc' if is_down else 'asc'}" for part in key.split(", "))
+    rows = db.rows(
+        _SELECT + f"where {' and '.join(conditions)} order by {order} limit :limit",
+        {
+            "project_id": project_id,
+            "starts_with": starts_with,
+            # The last character there is comes after whatever follows.
+            "ends_before": starts_with + "\U0010ffff",
+            "since_ms": since_ms,
+            "until_ms": until_ms,
+            "cursor_key": place.key if place else 0,
+            "cursor_id": place.id if place else "",
+            "limit": limit + 1,
+        },
+    )
+    users = [UserRow(**dict(row)) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return UserPage(users, None)
+    last = users[-1]
+    number = 0 if starts_with else getattr(last, column)
+    return UserPage(users, cursors.write(Cursor(number, last.user_id)))
+
+
+def get_user(db: Connection, project_id: str, user_id: str) -> UserRow:
+    """Return one user.
+
+    Raises:
+        NotFoundError: The project has heard of no such user.
+    """
+    row = db.row(
+        _SELECT + "where u.project_id = :project_id and u.user_id = :user_id",
+        {"project_id": project_id, "user_id": user_id},
+    )
+    if row is None:
+        raise NotFoundError("This project has no user with this id. Look in the users list.")
+    return UserRow(**dict(row))

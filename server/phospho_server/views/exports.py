@@ -1,0 +1,207 @@
+"""Taking a list away as a file: everything that matches, sent while it is read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response
+
+from phospho_server.errors import InvalidError, NotFoundError
+from phospho_server.services import services
+from phospho_server.store import Connection
+from phospho_server.store.interaction_pages import InteractionRow, list_interactions
+from phospho_server.store.rows import SessionRow
+from phospho_server.store.sessions import list_sessions
+from phospho_server.store.users import UserRow, list_users
+from phospho_server.views.filters import KINDS, SESSIONS, Asked, list_choices, read_filter
+from phospho_server.views.formats import to_datetime
+from phospho_server.views.frame import open_project
+from phospho_server.views.query import Choices, read_choice
+from phospho_server.views.users import AskedUsers, read_users
+
+bp = Blueprint("exports", __name__)
+
+FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
+
+# Rows read at once, in a transaction of their own: long exports hold nobody up.
+_ROWS = 200
+
+# A message is never longer.
+_WHOLE = 10**9
+
+# What a spreadsheet takes for a formula begins with one of these.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Record = Mapping[str, Any]
+Page = tuple[Sequence[Record], "str | None"]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A list as a file.
+
+    Args:
+        columns: In the order of the file.
+        read: Returns a page as records, and the cursor of the next.
+    """
+
+    columns: Sequence[str]
+    read: Callable[[Connection, str | None], Page]
+
+
+@bp.get("/projects/<project_id>/export/<page>")
+def download(project_id: str, page: str) -> Response:
+    """Send everything that matches the filters of a list, as CSV or JSONL.
+
+    `page` is `sessions`, `interactions` or `users`; `format` in the address is `csv` or `jsonl`,
+    and everything else there is as in the list's own address.
+    """
+    choices = Choices()
+    name = read_choice(choices, "format", FORMATS, default="csv")
+    with services().store.read() as db:
+        project = open_project(db, project_id)
+        export = _choose(db, project.id, page, choices)
+    if choices.notices:
+        # Left out, a filter would make the file longer than what was asked for.
+        raise InvalidError(choices.notices[0])
+    records = _read_all(export)
+    lines = _to_csv(export.columns, records) if name == "csv" else map(_to_json, records)
+    return Response(
+        lines,
+        content_type=FORMATS[name],
+        headers={"Content-Disposition": f'attachment; filename="{page}.{name}"'},
+    )
+
+
+def _choose(db: Connection, project_id: str, page: str, choices: Choices) -> Export:
+    if page == "users":
+        return Export(_USER, _read_users(project_id, read_users(choices)))
+    if page not in KINDS:
+        names = ", ".join([*KINDS, "users"])
+        raise NotFoundError(f"There is no such export. Choose one of: {names}.")
+    kind = KINDS[page]
+    asked = read_filter(choices, kind, list_choices(db, project_id))
+    if kind == SESSIONS:
+        return Export(_SESSION, _read_sessions(project_id, asked))
+    return Export(_INTERACTION, _read_interactions(project_id, asked))
+
+
+def _read_all(export: Export) -> Iterator[Record]:
+    """Read page after page, each in its own transaction."""
+    store, cursor = services().store, None
+    while True:
+        with store.read() as db:
+            records, cursor = export.read(db, cursor)
+        yield from records
+        if cursor is None:
+            return
+
+
+_SESSION = (
+    *("session_id", "first_at", "last_at", "interactions", "user_id", "version_id"),
+    *("successes", "failures", "events", "first_input"),
+)
+
+
+def _read_sessions(project_id: str, asked: Asked) -> Callable[[Connection, str | None], Page]:
+    def read(db: Connection, cursor: str | None) -> Page:
+        page = list_sessions(
+            db, project_id, asked.wanted, sort=asked.sort, cursor=cursor, limit=_ROWS
+        )
+        return [_record_session(row) for row in page.sessions], page.next_cursor
+
+    return read
+
+
+def _record_session(row: SessionRow) -> Record:
+    return {
+        **{name: getattr(row, name, None) for name in _SESSION},
+        "first_at": _iso_ms(row.first_at_ms),
+        "last_at": _iso_ms(row.last_at_ms),
+        "events": {event.name: event.events for event in row.events},
+    }
+
+
+_INTERACTION = (
+    *("task_id", "session_id", "created_at", "user_id", "version_id", "flag", "notes"),
+    *("language", "sentiment", "tokens", "events", "input", "output", "metadata"),
+)
+
+
+def _read_interactions(project_id: str, asked: Asked) -> Callable[[Connection, str | None], Page]:
+    def read(db: Connection, cursor: str | None) -> Page:
+        page = list_interactions(
+            db,
+            project_id,
+            asked.wanted,
+            sort=asked.sort,
+            cursor=cursor,
+            limit=_ROWS,
+            most_chars=_WHOLE,
+        )
+        return [_record_interaction(row) for row in page.interactions], page.next_cursor
+
+    return read
+
+
+def _record_interaction(row: InteractionRow) -> Record:
+    return {
+        **{name: getattr(row, name, None) for name in _INTERACTION},
+        "created_at": _iso_ms(row.created_at_ms),
+        "events": {
+            event.name: event.score if event.value is None else event.value for event in row.events
+        },
+    }
+
+
+_USER = ("user_id", "first_at", "last_at", "interactions", "sessions", "tokens")
+
+
+def _read_users(project_id: str, asked: AskedUsers) -> Callable[[Connection, str | None], Page]:
+    def read(db: Connection, cursor: str | None) -> Page:
+        page = list_users(db, project_id, **asked.wanted, cursor=cursor, limit=_ROWS)
+        return [_record_user(row) for row in page.users], page.next_cursor
+
+    return read
+
+
+def _record_user(row: UserRow) -> Record:
+    return {
+        **{name: getattr(row, name, None) for name in _USER},
+        "first_at": _iso_ms(row.first_at_ms),
+        "last_at": _iso_ms(row.last_at_ms),
+    }
+
+
+def _iso_ms(at_ms: int) -> str:
+    return to_datetime(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _to_json(record: Record) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _to_csv(columns: Sequence[str], records: Iterator[Record]) -> Iterator[str]:
+    """Return the lines of a CSV file that a spreadsheet opens as UTF-8 and computes nothing of."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    yield "\ufeff"
+    for row in itertools.chain([columns], ([r[name] for name in columns] for r in records)):
+        writer.writerow([_to_cell(value) for value in row])
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+
+
+def _to_cell(value: object) -> object:
+    if isinstance(value, Mapping):
+        value = json.dumps(value, ensure_ascii=False) if value else ""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value
