@@ -79,10 +79,11 @@ def facts_of(interaction: NewInteraction, metadata: Mapping[str, Any]) -> set[Fa
         )
         if value
     }
-    return found | set(_facts_of_metadata(metadata))
+    return found | set(facts_of_metadata(metadata))
 
 
-def _facts_of_metadata(metadata: Mapping[str, Any]) -> list[Fact]:
+def facts_of_metadata(metadata: Mapping[str, Any]) -> list[Fact]:
+    """Return the short values of a metadata object, the model among them, as facts."""
     found: list[Fact] = []
     for key, value in metadata.items():
         text = json.dumps(value) if isinstance(value, bool) else value

@@ -2,9 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from phospho.models import Flag
 from phospho_server.clock import new_id, now_ms
-from phospho_server.store import Connection, facts
+from phospho_server.store import Connection, facts, in_list
 from phospho_server.store.facts import NOTES, Fact, FactChange
+
+# Of one page of a transcript.
+_MOST_LISTED = 1_000
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """One word of a user or a reviewer about an interaction."""
+
+    task_id: str
+    flag: Flag | None
+    notes: str | None
+    source: str | None
+    created_at_ms: int
+
+
+def list_feedback(
+    db: Connection, project_id: str, task_ids: Sequence[str]
+) -> dict[str, list[Feedback]]:
+    """Return what was said of interactions, the oldest first, at most 1,000 in all."""
+    text, params = in_list("t", task_ids)
+    rows = db.rows(
+        "select task_id, flag, notes, source, created_at_ms from feedback "
+        f"where project_id = :project_id and task_id {text} "
+        f"order by created_at_ms, id limit {_MOST_LISTED}",
+        {"project_id": project_id, **params},
+    )
+    found: dict[str, list[Feedback]] = {}
+    for row in rows:
+        found.setdefault(row["task_id"], []).append(Feedback(**dict(row)))
+    return found
 
 
 def add_feedback(

@@ -11,6 +11,7 @@ from phospho_server.services import services
 from phospho_server.store import counters, message_facts
 from phospho_server.store import sessions as store
 from phospho_server.store.definitions import list_defined
+from phospho_server.store.feedback import list_feedback
 from phospho_server.store.saved_views import list_views
 from phospho_server.views.filters import FLAGS, SESSIONS, list_choices, read_filter
 from phospho_server.views.frame import base_url, open_project, session_url
@@ -79,12 +80,13 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
         lines = store.list_transcript(db, project_id, session_id, offset=offset)
         defined = list_defined(db, project_id)
         newer_id, older_id = store.find_neighbours(db, project_id, session_id, asked.wanted)
+        said = list_feedback(db, project_id, [line.task_id for line in lines])
         known = message_facts.count_in_session(db, project_id, session_id)
     return render_template(
         "sessions/show.html",
         project=project,
         session=session,
-        exchanges=lay_out_all(lines, offset, defined),
+        exchanges=lay_out_all(lines, offset, defined, said),
         defined={definition.id: definition for definition in defined},
         asked=asked,
         page=page,
@@ -95,6 +97,7 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
         known=known,
         step_kinds=STEP_KINDS,
         adding=read_number("add", default=0, most=_MOST_ID),
+        noting=read_number("note", default=0, most=_MOST_ID),
     )
 
 

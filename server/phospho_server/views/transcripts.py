@@ -8,6 +8,8 @@ from typing import Any
 
 from phospho.detectors.description import sides_of
 from phospho.models import EventDefinition, Side
+from phospho_server.store.facts import METADATA, facts_of_metadata
+from phospho_server.store.feedback import Feedback
 from phospho_server.store.rows import Event, Step, TranscriptLine
 from phospho_server.views.formats import Message, error_words, hue, lay_out
 
@@ -50,6 +52,8 @@ class Exchange:
         missing: The events that may be added by hand.
         steps: Those of its steps that are on the page.
         trouble: Why the answer is not whole; None where nothing is known of that.
+        feedback: What was said of it, the newest last.
+        filters: By key of the metadata, the value by which a list can be filtered.
     """
 
     position: int
@@ -60,6 +64,8 @@ class Exchange:
     missing: Sequence[EventDefinition]
     steps: Sequence[Step]
     trouble: str | None
+    feedback: Sequence[Feedback]
+    filters: Mapping[str, str]
 
     @property
     def failed_steps(self) -> int:
@@ -83,13 +89,24 @@ class Exchange:
 
 
 def lay_out_all(
-    lines: Sequence[TranscriptLine], offset: int, defined: Sequence[EventDefinition]
+    lines: Sequence[TranscriptLine],
+    offset: int,
+    defined: Sequence[EventDefinition],
+    said: Mapping[str, Sequence[Feedback]],
 ) -> list[Exchange]:
-    """Lay out a page of interactions, of very many steps the first."""
+    """Lay out a page of interactions, of very many steps the first.
+
+    Args:
+        lines: The interactions.
+        offset: How many come before them in the session.
+        defined: The events of the project.
+        said: Feedback on interactions, by their task ids.
+    """
     exchanges: list[Exchange] = []
     steps_left = _MOST_STEPS
     for position, line in enumerate(lines, start=offset + 1):
-        exchanges.append(_lay_out(line, position, line.steps[:steps_left], defined))
+        steps = line.steps[:steps_left]
+        exchanges.append(_lay_out(line, position, steps, defined, said.get(line.task_id, ())))
         steps_left -= len(exchanges[-1].steps)
     return exchanges
 
@@ -99,6 +116,7 @@ def _lay_out(
     position: int,
     steps: Sequence[Step],
     defined: Sequence[EventDefinition],
+    feedback: Sequence[Feedback],
 ) -> Exchange:
     by_id = {definition.id: definition for definition in defined}
     notes = [Note(event, _side_of(event, line, by_id)) for event in line.events]
@@ -113,6 +131,11 @@ def _lay_out(
         missing=[definition for definition in defined if definition.id not in shown],
         steps=steps,
         trouble=_describe_trouble(line.metadata),
+        feedback=feedback,
+        filters={
+            fact.name.removeprefix(METADATA): fact.value
+            for fact in facts_of_metadata(line.metadata)
+        },
     )
 
 

@@ -295,7 +295,7 @@ def test_another_status_is_only_among_the_details(
 ) -> None:
     add(store, project, interaction(metadata=json.dumps({"status": status})))
     page = text_of(visitor.get(f"{home}/sessions/s1"))
-    assert "Assistant Which date? Details" in page
+    assert "Assistant Which date? + Add a note Details" in page
 
 
 def test_a_long_transcript_comes_in_parts(
