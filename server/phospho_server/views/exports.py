@@ -14,7 +14,7 @@ from flask import Blueprint, Response
 
 from phospho_server.errors import InvalidError, NotFoundError
 from phospho_server.services import services
-from phospho_server.store import Connection
+from phospho_server.store import Connection, Store
 from phospho_server.store.interaction_pages import InteractionRow, list_interactions
 from phospho_server.store.rows import SessionRow
 from phospho_server.store.sessions import list_sessions
@@ -70,7 +70,7 @@ def download(project_id: str, page: str) -> Response:
     if choices.notices:
         # Left out, a filter would make the file longer than what was asked for.
         raise InvalidError(choices.notices[0])
-    records = _read_all(export)
+    records = _read_all(services().store, export)
     lines = _to_csv(export.columns, records) if name == "csv" else map(_to_json, records)
     return Response(
         lines,
@@ -92,9 +92,9 @@ def _choose(db: Connection, project_id: str, page: str, choices: Choices) -> Exp
     return Export(_INTERACTION, _read_interactions(project_id, asked))
 
 
-def _read_all(export: Export) -> Iterator[Record]:
-    """Read page after page, each in its own transaction."""
-    store, cursor = services().store, None
+def _read_all(store: Store, export: Export) -> Iterator[Record]:
+    """Read page after page, each in its own transaction; this runs while the answer is sent."""
+    cursor = None
     while True:
         with store.read() as db:
             records, cursor = export.read(db, cursor)
