@@ -9,8 +9,8 @@ import httpx
 
 import phospho
 from phospho.underway import find_outer
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from tests.server.processes import serving
 
 

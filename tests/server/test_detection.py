@@ -24,8 +24,8 @@ from phospho_server.store.definitions import (
 )
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import DefinitionRow, Project
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.turns import MAX_HISTORY
 from tests.server.builders import NOON_MS, add, define, interaction
 

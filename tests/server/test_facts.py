@@ -23,8 +23,8 @@ from phospho_server.migrations import migrations
 from phospho_server.store import message_facts
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import FactCount, Project
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
 
 SPANISH = "quiero hablar con una persona"

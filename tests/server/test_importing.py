@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from phospho_server.importing import ImportReport, import_file
 from phospho_server.store.rows import Project
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import NOON_MS, totals
 
 

@@ -11,8 +11,8 @@ from phospho_server.store import Connection, reviews
 from phospho_server.store.definitions import edit_definition
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.rows import Project
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import NOON_MS, add, define, interaction
 
 

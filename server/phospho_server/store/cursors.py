@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from phospho_server.errors import InvalidError
@@ -30,6 +31,12 @@ class Cursor:
             InvalidError: It is none.
         """
         return _read_number(self.id)
+
+
+def of(place: Sequence[object]) -> Cursor:
+    """Return the cursor of a row by what orders its list: a number and an id, or an id alone."""
+    number, row_id = place if len(place) > 1 else (0, *place)
+    return Cursor(int(str(number)), str(row_id))
 
 
 def write(cursor: Cursor) -> str:

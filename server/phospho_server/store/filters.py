@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from phospho_server.store import Connection
 from phospho_server.store.facts import Fact, KnownFact, find_facts
 
-# Rows of an index that are looked at for one page. What is rare besides takes several pages, each
-# of them quick.
-MOST_CANDIDATES = 2_000
-
 
 @dataclass(frozen=True)
 class Filter:

@@ -9,11 +9,11 @@ from typing import Any
 
 from phospho.models import Flag
 from phospho_server.store import Connection, cursors, days, in_list, search
-from phospho_server.store.cursors import Cursor
 from phospho_server.store.events import list_events
 from phospho_server.store.facts import EVENT, KnownFact
-from phospho_server.store.filters import MOST_CANDIDATES, Asked, Filter, resolve
+from phospho_server.store.filters import Asked, Filter, resolve
 from phospho_server.store.rows import Event
+from phospho_server.store.walking import Way, walk
 
 PAGE_SIZE = 50
 
@@ -92,32 +92,18 @@ def list_interactions(
         ids, next_id = _walk(db, project_id, wanted, asked, SORTS[sort], place, limit)
     return InteractionPage(
         _load(db, project_id, ids, most_chars),
-        None if next_id is None else cursors.write(Cursor(0, str(next_id))),
+        None if next_id is None else cursors.write(cursors.of([next_id])),
     )
 
 
-@dataclass(frozen=True)
-class _Order:
-    """A way through the interactions in the order of their ids.
-
-    Args:
-        source: The table.
-        row: The column with the id.
-        mine: What makes it the right part of the table.
-    """
-
-    source: str
-    row: str
-    mine: str
-
-
-_ALL = _Order("interactions i", "i.id", "i.project_id = :project_id")
-_OF_FACT = _Order("interaction_facts l", "l.interaction_id", "l.fact_id = :lead")
-_OF_EVENT = _Order(
+# By fact, by event, or all there are: the way, the id on it, and the part of it that is meant.
+_OF_FACT = ("interaction_facts l", "l.interaction_id", "l.fact_id = :lead")
+_OF_EVENT = (
     "detections l",
     "l.interaction_id",
     "l.project_id = :project_id and l.definition_id = :lead and l.detected = 1",
 )
+_ALL = ("interactions i", "i.id", "i.project_id = :project_id")
 
 
 def _walk(
@@ -130,46 +116,31 @@ def _walk(
     limit: int,
 ) -> tuple[list[int], int | None]:
     """Return a page of ids, and the last that was looked at where there may be more."""
-    if place is None:
-        place = _BEYOND if is_down else 0
-    params: dict[str, object] = {"project_id": project_id, "place": place, "limit": limit + 1}
-    order = _ALL
+    params: dict[str, object] = {"project_id": project_id}
+    source, row, mine = _ALL
     if asked.lead:
         is_event = asked.lead.fact.name == EVENT
-        order = _OF_EVENT if is_event else _OF_FACT
+        source, row, mine = _OF_EVENT if is_event else _OF_FACT
         params["lead"] = asked.lead.fact.value if is_event else asked.lead.id
-    row = order.row
-    where = [order.mine]
+    where = [mine]
     if wanted.since_ms is not None or wanted.until_ms is not None:
         period = days.find_range(db, project_id, since_ms=wanted.since_ms, until_ms=wanted.until_ms)
         if period is None:
             return [], None
         params |= {"first_id": period[0], "last_id": period[1]}
         where.append(f"{row} >= :first_id and {row} <= :last_id")
-    # Also where there is no place yet: bounded on one side SQLite takes the index of the events.
-    where.append(f"{row} {'<' if is_down else '>'} :place")
-    by = f"order by {row} {'desc' if is_down else 'asc'}"
-    conditions = _conditions(wanted, asked, row, params)
-    end = None
-    if conditions:
-        # Looked at are so many; what lies beyond is for the next page.
-        end = db.row(
-            f"select {row} as id from {order.source} where {' and '.join(where)} {by} "
-            f"limit 1 offset {MOST_CANDIDATES - 1}",
-            params,
-        )
-    if end:
-        where.append(f"{row} {'>=' if is_down else '<='} :end_id")
-        params["end_id"] = end["id"]
-    rows = db.rows(
-        f"select {row} as id from {order.source} where {' and '.join([*where, *conditions])} "
-        f"{by} limit :limit",
-        params,
+    if place is None:
+        # Bounded on one side, SQLite takes the index of the events.
+        place = _BEYOND if is_down else 0
+    rows, next_place = walk(
+        db,
+        Way(source, [row], is_down, where, params),
+        columns=f"{row} as id",
+        conditions=_conditions(wanted, asked, row, params),
+        place=[place],
+        limit=limit,
     )
-    ids = [each["id"] for each in rows[:limit]]
-    if len(rows) > limit:
-        return ids, ids[-1]
-    return ids, end["id"] if end else None
+    return [each["id"] for each in rows], next_place[0] if next_place else None
 
 
 def _find_by_text(
@@ -180,7 +151,7 @@ def _find_by_text(
     text, params = in_list("m", [match.interaction_id for match in matches])
     params |= {"project_id": project_id, "limit": limit + 1}
     asked = asked.without_lead()
-    where = [_ALL.mine, f"i.id {text}", *_conditions(wanted, asked, "i.id", params)]
+    where = [_ALL[2], f"i.id {text}", *_conditions(wanted, asked, "i.id", params)]
     rows = db.rows(
         f"select i.id from interactions i where {' and '.join(where)} "
         "order by i.id desc limit :limit",

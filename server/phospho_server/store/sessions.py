@@ -1,8 +1,7 @@
-"""Sessions: the list with its filters, and one session's transcript."""
+"""Sessions: the list with its filters, and one session."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,21 +9,12 @@ from typing import Any
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, cursors, in_list, search
 from phospho_server.store.cursors import Cursor
-from phospho_server.store.events import list_events, list_rejected
 from phospho_server.store.facts import Fact, find_facts
-from phospho_server.store.filters import MOST_CANDIDATES, Asked, Filter, resolve
-from phospho_server.store.rows import (
-    EventCount,
-    SessionPage,
-    SessionRow,
-    Step,
-    TranscriptLine,
-)
+from phospho_server.store.filters import Asked, Filter, resolve
+from phospho_server.store.rows import EventCount, SessionPage, SessionRow
+from phospho_server.store.walking import Way, walk
 
 PAGE_SIZE = 50
-
-# A transcript is one page; a session that never ends is shown in parts of this length.
-TRANSCRIPT_SIZE = 200
 
 # Sessions with some words among which neighbours are looked for.
 _MOST_FOUND = 200
@@ -99,45 +89,31 @@ def _walk(
 ) -> tuple[list[dict[str, Any]], Cursor | None]:
     """Return a page in the order of an index, and where the next one begins."""
     column, is_down = sort
-    source, key, row = "sessions s", f"s.{column}", "s.id"
-    mine = "s.project_id = :project_id"
-    params: dict[str, object] = {"project_id": project_id, "limit": limit + 1}
+    params: dict[str, object] = {"project_id": project_id}
     if asked.lead and column == "last_at_ms":
-        source, key, row = "session_facts l", "l.last_at_ms", "l.session_row"
-        mine = "l.fact_id = :lead"
+        source, join = "session_facts l", "join sessions s on s.id = l.session_row"
+        keys, where = ["l.last_at_ms", "l.session_row"], ["l.fact_id = :lead"]
         params["lead"] = asked.lead.id
     else:
+        source, join = "sessions s", ""
+        keys, where = [f"s.{column}", "s.id"], ["s.project_id = :project_id"]
         asked = asked.without_lead()
-    where = [mine, *_period(key if column == "last_at_ms" else "s.last_at_ms", wanted, params)]
-    beyond, up_to = ("<", ">=") if is_down else (">", "<=")
-    if place:
-        where.append(f"({key}, {row}) {beyond} (:cursor_key, :cursor_row)")
-        params |= {"cursor_key": place.key, "cursor_row": place.row}
-    direction = "desc" if is_down else "asc"
-    order = f"order by {key} {direction}, {row} {direction}"
+    period = _period(keys[0] if column == "last_at_ms" else "s.last_at_ms", wanted, params)
     conditions = _conditions(wanted, asked, params)
-    end = None
-    if conditions:
-        # Looked at are so many; what lies beyond is for the next page.
-        end = db.row(
-            f"select {key} as listed, {row} as id from {source} where {' and '.join(where)} "
-            f"{order} limit 1 offset {MOST_CANDIDATES - 1}",
-            params,
-        )
-    if end:
-        where.append(f"({key}, {row}) {up_to} (:end_key, :end_row)")
-        params |= {"end_key": end["listed"], "end_row": end["id"]}
-    join = " join sessions s on s.id = l.session_row" if source.startswith("session_facts") else ""
-    rows = db.rows(
-        f"select {_COLUMNS}, {key} as listed, s.id from {source}{join} "
-        f"where {' and '.join([*where, *conditions])} {order} limit :limit",
-        params,
+    if column == "last_at_ms":
+        where += period
+    else:
+        conditions += period
+    rows, next_place = walk(
+        db,
+        Way(source, keys, is_down, where, params),
+        columns=_COLUMNS,
+        join=join,
+        conditions=conditions,
+        place=[place.key, place.row] if place else None,
+        limit=limit,
     )
-    found = [dict(each) for each in rows[:limit]]
-    places = [Cursor(each.pop("listed"), str(each.pop("id"))) for each in found]
-    if len(rows) > limit:
-        return found, places[-1]
-    return found, Cursor(end["listed"], str(end["id"])) if end else None
+    return rows, cursors.of(next_place) if next_place else None
 
 
 def _find_by_text(
@@ -253,51 +229,6 @@ def get_session(db: Connection, project_id: str, session_id: str) -> SessionRow:
         raise NotFoundError("This project has no session with this id. Look in the sessions list.")
     events = _list_event_counts(db, project_id, [session_id])
     return replace(SessionRow(**dict(row)), events=events.get(session_id, ()))
-
-
-def list_transcript(
-    db: Connection, project_id: str, session_id: str, *, offset: int = 0
-) -> Sequence[TranscriptLine]:
-    """Return a session's interactions in the order of time, at most 200 from `offset` on."""
-    rows = db.rows(
-        "select id, task_id, created_at_ms, input, output, user_id, version_id, flag, notes, "
-        "metadata, raw_input, raw_output, steps, language, sentiment from interactions "
-        "where project_id = :project_id and session_id = :session_id "
-        "order by created_at_ms, id limit :limit offset :offset",
-        {
-            "project_id": project_id,
-            "session_id": session_id,
-            "limit": TRANSCRIPT_SIZE,
-            "offset": offset,
-        },
-    )
-    ids = [row["id"] for row in rows]
-    events = list_events(db, project_id, ids)
-    rejected = list_rejected(db, project_id, ids)
-    lines = []
-    for row in rows:
-        columns = dict(row)
-        for name in ("metadata", "raw_input", "raw_output"):
-            columns[name] = json.loads(columns[name]) if columns[name] else None
-        columns["metadata"] = columns["metadata"] or {}
-        columns["steps"] = [Step(**step) for step in json.loads(columns["steps"] or "[]")]
-        columns["events"] = events.get(row["id"], ())
-        columns["rejected"] = rejected.get(row["id"], ())
-        lines.append(TranscriptLine(**columns))
-    return lines
-
-
-def find_position(db: Connection, project_id: str, session_id: str, interaction_id: int) -> int:
-    """Return an interaction's place in its session, from 1; 0 if it is not in it."""
-    row = db.row(
-        "select count(*) as n from interactions i join interactions earlier "
-        "on earlier.project_id = i.project_id and earlier.session_id = i.session_id "
-        "and (earlier.created_at_ms, earlier.id) <= (i.created_at_ms, i.id) "
-        "where i.id = :interaction_id and i.project_id = :project_id "
-        "and i.session_id = :session_id",
-        {"project_id": project_id, "session_id": session_id, "interaction_id": interaction_id},
-    )
-    return int(row["n"]) if row else 0
 
 
 def find_neighbours(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from phospho_server.clock import day_of
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, counters, cursors
-from phospho_server.store.cursors import Cursor
 from phospho_server.store.rows import NewInteraction
+from phospho_server.store.walking import Way, walk
 
 PAGE_SIZE = 50
 
@@ -91,10 +91,12 @@ SORTS = {
     "most": ("interactions", True),
 }
 
-_SELECT = (
-    "select u.user_id, u.first_at_ms, u.last_at_ms, u.interactions, u.tokens, "
-    "coalesce(f.sessions, 0) as sessions from users u left join facts f "
-    "on f.project_id = u.project_id and f.fact = 'user' and f.value = u.user_id "
+_COLUMNS = (
+    "u.user_id, u.first_at_ms, u.last_at_ms, u.interactions, u.tokens, "
+    "coalesce(f.sessions, 0) as sessions"
+)
+_SESSIONS = (
+    "left join facts f on f.project_id = u.project_id and f.fact = 'user' and f.value = u.user_id"
 )
 
 
@@ -125,40 +127,38 @@ def list_users(
         InvalidError: The cursor is not one of ours.
     """
     column, is_down = SORTS[sort]
-    conditions = ["u.project_id = :project_id"]
+    keys, where = [f"u.{column}", "u.user_id"], ["u.project_id = :project_id"]
     if starts_with:
-        column, is_down = "user_id", False
-        conditions.append("u.user_id >= :starts_with and u.user_id < :ends_before")
+        keys, is_down = ["u.user_id"], False
+        where.append("u.user_id >= :starts_with and u.user_id < :ends_before")
+    period = []
     if since_ms is not None:
-        conditions.append("u.last_at_ms >= :since_ms")
+        period.append("u.last_at_ms >= :since_ms")
     if until_ms is not None:
-        conditions.append("u.last_at_ms < :until_ms")
+        period.append("u.last_at_ms < :until_ms")
+    is_by_time = column == "last_at_ms" and not starts_with
+    params = {
+        "project_id": project_id,
+        "starts_with": starts_with,
+        # The last character there is comes after whatever follows.
+        "ends_before": starts_with + "\U0010ffff",
+        "since_ms": since_ms,
+        "until_ms": until_ms,
+    }
     place = cursors.read(cursor) if cursor is not None else None
-    key = "u.user_id" if starts_with else f"u.{column}, u.user_id"
-    if place is not None:
-        after = ":cursor_id" if starts_with else ":cursor_key, :cursor_id"
-        conditions.append(f"({key}) {'<' if is_down else '>'} ({after})")
-    order = ", ".join(f"{part} {'desc' if is_down else 'asc'}" for part in key.split(", "))
-    rows = db.rows(
-        _SELECT + f"where {' and '.join(conditions)} order by {order} limit :limit",
-        {
-            "project_id": project_id,
-            "starts_with": starts_with,
-            # The last character there is comes after whatever follows.
-            "ends_before": starts_with + "\U0010ffff",
-            "since_ms": since_ms,
-            "until_ms": until_ms,
-            "cursor_key": place.key if place else 0,
-            "cursor_id": place.id if place else "",
-            "limit": limit + 1,
-        },
+    rows, next_place = walk(
+        db,
+        Way("users u", keys, is_down, [*where, *(period if is_by_time else [])], params),
+        columns=_COLUMNS,
+        join=_SESSIONS,
+        conditions=[] if is_by_time else period,
+        place=None if place is None else [place.id] if starts_with else [place.key, place.id],
+        limit=limit,
     )
-    users = [UserRow(**dict(row)) for row in rows[:limit]]
-    if len(rows) <= limit:
-        return UserPage(users, None)
-    last = users[-1]
-    number = 0 if starts_with else getattr(last, column)
-    return UserPage(users, cursors.write(Cursor(number, last.user_id)))
+    return UserPage(
+        [UserRow(**row) for row in rows],
+        cursors.write(cursors.of(next_place)) if next_place else None,
+    )
 
 
 def get_user(db: Connection, project_id: str, user_id: str) -> UserRow:
@@ -168,7 +168,8 @@ def get_user(db: Connection, project_id: str, user_id: str) -> UserRow:
         NotFoundError: The project has heard of no such user.
     """
     row = db.row(
-        _SELECT + "where u.project_id = :project_id and u.user_id = :user_id",
+        f"select {_COLUMNS} from users u {_SESSIONS} "
+        "where u.project_id = :project_id and u.user_id = :user_id",
         {"project_id": project_id, "user_id": user_id},
     )
     if row is None:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from phospho_server.errors import NotFoundError
 from phospho_server.mixing import list_mixes
 from phospho_server.services import services
-from phospho_server.store import counters, message_facts
+from phospho_server.store import counters, message_facts, transcripts
 from phospho_server.store import sessions as store
 from phospho_server.store.definitions import list_defined
 from phospho_server.store.feedback import list_feedback
@@ -64,20 +64,20 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
         project = open_project(db, project_id)
         session = store.get_session(db, project_id, session_id)
         asked = read_filter(Choices(), SESSIONS, list_choices(db, project_id))
-        pages = max(1, -(-session.interactions // store.TRANSCRIPT_SIZE))
-        at = store.find_position(
+        pages = max(1, -(-session.interactions // transcripts.PART_SIZE))
+        at = transcripts.find_position(
             db, project_id, session_id, read_number("at", default=0, most=_MOST_ID)
         )
         if at:
-            page = -(-at // store.TRANSCRIPT_SIZE)
+            page = -(-at // transcripts.PART_SIZE)
             return redirect(
                 session_url(
                     project_id, session_id, page=page if page > 1 else None, _anchor=f"i{at}"
                 )
             )
         page = read_number("page", default=1, most=pages)
-        offset = (page - 1) * store.TRANSCRIPT_SIZE
-        lines = store.list_transcript(db, project_id, session_id, offset=offset)
+        offset = (page - 1) * transcripts.PART_SIZE
+        lines = transcripts.list_transcript(db, project_id, session_id, offset=offset)
         defined = list_defined(db, project_id)
         newer_id, older_id = store.find_neighbours(db, project_id, session_id, asked.wanted)
         said = list_feedback(db, project_id, [line.task_id for line in lines])

@@ -17,8 +17,8 @@ from werkzeug.test import TestResponse
 from phospho_server.limits import MAX_BODY_BYTES, MAX_EVENTS
 from phospho_server.store.projects import create_project, list_keys, revoke_key
 from phospho_server.store.rows import Project
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import totals
 
 

@@ -17,8 +17,9 @@ from phospho_server.store.definitions import (
 )
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import DefinitionRow, Project
-from phospho_server.store.sessions import list_sessions, list_transcript
+from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import NOON_MS, add, define, interaction, totals, verdict
 
 

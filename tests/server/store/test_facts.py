@@ -21,11 +21,9 @@ from phospho_server.store import (
     detections,
     facts,
     feedback,
-    filters,
-    interaction_pages,
     message_facts,
     search,
-    sessions,
+    walking,
 )
 from phospho_server.store.facts import EVENT, METADATA, Fact
 from phospho_server.store.filters import Filter
@@ -232,8 +230,7 @@ def _read_all(page: Callable[[str | None], tuple[Sequence[str], str | None]]) ->
 @pytest.fixture
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a page look at two candidates and two matches only."""
-    for module in (sessions, interaction_pages, filters):
-        monkeypatch.setattr(module, "MOST_CANDIDATES", 2)
+    monkeypatch.setattr(walking, "MOST_CANDIDATES", 2)
     monkeypatch.setattr(search, "MAX_MATCHES", 2)
 
 

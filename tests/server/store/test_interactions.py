@@ -14,8 +14,9 @@ from phospho_server.store.feedback import add_feedback
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import NewInteraction, Project, Totals
-from phospho_server.store.sessions import get_session, list_transcript
+from phospho_server.store.sessions import get_session
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import HOUR_MS, NOON_MS, add, interaction, totals
 
 

@@ -11,8 +11,8 @@ from phospho_server.migrations import migrations
 from phospho_server.store.backfills import list_backfills
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Backfill, Project, Step
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.versions import VerdictCount, list_verdict_counts
 from tests.server.builders import NOON_MS, add, interaction
 

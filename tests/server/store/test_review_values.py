@@ -13,8 +13,8 @@ from phospho_server.store.definitions import edit_definition, list_enabled
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.review_values import settle_review
 from phospho_server.store.rows import Event, Project
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.values import AnswerCount, count_answers
 from tests.server.builders import add, define, definition, interaction, totals, verdict
 

@@ -27,8 +27,8 @@ from phospho_server.store.learning import MOST_CHARS, MOST_REVIEWS
 from phospho_server.store.projects import create_project
 from phospho_server.store.reviews import Source
 from phospho_server.store.rows import Event, NewInteraction, Project
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.versions import list_verdict_counts
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction, totals, verdict
 

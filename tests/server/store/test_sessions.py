@@ -18,9 +18,9 @@ from phospho_server.store.sessions import (
     find_neighbours,
     get_session,
     list_sessions,
-    list_transcript,
 )
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction, verdict
 
 

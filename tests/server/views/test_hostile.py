@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from phospho_server.clock import new_id
 from phospho_server.store.rows import Project
-from phospho_server.store.sessions import list_transcript
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import add, define, interaction
 from tests.server.strangers import json_values, steps
 from tests.server.views.conftest import Visitor, text_of

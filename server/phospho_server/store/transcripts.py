@@ -1,0 +1,58 @@
+"""A session's transcript, a part at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from phospho_server.store import Connection
+from phospho_server.store.events import list_events, list_rejected
+from phospho_server.store.rows import Step, TranscriptLine
+
+# A transcript is one page; a session that never ends is shown in parts of this length.
+PART_SIZE = 200
+
+
+def list_transcript(
+    db: Connection, project_id: str, session_id: str, *, offset: int = 0
+) -> Sequence[TranscriptLine]:
+    """Return a session's interactions in the order of time, at most 200 from `offset` on."""
+    rows = db.rows(
+        "select id, task_id, created_at_ms, input, output, user_id, version_id, flag, notes, "
+        "metadata, raw_input, raw_output, steps, language, sentiment from interactions "
+        "where project_id = :project_id and session_id = :session_id "
+        "order by created_at_ms, id limit :limit offset :offset",
+        {
+            "project_id": project_id,
+            "session_id": session_id,
+            "limit": PART_SIZE,
+            "offset": offset,
+        },
+    )
+    ids = [row["id"] for row in rows]
+    events = list_events(db, project_id, ids)
+    rejected = list_rejected(db, project_id, ids)
+    lines = []
+    for row in rows:
+        columns = dict(row)
+        for name in ("metadata", "raw_input", "raw_output"):
+            columns[name] = json.loads(columns[name]) if columns[name] else None
+        columns["metadata"] = columns["metadata"] or {}
+        columns["steps"] = [Step(**step) for step in json.loads(columns["steps"] or "[]")]
+        columns["events"] = events.get(row["id"], ())
+        columns["rejected"] = rejected.get(row["id"], ())
+        lines.append(TranscriptLine(**columns))
+    return lines
+
+
+def find_position(db: Connection, project_id: str, session_id: str, interaction_id: int) -> int:
+    """Return an interaction's place in its session, from 1; 0 if it is not in it."""
+    row = db.row(
+        "select count(*) as n from interactions i join interactions earlier "
+        "on earlier.project_id = i.project_id and earlier.session_id = i.session_id "
+        "and (earlier.created_at_ms, earlier.id) <= (i.created_at_ms, i.id) "
+        "where i.id = :interaction_id and i.project_id = :project_id "
+        "and i.session_id = :session_id",
+        {"project_id": project_id, "session_id": session_id, "interaction_id": interaction_id},
+    )
+    return int(row["n"]) if row else 0
