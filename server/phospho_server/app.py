@@ -12,7 +12,7 @@ from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
 from phospho_server.services import Services
-from phospho_server.store.sign_ins import get_secret
+from phospho_server.store.sign_ins import SIGN_IN_LIFE_MS, get_secret
 from phospho_server.store.sqlite import database_file
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def create_app(
     *,
     detectors: Mapping[str, Detector],
     setups: Setups | None = None,
+    is_behind_proxy: bool = False,
     on_new_work: Callable[[], None] = lambda: None,
 ) -> Flask:
     """Make the application.
@@ -33,6 +34,7 @@ def create_app(
         store: Where everything is kept.
         detectors: What may decide about events, by name.
         setups: Which LLM each project asks; by default what Settings say, and no environment.
+        is_behind_proxy: Whether every request comes by a proxy.
         on_new_work: Called after interactions or definitions were stored, to wake the worker.
     """
     app = Flask("phospho_server")
@@ -42,13 +44,19 @@ def create_app(
         SESSION_COOKIE_NAME="phospho",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=SIGN_IN_LIFE_MS // 1000,
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.extensions["phospho"] = Services(
-        store, detectors, on_new_work, setups or Setups(Sealer(database_file(store)), {})
+        store,
+        detectors,
+        on_new_work,
+        setups or Setups(Sealer(database_file(store)), {}),
+        is_behind_proxy=is_behind_proxy,
     )
     logs.log_requests(app)
     security.protect(app)
     api.register(app)
     views.register(app)
+    security.check_declarations(app)
     return app

@@ -4,11 +4,12 @@ PhosphoError
 └── ServerError
     ├── BadRequestError (400)       the request cannot be read
     ├── UnauthorizedError (401)     no API key, or one that is unknown or revoked
-    ├── ForbiddenError (403)        the key belongs to another project
+    ├── ForbiddenError (403)        the key belongs to another project, or a role is too small
     ├── NotFoundError (404)         the thing named does not exist
     ├── ConflictError (409)         a name is taken
     ├── TooLargeError (413)         a limit is exceeded
     ├── InvalidError (422)          a value cannot be accepted
+    ├── TooManyTriesError (429)     a password was tried too often
     ├── BusyError (503)             the database is locked; try again
     └── StorageFullError (507)      the disk is full; try again later
 """
@@ -40,7 +41,7 @@ class UnauthorizedError(ServerError):
 
 
 class ForbiddenError(ServerError):
-    """The API key belongs to another project."""
+    """The API key belongs to another project, or somebody's role may do less."""
 
     status = 403
     code = "forbidden"
@@ -72,6 +73,21 @@ class InvalidError(ServerError):
 
     status = 422
     code = "invalid"
+
+
+class TooManyTriesError(ServerError):
+    """A password was tried too often.
+
+    Args:
+        wait_s: In how many seconds it may be tried again.
+    """
+
+    status = 429
+    code = "too_many_tries"
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"That was tried too often. Try again in {wait_s} seconds.")
+        self.wait_s = wait_s
 
 
 class BusyError(ServerError):

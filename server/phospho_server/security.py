@@ -1,65 +1,36 @@
-"""Who may call what, and the headers and error answers every response shares."""
+"""Who may call what: every route declares it, and it is checked before the route runs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import (
-    Flask,
-    Response,
-    current_app,
-    g,
-    jsonify,
-    redirect,
-    render_template,
-    request,
-    session,
-    url_for,
-)
+from flask import Flask, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.exceptions import HTTPException
+from flask_wtf.csrf import CSRFProtect
 
+from phospho.errors import ConfigurationError
+from phospho_server import answering, headers, signing_in
 from phospho_server.clock import now_ms
-from phospho_server.errors import (
-    BusyError,
-    ForbiddenError,
-    ServerError,
-    StorageFullError,
-    UnauthorizedError,
-)
+from phospho_server.errors import ForbiddenError, UnauthorizedError
 from phospho_server.services import services
+from phospho_server.store.memberships import ROLES, get_role, is_enough
 from phospho_server.store.projects import KEY_USE_STEP_MS, find_key, get_project, touch_key
-from phospho_server.store.sign_ins import is_signed_in
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-# Who may call a route; every route declares one, and `phospho routes` shows it.
-PUBLIC, API_KEY, SIGNED_IN = "public", "api key", "signed in"
+# Who may call a route. The last three are roles in the project that the address names, each of
+# which may do what those before it may; `SIGNED_IN` is for addresses without a project.
+PUBLIC, API_KEY, SIGNED_IN, SERVER_OWNER = "public", "api key", "signed in", "server owner"
+VIEWER, EDITOR, OWNER = ROLES
+
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 csrf = CSRFProtect()
 
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-        "form-action 'self'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-
-# Paths that programs call: their refusals are JSON.
-_API_PATH = re.compile(r"/(v\d+|api|healthz|metrics)(/|$)")
-
-_RETRY_AFTER_S = "5"
-
 
 def access(who: str) -> Callable[[Handler], Handler]:
-    """Declare who may call a route: `PUBLIC`, `API_KEY` or `SIGNED_IN`."""
+    """Declare who may call a route; stands between the route's rule and its function."""
 
     def declare(handler: Handler) -> Handler:
         handler.phospho_access = who  # type: ignore[attr-defined]
@@ -72,23 +43,42 @@ def access_of(app: Flask, endpoint: str | None) -> str:
     """Return who may call an endpoint. Flask's own static files are public."""
     if endpoint == "static":
         return PUBLIC
-    handler = app.view_functions.get(endpoint or "")
-    return getattr(handler, "phospho_access", SIGNED_IN)
+    return str(getattr(app.view_functions[endpoint or ""], "phospho_access", None))
 
 
 def protect(app: Flask) -> None:
     """Put the checks before every request and the headers on every response."""
+    headers.register(app)
+    answering.register(app)
+    signing_in.register(app)
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # checked below, where it is known who asks
     csrf.init_app(app)
-    app.before_request(_refuse_other_sites)
-    app.before_request(_check_access)
-    app.after_request(_add_headers)
-    app.register_error_handler(CSRFError, _answer_csrf)
-    app.register_error_handler(HTTPException, _answer_http)
-    app.register_error_handler(ServerError, _answer_server_error)
-    app.register_error_handler(Exception, _answer_unexpected)
+    for check in (_refuse_other_sites, _check_access, _check_token):
+        app.before_request(check)
 
 
-_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+def check_declarations(app: Flask) -> None:
+    """Refuse an application with a route that does not say who may call it.
+
+    Raises:
+        ConfigurationError: A route declares nothing, or a role without a project.
+    """
+    for rule in app.url_map.iter_rules():
+        handler = app.view_functions[rule.endpoint]
+        who = PUBLIC if rule.endpoint == "static" else getattr(handler, "phospho_access", None)
+        has_project = "project_id" in rule.arguments
+        if who not in {PUBLIC, API_KEY, SIGNED_IN, SERVER_OWNER, *ROLES}:
+            problem = "does not declare who may call it"
+        elif who in ROLES and not has_project:
+            problem = f"is for the {who} of a project, and its address names none"
+        elif has_project and who not in {API_KEY, *ROLES}:
+            problem = f"is {who}, and its address names a project"
+        else:
+            continue
+        raise ConfigurationError(
+            f"The route {rule.rule} {problem}. Declare it with `@access(...)` of "
+            "phospho_server.security: API_KEY for programs, VIEWER, EDITOR or OWNER for people."
+        )
 
 
 def _refuse_other_sites() -> None:
@@ -97,7 +87,7 @@ def _refuse_other_sites() -> None:
     Raises:
         ForbiddenError: The browser says that the request comes from elsewhere.
     """
-    if request.method not in _CHANGING or access_of(current_app, request.endpoint) == API_KEY:
+    if not _changes_a_page():
         return
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
@@ -112,21 +102,60 @@ def _refuse_other_sites() -> None:
         )
 
 
+def _check_token() -> None:
+    """Refuse a change of a page without the token that the page gave."""
+    if _changes_a_page():
+        csrf.protect()
+
+
+def _changes_a_page() -> bool:
+    """Tell whether a cookie could give the right to this change; none does to a program's."""
+    return (
+        request.method in _CHANGING
+        and request.endpoint is not None
+        and access_of(current_app, request.endpoint) != API_KEY
+    )
+
+
 def _check_access() -> ResponseReturnValue | None:
     who = PUBLIC if request.endpoint is None else access_of(current_app, request.endpoint)
     if who == API_KEY:
         g.key = _authenticate()
-    elif who == SIGNED_IN and not _is_signed_in():
-        return redirect(url_for("sign_in.show", next=request.full_path.rstrip("?")))
+        if project_id := (request.view_args or {}).get("project_id"):
+            require_project(project_id)
+    elif who != PUBLIC:
+        return _check_visitor(who)
     return None
 
 
-def _is_signed_in() -> bool:
-    token = session.get("sign_in")
-    if not isinstance(token, str):
-        return False
-    with services().store.read() as db:
-        return is_signed_in(db, token)
+def _check_visitor(who: str) -> ResponseReturnValue | None:
+    """Lead to the sign-in, or refuse what the role of who is signed in is not enough for.
+
+    Raises:
+        NotFoundError: There is no such project, or they are no member of it: which, nobody learns.
+        ForbiddenError: Their role may do less.
+    """
+    visitor = signing_in.find_visitor()
+    if visitor is None:
+        return _ask_to_sign_in()
+    if who == SERVER_OWNER and not visitor.sign_in.owns_server:
+        raise ForbiddenError("Only owners of the server may do this. Ask one of them.")
+    if who in ROLES:
+        with services().store.read() as db:
+            role = get_role(db, (request.view_args or {})["project_id"], visitor.sign_in.account)
+        if not is_enough(role, who):
+            raise ForbiddenError(
+                f"You are {'an' if role == EDITOR else 'a'} {role} of this project, and this "
+                f"needs an {who}. Ask an owner of the project for that role."
+            )
+        g.role = role
+    return None
+
+
+def _ask_to_sign_in() -> ResponseReturnValue:
+    if request.method in _CHANGING:
+        return redirect(url_for("sign_in.show"), 303)
+    return redirect(url_for("sign_in.show", next=request.full_path.rstrip("?")))
 
 
 def _authenticate() -> Any:
@@ -158,6 +187,9 @@ def _authenticate() -> Any:
 def require_project(project_id: str) -> None:
     """Refuse a project that the request's API key does not belong to.
 
+    Where the address names the project, this has been checked already; call it for one that is
+    named in the body.
+
     Raises:
         NotFoundError: There is no such project.
         ForbiddenError: The key belongs to another project.
@@ -170,47 +202,3 @@ def require_project(project_id: str) -> None:
         "This API key belongs to another project. Use a key of this project, or the other "
         "project's id."
     )
-
-
-def _add_headers(response: Response) -> Response:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    if request.endpoint != "static":
-        response.headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
-def _answer_csrf(error: CSRFError) -> ResponseReturnValue:
-    message = f"{error.description} Open the page again and repeat what you did."
-    return _answer(403, "csrf", message)
-
-
-def _answer_http(error: HTTPException) -> ResponseReturnValue:
-    if error.code is not None and error.code < 400:  # noqa: PLR2004 - redirects are no errors
-        return error
-    name = (error.name or "error").lower().replace(" ", "_")
-    return _answer(error.code or 500, name, error.description or "Something went wrong.")
-
-
-def _answer_server_error(error: ServerError) -> ResponseReturnValue:
-    response, status = _answer(error.status, error.code, str(error))
-    headers = {}
-    if isinstance(error, BusyError | StorageFullError):
-        headers["Retry-After"] = _RETRY_AFTER_S
-    if isinstance(error, UnauthorizedError):
-        headers["WWW-Authenticate"] = "Bearer"
-    return response, status, headers
-
-
-def _answer_unexpected(error: Exception) -> ResponseReturnValue:
-    """Log what nobody foresaw, and tell the caller nothing internal."""
-    current_app.logger.error("An unexpected error", exc_info=error)
-    message = "The server made a mistake; its log says more. What was sent may be sent again."
-    return _answer(500, "internal", message)
-
-
-def _answer(status: int, code: str, message: str) -> tuple[Any, int]:
-    """Return an error as JSON to programs and as a page to people."""
-    if _API_PATH.match(request.path):
-        return jsonify(error={"code": code, "message": message}), status
-    return render_template("error.html", status=status, message=message), status

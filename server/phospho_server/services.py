@@ -12,6 +12,7 @@ from phospho.detectors import Detector
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
 from phospho_server.store import Store
+from phospho_server.trying import Tries
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,16 @@ class Services:
         detectors: What may decide about events, by name.
         on_new_work: Wakes the workers.
         setups: Which LLM each project asks.
+        is_behind_proxy: Whether requests come by a proxy, so never from this machine itself.
+        tries: How often passwords were tried.
     """
 
     store: Store
     detectors: Mapping[str, Detector]
     on_new_work: Callable[[], None]
     setups: Setups = field(default_factory=lambda: Setups(Sealer(None), {}))
+    is_behind_proxy: bool = False
+    tries: Tries = field(default_factory=Tries)
 
 
 def services() -> Services:

@@ -22,6 +22,7 @@ from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.lending import setups_of
 from phospho_server.llm.worker import LlmWorker
 from phospho_server.store import Store
+from phospho_server.store.accounts import has_accounts
 from phospho_server.store.sign_ins import create_link
 
 # waitress stops at 100 connections by default, which 100 half-open ones would use up.
@@ -32,8 +33,10 @@ _SETTINGS = {
     # What the application refuses has to reach it: waitress closes the connection unread.
     "max_request_body_size": 2 * MAX_BODY_BYTES,
     "ident": None,
-    "clear_untrusted_proxy_headers": True,
 }
+
+# A server that listens everywhere is asked here, by this machine.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is looked for, not listened on
 
 
 class Server:
@@ -41,15 +44,20 @@ class Server:
 
     Args:
         store: Where everything is kept; stays open when the server ends.
-        host: A loopback address: pages are protected by a sign-in link alone so far.
+        host: Where it listens. Beyond this machine only once there is an account.
         port: 0 takes any that is free.
+        proxy: The address of a proxy in front, which says where requests come from and whether
+            they came by https; `*` believes any. None where there is no proxy.
 
     Raises:
-        ConfigurationError: The address is not one of this machine alone, or is in use.
+        ConfigurationError: The address is open to others and nobody owns the server, or it is in
+            use.
     """
 
-    def __init__(self, store: Store, *, host: str, port: int) -> None:
-        _refuse_open_address(host)
+    def __init__(self, store: Store, *, host: str, port: int, proxy: str | None = None) -> None:
+        self.is_open = _is_open(host)
+        if self.is_open:
+            _refuse_without_owner(store, host)
         plugins = Plugins()
         detectors = load_detectors(plugins)
         setups = setups_of(store, os.environ)
@@ -62,15 +70,23 @@ class Server:
             llm_is_ready=setups.is_ready,
             on_questions=self.llm_worker.wake,
         )
-        app = create_app(store, detectors=detectors, setups=setups, on_new_work=self._wake)
+        app = create_app(
+            store,
+            detectors=detectors,
+            setups=setups,
+            is_behind_proxy=proxy is not None,
+            on_new_work=self._wake,
+        )
         try:
-            self._waitress = waitress.create_server(app, host=host, port=port, **_SETTINGS)
+            self._waitress = waitress.create_server(
+                app, host=host, port=port, **_SETTINGS, **_trusting(proxy)
+            )
         except OSError as exc:
             raise ConfigurationError(
                 f"Port {port} of {host} cannot be used: {exc.strerror}. Stop the program that "
                 "uses it, or choose another with --port."
             ) from exc
-        self.url = f"http://{_in_url(host)}:{self._waitress.effective_port}"
+        self.url = f"http://{_in_url(_ANY.get(host, host))}:{self._waitress.effective_port}"
 
     def sign_in_url(self) -> str:
         """Make a link that signs in once."""
@@ -91,18 +107,39 @@ class Server:
         self.llm_worker.wake()
 
 
-def _refuse_open_address(host: str) -> None:
+def _is_open(host: str) -> bool:
+    """Tell whether an address can be reached from other machines."""
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
     except OSError as exc:
         raise ConfigurationError(
             f"The host {host!r} cannot be resolved: {exc}. Leave --host out, or correct it."
         ) from exc
-    if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
-        raise ConfigurationError(
-            f"phospho listens on this machine only, and {host!r} is open to others. Leave --host "
-            "out, and put a reverse proxy with its own sign-in in front to share the dashboard."
-        )
+    return not all(ipaddress.ip_address(address).is_loopback for address in addresses)
+
+
+def _refuse_without_owner(store: Store, host: str) -> None:
+    with store.read() as db:
+        if has_accounts(db):
+            return
+    raise ConfigurationError(
+        f"{host!r} is open to other machines, and this server has no account yet: whoever came "
+        "first would own it. Make one: phospho accounts create EMAIL --password-stdin. Or leave "
+        "--host out, to listen on this machine only."
+    )
+
+
+def _trusting(proxy: str | None) -> dict[str, Any]:
+    """Return the settings of waitress that let it believe one proxy, or nobody."""
+    if proxy is None:
+        # Kept for `is_at_the_machine`, which must see that a proxy is in front; nothing else looks.
+        return {"clear_untrusted_proxy_headers": False}
+    return {
+        "trusted_proxy": proxy,
+        "trusted_proxy_count": 1,
+        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        "clear_untrusted_proxy_headers": True,
+    }
 
 
 def _in_url(host: str) -> str:

@@ -53,7 +53,9 @@ def test_a_new_link_signs_in(database: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        pytest.param(["--host", "0.0.0.0"], "listens on this machine only", id="open"),
+        pytest.param(
+            ["--host", "0.0.0.0"], "phospho accounts create EMAIL --password-stdin", id="open"
+        ),
         pytest.param(["--host", "no.such.host.invalid"], "Leave --host out", id="no-host"),
         pytest.param(["--port", "70000"], "70000", id="no-port"),
         pytest.param(["--port", "x"], "is not a valid integer", id="word-port"),

@@ -5,13 +5,11 @@ from __future__ import annotations
 from flask import Flask
 
 from phospho_server.api import feedback, health, log, previews
-from phospho_server.security import csrf
 
 _BLUEPRINTS = (health.bp, log.bp, feedback.bp, previews.bp)
 
 
 def register(app: Flask) -> None:
-    """Add every API route. They need no CSRF token: no cookie gives access to them."""
+    """Add every API route."""
     for blueprint in _BLUEPRINTS:
-        csrf.exempt(blueprint)
         app.register_blueprint(blueprint)

@@ -45,6 +45,18 @@ def database_option(command: Command) -> Command:
     )(command)
 
 
+def base_url_option(command: Command) -> Command:
+    """Add `--base-url`."""
+    return click.option(
+        "--base-url",
+        default="http://127.0.0.1:8000",
+        envvar="PHOSPHO_BASE_URL",
+        show_default=True,
+        show_envvar=True,
+        help="Where the server answers.",
+    )(command)
+
+
 def json_option(command: Command) -> Command:
     """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")(command)
@@ -84,6 +96,7 @@ def _cell(value: object) -> str:
 
 
 from phospho_server.commands import (  # noqa: E402 - they add themselves to the group above
+    accounts,
     demo,
     detect,
     evaluate,
@@ -97,6 +110,7 @@ from phospho_server.commands import (  # noqa: E402 - they add themselves to the
 )
 
 __all__ = [
+    "accounts",
     "demo",
     "detect",
     "evaluate",

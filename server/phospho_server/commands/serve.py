@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from phospho_server import logs
-from phospho_server.commands import database_option, opened, phospho
+from phospho_server.commands import base_url_option, database_option, opened, phospho
 from phospho_server.serving import Server
 from phospho_server.store import Connection
 from phospho_server.store.projects import create_key, create_project, list_projects
@@ -14,32 +14,47 @@ from phospho_server.store.sign_ins import create_link
 PORT = click.IntRange(0, 65_535)
 
 
+_UNENCRYPTED = (
+    "Warning: {host} is open to other machines, and passwords, keys and conversations travel to it "
+    "without encryption. Put a proxy that speaks https in front, and add --behind-proxy."
+)
+
+
 @phospho.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where to listen; beyond this machine only once there is an account.",
+)
 @click.option("--port", default=8000, show_default=True, type=PORT, help="0 takes a free one.")
+@click.option(
+    "--behind-proxy",
+    "proxy",
+    is_flag=False,
+    flag_value="127.0.0.1",
+    metavar="[ADDRESS]",
+    help="Believe X-Forwarded-For and X-Forwarded-Proto of the proxy at this address "
+    "(127.0.0.1 where none is given, * for any).",
+)
 @click.option("--json-logs", is_flag=True, help="Log a JSON object a line, and each request.")
 @database_option
-def serve(host: str, port: int, database: str, *, json_logs: bool) -> None:
+def serve(host: str, port: int, proxy: str | None, database: str, *, json_logs: bool) -> None:
     """Run the server, with event detection, in one process.
 
     The first start makes a project and an API key; the key is shown this once.
     """
     logs.configure(as_json=json_logs)
     with opened(database) as store:
-        server = Server(store, host=host, port=port)
+        server = Server(store, host=host, port=port, proxy=proxy)
+        if server.is_open and proxy is None:
+            click.echo(_UNENCRYPTED.format(host=host), err=True)
         announce(server, store.write(_first_project))
         server.run()
 
 
 @phospho.command()
-@click.option(
-    "--base-url",
-    default="http://127.0.0.1:8000",
-    envvar="PHOSPHO_BASE_URL",
-    show_default=True,
-    show_envvar=True,
-    help="Where the server answers.",
-)
+@base_url_option
 @database_option
 def link(base_url: str, database: str) -> None:
     """Print a new sign-in link for the dashboard. It works once, for 24 hours."""

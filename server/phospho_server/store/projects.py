@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -57,11 +58,16 @@ def get_project(db: Connection, project_id: str) -> Project:
     """
     row = db.row("select id, name, created_at_ms from projects where id = :id", {"id": project_id})
     if row is None:
-        raise NotFoundError(
-            "There is no project with this id. Its id stands in Settings; "
-            "`phospho projects list` shows them all."
-        )
+        raise no_such_project()
     return Project(**dict(row))
+
+
+def no_such_project() -> NotFoundError:
+    """Return the refusal of a project, the same whether there is none or it is not theirs."""
+    return NotFoundError(
+        "There is no project with this id. Its id stands in Settings; "
+        "`phospho projects list` shows them all."
+    )
 
 
 def rename_project(db: Connection, project_id: str, name: str) -> Project:
@@ -103,8 +109,8 @@ def list_keys(db: Connection, project_id: str) -> Sequence[ApiKey]:
     return [ApiKey(**dict(row)) for row in rows]
 
 
-def revoke_key(db: Connection, key_id: str, *, project_id: str | None = None) -> None:
-    """Make a key useless, at once and for good.
+def revoke_key(db: Connection, key_id: str, *, project_id: str | None = None) -> ApiKey:
+    """Make a key useless, at once and for good, and return it.
 
     Raises:
         NotFoundError: There is no such key, or not in this project.
@@ -118,15 +124,25 @@ def revoke_key(db: Connection, key_id: str, *, project_id: str | None = None) ->
         raise NotFoundError(
             "There is no API key with this id. `phospho keys list PROJECT_ID` shows them."
         )
+    row = db.row(f"select {_KEY_COLUMNS} from api_keys where id = :id", {"id": key_id})
+    assert row is not None  # noqa: S101 - changed above, in the same transaction
+    return ApiKey(**dict(row))
 
 
 def find_key(db: Connection, secret: str) -> ApiKey | None:
     """Return the key that is not revoked and has this secret, or None."""
+    key_hash = hash_secret(secret)
     row = db.row(
-        f"select {_KEY_COLUMNS} from api_keys where key_hash = :key_hash and revoked_at_ms is null",
-        {"key_hash": hash_secret(secret)},
+        f"select {_KEY_COLUMNS}, key_hash from api_keys "
+        "where key_hash = :key_hash and revoked_at_ms is null",
+        {"key_hash": key_hash},
     )
-    return None if row is None else ApiKey(**dict(row))
+    if row is None:
+        return None
+    columns = dict(row)
+    # The index finds a hash of 256 random bits; how it compares them is not ours to say.
+    is_same = hmac.compare_digest(columns.pop("key_hash"), key_hash)
+    return ApiKey(**columns) if is_same else None
 
 
 def touch_key(db: Connection, key_id: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from flask import Flask
 
 from phospho_server.views import (
+    account,
     audit,
+    audit_log,
     dashboard,
     event_pages,
     events,
@@ -15,6 +17,7 @@ from phospho_server.views import (
     frame,
     interactions,
     llm,
+    members,
     previews,
     projects,
     pulse,
@@ -24,12 +27,15 @@ from phospho_server.views import (
     sessions,
     settings,
     sign_in,
+    sign_up,
     users,
     versions,
 )
 
 _BLUEPRINTS = (
     sign_in.bp,
+    sign_up.bp,
+    account.bp,
     projects.bp,
     dashboard.bp,
     sessions.bp,
@@ -47,6 +53,8 @@ _BLUEPRINTS = (
     reviews.bp,
     audit.bp,
     llm.bp,
+    members.bp,
+    audit_log.bp,
     pulse.bp,
 )
 

@@ -13,6 +13,7 @@ from phospho.models import EventDefinition
 from phospho_server.auditing import SIZE, choose
 from phospho_server.clock import now_ms
 from phospho_server.errors import InvalidError
+from phospho_server.security import EDITOR, access
 from phospho_server.services import services
 from phospho_server.store import Connection, quality
 from phospho_server.store.definitions import find_color, get_definition
@@ -52,6 +53,7 @@ class Question:
 
 
 @bp.get("")
+@access(EDITOR)
 def show(project_id: str, event_id: str) -> ResponseReturnValue:
     """Ask about the next of the sample; after the last, tell what is now known.
 
@@ -94,6 +96,7 @@ def show(project_id: str, event_id: str) -> ResponseReturnValue:
 
 
 @bp.post("")
+@access(EDITOR)
 def answer(project_id: str, event_id: str) -> ResponseReturnValue:
     """Keep an answer and go on to the next, or back to the one that was taken back."""
     click = Click.read(request.form.get("click", ""), "audit", request.form.get("score", ""))

@@ -11,6 +11,7 @@ from phospho_server.charts import BarChart, bar_chart, shares
 from phospho_server.clock import now_ms
 from phospho_server.estimating import Estimate
 from phospho_server.mixing import find_marks, list_mixes
+from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import Connection, counters, quality
 from phospho_server.store.definitions import get_definition
@@ -60,6 +61,7 @@ class Figure:
 
 
 @bp.get("/projects/<project_id>/dashboard")
+@access(VIEWER)
 def show(project_id: str) -> str:
     """Show a period's numbers, their course, its events, and the sessions that had some.
 

@@ -9,6 +9,7 @@ from flask import Blueprint, render_template
 from phospho_server.clock import now_ms
 from phospho_server.estimating import Estimate
 from phospho_server.mixing import list_mixes
+from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import counters, quality
 from phospho_server.store.definitions import find_color, get_definition, list_definitions
@@ -36,6 +37,7 @@ class Shown:
 
 
 @bp.get("/projects/<project_id>/events")
+@access(VIEWER)
 def index(project_id: str) -> str:
     """List the events of a project, and how well each is found."""
     with services().store.read() as db:
@@ -54,6 +56,7 @@ def index(project_id: str) -> str:
 
 
 @bp.get("/projects/<project_id>/events/<event_id>")
+@access(VIEWER)
 def show(project_id: str, event_id: str) -> str:
     """Show an event's course, how well it is found, and its newest matches."""
     choices = Choices()

@@ -8,8 +8,10 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from phospho.models import EventDefinition
+from phospho_server.acting import act
 from phospho_server.changes import ANSWERS, SCOPES
 from phospho_server.errors import ConflictError, InvalidError
+from phospho_server.security import EDITOR, access
 from phospho_server.services import services
 from phospho_server.store import definitions as store
 from phospho_server.store import jobs
@@ -22,18 +24,25 @@ bp = Blueprint("events", __name__, url_prefix="/projects/<project_id>/settings/e
 
 
 @bp.post("")
+@access(EDITOR)
 def create(project_id: str) -> ResponseReturnValue:
     """Define an event and have past interactions looked at."""
     form = EventForm.read(request.form)
     try:
         definition = form.to_definition()
-        services().store.write(lambda db: store.create_definition(db, project_id, definition))
+        act(
+            "event created",
+            lambda db: store.create_definition(db, project_id, definition),
+            project_id=project_id,
+            what=definition.name,
+        )
     except (InvalidError, ConflictError) as error:
         return render_settings(project_id, form=form.refused(error)), InvalidError.status
     return _back(project_id)
 
 
 @bp.get("/<event_id>")
+@access(EDITOR)
 def edit(project_id: str, event_id: str) -> str:
     """Show a definition to be edited."""
     definition = _find(project_id, event_id)
@@ -41,6 +50,7 @@ def edit(project_id: str, event_id: str) -> str:
 
 
 @bp.post("/<event_id>")
+@access(EDITOR)
 def save(project_id: str, event_id: str) -> ResponseReturnValue:
     """Keep an edited definition; if more than its name is new, look at the past again.
 
@@ -51,8 +61,11 @@ def save(project_id: str, event_id: str) -> ResponseReturnValue:
     apply = request.form.get("apply", "all")
     try:
         definition = form.to_definition(current)
-        services().store.write(
-            lambda db: store.edit_definition(db, project_id, definition, to_past=apply != "new")
+        act(
+            "event edited",
+            lambda db: store.edit_definition(db, project_id, definition, to_past=apply != "new"),
+            project_id=project_id,
+            what=definition.name,
         )
     except (InvalidError, ConflictError) as error:
         page = render_edit(project_id, current, form.refused(error), apply=apply)
@@ -61,6 +74,7 @@ def save(project_id: str, event_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/<event_id>/switch")
+@access(EDITOR)
 def switch(project_id: str, event_id: str) -> ResponseReturnValue:
     """Understand the description the other way, if `detector` is the one that does it."""
     definition = _find(project_id, event_id)
@@ -68,28 +82,44 @@ def switch(project_id: str, event_id: str) -> ResponseReturnValue:
     # Whoever clicks twice has switched already.
     if other and other.detector == request.form.get("detector"):
         switched = definition.model_copy(update={"detector": other.detector})
-        services().store.write(lambda db: store.edit_definition(db, project_id, switched))
+        act(
+            "event edited",
+            lambda db: store.edit_definition(db, project_id, switched),
+            project_id=project_id,
+            what=definition.name,
+        )
     return _back(project_id)
 
 
 @bp.post("/<event_id>/toggle")
+@access(EDITOR)
 def toggle(project_id: str, event_id: str) -> ResponseReturnValue:
     """Switch an event on (`enabled=1`) or off."""
     enabled = request.form.get("enabled") == "1"
-    services().store.write(
-        lambda db: store.enable_definition(db, project_id, event_id, enabled=enabled)
+    act(
+        "event enabled" if enabled else "event disabled",
+        lambda db: store.enable_definition(db, project_id, event_id, enabled=enabled),
+        project_id=project_id,
+        what=_find(project_id, event_id).name,
     )
     return _back(project_id)
 
 
 @bp.post("/<event_id>/delete")
+@access(EDITOR)
 def delete(project_id: str, event_id: str) -> ResponseReturnValue:
     """Delete a definition and the events it found."""
-    services().store.write(lambda db: store.delete_definition(db, project_id, event_id))
+    act(
+        "event deleted",
+        lambda db: store.delete_definition(db, project_id, event_id),
+        project_id=project_id,
+        what=_find(project_id, event_id).name,
+    )
     return _back(project_id)
 
 
 @bp.post("/<event_id>/retry")
+@access(EDITOR)
 def retry(project_id: str, event_id: str) -> ResponseReturnValue:
     """Take up detection again after it kept failing."""
     _find(project_id, event_id)

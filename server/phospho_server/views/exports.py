@@ -13,6 +13,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from phospho_server.errors import InvalidError, NotFoundError
+from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import Connection, Store
 from phospho_server.store.interaction_pages import InteractionRow, list_interactions
@@ -56,6 +57,7 @@ class Export:
 
 
 @bp.get("/projects/<project_id>/export/<page>")
+@access(VIEWER)
 def download(project_id: str, page: str) -> Response:
     """Send everything that matches the filters of a list, as CSV or JSONL.
 

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from phospho_server.errors import InvalidError
 from phospho_server.incoming import read_flag
 from phospho_server.limits import MAX_NOTES_LENGTH
+from phospho_server.security import EDITOR, access
 from phospho_server.services import services
 from phospho_server.store.feedback import add_feedback
 from phospho_server.store.interactions import find_ids
@@ -20,6 +21,7 @@ SOURCE = "dashboard"
 
 
 @bp.post("/projects/<project_id>/feedback")
+@access(EDITOR)
 def save(project_id: str) -> ResponseReturnValue:
     """Keep a note, whether the answer was good, or both, and lead back to the interaction.
 

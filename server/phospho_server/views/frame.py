@@ -10,11 +10,12 @@ from flask import Flask, g, request, session, url_for
 
 from phospho_server.errors import ServerError
 from phospho_server.services import services
+from phospho_server.signing_in import find_visitor
 from phospho_server.store import Connection
 from phospho_server.store.llm import find_pause
-from phospho_server.store.projects import get_project, list_projects
+from phospho_server.store.memberships import Role, is_enough, list_projects_of
+from phospho_server.store.projects import get_project
 from phospho_server.store.rows import Project
-from phospho_server.store.sign_ins import is_signed_in
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,27 @@ class Frame:
         projects: What the drop-down offers.
         project: The one this page belongs to, if any.
         llm_pause: Why its LLM is not asked, where a person has to look at it.
+        email: Of the account that is signed in; None for a one-time link.
+        owns_server: Whether they may do everything.
+        role: What they may do in this project; None outside of projects.
     """
 
     projects: Sequence[Project]
     project: Project | None
     llm_pause: str | None = None
+    email: str | None = None
+    owns_server: bool = False
+    role: Role | None = None
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether they may change events, reviews and notes."""
+        return self.role is not None and is_enough(self.role, "editor")
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether they may change keys, members and settings."""
+        return self.role == "owner"
 
 
 def register(app: Flask) -> None:
@@ -95,15 +112,21 @@ def _frame_context() -> dict[str, Any]:
 
 def _find_frame() -> Frame | None:
     """Return the frame for people who are signed in. A page about an error must never fail."""
-    token = session.get("sign_in")
-    if not isinstance(token, str):
-        return None
     try:
+        visitor = find_visitor()
+        if visitor is None:
+            return None
+        sign_in = visitor.sign_in
         with services().store.read() as db:
-            if not is_signed_in(db, token):
-                return None
             project = g.get("project")
             pause = find_pause(db, project.id) if project else None
-            return Frame(list_projects(db), project, pause)
+            return Frame(
+                list_projects_of(db, sign_in.account),
+                project,
+                pause,
+                email=sign_in.account.email if sign_in.account else None,
+                owns_server=sign_in.owns_server,
+                role=g.get("role"),
+            )
     except ServerError:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
+from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import counters
 from phospho_server.store.interaction_pages import list_interactions
@@ -19,6 +20,7 @@ _MOST_CHARS = 300
 
 
 @bp.get("/projects/<project_id>/interactions")
+@access(VIEWER)
 def index(project_id: str) -> str:
     """Show the interactions that match, those that arrived last first."""
     choices = Choices()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from phospho.errors import PhosphoError
+from phospho_server.acting import act
 from phospho_server.errors import InvalidError, ServerError
+from phospho_server.security import OWNER, access
 from phospho_server.services import services
 from phospho_server.store import Connection, llm
 from phospho_server.store.llm import LlmSettings
@@ -18,6 +22,7 @@ bp = Blueprint("llm", __name__, url_prefix="/projects/<project_id>/settings/llm"
 
 
 @bp.post("")
+@access(OWNER)
 def save(project_id: str) -> ResponseReturnValue:
     """Set which LLM is asked, and what it may cost."""
     form = LlmForm.read(request.form)
@@ -31,11 +36,17 @@ def save(project_id: str) -> ResponseReturnValue:
     except PhosphoError as error:
         page = render_settings(project_id, llm_form=form.refused(error, held))
         return page, InvalidError.status
-    services().store.write(lambda db: llm.save_settings(db, project_id, settings))
+    act(
+        "LLM settings changed",
+        lambda db: llm.save_settings(db, project_id, settings),
+        project_id=project_id,
+        what=_describe(settings),
+    )
     return _back(project_id)
 
 
 @bp.post("/resume")
+@access(OWNER)
 def resume(project_id: str) -> ResponseReturnValue:
     """Make calls again after a pause."""
 
@@ -43,8 +54,16 @@ def resume(project_id: str) -> ResponseReturnValue:
         get_project(db, project_id)
         llm.resume(db, project_id)
 
-    services().store.write(go_on)
+    act("LLM resumed", go_on, project_id=project_id)
     return _back(project_id)
+
+
+def _describe(settings: LlmSettings) -> str:
+    """Return what may be known of settings: never the key, nor an address that could hold one."""
+    if settings.is_off:
+        return "off"
+    host = urlsplit(settings.base_url).hostname if settings.base_url else None
+    return f"{settings.model} at {host}" if host else "as the environment says"
 
 
 def _back(project_id: str) -> ResponseReturnValue:

@@ -10,6 +10,7 @@ from phospho.models import EventDefinition
 from phospho_server.errors import BusyError, InvalidError
 from phospho_server.previewing import MOST, USUAL, Preview, preview, refuse_llm
 from phospho_server.scoring import QUICK
+from phospho_server.security import EDITOR, access
 from phospho_server.services import services
 from phospho_server.store.definitions import get_definition
 from phospho_server.views.event_form import EventForm
@@ -22,6 +23,7 @@ bp = Blueprint("previews", __name__)
 
 
 @bp.post("/projects/<project_id>/settings/events/preview")
+@access(EDITOR)
 def show(project_id: str) -> ResponseReturnValue:
     """Show what the event in the form would find; nothing is saved.
 

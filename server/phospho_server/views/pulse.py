@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
+from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store.counters import count_all
 from phospho_server.store.jobs import count_all_pending
@@ -14,6 +15,7 @@ bp = Blueprint("pulse", __name__)
 
 
 @bp.get("/projects/<project_id>/pulse")
+@access(VIEWER)
 def show(project_id: str) -> ResponseReturnValue:
     """Return how much there is, as numbers that change when a page would."""
     with services().store.read() as db:

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from phospho.models import EventDefinition
 from phospho_server.errors import InvalidError
+from phospho_server.security import EDITOR, access
 from phospho_server.services import services
 from phospho_server.store import Connection
 from phospho_server.store import reviews as store
@@ -96,6 +97,7 @@ class Click:
 
 
 @bp.post("/projects/<project_id>/reviews")
+@access(EDITOR)
 def save(project_id: str) -> ResponseReturnValue:
     """Keep what somebody clicked, and lead back to where it was."""
     form = request.form

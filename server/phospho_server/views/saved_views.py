@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from phospho_server.errors import InvalidError
+from phospho_server.security import EDITOR, access
 from phospho_server.services import services
 from phospho_server.store import saved_views as store
 from phospho_server.views.filters import KINDS, NAMES
@@ -19,6 +20,7 @@ _MOST_CHARS = 4_000
 
 
 @bp.post("/projects/<project_id>/views")
+@access(EDITOR)
 def save(project_id: str) -> ResponseReturnValue:
     """Save what a list shows now, and show it under its name."""
     kind = KINDS.get(request.form.get("page", ""))
@@ -34,6 +36,7 @@ def save(project_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/projects/<project_id>/views/<view_id>/delete")
+@access(EDITOR)
 def delete(project_id: str, view_id: str) -> ResponseReturnValue:
     """Delete a view; the list stays as it is."""
     view = services().store.write(lambda db: store.delete_view(db, project_id, view_id))

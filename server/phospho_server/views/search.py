@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, render_template, request
 
+from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import counters, find
 from phospho_server.store.interaction_pages import InteractionRow, list_interactions
@@ -34,6 +35,7 @@ class Found:
 
 
 @bp.get("/projects/<project_id>/search")
+@access(VIEWER)
 def show(project_id: str) -> str:
     """Show the newest interactions with the words, and what has them as its id."""
     choices = Choices()

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from phospho_server.errors import NotFoundError
 from phospho_server.mixing import list_mixes
+from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import counters, message_facts, transcripts
 from phospho_server.store import sessions as store
@@ -25,6 +26,7 @@ _MOST_ID = 10**9 - 1
 
 
 @bp.get("/projects/<project_id>/sessions")
+@access(VIEWER)
 def index(project_id: str) -> str:
     """Show the sessions that match, the newest first, with the events found in each."""
     choices = Choices()
@@ -54,6 +56,7 @@ def index(project_id: str) -> str:
 
 
 @bp.get("/projects/<project_id>/sessions/<path:session_id>")
+@access(VIEWER)
 def show(project_id: str, session_id: str) -> ResponseReturnValue:
     """Show a transcript, each event at the message it occurred in.
 
@@ -102,6 +105,7 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/projects/<project_id>/session")
+@access(VIEWER)
 def show_by_id(project_id: str) -> ResponseReturnValue:
     """Show the transcript of a session whose id cannot stand in a path."""
     session_id = request.args.get("id", "")

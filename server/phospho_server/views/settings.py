@@ -8,12 +8,15 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from phospho_server.acting import act
 from phospho_server.changes import ANSWERS, SCOPES
 from phospho_server.errors import InvalidError
 from phospho_server.mixing import list_mixes
+from phospho_server.security import OWNER, VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import projects as store
 from phospho_server.store.definitions import list_definitions
+from phospho_server.store.memberships import list_members
 from phospho_server.store.rows import DefinitionRow
 from phospho_server.views.event_form import EventForm, detector_names, understand
 from phospho_server.views.frame import base_url, open_project
@@ -25,17 +28,24 @@ bp = Blueprint("settings", __name__)
 
 
 @bp.get("/projects/<project_id>/settings")
+@access(VIEWER)
 def show(project_id: str) -> str:
     """Show what can be set."""
     return render_settings(project_id)
 
 
 @bp.post("/projects/<project_id>/settings/name")
+@access(OWNER)
 def rename(project_id: str) -> ResponseReturnValue:
     """Give the project another name."""
     name = request.form.get("name", "")
     try:
-        services().store.write(lambda db: store.rename_project(db, project_id, name))
+        act(
+            "project renamed",
+            lambda db: store.rename_project(db, project_id, name),
+            project_id=project_id,
+            what=lambda project: project.name,
+        )
     except InvalidError as error:
         page = render_settings(project_id, project_name=name, name_problem=str(error))
         return page, error.status
@@ -43,11 +53,17 @@ def rename(project_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/projects/<project_id>/settings/keys")
+@access(OWNER)
 def create_key(project_id: str) -> ResponseReturnValue:
     """Make an API key and show it, this once."""
     name = request.form.get("name", "")
     try:
-        key, secret = services().store.write(lambda db: store.create_key(db, project_id, name))
+        key, secret = act(
+            "key created",
+            lambda db: store.create_key(db, project_id, name),
+            project_id=project_id,
+            what=lambda made: f"{made[0].name} ({made[0].prefix}…)",
+        )
     except InvalidError as error:
         page = render_settings(project_id, key_name=name, key_problem=str(error))
         return page, error.status
@@ -59,9 +75,15 @@ def create_key(project_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/projects/<project_id>/settings/keys/<key_id>/revoke")
+@access(OWNER)
 def revoke_key(project_id: str, key_id: str) -> ResponseReturnValue:
     """Make a key useless."""
-    services().store.write(lambda db: store.revoke_key(db, key_id, project_id=project_id))
+    act(
+        "key revoked",
+        lambda db: store.revoke_key(db, key_id, project_id=project_id),
+        project_id=project_id,
+        what=lambda key: f"{key.name} ({key.prefix}…)",
+    )
     return redirect(url_for(".show", project_id=project_id, _anchor="keys"), 303)
 
 
@@ -86,6 +108,7 @@ def render_settings(
         definitions = list_definitions(db, project_id)
         keys = store.list_keys(db, project_id)
         mixes = list_mixes(db, project_id)
+        owners = [m.email for m in list_members(db, project_id) if m.role == "owner"]
         llm = load_panel(db, project_id, services().setups, llm_form)
     return render_template(
         "settings/show.html",
@@ -99,6 +122,7 @@ def render_settings(
             for row in definitions
         ],
         llm=llm,
+        owners=owners,
         keys=[key for key in keys if key.revoked_at_ms is None],
         revoked_keys=[key for key in keys if key.revoked_at_ms is not None],
         form=form or EventForm(),

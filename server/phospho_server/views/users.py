@@ -9,6 +9,7 @@ from flask import Blueprint, render_template, request
 
 from phospho_server.clock import now_ms
 from phospho_server.errors import NotFoundError
+from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import counters, users
 from phospho_server.store.facts import Fact
@@ -68,6 +69,7 @@ def read_users(choices: Choices) -> AskedUsers:
 
 
 @bp.get("/projects/<project_id>/users")
+@access(VIEWER)
 def index(project_id: str) -> str:
     """Show the users, those that were seen last first."""
     choices = Choices()
@@ -89,6 +91,7 @@ def index(project_id: str) -> str:
 
 
 @bp.get("/projects/<project_id>/users/<path:user_id>")
+@access(VIEWER)
 def show(project_id: str, user_id: str) -> str:
     """Show one user: since when, how much, which events, and the sessions."""
     cursor = request.args.get("cursor") or None
@@ -104,6 +107,7 @@ def show(project_id: str, user_id: str) -> str:
 
 
 @bp.get("/projects/<project_id>/user")
+@access(VIEWER)
 def show_by_id(project_id: str) -> str:
     """Show a user whose id cannot stand in a path."""
     user_id = request.args.get("id", "")

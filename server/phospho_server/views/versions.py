@@ -9,8 +9,10 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from phospho.models import EventDefinition
+from phospho_server.acting import act
 from phospho_server.changes import Change, describe, list_changes
 from phospho_server.mixing import Mix, list_mixes
+from phospho_server.security import EDITOR, VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import Connection, backfills
 from phospho_server.store import definitions as store
@@ -45,6 +47,7 @@ class History:
 
 
 @bp.get("/versions")
+@access(VIEWER)
 def show(project_id: str, event_id: str) -> str:
     """Show the versions of an event, and which of them its figures come from."""
     with services().store.read() as db:
@@ -54,17 +57,22 @@ def show(project_id: str, event_id: str) -> str:
 
 
 @bp.post("/versions/<int:version>/restore")
+@access(EDITOR)
 def restore(project_id: str, event_id: str, version: int) -> ResponseReturnValue:
     """Make a new version that equals an old one."""
     to_past = request.form.get("apply") != "new"
-    services().store.write(
-        lambda db: store.restore_version(db, project_id, event_id, version, to_past=to_past)
+    act(
+        "event edited",
+        lambda db: store.restore_version(db, project_id, event_id, version, to_past=to_past),
+        project_id=project_id,
+        what=lambda definition: f"{definition.name}, version {version} restored",
     )
     services().on_new_work()
     return _back(project_id, event_id)
 
 
 @bp.post("/apply")
+@access(EDITOR)
 def apply(project_id: str, event_id: str) -> ResponseReturnValue:
     """Apply the present version to all past interactions."""
     services().store.write(
@@ -77,6 +85,7 @@ def apply(project_id: str, event_id: str) -> ResponseReturnValue:
 
 
 @bp.post("/pause")
+@access(EDITOR)
 def pause(project_id: str, event_id: str) -> ResponseReturnValue:
     """Let the way through past interactions rest; it can be resumed where it was."""
     with services().store.read() as db:

@@ -160,8 +160,12 @@ def test_routes_lists_every_url_with_who_may_call_it() -> None:
     routes = {(row["rule"], *row["methods"]): row["access"] for row in run_json("routes")}
     assert routes["/v2/log/<project_id>", "POST"] == "api key"
     assert routes["/healthz", "GET"] == "public"
-    assert routes["/projects/<project_id>/sessions", "GET"] == "signed in"
-    assert set(routes.values()) == {"public", "api key", "signed in"}
+    assert routes["/projects/<project_id>/sessions", "GET"] == "viewer"
+    assert routes["/projects/<project_id>/reviews", "POST"] == "editor"
+    assert routes["/projects/<project_id>/settings/keys", "POST"] == "owner"
+    assert set(routes.values()) == {
+        *("public", "api key", "signed in", "server owner", "viewer", "editor", "owner"),
+    }
     assert "/healthz" in run("routes").output
 
 

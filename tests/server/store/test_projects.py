@@ -84,11 +84,13 @@ def test_a_link_signs_in_once(store: SqliteStore) -> None:
     assert sign_in is not None
     assert store.write(lambda db: sign_ins.use_link(db, token)) is None
     with store.read() as db:
-        assert sign_ins.is_signed_in(db, sign_in)
-        assert not sign_ins.is_signed_in(db, token)
-    store.write(lambda db: sign_ins.sign_out(db, sign_in))
+        found = sign_ins.find_sign_in(db, sign_in)
+        assert found is not None
+        assert found.owns_server
+        assert sign_ins.find_sign_in(db, token) is None
+    store.write(lambda db: sign_ins.end_sign_in(db, found))
     with store.read() as db:
-        assert not sign_ins.is_signed_in(db, sign_in)
+        assert sign_ins.find_sign_in(db, sign_in) is None
 
 
 def test_a_link_expires(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,8 @@ def test_a_form_without_its_token_is_refused(
 def test_every_page_has_the_strict_policy_and_nothing_inline(visitor: Visitor, home: str) -> None:
     for page in ("dashboard", "sessions", "settings"):
         response = visitor.get(f"{home}/{page}")
-        assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        assert "unsafe" not in response.headers["Content-Security-Policy"]
         assert " style=" not in response.get_data(as_text=True)
         assert "<style" not in response.get_data(as_text=True)
 

@@ -1,0 +1,96 @@
+"""Passwords on the pages: tried at most ten times a minute, of each account and each address."""
+
+from __future__ import annotations
+
+from phospho_server import signing_in
+from phospho_server.errors import ForbiddenError, TooManyTriesError
+from phospho_server.passwords import hash_password, is_password, needs_new_hash
+from phospho_server.services import services
+from phospho_server.store import Connection, audit_log
+from phospho_server.store.accounts import (
+    find_account,
+    find_password_hash,
+    fold_email,
+    set_password_hash,
+)
+from phospho_server.store.sign_ins import create_sign_in
+from phospho_server.trying import network_of
+
+
+def sign_in_with_password(email: str, password: str) -> str:
+    """Return the token of a new sign-in.
+
+    Raises:
+        TooManyTriesError: The account, or the address, was tried too often.
+        ForbiddenError: There is no such account, or the password is another one.
+    """
+    folded = fold_email(email)
+    stored = verify(folded, password)
+    is_old = needs_new_hash(stored)
+    password_hash = hash_password(password) if is_old else stored
+    browser = signing_in.this_browser()
+    failed = services().tries.pop_failed(folded)
+
+    def enter(db: Connection) -> str:
+        account = find_account(db, folded)
+        if account is None or find_password_hash(db, folded) != stored:
+            raise _refusal()
+        if is_old:
+            set_password_hash(db, account.id, password_hash)
+        after = f"after {failed} failed {'try' if failed == 1 else 'tries'}" if failed else ""
+        audit_log.record(db, None, who=folded, action="signed in", what=after)
+        return create_sign_in(db, account, browser)
+
+    return services().store.write(enter)
+
+
+def verify(email: str, password: str) -> str:
+    """Check the password of an account and return its hash; counts as a try where it is wrong.
+
+    Args:
+        email: In the form in which e-mails are compared.
+        password: As it was typed.
+
+    Raises:
+        TooManyTriesError: The account, or the address, was tried too often.
+        ForbiddenError: There is no such account, or the password is another one.
+    """
+    keys = begin_try(email)
+    with services().store.read() as db:
+        stored = find_password_hash(db, email)
+    if not is_password(stored, password) or stored is None:
+        services().tries.fail(email)
+        raise _refusal()
+    services().tries.take_back(*keys)
+    return stored
+
+
+def begin_try(email: str = "") -> tuple[str, ...]:
+    """Count a try of this address, and of an account; return what it counts for.
+
+    Raises:
+        TooManyTriesError: There were too many within a minute.
+    """
+    keys = (f"at {network_of(signing_in.address())}", *([f"of {email}"] if email else []))
+    wait_s = services().tries.begin(*keys)
+    if wait_s is not None:
+        _note_refusal(email)
+        raise TooManyTriesError(wait_s)
+    return keys
+
+
+def _note_refusal(email: str) -> None:
+    """Note once a minute that somebody is kept from trying; a wrong e-mail may be a password."""
+    by = f"somebody at {signing_in.address()}"
+    if not services().tries.tell_once(f"{by} {email}"):
+        return
+
+    def note(db: Connection) -> None:
+        what = "" if not email else email if find_account(db, email) else "an unknown e-mail"
+        audit_log.record(db, None, who=by, action="sign-in refused after 10 tries", what=what)
+
+    services().store.write(note)
+
+
+def _refusal() -> ForbiddenError:
+    return ForbiddenError("E-mail or password is not right. Try again.")

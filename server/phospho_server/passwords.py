@@ -1,0 +1,73 @@
+"""Passwords: what makes one acceptable, and their Argon2id hashes."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from phospho_server.errors import InvalidError
+
+MIN_CHARS = 10
+
+# Longer ones make nothing safer, and each costs memory before it is hashed.
+MAX_CHARS = 200
+
+# OWASP's least costs of Argon2id (Password Storage Cheat Sheet): 19 MiB, two passes, one lane.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+# So that many who sign in at once take neither all memory nor every core.
+_at_once = threading.BoundedSemaphore(2)
+
+# What the password of an account that does not exist is compared with, so that it takes as long.
+_NOBODYS = _hasher.hash("the password of nobody")
+
+
+def check_password(password: str, email: str) -> None:
+    """Refuse a password that is too easy to guess.
+
+    Raises:
+        InvalidError: It is too short, too long, or the e-mail.
+    """
+    if len(password) < MIN_CHARS:
+        raise InvalidError(f"The password is too short. Use at least {MIN_CHARS} characters.")
+    if len(password) > MAX_CHARS:
+        raise InvalidError(f"The password is too long. Use at most {MAX_CHARS} characters.")
+    if password.strip().lower() == email:
+        raise InvalidError("The password is your e-mail. Choose one that others cannot guess.")
+
+
+def hash_password(password: str) -> str:
+    """Return what is stored instead of a password. It takes some hundredths of a second."""
+    with _at_once:
+        return _hasher.hash(_to_bytes(password))
+
+
+def is_password(stored: str | None, password: str) -> bool:
+    """Tell whether a password is the one that was hashed.
+
+    The work is the same where there is nothing to compare with: how long it takes does not tell
+    whether there is such an account.
+    """
+    is_possible = stored is not None and len(password) <= MAX_CHARS
+    try:
+        with _at_once:
+            _hasher.verify(
+                stored if stored is not None and is_possible else _NOBODYS,
+                _to_bytes(password[:MAX_CHARS]),
+            )
+    except (VerificationError, InvalidHashError):
+        return False
+    return is_possible
+
+
+def needs_new_hash(stored: str) -> bool:
+    """Tell whether a hash was made with other costs than are usual now."""
+    return _hasher.check_needs_rehash(stored)
+
+
+def _to_bytes(password: str) -> bytes:
+    """Return a password in the same bytes however a keyboard composes its characters."""
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
