@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from flask import Flask, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
@@ -108,10 +109,11 @@ def is_at_the_machine() -> bool:
     """
     if services().is_behind_proxy or any(name in request.headers for name in _OF_PROXIES):
         return False
-    host = request.host.rpartition(":")[0] if not request.host.endswith("]") else request.host
-    return _is_loopback(address()) and (
-        (host or request.host) == "localhost" or _is_loopback((host or request.host).strip("[]"))
-    )
+    try:
+        name = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return False
+    return _is_loopback(address()) and (name == "localhost" or _is_loopback(name))
 
 
 def _is_loopback(text: str) -> bool:

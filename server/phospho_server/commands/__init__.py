@@ -11,6 +11,7 @@ import click
 
 from phospho.errors import PhosphoError
 from phospho_server import database
+from phospho_server.store import Connection, audit_log
 from phospho_server.store.sqlite import SqliteStore
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -70,6 +71,11 @@ def opened(setting: str) -> Iterator[SqliteStore]:
         yield store
     finally:
         store.close()
+
+
+def note(db: Connection, project_id: str | None, action: str, what: str = "") -> None:
+    """Note in the audit log what a command does, in the transaction of what it does."""
+    audit_log.record(db, project_id, who=audit_log.BY_COMMAND, action=action, what=what)
 
 
 def show_json(value: object) -> None:

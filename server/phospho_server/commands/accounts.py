@@ -10,13 +10,14 @@ from phospho_server.commands import (
     base_url_option,
     database_option,
     json_option,
+    note,
     opened,
     phospho,
     show_json,
     show_table,
 )
 from phospho_server.passwords import check_password, hash_password
-from phospho_server.store import Connection, audit_log
+from phospho_server.store import Connection
 from phospho_server.store import accounts as store
 from phospho_server.store.accounts import Account, clean_email, get_account
 from phospho_server.store.audit_log import BY_COMMAND
@@ -52,7 +53,7 @@ def create(
     def make(db: Connection) -> Account:
         account = store.create_account(db, email, password_hash, is_owner=is_owner)
         owns = ", owns the server" if account.is_owner else ""
-        _note(db, "account created", f"{account.email}{owns}")
+        note(db, None, "account created", f"{account.email}{owns}")
         return account
 
     with opened(database) as opened_store:
@@ -74,7 +75,7 @@ def invite(project_id: str, role: Role, base_url: str, database: str, *, as_json
 
     def make(db: Connection) -> str:
         _, token = create_invitation(db, project_id, role, invited_by=BY_COMMAND)
-        _note(db, "member invited", f"as {role}", project_id)
+        note(db, project_id, "member invited", f"as {role}")
         return token
 
     with opened(database) as opened_store:
@@ -117,7 +118,7 @@ def password(email: str, database: str, *, password_stdin: bool, as_json: bool) 
         def change(db: Connection) -> None:
             store.set_password_hash(db, account.id, password_hash)
             end_sign_ins(db, account)
-            _note(db, "password changed", account.email)
+            note(db, None, "password changed", account.email)
 
         opened_store.write(change)
     if as_json:
@@ -136,7 +137,7 @@ def delete(email: str, database: str, *, as_json: bool) -> None:
     def change(db: Connection) -> Account:
         account = get_account(db, email)
         store.delete_account(db, account)
-        _note(db, "account deleted", account.email)
+        note(db, None, "account deleted", account.email)
         return account
 
     with opened(database) as opened_store:
@@ -155,10 +156,6 @@ def _ask_password(email: str, *, from_stdin: bool) -> str:
         given = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     check_password(given, email)
     return hash_password(given)
-
-
-def _note(db: Connection, action: str, what: str, project_id: str | None = None) -> None:
-    audit_log.record(db, project_id, who=BY_COMMAND, action=action, what=what)
 
 
 def _to_json(account: Account) -> dict[str, object]:

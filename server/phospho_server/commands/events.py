@@ -9,16 +9,19 @@ import click
 
 from phospho.detectors.registry import load_detectors
 from phospho.errors import ConfigurationError
+from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.commands import (
     database_option,
     json_option,
+    note,
     opened,
     phospho,
     show_json,
     show_table,
 )
 from phospho_server.defining import make_definition, with_examples
+from phospho_server.store import Connection
 from phospho_server.store.definitions import create_definition, list_definitions
 from phospho_server.store.projects import clean_name
 
@@ -102,8 +105,14 @@ def create(
         load_detectors(Plugins()),
     )
     definition = with_examples(definition, examples)
+
+    def define(db: Connection) -> EventDefinition:
+        created = create_definition(db, project_id, definition)
+        note(db, project_id, "event created", created.name)
+        return created
+
     with opened(database) as store:
-        created = store.write(lambda db: create_definition(db, project_id, definition))
+        created = store.write(define)
     if as_json:
         show_json({"event_id": created.id, "name": created.name, "version": created.version})
         return

@@ -9,12 +9,15 @@ import click
 from phospho_server.commands import (
     database_option,
     json_option,
+    note,
     opened,
     phospho,
     show_json,
     show_table,
 )
+from phospho_server.store import Connection
 from phospho_server.store.projects import create_key, list_keys, revoke_key
+from phospho_server.store.rows import ApiKey
 
 
 @phospho.group()
@@ -29,8 +32,14 @@ def keys() -> None:
 @database_option
 def create(project_id: str, name: str, database: str, *, as_json: bool) -> None:
     """Make an API key for PROJECT_ID. It is shown this once."""
+
+    def make(db: Connection) -> tuple[ApiKey, str]:
+        key, secret = create_key(db, project_id, name)
+        note(db, project_id, "key created", f"{key.name} ({key.prefix}…)")
+        return key, secret
+
     with opened(database) as store:
-        key, secret = store.write(lambda db: create_key(db, project_id, name))
+        key, secret = store.write(make)
     if as_json:
         show_json({"key_id": key.id, "api_key": secret})
         return
@@ -67,8 +76,13 @@ def list_(project_id: str, database: str, *, as_json: bool) -> None:
 @database_option
 def revoke(key_id: str, database: str, *, as_json: bool) -> None:
     """Make the key KEY_ID useless, at once and for good."""
+
+    def revoke_it(db: Connection) -> None:
+        key = revoke_key(db, key_id)
+        note(db, key.project_id, "key revoked", f"{key.name} ({key.prefix}…)")
+
     with opened(database) as store:
-        store.write(lambda db: revoke_key(db, key_id))
+        store.write(revoke_it)
     if as_json:
         show_json({"key_id": key_id, "revoked": True})
         return

@@ -6,9 +6,10 @@ import click
 
 from phospho_server import logs
 from phospho_server.commands import base_url_option, database_option, opened, phospho
+from phospho_server.commands.projects import make_project
 from phospho_server.serving import Server
 from phospho_server.store import Connection
-from phospho_server.store.projects import create_key, create_project, list_projects
+from phospho_server.store.projects import list_projects
 from phospho_server.store.sign_ins import create_link
 
 PORT = click.IntRange(0, 65_535)
@@ -79,6 +80,5 @@ def _first_project(db: Connection) -> dict[str, str]:
     projects = list_projects(db)
     if projects:
         return {"PHOSPHO_PROJECT_ID": projects[0].id}
-    project = create_project(db, "default")
-    _, secret = create_key(db, project.id, "first key")
+    project, secret = make_project(db, "default")
     return {"PHOSPHO_PROJECT_ID": project.id, "PHOSPHO_API_KEY": secret}

@@ -1,0 +1,380 @@
+"""Who may call what: every route of the application, by everybody there is.
+
+The list is taken from the application, so a new route is tried as soon as it is there. What it
+needs beside is named here: what stands in its address (`Place` of `worlds.py`), and what is sent
+to it (`form_of` and `query_of` for pages, `body_of` for programs), where the common does not do.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from phospho.detectors import Detector
+from phospho.errors import ConfigurationError
+from phospho_server import create_app, security
+from phospho_server.security import (
+    API_KEY,
+    EDITOR,
+    OWNER,
+    PUBLIC,
+    SERVER_OWNER,
+    SIGNED_IN,
+    VIEWER,
+    access,
+    access_of,
+)
+from phospho_server.store.sqlite import SqliteStore
+from tests.server.worlds import CANARIES, PASSWORD, Opened, Place, World, make_world, opened
+
+CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
+
+# Everybody whose cookie gives no right to anything.
+NOBODY = ("stranger", "expired", "idle", "signed out", "forged")
+
+# Who of project A may call what is declared so; everybody else who is signed in may not.
+LET_IN: Mapping[str, tuple[str, ...]] = {
+    VIEWER: ("viewer", "editor", "owner", "server owner", "one-time link"),
+    EDITOR: ("editor", "owner", "server owner", "one-time link"),
+    OWNER: ("owner", "server owner", "one-time link"),
+    SERVER_OWNER: ("server owner", "one-time link"),
+    SIGNED_IN: ("viewer", "editor", "owner", "other", "server owner"),
+}
+MEMBERS = ("viewer", "editor", "owner")
+
+
+def form_of(endpoint: str, place: Place) -> dict[str, str]:
+    """Return a form that is right for a page, wherever it goes."""
+    common = {
+        "name": "another name",
+        "description": "The user said 'something else'",
+        "scope": "auto",
+        "detector": "auto",
+        "apply": "all",
+        "role": "viewer",
+        "click": f"yes {place.event_id} {place.interaction_id}",
+        "source": "transcript",
+        "enabled": "0",
+        "event_id": "",
+        "model": "some-model",
+        "base_url": "https://llm.example/v1",
+        "daily_tokens": "1000",
+        "invitation": place.invitation,
+    }
+    own = {
+        "audit.answer": {"source": "audit"},
+        "account.change_password": {"password": PASSWORD, "new_password": "quite another one"},
+        "sign_in.enter": {"email": "root@example.com", "password": PASSWORD},
+        "sign_up.create": {"email": "new@example.com", "password": "a new password"},
+    }
+    return {**common, **own.get(endpoint, {})}
+
+
+def query_of(endpoint: str, place: Place) -> dict[str, str]:
+    """Return what an address needs behind its question mark."""
+    return {"id": place.session_id} if endpoint == "sessions.show_by_id" else {}
+
+
+def body_of(endpoint: str, place: Place) -> dict[str, Any]:
+    """Return a body that is right for what a program calls."""
+    bodies: dict[str, dict[str, Any]] = {
+        "log.log": {"batched_log_events": [{"input": "hello"}]},
+        "feedback.give": {"human_eval": "success", "project_id": place.project_id},
+        "api_previews.show": {"description": "The user said 'hello'"},
+    }
+    return bodies.get(endpoint, {})
+
+
+@dataclass(frozen=True)
+class Route:
+    """A rule of the application with one of its methods."""
+
+    rule: Rule
+    method: str
+    who: str
+
+    @property
+    def endpoint(self) -> str:
+        return str(self.rule.endpoint)
+
+    @property
+    def changes(self) -> bool:
+        return self.method in CHANGING
+
+    @property
+    def has_project(self) -> bool:
+        return "project_id" in self.rule.arguments
+
+    def address(self, place: Place) -> str:
+        """Return the address with what is in a place; a name it does not have is an error."""
+        values = {name: getattr(place, name) for name in self.rule.arguments}
+        built = self.rule.build(values)
+        assert built is not None, self.rule
+        return built[1]
+
+
+def list_routes() -> list[Route]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder, "routes.db"))
+        app = create_app(store, detectors={})
+        store.close()
+    return [
+        Route(rule, method, access_of(app, rule.endpoint))
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+
+
+ROUTES = list_routes()
+PAGES = [route for route in ROUTES if route.who not in {PUBLIC, API_KEY}]
+
+
+def each(routes: list[Route]) -> pytest.MarkDecorator:
+    names = [f"{route.method} {route.rule.rule}" for route in routes]
+    return pytest.mark.parametrize("route", routes, ids=names)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def now(world: World, tmp_path: Path, detectors: Mapping[str, Detector]) -> Iterator[Opened]:
+    with opened(world, tmp_path, detectors) as found:
+        yield found
+
+
+def client_of(now: Opened, world: World, name: str) -> FlaskClient:
+    if name == "forged":
+        return now.client("x" * 43)
+    return now.client(world.sign_ins.get(name))
+
+
+def token_of(client: FlaskClient) -> str:
+    page = client.get("/login").get_data(as_text=True)
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert found
+    return found.group(1)
+
+
+def call(
+    route: Route,
+    client: FlaskClient,
+    place: Place,
+    *,
+    names: Place | None = None,
+    **headers: str,
+) -> TestResponse:
+    """Call a route of a place as a page does; the objects in its address may be of another."""
+    objects = names or place
+    options: dict[str, Any] = {"method": route.method, "headers": headers, "buffered": True}
+    if route.changes:
+        token = token_of(client)
+        options["data"] = {"csrf_token": token, **form_of(route.endpoint, objects)}
+    else:
+        options["query_string"] = query_of(route.endpoint, objects)
+    return client.open(route.address(objects), **options)
+
+
+def assert_silent(answer: TestResponse, *projects: str) -> None:
+    """Nothing of these projects stands in an answer or its headers."""
+    text = answer.get_data(as_text=True) + str(answer.headers)
+    for project in projects:
+        assert CANARIES[project] not in text
+
+
+def is_sent_to_sign_in(answer: TestResponse) -> bool:
+    is_redirect = answer.status_code in {302, 303}
+    return is_redirect and answer.headers["Location"].startswith("/login")
+
+
+@each(PAGES)
+def test_whoever_is_not_signed_in_is_led_to_the_sign_in(
+    world: World, now: Opened, route: Route
+) -> None:
+    before = now.dump()
+    for name in NOBODY:
+        answer = call(route, client_of(now, world, name), world.a)
+        assert is_sent_to_sign_in(answer), name
+        assert answer.status_code == (303 if route.changes else 302)
+        assert_silent(answer, "a", "b")
+    with_key = now.client(None)
+    answer = call(route, with_key, world.a, Authorization=f"Bearer {world.a.key}")
+    assert is_sent_to_sign_in(answer)
+    assert now.dump() == before
+
+
+@each([route for route in PAGES if route.who in LET_IN])
+def test_a_role_that_is_too_small_is_refused(world: World, now: Opened, route: Route) -> None:
+    refused = [name for name in (*MEMBERS, "other") if name not in LET_IN[route.who]]
+    before = now.dump()
+    for name in refused:
+        answer = call(route, client_of(now, world, name), world.a)
+        is_member = name in MEMBERS or not route.has_project
+        assert answer.status_code == (403 if is_member else 404), name
+        assert_silent(answer, "b" if name in MEMBERS else "a")
+        if not is_member:
+            assert "There is no project with this id" in answer.get_data(as_text=True)
+    assert now.dump() == before
+
+
+@each([route for route in PAGES if route.who in LET_IN])
+def test_whoever_has_the_role_is_let_in(
+    world: World, tmp_path: Path, detectors: Mapping[str, Detector], route: Route
+) -> None:
+    for name in LET_IN[route.who]:
+        with opened(world, tmp_path, detectors) as now:
+            answer = call(route, client_of(now, world, name), world.a)
+            said = f"{name}: {answer.status_code} {answer.get_data(as_text=True)[-1500:]}"
+            assert answer.status_code in {200, 302, 303}, said
+            assert not is_sent_to_sign_in(answer) or route.endpoint == "sign_in.end"
+            if name in MEMBERS:
+                assert_silent(answer, "b")
+
+
+@each([route for route in PAGES if route.has_project])
+def test_objects_of_another_project_are_not_there(world: World, now: Opened, route: Route) -> None:
+    """The address names a project of one's own, and the rest of it another's."""
+    mixed = replace(world.a, project_id=world.b.project_id)
+    of_a = {
+        table: [row for row in rows if world.a.project_id in row]
+        for table, rows in now.dump().items()
+    }
+    answer = call(route, client_of(now, world, "other"), world.b, names=mixed)
+    names_more = bool(route.rule.arguments - {"project_id", "version"})
+    assert answer.status_code < 500
+    if names_more:
+        assert answer.status_code == 404
+    assert_silent(answer, "a")
+    after = now.dump()
+    for table, rows in of_a.items():
+        assert [row for row in after[table] if world.a.project_id in row] == rows
+
+
+@each([route for route in ROUTES if route.who == API_KEY])
+def test_a_program_needs_a_key_of_the_project(world: World, now: Opened, route: Route) -> None:
+    def ask(key: str | None, place: Place = world.a, **sent: Any) -> TestResponse:
+        headers = {} if key is None else {"Authorization": key}
+        sent = sent or {"json": body_of(route.endpoint, place)}
+        client = client_of(now, world, "owner")
+        return client.open(route.address(place), method=route.method, headers=headers, **sent)
+
+    key, before = world.a.key, now.dump()
+    near = key[:-1] + ("a" if key[-1] != "a" else "b")
+    wrong = (
+        *(None, "Bearer", "Bearer ", "Bearer wrong", f"Bearer {near}", f"Basic {key}"),
+        *(f"Bearer {key[:9]}", f"Bearer {world.a.revoked_key}", f"Bearer {key.upper()}"),
+    )
+    for header in wrong:
+        answer = ask(header)
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "unauthorized")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert_silent(answer, "a", "b")
+    assert ask(None, data=b"{{{{").status_code == 401
+    foreign = ask(f"Bearer {world.b.key}")
+    assert (foreign.status_code, foreign.get_json()["error"]["code"]) == (403, "forbidden")
+    assert_silent(foreign, "a")
+    assert now.dump() == before
+    let_in = ask(f"Bearer {key}")
+    assert let_in.status_code == 200, let_in.get_data(as_text=True)
+    assert_silent(let_in, "b")
+
+
+@each([route for route in ROUTES if route.who == PUBLIC])
+def test_what_is_public_tells_nothing_of_any_project(
+    world: World, now: Opened, route: Route
+) -> None:
+    for name in NOBODY:
+        place = replace(world.a, invitation="x" * 43)
+        answer = call(route, client_of(now, world, name), place)
+        assert answer.status_code in {200, 302, 303, 403}
+        assert_silent(answer, "a", "b")
+
+
+@each([route for route in ROUTES if route.changes and route.who != API_KEY])
+def test_a_change_needs_the_token_of_a_page_and_its_own_site(
+    world: World, now: Opened, route: Route
+) -> None:
+    before, address = now.dump(), route.address(world.a)
+    client = client_of(now, world, "server owner")
+    stranger = client_of(now, world, "other")
+    form = form_of(route.endpoint, world.a)
+    for token in (None, "", "x", token_of(stranger)):
+        data = form if token is None else {**form, "csrf_token": token}
+        answer = client.open(address, method=route.method, data=data)
+        assert answer.status_code == 403
+        assert "Open the page again" in answer.get_data(as_text=True)
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ):
+        assert call(route, client, world.a, **headers).status_code == 403
+    assert now.dump() == before
+
+
+@each([route for route in PAGES if route.who in {VIEWER, SIGNED_IN} and not route.changes])
+def test_a_page_offers_nothing_that_the_role_may_not_do(
+    world: World, now: Opened, route: Route
+) -> None:
+    for role in MEMBERS:
+        answer = call(route, client_of(now, world, role), world.a)
+        for method, address in list_offers(answer.get_data(as_text=True)):
+            rule, _ = now.app.url_map.bind("localhost").match(address, method=method)
+            who = access_of(now.app, rule)
+            assert who == PUBLIC or role in LET_IN[who], f"{role}: {method} {address}"
+
+
+def list_offers(page: str) -> list[tuple[str, str]]:
+    """Return the method and path of each form, and each link, of a page."""
+    found = []
+    for tag, rest in re.findall(r"<(form|a|button)\b([^>]*)>", page):
+        fields = dict(re.findall(r'([\w-]+)="([^"]*)"', rest))
+        address = fields.get({"form": "action", "a": "href"}.get(tag, "formaction"), "")
+        path = urlsplit(html.unescape(address)).path
+        if path.startswith("/"):
+            is_form = tag == "button" or (tag == "form" and fields.get("method") == "post")
+            found.append(("POST" if is_form else "GET", path))
+    return found
+
+
+def test_every_route_says_who_may_call_it() -> None:
+    known = {PUBLIC, API_KEY, SIGNED_IN, SERVER_OWNER, VIEWER, EDITOR, OWNER}
+    assert {route.who for route in ROUTES} == known
+    for route in ROUTES:
+        assert not route.changes or route.who != VIEWER, "a viewer changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("rule", "who", "says"),
+    [
+        pytest.param("/new", None, "does not declare who may call it", id="nothing"),
+        pytest.param("/new", "everybody", "does not declare", id="unknown"),
+        pytest.param("/new", VIEWER, "its address names none", id="role-without-project"),
+        pytest.param("/new/<project_id>", SIGNED_IN, "names a project", id="any-project"),
+        pytest.param("/new/<project_id>", PUBLIC, "names a project", id="public-project"),
+    ],
+)
+def test_an_application_with_an_undeclared_route_does_not_start(
+    app: Flask, rule: str, who: str | None, says: str
+) -> None:
+    def view(**_names: str) -> str:
+        return ""
+
+    app.add_url_rule(rule, "new", access(who)(view) if who else view)
+    with pytest.raises(ConfigurationError, match=says):
+        security.check_declarations(app)
