@@ -176,11 +176,11 @@ def call(
     place: Place,
     *,
     names: Place | None = None,
-    **headers: str,
+    headers: Mapping[str, str] | None = None,
 ) -> TestResponse:
     """Call a route of a place as a page does; the objects in its address may be of another."""
     objects = names or place
-    options: dict[str, Any] = {"method": route.method, "headers": headers, "buffered": True}
+    options: dict[str, Any] = {"method": route.method, "headers": headers or {}, "buffered": True}
     if route.changes:
         token = token_of(client)
         options["data"] = {"csrf_token": token, **form_of(route.endpoint, objects)}
@@ -212,7 +212,8 @@ def test_whoever_is_not_signed_in_is_led_to_the_sign_in(
         assert answer.status_code == (303 if route.changes else 302)
         assert_silent(answer, "a", "b")
     with_key = now.client(None)
-    answer = call(route, with_key, world.a, Authorization=f"Bearer {world.a.key}")
+    key = {"Authorization": f"Bearer {world.a.key}"}
+    answer = call(route, with_key, world.a, headers=key)
     assert is_sent_to_sign_in(answer)
     assert now.dump() == before
 
@@ -323,7 +324,7 @@ def test_a_change_needs_the_token_of_a_page_and_its_own_site(
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
     ):
-        assert call(route, client, world.a, **headers).status_code == 403
+        assert call(route, client, world.a, headers=headers).status_code == 403
     assert now.dump() == before
 
 
@@ -355,8 +356,19 @@ def list_offers(page: str) -> list[tuple[str, str]]:
 def test_every_route_says_who_may_call_it() -> None:
     known = {PUBLIC, API_KEY, SIGNED_IN, SERVER_OWNER, VIEWER, EDITOR, OWNER}
     assert {route.who for route in ROUTES} == known
-    for route in ROUTES:
-        assert not route.changes or route.who != VIEWER, "a viewer changes nothing"
+
+
+@each([route for route in ROUTES if route.has_project and route.who != API_KEY])
+def test_what_a_route_is_for_follows_from_its_address(route: Route) -> None:
+    """Viewers read, editors change events and reviews, owners change the rest of Settings."""
+    _, _, rest = route.rule.rule.partition("/settings/")
+    is_setting = bool(rest) and not rest.startswith("events")
+    if is_setting:
+        assert route.who == OWNER
+    elif route.changes:
+        assert route.who in {EDITOR, OWNER}
+    else:
+        assert route.who in {VIEWER, EDITOR}
 
 
 @pytest.mark.parametrize(

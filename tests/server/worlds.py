@@ -13,9 +13,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from phospho.detectors import Detector
+from phospho.models import Evidence
 from phospho_server import create_app
 from phospho_server.passwords import hash_password
-from phospho_server.store import Connection, sign_ins
+from phospho_server.store import Connection, detections, sign_ins
 from phospho_server.store.accounts import Account, create_account
 from phospho_server.store.audit_log import record
 from phospho_server.store.definitions import create_definition
@@ -24,6 +25,7 @@ from phospho_server.store.interactions import add_interactions, find_ids
 from phospho_server.store.invitations import create_invitation
 from phospho_server.store.memberships import add_member
 from phospho_server.store.projects import create_key, create_project, revoke_key
+from phospho_server.store.rows import StoredDetection
 from phospho_server.store.sign_ins import Browser
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, definition, interaction
@@ -194,6 +196,18 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
         created_at_ms=NOON_MS,
     )
     add_interactions(db, project.id, [new])
+    row_id = find_ids(db, project.id, [new.task_id])[new.task_id]
+    found = StoredDetection(
+        interaction_id=row_id,
+        session_id=new.session_id,
+        created_at_ms=new.created_at_ms,
+        detected=True,
+        score=1.0,
+        detector="rules",
+        evidence=Evidence(side="input", quote=canary, reason=canary).model_dump_json(),
+    )
+    detections.record(db, project.id, event, [found])
+    create_definition(db, project.id, definition(f"{canary}-other-event"))
     add_feedback(db, project.id, new.task_id, flag="failure", notes=canary, source="user")
     invitation, token = create_invitation(db, project.id, "editor", invited_by=canary)
     record(db, project.id, who=canary, action="key created", what=canary)
@@ -206,7 +220,7 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
         key_id=key.id,
         account_id=accounts["viewer"].id,
         invitation_id=invitation.id,
-        interaction_id=find_ids(db, project.id, [new.task_id])[new.task_id],
+        interaction_id=row_id,
         key=secret,
         revoked_key=old_secret,
         invitation=token,

@@ -29,7 +29,7 @@ class Visitor:
         return self.client.post(path, data={"csrf_token": self.token(), **fields})
 
     def token(self) -> str:
-        page = self.client.get("/nowhere").get_data(as_text=True)
+        page = self.client.get("/login").get_data(as_text=True)
         found = re.search(r'name="csrf_token" value="([^"]+)"', page)
         return found.group(1) if found else ""
 
