@@ -33,9 +33,13 @@ class ServerProcess:
         )
         self.output = self._read_until("Ctrl-C")
         # Whoever does not read a pipe stops the one who writes to it.
+        self._problems: list[str] = []
         self._drains = [
-            threading.Thread(target=_drain, args=(pipe,), daemon=True)
-            for pipe in (self.process.stdout, self.process.stderr)
+            threading.Thread(target=_drain, args=(pipe, lines), daemon=True)
+            for pipe, lines in (
+                (self.process.stdout, []),
+                (self.process.stderr, self._problems),
+            )
         ]
         for drain in self._drains:
             drain.start()
@@ -65,6 +69,11 @@ class ServerProcess:
         assert found
         return found.group(0)
 
+    @property
+    def problems(self) -> str:
+        """What it has said on standard error; all of it once it has ended."""
+        return "".join(self._problems)
+
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 
@@ -79,10 +88,9 @@ class ServerProcess:
         return code
 
 
-def _drain(pipe: IO[str]) -> None:
+def _drain(pipe: IO[str], lines: list[str]) -> None:
     with pipe:
-        for _ in pipe:
-            pass
+        lines.extend(pipe)
 
 
 @contextmanager
