@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     full = store.write(lambda db: create_project(db, "Travel assistant"))
     empty = store.write(lambda db: create_project(db, "Banking bot"))
     fill(store, full)
+    with running(store) as url:
+        yield Site(url, store, full, empty)
+
+
+@contextmanager
+def running(store: SqliteStore) -> Iterator[str]:
+    """Serve a store until the end, and close it; give the address."""
     server: Any = create_server(
         create_app(store, detectors=load_detectors(Plugins(entry_points=False))),
         host="127.0.0.1",
@@ -100,7 +108,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    yield Site(f"http://127.0.0.1:{server.effective_port}", store, full, empty)
+    yield f"http://127.0.0.1:{server.effective_port}"
     server.close()
     thread.join(5)
     store.close()
@@ -132,6 +140,21 @@ OpenPage = Callable[..., Page]
 @pytest.fixture
 def open_page(browser: Browser, signed_in: StorageState, site: Site) -> Iterator[OpenPage]:
     """Open pages whose every request and message is looked at when the test ends."""
+    with watching(browser, site.url, signed_in) as open_one:
+        yield open_one
+
+
+@contextmanager
+def watching(
+    browser: Browser, url: str, signed_in: StorageState | None = None
+) -> Iterator[OpenPage]:
+    """Open pages, each in a context of its own, and find no trouble at the end.
+
+    Args:
+        browser: Where they are opened.
+        url: The only server that may be asked.
+        signed_in: The cookies of those that are opened as `known`.
+    """
     contexts: list[BrowserContext] = []
     troubles: list[str] = []
 
@@ -154,7 +177,7 @@ def open_page(browser: Browser, signed_in: StorageState, site: Site) -> Iterator
             "request",
             lambda request: (
                 troubles.append(f"elsewhere: {request.url}")
-                if urlsplit(request.url).netloc != urlsplit(site.url).netloc
+                if urlsplit(request.url).netloc != urlsplit(url).netloc
                 else None
             ),
         )

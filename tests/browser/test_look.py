@@ -32,6 +32,8 @@ PAGES = (
     "sessions/endless?page=2",
     "session?" + urlencode({"id": f"a//b {HOSTILE}"}),
     "settings",
+    "settings/members",
+    "settings/audit-log",
     "events",
 )
 
@@ -46,6 +48,8 @@ def list_addresses(site: Site, page: Page) -> list[str]:
     ]
     return [
         f"{site.url}/login",
+        f"{site.url}/account",
+        f"{site.url}/audit-log",
         f"{site.url}{edit}",
         f"{site.url}{edit}/versions",
         *events,
