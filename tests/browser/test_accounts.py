@@ -122,6 +122,7 @@ def test_an_invitation_lets_a_second_person_in_as_far_as_it_says(
     expect(ben.get_by_text("Define an event")).to_be_visible()
     expect(ben.get_by_text("API keys")).to_have_count(0)
 
+    ben.goto(f"{new_site}/account")  # where nothing asks for news of the project
     ana.get_by_label(f"Remove {BEN}").click()
     ana.get_by_role("button", name="Remove the member").click()
     expect(ana.get_by_text(BEN)).to_have_count(0)
