@@ -72,6 +72,10 @@ def form_of(endpoint: str, place: Place) -> dict[str, str]:
         "base_url": "https://llm.example/v1",
         "daily_tokens": "1000",
         "invitation": place.invitation,
+        "page": place.page,
+        "query": "user=somebody",
+        "task_id": place.task_id,
+        "notes": "a note",
     }
     own = {
         "audit.answer": {"source": "audit"},
@@ -84,7 +88,10 @@ def form_of(endpoint: str, place: Place) -> dict[str, str]:
 
 def query_of(endpoint: str, place: Place) -> dict[str, str]:
     """Return what an address needs behind its question mark."""
-    return {"id": place.session_id} if endpoint == "sessions.show_by_id" else {}
+    return {
+        "sessions.show_by_id": {"id": place.session_id},
+        "users.show_by_id": {"id": place.user_id},
+    }.get(endpoint, {})
 
 
 def body_of(endpoint: str, place: Place) -> dict[str, Any]:
@@ -255,7 +262,7 @@ def test_objects_of_another_project_are_not_there(world: World, now: Opened, rou
         for table, rows in now.dump().items()
     }
     answer = call(route, client_of(now, world, "other"), world.b, names=mixed)
-    names_more = bool(route.rule.arguments - {"project_id", "version"})
+    names_more = bool(route.rule.arguments - {"project_id", "version", "page"})
     assert answer.status_code < 500
     if names_more:
         assert answer.status_code == 404

@@ -26,6 +26,7 @@ from phospho_server.store.invitations import create_invitation
 from phospho_server.store.memberships import add_member
 from phospho_server.store.projects import create_key, create_project, revoke_key
 from phospho_server.store.rows import StoredDetection
+from phospho_server.store.saved_views import save_view
 from phospho_server.store.sign_ins import Browser
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, definition, interaction
@@ -58,7 +59,9 @@ class Place:
     key: str
     revoked_key: str
     invitation: str
+    view_id: str
     version: int = 1
+    page: str = "sessions"
     filename: str = "app.css"
 
 
@@ -188,7 +191,7 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
     new = interaction(
         f"{name}-task",
         session_id=f"{name}-session",
-        user_id=f"{canary}-user",
+        user_id=f"{name}-user",
         input=f"{canary} in",
         output=f"{canary} out",
         version_id=f"{canary}-version",
@@ -211,11 +214,12 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
     add_feedback(db, project.id, new.task_id, flag="failure", notes=canary, source="user")
     invitation, token = create_invitation(db, project.id, "editor", invited_by=canary)
     record(db, project.id, who=canary, action="key created", what=canary)
+    view = save_view(db, project.id, page="sessions", name=f"{canary} view", query=f"q={canary}")
     place = Place(
         project_id=project.id,
         session_id=new.session_id,
         task_id=new.task_id,
-        user_id=f"{canary}-user",
+        user_id=f"{name}-user",
         event_id=event.id,
         key_id=key.id,
         account_id=accounts["viewer"].id,
@@ -224,5 +228,6 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
         key=secret,
         revoked_key=old_secret,
         invitation=token,
+        view_id=view.id,
     )
     return place, accounts["editor"], accounts["owner"]
