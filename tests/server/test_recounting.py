@@ -35,6 +35,7 @@ from phospho_server.store import (
     Connection,
     backfills,
     definitions,
+    feedback,
     jobs,
     llm,
     llm_jobs,
@@ -51,6 +52,7 @@ from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.judges import Asked, honest
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
+from tests.server.roll_ups import check_roll_ups
 
 Change = Callable[[Connection], object]
 
@@ -203,7 +205,8 @@ class Recounting(RuleBasedStateMachine):
         new = interaction(
             f"t{self.tasks}",
             session_id=f"s{session}",
-            created_at_ms=NOON_MS + hours * HOUR_MS,
+            created_at_ms=NOON_MS + hours * 8 * HOUR_MS,
+            version_id=f"v{hours}" if hours else None,
             input=f"{score} {word} {self.tasks}",
         )
         add(self.store, self.project, new)
@@ -390,6 +393,21 @@ class Recounting(RuleBasedStateMachine):
                 assert shown == {s for d, s in by_session if d == row.definition.id}
         totals = Counter(r["definition_id"] for r in found)
         assert {row.definition.id: row.events for row in listed if row.events} == totals
+
+    @invariant()
+    def roll_ups_of_the_dashboard_equal_a_recount(self) -> None:
+        with self.store.read() as db:
+            check_roll_ups(db)
+
+    @precondition(lambda self: self.tasks)
+    @rule(task=st.integers(1, 1_000), flag=st.sampled_from(["success", "failure"]))
+    def a_user_likes_it_or_not(self, task: int, flag: str) -> None:
+        task_id = f"t{task % self.tasks + 1}"
+        self.store.write(
+            lambda db: feedback.add_feedback(
+                db, self.project.id, task_id, flag=flag, notes=None, source="user"
+            )
+        )
 
     @invariant()
     def counts_of_verdicts_equal_a_recount(self) -> None:

@@ -1,17 +1,28 @@
-"""Hourly roll-ups: counts that no page has to scan for."""
+"""Roll-ups by hour and by day: counts that no page has to scan for."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from phospho_server.clock import DAY_MS, HOUR_MS
+from phospho_server.clock import DAY_MS, HOUR_MS, day_of
 from phospho_server.store import Connection
 from phospho_server.store.rows import EventCount, Series, Totals
+from phospho_server.store.time_steps import TimeSteps
+from phospho_server.store.user_days import count_users, get_user_series
 
 _ADD = """
 insert into counters (project_id, metric, key, hour_ms, value)
-values (:project_id, :metric, :key, :hour_ms, :value)
+values (:project_id, :metric, :key, :at_ms, :value)
 on conflict (project_id, metric, key, hour_ms) do update set value = counters.value + excluded.value
+"""
+
+# The same by day, so that a year is not 8,760 rows of each metric.
+_ADD_TO_DAYS = """
+insert into day_counters (project_id, metric, key, day_ms, value)
+values (:project_id, :metric, :key, :at_ms, :value)
+on conflict (project_id, metric, key, day_ms)
+    do update set value = day_counters.value + excluded.value
 """
 
 
@@ -23,62 +34,89 @@ def add(db: Connection, project_id: str, changes: Mapping[tuple[str, str, int], 
         project_id: The project.
         changes: `(metric, key, hour_ms)` to the difference, which may be negative.
     """
-    db.execute_many(
-        _ADD,
-        [
-            {"project_id": project_id, "metric": m, "key": k, "hour_ms": h, "value": difference}
-            for (m, k, h), difference in changes.items()
-            if difference
-        ],
-    )
+    days: Counter[tuple[str, str, int]] = Counter()
+    for (metric, key, hour_ms), difference in changes.items():
+        days[metric, key, day_of(hour_ms)] += difference
+    for statement, counts in ((_ADD, changes), (_ADD_TO_DAYS, days)):
+        db.execute_many(
+            statement,
+            [
+                {"project_id": project_id, "metric": m, "key": k, "at_ms": at, "value": difference}
+                for (m, k, at), difference in counts.items()
+                if difference
+            ],
+        )
+
+
+def table_for(*bounds_ms: int) -> str:
+    """Return the roll-up that answers for a stretch of time, its columns named as in `counters`.
+
+    Args:
+        bounds_ms: Begin, end and steps: multiples of an hour. Where all are whole UTC days, the
+            roll-up by day answers, which is a 24th as long.
+    """
+    if any(bound % DAY_MS for bound in bounds_ms):
+        return "counters"
+    return "(select project_id, metric, key, day_ms as hour_ms, value from day_counters)"
 
 
 def get_totals(db: Connection, project_id: str, *, since_ms: int, until_ms: int) -> Totals:
-    """Return the numbers of a period that begins and ends on an hour."""
-    period = {"project_id": project_id, "since": since_ms, "until": until_ms}
+    """Return the numbers of a period that begins and ends on an hour; users by whole days."""
     rows = db.rows(
-        "select metric, sum(value) as value from counters where project_id = :project_id "
-        "and metric in ('sessions', 'interactions', 'events') "
-        "and hour_ms >= :since and hour_ms < :until group by metric",
-        period,
+        f"select metric, key, sum(value) as value from {table_for(since_ms, until_ms)} c "
+        "where project_id = :project_id "
+        "and metric in ('sessions', 'interactions', 'events', 'feedback') "
+        "and hour_ms >= :since and hour_ms < :until group by metric, key",
+        {"project_id": project_id, "since": since_ms, "until": until_ms},
     )
-    users = db.row(
-        "select count(distinct user_id) as value from user_days where project_id = :project_id "
-        "and day_ms >= :since - :since % :day and day_ms < :until",
-        {**period, "day": DAY_MS},
+    counts: Counter[str] = Counter()
+    for row in rows:
+        name = f"{row['key']}_flags" if row["metric"] == "feedback" else row["metric"]
+        counts[name] += row["value"]
+    users = count_users(db, project_id, since_ms=day_of(since_ms), until_ms=until_ms)
+    return Totals(
+        sessions=counts["sessions"],
+        interactions=counts["interactions"],
+        users=users,
+        events=counts["events"],
+        successes=counts["success_flags"],
+        failures=counts["failure_flags"],
     )
-    counts = {row["metric"]: row["value"] for row in rows}
-    return Totals(**counts, users=users["value"] if users else 0)
 
 
 def get_series(
     db: Connection, project_id: str, *, since_ms: int, until_ms: int, step_ms: int
 ) -> Series:
-    """Return counts over time of sessions, interactions, users and events.
+    """Return counts over time of sessions, interactions, users, events and feedback.
 
     Args:
         db: A connection.
         project_id: The project.
-        since_ms: Start of the first step, on an hour.
-        until_ms: End of the last step.
+        since_ms: Start of the period, on an hour.
+        until_ms: Its end. Steps are counted from here, so the first may be shorter.
         step_ms: Length of a step: a multiple of an hour; `users` are counted by whole UTC days,
             so they are left out of shorter steps.
     """
+    steps = TimeSteps(since_ms, until_ms, step_ms)
     rows = db.rows(
-        "select metric, (hour_ms - :since) / :step as step, sum(value) as value from counters "
-        "where project_id = :project_id "
-        "and metric in ('sessions', 'interactions', 'events', 'active_users') "
-        "and hour_ms >= :since and hour_ms < :until group by metric, step",
-        {"project_id": project_id, "since": since_ms, "until": until_ms, "step": step_ms},
+        "select metric, key, (hour_ms - :origin) / :step as step, sum(value) as value "
+        f"from {table_for(since_ms, until_ms, step_ms)} c where project_id = :project_id "
+        "and metric in ('sessions', 'interactions', 'events', 'feedback') "
+        "and hour_ms >= :since and hour_ms < :until group by metric, key, step",
+        {"project_id": project_id, **steps.params},
     )
-    starts = range(since_ms, until_ms, step_ms)
-    values = {name: [0] * len(starts) for name in ("sessions", "interactions", "users", "events")}
+    values = {
+        name: [0] * steps.count
+        for name in ("sessions", "interactions", "users", "events", "success", "failure")
+    }
     for row in rows:
-        name = "users" if row["metric"] == "active_users" else row["metric"]
-        values[name][row["step"]] = row["value"]
+        name = row["key"] if row["metric"] == "feedback" else row["metric"]
+        values[name][row["step"]] += row["value"]
     if step_ms % DAY_MS:
         del values["users"]
-    return Series(list(starts), values)
+    else:
+        values["users"] = get_user_series(db, project_id, steps)
+    return Series(steps.starts_ms, values)
 
 
 def get_event_series(
@@ -91,24 +129,18 @@ def get_event_series(
     step_ms: int,
 ) -> Series:
     """Return `events` of one definition over time, and all `interactions`; as `get_series` does."""
+    steps = TimeSteps(since_ms, until_ms, step_ms)
     rows = db.rows(
-        "select metric, (hour_ms - :since) / :step as step, sum(value) as value from counters "
-        "where project_id = :project_id and metric in ('events', 'interactions') "
-        "and key in (:definition_id, '') "
+        "select metric, (hour_ms - :origin) / :step as step, sum(value) as value "
+        f"from {table_for(since_ms, until_ms, step_ms)} c where project_id = :project_id "
+        "and metric in ('events', 'interactions') and key in (:definition_id, '') "
         "and hour_ms >= :since and hour_ms < :until group by metric, step",
-        {
-            "project_id": project_id,
-            "definition_id": definition_id,
-            "since": since_ms,
-            "until": until_ms,
-            "step": step_ms,
-        },
+        {"project_id": project_id, "definition_id": definition_id, **steps.params},
     )
-    starts = range(since_ms, until_ms, step_ms)
-    values = {name: [0] * len(starts) for name in ("events", "interactions")}
+    values = {name: [0] * steps.count for name in ("events", "interactions")}
     for row in rows:
         values[row["metric"]][row["step"]] = row["value"]
-    return Series(list(starts), values)
+    return Series(steps.starts_ms, values)
 
 
 def count_events(
@@ -121,7 +153,8 @@ def count_events(
     rows = db.rows(
         "select d.id as definition_id, d.name, d.description, d.color, "
         "coalesce(sum(c.value), 0) as events "
-        "from event_definitions d left join counters c on c.project_id = d.project_id "
+        f"from event_definitions d left join {table_for(since_ms, until_ms)} c "
+        "on c.project_id = d.project_id "
         "and c.metric = 'events' and c.key = d.id and c.hour_ms >= :since and c.hour_ms < :until "
         "where d.project_id = :project_id and d.deleted_at_ms is null "
         "group by d.id, d.name, d.description, d.color order by events desc, d.name",
@@ -133,7 +166,7 @@ def count_events(
 def count_interactions(db: Connection, project_id: str) -> int:
     """Return how many interactions a project has."""
     row = db.row(
-        "select coalesce(sum(value), 0) as n from counters where project_id = :project_id "
+        "select coalesce(sum(value), 0) as n from day_counters where project_id = :project_id "
         "and metric = 'interactions' and key = ''",
         {"project_id": project_id},
     )
@@ -158,7 +191,7 @@ def whole_hours(at_ms: int) -> int:
 def count_all(db: Connection, project_id: str) -> Totals:
     """Return the interactions and events of all time; the other numbers stay 0."""
     rows = db.rows(
-        "select metric, sum(value) as value from counters where project_id = :project_id "
+        "select metric, sum(value) as value from day_counters where project_id = :project_id "
         "and metric in ('interactions', 'events') group by metric",
         {"project_id": project_id},
     )

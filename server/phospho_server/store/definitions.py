@@ -10,7 +10,16 @@ from phospho.detectors.deciding import with_cuts
 from phospho.models import EventDefinition
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import ConflictError, NotFoundError
-from phospho_server.store import Connection, Row, backfills, jobs, llm_jobs, llm_unasked, purging
+from phospho_server.store import (
+    Connection,
+    Row,
+    app_versions,
+    backfills,
+    jobs,
+    llm_jobs,
+    llm_unasked,
+    purging,
+)
 from phospho_server.store.cuts import load_lessons
 from phospho_server.store.learning import with_reviews
 from phospho_server.store.projects import get_project
@@ -141,11 +150,13 @@ def delete_definition(db: Connection, project_id: str, definition_id: str) -> No
     where = "where project_id = :project_id and definition_id = :definition_id"
     for table in ("verdict_counts", "llm_unasked"):
         db.execute(f"delete from {table} {where}", mine)
-    db.execute(
-        "delete from counters where project_id = :project_id and metric = 'events' "
-        "and key = :definition_id",
-        mine,
-    )
+    for table in ("counters", "day_counters"):
+        db.execute(
+            f"delete from {table} where project_id = :project_id and metric = 'events' "
+            "and key = :definition_id",
+            mine,
+        )
+    app_versions.forget_definition(db, project_id, definition_id)
     purging.add_purge(db, project_id, definition_id)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from phospho.models import EventDefinition
 from phospho_server.clock import hour_of, now_ms
-from phospho_server.store import Connection, counters, facts, in_list
+from phospho_server.store import Connection, app_versions, counters, facts, in_list
 from phospho_server.store.facts import EVENT, Fact, FactChange
 from phospho_server.store.firsts import keep_firsts
 from phospho_server.store.rows import PERSON, StoredDetection
@@ -75,7 +75,7 @@ def record(
         for v in verdicts
         if v.interaction_id not in reviewed and v.detected != (v.interaction_id in positive)
     ]
-    roll_up(db, mine, [(v.session_id, v.created_at_ms, 1 if v.detected else -1) for v in changed])
+    roll_up(db, mine, [EventChange.to(v) for v in changed])
     return [v.interaction_id for v in changed if v.detected and v.session_id not in known]
 
 
@@ -139,24 +139,44 @@ def list_local(
     }
 
 
-def roll_up(
-    db: Connection, mine: Mapping[str, str], changes: Sequence[tuple[str, int, int]]
-) -> None:
-    """Add what changed to its sessions and to the hours of its interactions.
+@dataclass(frozen=True)
+class EventChange:
+    """An interaction that has an event now and had not, or has it no more."""
+
+    interaction_id: int
+    session_id: str
+    created_at_ms: int
+    detected: bool
+
+    @classmethod
+    def to(cls, verdict: StoredDetection) -> EventChange:
+        """Return the change that a verdict makes, which was another before."""
+        return cls(
+            verdict.interaction_id, verdict.session_id, verdict.created_at_ms, verdict.detected
+        )
+
+    @property
+    def difference(self) -> int:
+        """What it adds to counts."""
+        return 1 if self.detected else -1
+
+
+def roll_up(db: Connection, mine: Mapping[str, str], changes: Sequence[EventChange]) -> None:
+    """Add what changed to its sessions, to the hours of its interactions and to their versions.
 
     Args:
         db: A connection in a write transaction.
         mine: `project_id` and `definition_id`.
-        changes: For each interaction its session, its time, and 1 for a new event or -1 for one
-            that is no more.
+        changes: At most one for each interaction.
     """
     event = Fact(EVENT, mine["definition_id"])
     hours: Counter[tuple[str, str, int]] = Counter()
-    for _, at_ms, difference in changes:
-        hours["events", mine["definition_id"], hour_of(at_ms)] += difference
+    for change in changes:
+        hours["events", mine["definition_id"], hour_of(change.created_at_ms)] += change.difference
     counters.add(db, mine["project_id"], hours)
+    app_versions.add_events(db, mine, [(each.interaction_id, each.difference) for each in changes])
     facts.move(
         db,
         mine["project_id"],
-        [FactChange(session_id, event, difference) for session_id, _, difference in changes],
+        [FactChange(each.session_id, event, each.difference) for each in changes],
     )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from phospho.models import Flag
-from phospho_server.clock import new_id, now_ms
-from phospho_server.store import Connection, facts, in_list
+from phospho_server.clock import hour_of, new_id, now_ms
+from phospho_server.store import Connection, Row, app_versions, counters, facts, in_list
 from phospho_server.store.facts import NOTES, Fact, FactChange
 
 # Of one page of a transcript.
@@ -69,7 +69,7 @@ def add_feedback(
         },
     )
     row = db.row(
-        "select id, session_id, flag, notes from interactions "
+        "select id, session_id, flag, notes, version_id, created_at_ms from interactions "
         "where project_id = :project_id and task_id = :task_id",
         {"project_id": project_id, "task_id": task_id},
     )
@@ -85,6 +85,7 @@ def add_feedback(
         changes.append((Fact(NOTES, "yes"), 1))
     if flag is not None and flag != row["flag"]:
         _move_in_session(db, project_id, row["session_id"], before=row["flag"], after=flag)
+        _move_in_time(db, project_id, row, after=flag)
         changes.append((Fact("flag", flag), 1))
         if row["flag"]:
             changes.append((Fact("flag", row["flag"]), -1))
@@ -105,4 +106,16 @@ def _move_in_session(
             "successes": (after == "success") - (before == "success"),
             "failures": (after == "failure") - (before == "failure"),
         },
+    )
+
+
+def _move_in_time(db: Connection, project_id: str, row: Row, *, after: str) -> None:
+    """Let the hour of the interaction and its version follow."""
+    moved = {after: 1} | ({row["flag"]: -1} if row["flag"] else {})
+    hour_ms = hour_of(row["created_at_ms"])
+    counters.add(
+        db, project_id, {("feedback", flag, hour_ms): value for flag, value in moved.items()}
+    )
+    app_versions.move_feedback(
+        db, project_id, row["version_id"], created_at_ms=row["created_at_ms"], moved=moved
     )

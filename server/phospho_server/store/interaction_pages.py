@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phospho.models import Flag
-from phospho_server.store import Connection, cursors, days, in_list, search
+from phospho_server.store import Connection, cursors, in_list, interaction_days, search
 from phospho_server.store.events import list_events
 from phospho_server.store.facts import EVENT, KnownFact
 from phospho_server.store.filters import Asked, Filter, resolve
@@ -124,7 +124,9 @@ def _walk(
         params["lead"] = asked.lead.fact.value if is_event else asked.lead.id
     where = [mine]
     if wanted.since_ms is not None or wanted.until_ms is not None:
-        period = days.find_range(db, project_id, since_ms=wanted.since_ms, until_ms=wanted.until_ms)
+        period = interaction_days.find_range(
+            db, project_id, since_ms=wanted.since_ms, until_ms=wanted.until_ms
+        )
         if period is None:
             return [], None
         params |= {"first_id": period[0], "last_id": period[1]}

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from phospho_server.clock import hour_of, now_ms
-from phospho_server.store import Connection, days, facts, in_list, users
+from phospho_server.store import (
+    Connection,
+    app_versions,
+    facts,
+    in_list,
+    interaction_days,
+    users,
+)
 from phospho_server.store import counters as counter_store
 from phospho_server.store import jobs as job_store
 from phospho_server.store import search as search_store
@@ -65,9 +72,11 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
     _roll_up_sessions(db, project_id, new)
     _roll_up_facts(db, project_id, ids, zip(new, metadata, strict=True))
     users.roll_up(db, project_id, zip(new, tokens, strict=True))
-    days.roll_up(db, project_id, ((i.created_at_ms, ids[i.task_id]) for i in new))
-    hours = Counter(hour_of(i.created_at_ms) for i in new)
-    counter_store.add(db, project_id, {("interactions", "", h): n for h, n in hours.items()})
+    interaction_days.roll_up(db, project_id, ((i.created_at_ms, ids[i.task_id]) for i in new))
+    counted = Counter(("interactions", "", hour_of(i.created_at_ms)) for i in new)
+    counted.update(("feedback", i.flag, hour_of(i.created_at_ms)) for i in new if i.flag)
+    counter_store.add(db, project_id, counted)
+    app_versions.add_interactions(db, project_id, new)
     job_store.add_detect(db, project_id, sorted(ids.values()))
     return len(new)
 

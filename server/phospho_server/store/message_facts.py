@@ -14,6 +14,7 @@ from phospho_server.clock import hour_of
 from phospho_server.store import Connection, counters, facts, in_list, jobs
 from phospho_server.store.facts import Fact, FactChange
 from phospho_server.store.rows import FactCount, Series, StoredDetection
+from phospho_server.store.time_steps import TimeSteps
 
 # The metric of `counters` under which each fact is counted.
 METRICS = {"language": "languages", "sentiment": "sentiment"}
@@ -130,7 +131,8 @@ def count_values(
     """Return of how many interactions of a period each value is true, the most frequent first."""
     rows = db.rows(
         _VALUES + "select v.value, sum(c.value) as interactions from vals v "
-        "join counters c on c.project_id = :project_id and c.metric = :metric and c.key = v.value "
+        f"join {counters.table_for(since_ms, until_ms)} c "
+        "on c.project_id = :project_id and c.metric = :metric and c.key = v.value "
         "and c.hour_ms >= :since and c.hour_ms < :until "
         "group by v.value having sum(c.value) > 0 order by interactions desc, v.value",
         {
@@ -147,17 +149,18 @@ def get_sentiment_series(
     db: Connection, project_id: str, *, since_ms: int, until_ms: int, step_ms: int
 ) -> Series:
     """Return over time how many messages sounded negative, neutral and positive."""
+    steps = TimeSteps(since_ms, until_ms, step_ms)
     rows = db.rows(
-        "select key, (hour_ms - :since) / :step as step, sum(value) as value from counters "
+        "select key, (hour_ms - :origin) / :step as step, sum(value) as value "
+        f"from {counters.table_for(since_ms, until_ms, step_ms)} c "
         "where project_id = :project_id and metric = 'sentiment' "
         "and hour_ms >= :since and hour_ms < :until group by key, step",
-        {"project_id": project_id, "since": since_ms, "until": until_ms, "step": step_ms},
+        {"project_id": project_id, **steps.params},
     )
-    starts = range(since_ms, until_ms, step_ms)
-    values: dict[str, list[int]] = {feeling: [0] * len(starts) for feeling in FEELINGS}
+    values: dict[str, list[int]] = {feeling: [0] * steps.count for feeling in FEELINGS}
     for row in rows:
         values[row["key"]][row["step"]] = row["value"]
-    return Series(list(starts), values)
+    return Series(steps.starts_ms, values)
 
 
 def note_kept(db: Connection, project_id: str, names: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from phospho_server.correcting import Step
 from phospho_server.estimating import Click, Estimate, Verdicts, estimate
 from phospho_server.store import Connection, Row
 from phospho_server.store.drawing import MOST_YES, draw_no, draw_yes
+from phospho_server.store.time_steps import TimeSteps
 
 # The newest clicks of a definition that count.
 _MOST_CLICKS = 2_000
@@ -127,15 +128,14 @@ def add_words(
     project_id: str,
     definition_id: str,
     steps: Sequence[Step],
-    *,
-    since_ms: int,
-    step_ms: int,
+    of: TimeSteps,
 ) -> list[Step]:
     """Return the steps of a chart with what people said of their interactions."""
     counted = list(steps)
     for each in _list_reviewed(db, project_id, definition_id):
-        at = (hour_of(each.created_at_ms) - since_ms) // step_ms
-        if 0 <= at < len(counted):
+        at_ms = hour_of(each.created_at_ms)
+        if of.since_ms <= at_ms < of.until_ms:
+            at = (at_ms - of.origin_ms) // of.step_ms
             step = counted[at]
             counted[at] = replace(
                 step,

@@ -7,14 +7,14 @@ outlives versions of the definition, and one that is switched off.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import InvalidError, NotFoundError
 from phospho_server.store import Connection, versions
 from phospho_server.store.definitions import get_definition
-from phospho_server.store.detections import roll_up
+from phospho_server.store.detections import EventChange, roll_up
 from phospho_server.store.firsts import settle_session
 from phospho_server.store.review_values import Value, dump_value, read_value, settle_review
 from phospho_server.store.rows import PERSON
@@ -179,8 +179,8 @@ def undo(db: Connection, project_id: str, definition_id: str, interaction_id: in
     return True
 
 
-def _find_place(db: Connection, project_id: str, interaction_id: int) -> tuple[str, int]:
-    """Return session and time of an interaction."""
+def _find_place(db: Connection, project_id: str, interaction_id: int) -> EventChange:
+    """Return session and time of an interaction, where an event may come or go."""
     row = db.row(
         "select session_id, created_at_ms from interactions "
         "where id = :interaction_id and project_id = :project_id",
@@ -190,7 +190,7 @@ def _find_place(db: Connection, project_id: str, interaction_id: int) -> tuple[s
         raise NotFoundError(
             "This project has no such interaction. Look for it in the sessions list."
         )
-    return row["session_id"], row["created_at_ms"]
+    return EventChange(interaction_id, row["session_id"], row["created_at_ms"], detected=False)
 
 
 def _find_verdict(db: Connection, mine: dict[str, str], interaction_id: int) -> _Verdict | None:
@@ -228,27 +228,21 @@ def _take_back_reviews(db: Connection, mine: dict[str, str], interaction_id: int
 
 
 def _follow(
-    db: Connection, mine: dict[str, str], place: tuple[str, int], *, before: bool, after: bool
+    db: Connection, mine: dict[str, str], place: EventChange, *, before: bool, after: bool
 ) -> None:
     """Let the roll-ups follow one interaction whose event came or went."""
     if before != after:
-        session_id, at_ms = place
-        roll_up(db, mine, [(session_id, at_ms, 1 if after else -1)])
+        roll_up(db, mine, [replace(place, detected=after)])
 
 
 def _follow_in_session(
-    db: Connection, mine: dict[str, str], place: tuple[str, int], of_versions: set[int]
+    db: Connection, mine: dict[str, str], place: EventChange, of_versions: set[int]
 ) -> None:
     """Let another interaction of the session have an event that occurs once, or have it no more."""
-    session_id, _ = place
     for version in sorted(of_versions):
         if _is_of_session(db, mine["definition_id"], version):
-            changed = settle_session(db, mine, version, session_id)
-            roll_up(
-                db,
-                mine,
-                [(v.session_id, v.created_at_ms, 1 if v.detected else -1) for v in changed],
-            )
+            changed = settle_session(db, mine, version, place.session_id)
+            roll_up(db, mine, [EventChange.to(verdict) for verdict in changed])
 
 
 def _is_of_session(db: Connection, definition_id: str, version: int) -> bool:

@@ -182,12 +182,26 @@ class SessionPage:
 
 @dataclass(frozen=True)
 class Totals:
-    """Numbers of a period. `users` are those who said something in it."""
+    """Numbers of a period.
+
+    Args:
+        users: Those who said something in it.
+        successes: Interactions with positive feedback.
+        failures: Interactions with negative feedback.
+    """
 
     sessions: int = 0
     interactions: int = 0
     users: int = 0
     events: int = 0
+    successes: int = 0
+    failures: int = 0
+
+    @property
+    def positive_share(self) -> float | None:
+        """The share of positive among all feedback, from 0 to 1; None where there is none."""
+        flags = self.successes + self.failures
+        return self.successes / flags if flags else None
 
 
 @dataclass(frozen=True)

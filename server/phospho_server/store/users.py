@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from phospho_server.clock import day_of
 from phospho_server.errors import NotFoundError
-from phospho_server.store import Connection, counters, cursors
+from phospho_server.store import Connection, cursors, user_days
 from phospho_server.store.rows import NewInteraction
 from phospho_server.store.walking import Way, walk
 
@@ -51,13 +51,9 @@ def roll_up(
             for user_id, at in times.items()
         ],
     )
-    active: Counter[tuple[str, str, int]] = Counter()
-    for user_id, day_ms in {(u, day_of(at)) for u, all_at in times.items() for at in all_at}:
-        active["active_users", "", day_ms] += db.execute(
-            "insert into user_days values (:project_id, :day_ms, :user_id) on conflict do nothing",
-            {"project_id": project_id, "day_ms": day_ms, "user_id": user_id},
-        )
-    counters.add(db, project_id, active)
+    user_days.add_days(
+        db, project_id, {(u, day_of(at)) for u, all_at in times.items() for at in all_at}
+    )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from phospho_server.correcting import Step, correct
 from phospho_server.estimating import Estimate, Range
 from phospho_server.mixing import Mix, find_marks
 from phospho_server.store import Connection, counters, quality
+from phospho_server.store.time_steps import TimeSteps
 from phospho_server.views.periods import Period
 
 # Natural widths: beside the navigation of a desktop, and on a phone.
@@ -91,9 +92,8 @@ def get_trend(
         Step(events, interactions)
         for events, interactions in zip(counts, series.values["interactions"], strict=True)
     ]
-    steps = quality.add_words(
-        db, project_id, event_id, counted, since_ms=period.since_ms, step_ms=period.step_ms
-    )
+    of = TimeSteps(period.since_ms, period.until_ms, period.step_ms)
+    steps = quality.add_words(db, project_id, event_id, counted, of)
     whole = Step(
         events=sum(step.events for step in steps),
         interactions=sum(step.interactions for step in steps),

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phospho_server.clock import day_of, hour_of
+from phospho_server.clock import hour_of
 from phospho_server.store import Connection, counters
 from phospho_server.store.feedback import add_feedback
 from phospho_server.store.interactions import add_interactions
@@ -18,6 +18,7 @@ from phospho_server.store.sessions import get_session
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import HOUR_MS, NOON_MS, add, interaction, totals
+from tests.server.roll_ups import check_roll_ups
 
 
 def test_a_repeated_task_is_ignored(store: SqliteStore, project: Project) -> None:
@@ -104,8 +105,9 @@ arrivals = st.lists(
             task_id=st.sampled_from([f"t{n}" for n in range(12)]),
             session_id=st.sampled_from(["a", "b", "c"]),
             user_id=st.sampled_from([None, "u1", "u2"]),
+            version_id=st.sampled_from([None, "1.0", "1.1"]),
             flag=st.sampled_from([None, "success", "failure"]),
-            created_at_ms=st.integers(NOON_MS - 60 * HOUR_MS, NOON_MS),
+            created_at_ms=st.integers(NOON_MS - 200 * HOUR_MS, NOON_MS),
         ),
         max_size=8,
     ),
@@ -113,41 +115,52 @@ arrivals = st.lists(
 )
 
 
+said = st.lists(
+    st.tuples(
+        st.sampled_from([f"t{n}" for n in range(12)]), st.sampled_from(["success", "failure"])
+    )
+)
+
+
 @settings(max_examples=60, deadline=None)
-@given(arrivals)
-def test_roll_ups_equal_a_recount(batches: list[list[NewInteraction]]) -> None:
+@given(arrivals, said)
+def test_roll_ups_equal_a_recount(
+    batches: list[list[NewInteraction]], flags: list[tuple[str, str]]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder, "phospho.db"))
         project = store.write(lambda db: create_project(db, "p"))
         for batch in batches:
             add(store, project, *batch)
+            for task_id, flag in flags:
+                store.write(
+                    lambda db, t=task_id, f=flag: add_feedback(  # type: ignore[misc]
+                        db, project.id, t, flag=f, notes=None, source=None
+                    )
+                )
         with store.read() as db:
             assert _kept_counters(db) == _recounted(db)
+            check_roll_ups(db)
             assert _kept_sessions(db) == _recounted_sessions(db)
         store.close()
 
 
 def _kept_counters(db: Connection) -> dict[tuple[str, int], int]:
-    rows = db.rows("select metric, hour_ms, value from counters where value != 0")
+    rows = db.rows("select metric, hour_ms, value from counters where value != 0 and key = ''")
     return {(row["metric"], row["hour_ms"]): row["value"] for row in rows}
 
 
 def _recounted(db: Connection) -> dict[tuple[str, int], int]:
     counts: dict[tuple[str, int], int] = {}
     first: dict[str, int] = {}
-    active = set()
-    for row in db.rows("select session_id, user_id, created_at_ms from interactions"):
+    for row in db.rows("select session_id, created_at_ms from interactions"):
         at = row["created_at_ms"]
         key = ("interactions", hour_of(at))
         counts[key] = counts.get(key, 0) + 1
         first[row["session_id"]] = min(at, first.get(row["session_id"], at))
-        if row["user_id"]:
-            active.add((row["user_id"], day_of(at)))
     for at in first.values():
         key = ("sessions", hour_of(at))
         counts[key] = counts.get(key, 0) + 1
-    for _, day_ms in active:
-        counts["active_users", day_ms] = counts.get(("active_users", day_ms), 0) + 1
     return counts
 
 

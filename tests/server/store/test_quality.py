@@ -21,6 +21,7 @@ from phospho_server.store.quality import Quality, add_words, measure, measure_pr
 from phospho_server.store.reviews import Source
 from phospho_server.store.rows import Project, StoredDetection
 from phospho_server.store.sqlite import SqliteConnection, SqliteStore
+from phospho_server.store.time_steps import TimeSteps
 from phospho_server.store.turns import load_turns
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
 
@@ -247,9 +248,8 @@ def test_a_chart_is_told_what_people_said_of_each_step(
     click(store, project, event, ids[2:], occurred=False)
     steps = [Step(0, 0), Step(2, 3), Step(0, 0)]
     with store.read() as db:
-        told = add_words(
-            db, project.id, event.id, steps, since_ms=NOON_MS - HOUR_MS, step_ms=HOUR_MS
-        )
+        of = TimeSteps(NOON_MS - HOUR_MS, NOON_MS + 2 * HOUR_MS, HOUR_MS)
+        told = add_words(db, project.id, event.id, steps, of)
     assert told == [Step(0, 0), Step(2, 3, known=2, refuted=1), Step(0, 0)]
 
 

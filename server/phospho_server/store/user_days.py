@@ -1,0 +1,95 @@
+"""On which days users were there, rolled up so that users of any stretch of days are a small sum.
+
+`user_gaps` has for each day how many of its users had been there last so many days before; 0 days
+stands for a first day. Who was there last before a stretch begins has not been counted in it yet:
+so the users of a stretch are those of its days whose day before lies outside of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from phospho_server.clock import DAY_MS
+from phospho_server.store import Connection
+from phospho_server.store.time_steps import TimeSteps
+
+_ADD = """
+insert into user_gaps (project_id, day_ms, gap_days, users)
+values (:project_id, :day_ms, :gap_days, :users)
+on conflict (project_id, day_ms, gap_days)
+    do update set users = user_gaps.users + excluded.users
+"""
+
+
+def add_days(db: Connection, project_id: str, days: Collection[tuple[str, int]]) -> None:
+    """Note that users were there.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        days: User ids, each with the start of a UTC day.
+    """
+    gaps: Counter[tuple[int, int]] = Counter()
+    for user_id, day_ms in sorted(days):
+        here = {"project_id": project_id, "day_ms": day_ms, "user_id": user_id}
+        is_new = db.execute(
+            "insert into user_days values (:project_id, :day_ms, :user_id) on conflict do nothing",
+            here,
+        )
+        if not is_new:
+            continue
+        before = _neighbour(db, here, "max(day_ms)", "<")
+        after = _neighbour(db, here, "min(day_ms)", ">")
+        gaps[day_ms, _gap(before, day_ms)] += 1
+        if after is not None:
+            gaps[after, _gap(before, after)] -= 1
+            gaps[after, _gap(day_ms, after)] += 1
+    db.execute_many(
+        _ADD,
+        [
+            {"project_id": project_id, "day_ms": day_ms, "gap_days": gap, "users": difference}
+            for (day_ms, gap), difference in gaps.items()
+            if difference
+        ],
+    )
+
+
+def _neighbour(db: Connection, here: dict[str, object], which: str, side: str) -> int | None:
+    row = db.row(
+        f"select {which} as day_ms from user_days where project_id = :project_id "
+        f"and user_id = :user_id and day_ms {side} :day_ms",
+        here,
+    )
+    return None if row is None else row["day_ms"]
+
+
+def _gap(before_ms: int | None, day_ms: int) -> int:
+    return 0 if before_ms is None else (day_ms - before_ms) // DAY_MS
+
+
+def count_users(db: Connection, project_id: str, *, since_ms: int, until_ms: int) -> int:
+    """Return how many users were there in a period that begins with a UTC day."""
+    row = db.row(
+        "select coalesce(sum(users), 0) as users from user_gaps where project_id = :project_id "
+        "and day_ms >= :since and day_ms < :until "
+        "and (gap_days = 0 or day_ms - gap_days * :day < :since)",
+        {"project_id": project_id, "since": since_ms, "until": until_ms, "day": DAY_MS},
+    )
+    return int(row["users"]) if row else 0
+
+
+def get_user_series(db: Connection, project_id: str, steps: TimeSteps) -> list[int]:
+    """Return how many users were there in each step; a step is whole UTC days."""
+    rows = db.rows(
+        "select (day_ms - :origin) / :step as step, sum(users) as users from user_gaps "
+        "where project_id = :project_id and day_ms >= :since and day_ms < :until "
+        "and (gap_days = 0 or day_ms - gap_days * :day < :since "
+        "or (day_ms - gap_days * :day - :origin) / :step < (day_ms - :origin) / :step) "
+        "group by step",
+        {"project_id": project_id, "day": DAY_MS, **steps.params},
+    )
+    values = [0] * steps.count
+    for row in rows:
+        values[row["step"]] = row["users"]
+    return values

@@ -1,0 +1,86 @@
+"""What the roll-ups of a dashboard must equal, counted again from what they sum up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from phospho_server.clock import day_of, hour_of
+from phospho_server.store import Connection, user_days
+
+Counts = Counter[tuple[Any, ...]]
+
+
+def check_roll_ups(db: Connection) -> None:
+    """Fail where a roll-up differs from a recount; one that is 0 may be there or not."""
+    hours = _rows(db, "select project_id, metric, key, hour_ms, value from counters")
+    days: Counts = Counter()
+    for (project_id, metric, key, hour_ms), value in hours.items():
+        days[project_id, metric, key, day_of(hour_ms)] += value
+    assert _rows(db, "select project_id, metric, key, day_ms, value from day_counters") == days
+    flags = {place[2:]: n for place, n in hours.items() if place[1] == "feedback"}
+    assert flags == _count_flags(db)
+    kept = _rows(db, "select version_id, day_ms, 'all', interactions from version_days")
+    kept |= _rows(db, "select version_id, day_ms, 'success', successes from version_days")
+    kept |= _rows(db, "select version_id, day_ms, 'failure', failures from version_days")
+    assert kept == _count_versions(db)
+    assert (
+        _rows(db, "select version_id, day_ms, definition_id, events from version_events")
+    ) == _count_events(db)
+    _check_users(db)
+
+
+def _rows(db: Connection, sql: str) -> Counts:
+    """Return the last column of a query by the others, without zeros."""
+    found: Counts = Counter()
+    for row in db.rows(sql):
+        *place, value = (row[name] for name in row.keys())  # noqa: SIM118 - a row is no dict
+        if value:
+            found[tuple(place)] += value
+    return found
+
+
+def _count_flags(db: Connection) -> Counts:
+    rows = db.rows("select flag, created_at_ms from interactions where flag is not null")
+    return Counter((row["flag"], hour_of(row["created_at_ms"])) for row in rows)
+
+
+def _count_versions(db: Connection) -> Counts:
+    counted: Counts = Counter()
+    for row in db.rows("select * from interactions where version_id <> ''"):
+        for what in filter(None, ("all", row["flag"])):
+            counted[row["version_id"], day_of(row["created_at_ms"]), what] += 1
+    return counted
+
+
+def _count_events(db: Connection) -> Counts:
+    rows = db.rows(
+        "select i.version_id, i.created_at_ms, d.definition_id from detections d "
+        "join interactions i on i.id = d.interaction_id "
+        "join event_definitions e on e.id = d.definition_id and e.deleted_at_ms is null "
+        "where d.detected = 1 and i.version_id <> ''"
+    )
+    return Counter(
+        (row["version_id"], day_of(row["created_at_ms"]), row["definition_id"]) for row in rows
+    )
+
+
+def _check_users(db: Connection) -> None:
+    """Compare the users of every stretch of days with those who were there."""
+    there: dict[tuple[str, int], set[str]] = {}
+    for row in db.rows("select * from interactions where user_id <> ''"):
+        place = row["project_id"], day_of(row["created_at_ms"])
+        there.setdefault(place, set()).add(row["user_id"])
+    for project_id in {project_id for project_id, _ in there}:
+        days = sorted(day for owner, day in there if owner == project_id)
+        for since_ms in days:
+            for until_ms in days:
+                users = {
+                    user
+                    for (owner, day), each in there.items()
+                    if owner == project_id and since_ms <= day < until_ms
+                    for user in each
+                }
+                assert user_days.count_users(
+                    db, project_id, since_ms=since_ms, until_ms=until_ms
+                ) == len(users)
