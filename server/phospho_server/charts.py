@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Room for the labels around the plot.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 12, 28
@@ -26,21 +26,33 @@ _CHARACTER, _LABEL_GAP = 6.4, 18
 
 @dataclass(frozen=True)
 class Tick:
-    """A label on an axis, at a position along it."""
+    """A label on an axis, at a position along it.
+
+    Args:
+        time: The moment it names, as ISO 8601, where a reader in another zone reads another.
+    """
 
     at: float
     label: str
+    time: str = ""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One value: its outline, the column that reacts to the pointer, and what it says."""
+    """One value: its outline, the column that reacts to the pointer, and what it says.
+
+    Args:
+        time: The moment its label names, as ISO 8601.
+        url: The list of what it counts.
+    """
 
     path: str
     left: float
     width: float
     label: str
     value: int
+    time: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,8 @@ def bar_chart(
     height: int,
     marks: Mapping[int, str] | None = None,
     ranges: Sequence[tuple[float, float, float]] = (),
+    times: Sequence[str] = (),
+    urls: Sequence[str] = (),
 ) -> BarChart:
     """Return the geometry of a bar chart.
 
@@ -95,13 +109,19 @@ def bar_chart(
         height: Of the whole chart.
         marks: What to say before which bars, by their place.
         ranges: For each bar an estimate as its low end, its value and its high end, or nothing.
+        times: For each bar the moment that its label names, or nothing.
+        urls: For each bar the list of what it counts, or nothing.
     """
     right, bottom = width - _RIGHT, height - _BOTTOM
     scale = nice_scale(_highest(values, ranges))
     step = (right - _LEFT) / max(1, len(values))
     unit = (bottom - _TOP) / scale[-1]
     bars = [
-        _bar(_LEFT + i * step, step, bottom, max(0, value) * unit, label, value)
+        replace(
+            _bar(_LEFT + i * step, step, bottom, max(0, value) * unit, label, value),
+            time=times[i] if times else "",
+            url=urls[i] if urls else "",
+        )
         for i, (label, value) in enumerate(zip(labels, values, strict=True))
     ]
     return BarChart(
@@ -112,7 +132,7 @@ def bar_chart(
         top=_TOP,
         bottom=bottom,
         bars=bars,
-        x_ticks=_x_ticks(labels, step, right),
+        x_ticks=_x_ticks(labels, step, right, times),
         y_ticks=[Tick(_round(bottom - value * unit), short_number(value)) for value in scale],
         marks=[Mark(_round(_LEFT + i * step), label) for i, label in sorted((marks or {}).items())],
         errors=[
@@ -135,12 +155,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stack:
-    """A bar of several parts, that of the first name at the bottom."""
+    """A bar of several parts, that of the first name at the bottom; `time` as in `Bar`."""
 
     left: float
     width: float
     label: str
     layers: Sequence[Layer]
+    time: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,7 +181,12 @@ class StackedChart:
 
 
 def stacked_chart(
-    labels: Sequence[str], values: Mapping[str, Sequence[int]], *, width: int, height: int
+    labels: Sequence[str],
+    values: Mapping[str, Sequence[int]],
+    *,
+    width: int,
+    height: int,
+    times: Sequence[str] = (),
 ) -> StackedChart:
     """Return the geometry of a chart whose bars have a part for each name.
 
@@ -169,6 +195,7 @@ def stacked_chart(
         values: By name, from the bottom up, as many numbers; a negative one is drawn as 0.
         width: Of the whole chart.
         height: Of the whole chart.
+        times: For each bar the moment that its label names, or nothing.
     """
     right, bottom = width - _RIGHT, height - _BOTTOM
     rows = [
@@ -186,10 +213,13 @@ def stacked_chart(
         bottom=bottom,
         column=_round(step),
         stacks=[
-            _stack(_LEFT + i * step, step, bottom, unit, label, row)
+            replace(
+                _stack(_LEFT + i * step, step, bottom, unit, label, row),
+                time=times[i] if times else "",
+            )
             for i, (label, row) in enumerate(zip(labels, rows, strict=True))
         ],
-        x_ticks=_x_ticks(labels, step, right),
+        x_ticks=_x_ticks(labels, step, right, times),
         y_ticks=[Tick(_round(bottom - value * unit), short_number(value)) for value in scale],
     )
 
@@ -271,19 +301,19 @@ def _outline(left: float, bottom: float, width: float, length: float) -> str:
     )
 
 
-def _x_ticks(labels: Sequence[str], step: float, right: float) -> list[Tick]:
+def _x_ticks(labels: Sequence[str], step: float, right: float, times: Sequence[str]) -> list[Tick]:
     """Return as many labels as have room, counted from the newest, which is at the right."""
     if not labels:
         return []
     room = max(map(len, labels)) * _CHARACTER + _LABEL_GAP
-    every = max(1, -(-int(room) // max(1, int(step))))
+    every = max(1, math.ceil(room / step))
     ticks = [
-        Tick(_round(_LEFT + (i + 0.5) * step), labels[i])
+        Tick(_round(_LEFT + (i + 0.5) * step), labels[i], times[i] if times else "")
         for i in range(len(labels) - 1, -1, -every)
     ]
     half = (room - _LABEL_GAP) / 2
     # The newest label may not run over the edge; it is moved left instead of being cut.
-    return [Tick(min(tick.at, _round(right - half)), tick.label) for tick in reversed(ticks)]
+    return [replace(tick, at=min(tick.at, _round(right - half))) for tick in reversed(ticks)]
 
 
 def _round(value: float) -> float:

@@ -132,8 +132,10 @@ def forget_definition(db: Connection, project_id: str, definition_id: str) -> No
 
 def list_app_versions(
     db: Connection, project_id: str, *, since_ms: int, until_ms: int, most: int
-) -> tuple[Sequence[VersionRow], int]:
-    """Return the versions of a period with the most interactions, and how many there are.
+) -> tuple[Sequence[VersionRow], int, int]:
+    """Return the versions of a period with the most interactions.
+
+    With them how many versions there are, and how many interactions these have together.
 
     Args:
         db: A connection.
@@ -146,7 +148,8 @@ def list_app_versions(
     within = "where project_id = :project_id and day_ms >= :since and day_ms < :until "
     top = db.rows(
         "select version_id, sum(interactions) as interactions, sum(successes) as successes, "
-        f"sum(failures) as failures, count(*) over () as versions from version_days {within}"
+        "sum(failures) as failures, count(*) over () as versions, "
+        f"sum(sum(interactions)) over () as total from version_days {within}"
         "group by version_id having sum(interactions) > 0 "
         "order by interactions desc, version_id limit :most",
         {**period, "most": most},
@@ -186,4 +189,4 @@ def list_app_versions(
         )
         for row in top
     ]
-    return rows, int(top[0]["versions"]) if top else 0
+    return rows, int(top[0]["versions"]) if top else 0, int(top[0]["total"]) if top else 0

@@ -81,15 +81,15 @@ def count_users(db: Connection, project_id: str, *, since_ms: int, until_ms: int
 
 def get_user_series(db: Connection, project_id: str, steps: TimeSteps) -> list[int]:
     """Return how many users were there in each step; a step is whole UTC days."""
+    # Grouped by day, as the rows lie, and only then by step: half the time of a sort.
     rows = db.rows(
-        "select (day_ms - :origin) / :step as step, sum(users) as users from user_gaps "
+        "select day_ms, sum(users) as users from user_gaps "
         "where project_id = :project_id and day_ms >= :since and day_ms < :until "
-        "and (gap_days = 0 or day_ms - gap_days * :day < :since "
-        "or (day_ms - gap_days * :day - :origin) / :step < (day_ms - :origin) / :step) "
-        "group by step",
+        "and (gap_days = 0 or gap_days * :day > (day_ms - :origin) % :step "
+        "or day_ms - gap_days * :day < :since) group by day_ms",
         {"project_id": project_id, "day": DAY_MS, **steps.params},
     )
     values = [0] * steps.count
     for row in rows:
-        values[row["step"]] = row["users"]
+        values[(row["day_ms"] - steps.origin_ms) // steps.step_ms] += row["users"]
     return values

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phospho_server.charts import StackedChart, shares, stacked_chart
+from phospho_server.clock import HOUR_MS
 from phospho_server.store import Connection
 from phospho_server.store.message_facts import count_values, get_sentiment_series
 from phospho_server.store.rows import FactCount
+from phospho_server.views.formats import iso
 from phospho_server.views.periods import Period
 
 # Languages beyond these are added up.
@@ -27,6 +29,7 @@ class FactFigures:
         others: Messages in further languages, and how many languages those are.
         sentiment: By feeling, the number of messages in each step of time.
         labels: What each step is called.
+        times: Their moments, where a reader in another zone reads another hour.
         charts: The sentiment over time by "wide" and "narrow".
     """
 
@@ -34,6 +37,7 @@ class FactFigures:
     others: tuple[int, int]
     sentiment: Mapping[str, Sequence[int]]
     labels: Sequence[str]
+    times: Sequence[str]
     charts: Mapping[str, StackedChart]
 
 
@@ -46,14 +50,16 @@ def figure_facts(db: Connection, project_id: str, period: Period) -> FactFigures
         db, project_id, since_ms=since_ms, until_ms=until_ms, step_ms=period.step_ms
     )
     labels = [period.label(start) for start in series.starts_ms]
+    times = [iso(start) for start in series.starts_ms] if period.step_ms == HOUR_MS else []
     is_known = any(map(any, series.values.values()))
     return FactFigures(
         languages=list(zip(shown, shares([each.interactions for each in shown]), strict=True)),
         others=(sum(each.interactions for each in rest), len(rest)),
         sentiment=series.values if is_known else {},
         labels=labels,
+        times=times,
         charts={
-            name: stacked_chart(labels, series.values, width=width, height=_HEIGHT)
+            name: stacked_chart(labels, series.values, width=width, height=_HEIGHT, times=times)
             for name, width in (("wide", _WIDE), ("narrow", _NARROW))
         }
         if is_known

@@ -93,6 +93,12 @@ def utc(at_ms: int) -> str:
     return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
+def day(at_ms: int) -> str:
+    """Return a UTC day as people read it: `23 Nov 2026`."""
+    at = to_datetime(at_ms)
+    return f"{at.day} {at:%b %Y}"
+
+
 def duration(length_ms: int) -> str:
     """Return a length of time in its two largest units; a dash where there is none."""
     if length_ms <= 0:
@@ -231,6 +237,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     answer,
     iso,
     utc,
+    day,
     duration,
     elapsed,
     error_words,

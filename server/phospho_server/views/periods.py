@@ -52,7 +52,8 @@ class Period:
         """Return the name of the step that starts at a time."""
         at = to_datetime(start_ms)
         if self.step_ms == HOUR_MS:
-            return f"{at:%H:%M}"
+            is_day = self.until_ms - self.since_ms <= DAY_MS
+            return f"{at:%H:%M}" if is_day else f"{at.day} {at:%b %H:%M}"
         is_long = self.until_ms - self.since_ms > _SAME_YEAR_MS
         return f"{at.day} {at:%b %Y}" if is_long else f"{at.day} {at:%b}"
 
