@@ -42,13 +42,15 @@ class Bar:
     """One value: its outline, the column that reacts to the pointer, and what it says.
 
     Args:
+        start: Where the column begins.
+        step: Its width.
         time: The moment its label names, as ISO 8601.
         url: The list of what it counts.
     """
 
     path: str
-    left: float
-    width: float
+    start: float
+    step: float
     label: str
     value: int
     time: str = ""
@@ -116,13 +118,12 @@ def bar_chart(
     scale = nice_scale(_highest(values, ranges))
     step = (right - _LEFT) / max(1, len(values))
     unit = (bottom - _TOP) / scale[-1]
+    blank = [""] * len(labels)
     bars = [
-        replace(
-            _bar(_LEFT + i * step, step, bottom, max(0, value) * unit, label, value),
-            time=times[i] if times else "",
-            url=urls[i] if urls else "",
+        _bar(_LEFT + i * step, step, bottom, max(0, value) * unit, label, value, time, url)
+        for i, (label, value, time, url) in enumerate(
+            zip(labels, values, times or blank, urls or blank, strict=True)
         )
-        for i, (label, value) in enumerate(zip(labels, values, strict=True))
     ]
     return BarChart(
         width=width,
@@ -155,18 +156,21 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stack:
-    """A bar of several parts, that of the first name at the bottom; `time` as in `Bar`."""
+    """A bar of several parts, that of the first name at the bottom; the rest as in `Bar`."""
 
+    start: float
+    step: float
     left: float
     width: float
     label: str
     layers: Sequence[Layer]
     time: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)
 class StackedChart:
-    """A chart of stacked bars ready to be drawn; `column` is the width each bar reacts in."""
+    """A chart of stacked bars ready to be drawn."""
 
     width: int
     height: int
@@ -174,7 +178,6 @@ class StackedChart:
     right: int
     top: int
     bottom: int
-    column: float
     stacks: Sequence[Stack]
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
@@ -187,6 +190,7 @@ def stacked_chart(
     width: int,
     height: int,
     times: Sequence[str] = (),
+    urls: Sequence[str] = (),
 ) -> StackedChart:
     """Return the geometry of a chart whose bars have a part for each name.
 
@@ -196,6 +200,7 @@ def stacked_chart(
         width: Of the whole chart.
         height: Of the whole chart.
         times: For each bar the moment that its label names, or nothing.
+        urls: For each bar the list of what it counts, or nothing.
     """
     right, bottom = width - _RIGHT, height - _BOTTOM
     rows = [
@@ -204,6 +209,7 @@ def stacked_chart(
     scale = nice_scale(max((sum(value for _, value in row) for row in rows), default=0))
     step = (right - _LEFT) / max(1, len(labels))
     unit = (bottom - _TOP) / scale[-1]
+    blank = [""] * len(labels)
     return StackedChart(
         width=width,
         height=height,
@@ -211,13 +217,11 @@ def stacked_chart(
         right=right,
         top=_TOP,
         bottom=bottom,
-        column=_round(step),
         stacks=[
-            replace(
-                _stack(_LEFT + i * step, step, bottom, unit, label, row),
-                time=times[i] if times else "",
+            _stack(_LEFT + i * step, step, bottom, unit, label, row, time, url)
+            for i, (label, row, time, url) in enumerate(
+                zip(labels, rows, times or blank, urls or blank, strict=True)
             )
-            for i, (label, row) in enumerate(zip(labels, rows, strict=True))
         ],
         x_ticks=_x_ticks(labels, step, right, times),
         y_ticks=[Tick(_round(bottom - value * unit), short_number(value)) for value in scale],
@@ -256,15 +260,26 @@ def shares(values: Sequence[int]) -> list[float]:
     return [max(1.0, _round(100 * value / largest)) if value > 0 else 0.0 for value in values]
 
 
-def _bar(start: float, step: float, bottom: float, length: float, label: str, value: int) -> Bar:
+def _bar(
+    start: float,
+    step: float,
+    bottom: float,
+    length: float,
+    label: str,
+    value: int,
+    time: str,
+    url: str,
+) -> Bar:
     width = min(step * (1 - _GAP), _WIDEST_BAR)
     left = start + (step - width) / 2
     return Bar(
         path=_outline(left, bottom, width, length) if length > 0 else "",
-        left=_round(start),
-        width=_round(step),
+        start=_round(start),
+        step=_round(step),
         label=label,
         value=value,
+        time=time,
+        url=url,
     )
 
 
@@ -279,7 +294,14 @@ def _error_bar(
 
 
 def _stack(
-    start: float, step: float, bottom: float, unit: float, label: str, row: list[tuple[str, int]]
+    start: float,
+    step: float,
+    bottom: float,
+    unit: float,
+    label: str,
+    row: list[tuple[str, int]],
+    time: str,
+    url: str,
 ) -> Stack:
     width = min(step * (1 - _GAP), _WIDEST_BAR)
     layers, below = [], 0
@@ -287,7 +309,8 @@ def _stack(
         top = _round(bottom - (below + value) * unit)
         layers.append(Layer(name, value, top, _round(bottom - below * unit - top)))
         below += value
-    return Stack(_round(start + (step - width) / 2), _round(width), label, layers)
+    left = _round(start + (step - width) / 2)
+    return Stack(_round(start), _round(step), left, _round(width), label, layers, time, url)
 
 
 def _outline(left: float, bottom: float, width: float, length: float) -> str:

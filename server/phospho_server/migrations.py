@@ -777,10 +777,6 @@ insert into version_events
     join event_definitions e on e.id = d.definition_id and e.deleted_at_ms is null
     where d.detected = 1 and i.version_id <> '' group by 1, 2, 3, 4;
 
--- The events of some interactions, without a look at the verdicts that found none.
-create index events_by_interaction
-    on detections (project_id, interaction_id, definition_id) where detected = 1;
-
 insert into counters
     select project_id, 'feedback', flag, created_at_ms - created_at_ms % 3600000, count(*)
     from interactions where flag in ('success', 'failure') group by 1, 3, 4;

@@ -14,7 +14,7 @@ from phospho_server.store import Connection, in_list
 
 # Looked at: so many sessions, and of these for the places of events so many interactions.
 MOST_SESSIONS = 500
-MOST_INTERACTIONS = 3_000
+MOST_INTERACTIONS = 1_500
 
 # A longer session would stand for all others.
 LONGEST = 100
@@ -156,9 +156,9 @@ def _shape_positions(
     events: Mapping[str, set[str]],
     definition_ids: Collection[str],
 ) -> Shape:
-    totals: Counter[int] = Counter()
-    for length in placed.values():
-        totals.update(min(place, len(POSITIONS) - 1) for place in range(length))
+    last = len(POSITIONS) - 1
+    totals = {place: sum(length > place for length in placed.values()) for place in range(last)}
+    totals[last] = sum(max(0, length - last) for length in placed.values())
     text, params = in_list("s", [session_id for session_id in placed if session_id in events])
     rows = db.rows(
         "select i.id, i.session_id, d.definition_id from interactions i left join detections d "
@@ -175,7 +175,7 @@ def _shape_positions(
         if row["id"] != last_id:
             last_id, has_any, place = row["id"], False, place + 1
         if row["definition_id"] in definition_ids:
-            part = min(place, len(POSITIONS) - 1)
+            part = min(place, last)
             found[part, row["definition_id"]] += 1
             found[part, ANY] += not has_any
             has_any = True

@@ -9,6 +9,7 @@ from phospho_server.views import (
     audit,
     audit_log,
     dashboard,
+    drawing,
     event_pages,
     events,
     exports,
@@ -62,6 +63,7 @@ _BLUEPRINTS = (
 def register(app: Flask) -> None:
     """Add every page."""
     formats.register(app)
+    drawing.register(app)
     frame.register(app)
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -10,7 +10,7 @@ from phospho_server.clock import HOUR_MS
 from phospho_server.store.rows import Series
 from phospho_server.views.figures import METRICS
 from phospho_server.views.formats import iso
-from phospho_server.views.list_links import bar_url
+from phospho_server.views.list_links import bar_urls
 from phospho_server.views.periods import Period
 
 # Natural widths: beside the navigation of a desktop, and on a phone.
@@ -55,10 +55,7 @@ def get_course(
     starts = series.starts_ms
     labels = [period.label(start) for start in starts]
     times = [iso(start) for start in starts] if period.step_ms == HOUR_MS else []
-    urls = [
-        bar_url(project_id, metric, start, end)
-        for start, end in zip(starts, [*starts[1:], period.until_ms], strict=True)
-    ]
+    urls = bar_urls(project_id, metric, starts, period.until_ms)
     feedback = {"negative": series.values["failure"], "positive": series.values["success"]}
     values = {name: each for name, each in series.values.items() if name in METRICS}
     charts, stacks = {}, {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import url_for
@@ -34,11 +34,25 @@ def list_url(project_id: str, what: str, period: Period, **asked: Any) -> str:
     return url_for("sessions.index", **{"project_id": project_id, **asked, "period": name})
 
 
-def bar_url(project_id: str, what: str, start_ms: int, end_ms: int, **asked: Any) -> str:
-    """Return the address of the list behind a bar; nothing for one that is no whole days."""
-    if start_ms % DAY_MS or end_ms % DAY_MS:
-        return ""
+def bar_urls(
+    project_id: str, what: str, starts_ms: Sequence[int], until_ms: int, **asked: Any
+) -> Sequence[str]:
+    """Return the address of the list behind each bar; none where bars are no whole days.
+
+    Args:
+        project_id: The project.
+        what: As in `list_url`.
+        starts_ms: Where each bar begins; it ends where the next one begins.
+        until_ms: Where the last one ends.
+        asked: As in `list_url`.
+    """
+    bounds_ms = [*starts_ms, until_ms]
+    if any(at_ms % DAY_MS for at_ms in bounds_ms):
+        return []
+    asked |= {**_ASKED.get(what, {}), "period": "custom"}
+    # One address is made for all: each takes longer than the bar it is for.
+    url = url_for("sessions.index", **{"project_id": project_id, **asked})
+    since = [f"{to_datetime(at_ms):%Y-%m-%d}" for at_ms in starts_ms]
     # Both days are within what is asked for.
-    since, until = (f"{to_datetime(at):%Y-%m-%d}" for at in (start_ms, end_ms - DAY_MS))
-    asked |= {**_ASKED.get(what, {}), "period": "custom", "since": since, "until": until}
-    return url_for("sessions.index", **{"project_id": project_id, **asked})
+    until = [f"{to_datetime(at_ms - DAY_MS):%Y-%m-%d}" for at_ms in bounds_ms[1:]]
+    return [f"{url}&since={first}&until={last}" for first, last in zip(since, until, strict=True)]

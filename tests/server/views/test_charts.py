@@ -41,8 +41,8 @@ def test_bars_and_labels_stay_inside_the_chart(values: list[int], width: int) ->
     chart = bar_chart(labels, values, width=width, height=240)
     assert [bar.value for bar in chart.bars] == values
     for bar in chart.bars:
-        assert chart.left - 1 <= bar.left
-        assert bar.left + bar.width <= chart.right + 1
+        assert chart.left - 1 <= bar.start
+        assert bar.start + bar.step <= chart.right + 1
         assert bool(bar.path) == (bar.value > 0)
     for before, after in zip(chart.x_ticks, chart.x_ticks[1:], strict=False):
         assert after.at - before.at > 20
@@ -105,7 +105,7 @@ def test_an_error_bar_stands_in_the_middle_of_its_bar_at_its_values() -> None:
     first, second = chart.errors
     per_unit = (chart.y_ticks[0].at - chart.y_ticks[1].at) / 5
     assert chart.y_ticks[1].label == "5"
-    assert first.at == pytest.approx(chart.bars[0].left + chart.bars[0].width / 2, abs=0.1)
+    assert first.at == pytest.approx(chart.bars[0].start + chart.bars[0].step / 2, abs=0.1)
     assert first.value == pytest.approx(chart.bottom - 3 * per_unit, abs=0.1)
     assert second.value < first.value
     assert first.path.startswith(f"M{first.at} {chart.bottom - 2 * per_unit:.1f}V")
