@@ -95,6 +95,10 @@ PAGES = {
     "one user": "users/user-77",
     "transcript": "sessions/s77",
     "dashboard": "dashboard",
+    "dashboard, all time": "dashboard?period=all",
+    "dashboard, hours": "dashboard?period=24h",
+    "dashboard, an event": "dashboard?show=events",
+    "events": "events",
 }
 
 

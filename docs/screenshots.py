@@ -1,14 +1,17 @@
 # ruff: noqa: INP001 - a script beside the documentation, not a package
-"""Draw every page, in both themes and at two widths, for the README.
+"""Draw every page, in both themes and at two widths, to be looked at and for the README.
 
     phospho demo                                   # prints a sign-in link
     python docs/screenshots.py SIGN_IN_LINK OUT_DIR
+    python docs/screenshots.py SIGN_IN_LINK docs/images --kept
 
+`--kept` draws those that are kept in this repository: the main pages, as a desktop shows them.
 Needs playwright (dependency group `test`) and a Chromium: `PHOSPHO_CHROMIUM`, or one on the path.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
@@ -28,6 +31,7 @@ ARGUMENTS = (
 )
 # A user of the demo books a flight and says thanks: two events in a transcript of one screen.
 SESSION = "demo_s028"
+KEPT = ("dashboard", "sessions", "transcript", "events", "settings")
 WIDTHS = {"": (1440, 900), "-phone": (390, 844)}
 THEMES = {"": "light", "-dark": "dark"}
 
@@ -56,15 +60,28 @@ def sign_in(browser: Browser, link: str) -> tuple[StorageState, str]:
 
 
 def list_pages(page: Page, dashboard: str) -> Iterator[tuple[str, str]]:
-    """Return a name and an address for each page of the demo."""
+    """Return a name and an address for each page of the demo.
+
+    The navigation says which there are; what it does not lead to is named here.
+    """
     project = dashboard.removesuffix("/dashboard")
-    yield "dashboard", dashboard
-    yield "sessions", f"{project}/sessions"
+    home = project.rpartition("/projects/")[0]
+    page.goto(dashboard)
+    for link in page.locator("nav[aria-label=Project] a").all():
+        address = str(link.evaluate("link => link.href"))
+        yield address.rpartition("/")[2], address
+    yield "dashboard-feedback", f"{dashboard}?period=30d&step=week&show=feedback"
+    yield "dashboard-hours", f"{dashboard}?period=24h&show=events"
     yield "transcript", f"{project}/sessions/{SESSION}"
-    yield "settings", f"{project}/settings"
+    yield "projects", f"{home}/projects"
+    page.goto(f"{project}/events")
+    event = str(page.locator(".preview a").first.evaluate("link => link.href"))
+    yield "event", event
+    yield "event-review", f"{event}/review"
     page.goto(f"{project}/settings")
-    edit = page.get_by_role("link", name="Edit").first
-    yield "event", str(edit.evaluate("link => link.href"))
+    edit = str(page.get_by_role("link", name="Edit").first.evaluate("link => link.href"))
+    yield "event-edit", edit
+    yield "event-versions", f"{edit}/versions"
 
 
 def show_evidence(page: Page) -> None:
@@ -74,12 +91,16 @@ def show_evidence(page: Page) -> None:
         mark.evaluate("words => words.scrollIntoView({block: 'center'})")
 
 
-def draw(browser: Browser, state: StorageState, dashboard: str, folder: Path) -> None:
+def draw(
+    browser: Browser, state: StorageState, dashboard: str, folder: Path, *, only_kept: bool
+) -> None:
     """Write one picture for each page, width and theme."""
     context = browser.new_context(storage_state=state)
     pages = dict(list_pages(context.new_page(), dashboard))
     context.close()
     for width_name, (width, height) in WIDTHS.items():
+        if only_kept and width_name:
+            continue
         for theme_name, theme in THEMES.items():
             context = browser.new_context(
                 storage_state=state,
@@ -89,25 +110,30 @@ def draw(browser: Browser, state: StorageState, dashboard: str, folder: Path) ->
             )
             page = context.new_page()
             for name, address in pages.items():
+                if only_kept and name not in KEPT:
+                    continue
                 page.goto(address)
                 show_evidence(page)
                 path = folder / f"{name}{width_name}{theme_name}.png"
-                page.screenshot(path=path)
-                sys.stdout.write(f"{path}\n")
+                page.screenshot(path=path, full_page=not only_kept)
+                sys.stdout.write(f"{path} {path.stat().st_size:,}\n")
             context.close()
 
 
-def main(link: str, folder: str) -> None:
-    """Sign in and draw all pages."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
+def main() -> None:
+    """Sign in and draw."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("link", help="a sign-in link")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kept", action="store_true", help="only those of this repository")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(ARGUMENTS))
-        state, dashboard = sign_in(browser, link)
-        draw(browser, state, dashboard, Path(folder))
+        state, dashboard = sign_in(browser, options.link)
+        draw(browser, state, dashboard, options.folder, only_kept=options.kept)
         browser.close()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:  # noqa: PLR2004 - the two arguments
-        raise SystemExit(__doc__)
-    main(sys.argv[1], sys.argv[2])
+    main()

@@ -334,9 +334,10 @@ def _x_ticks(labels: Sequence[str], step: float, right: float, times: Sequence[s
         Tick(_round(_LEFT + (i + 0.5) * step), labels[i], times[i] if times else "")
         for i in range(len(labels) - 1, -1, -every)
     ]
-    half = (room - _LABEL_GAP) / 2
-    # The newest label may not run over the edge; it is moved left instead of being cut.
-    return [replace(tick, at=min(tick.at, _round(right - half))) for tick in reversed(ticks)]
+    # The newest label may not run over the edge: it is moved left, instead of another one.
+    newest = replace(ticks[0], at=min(ticks[0].at, _round(right - (room - _LABEL_GAP) / 2)))
+    others = [tick for tick in ticks[1:] if newest.at - tick.at >= room - _LABEL_GAP / 2]
+    return [*reversed(others), newest]
 
 
 def _round(value: float) -> float:

@@ -11,10 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from phospho_server.store import Connection, in_list
+from phospho_server.store.facts import EVENT, Fact, find_facts
 
 # Looked at: so many sessions, and of these for the places of events so many interactions.
 MOST_SESSIONS = 500
-MOST_INTERACTIONS = 1_500
+MOST_INTERACTIONS = 1_000
 
 # A longer session would stand for all others.
 LONGEST = 100
@@ -90,7 +91,7 @@ def get_shapes(
     rows = db.rows(
         "select session_id, interactions from sessions where project_id = :project_id "
         "and last_at_ms >= :since and last_at_ms < :until "
-        "order by last_at_ms desc, session_id desc limit :limit",
+        "order by last_at_ms desc, id desc limit :limit",
         {
             "project_id": project_id,
             "since": since_ms,
@@ -114,16 +115,19 @@ def _list_events(
     db: Connection, project_id: str, session_ids: Sequence[str], definition_ids: Collection[str]
 ) -> dict[str, set[str]]:
     """Return the events of each session that has some."""
+    known = find_facts(db, project_id, [Fact(EVENT, each) for each in definition_ids])
+    definitions = {each.id: each.fact.value for each in known.values()}
     text, params = in_list("s", session_ids)
+    of_events, more = in_list("f", list(definitions))
     rows = db.rows(
-        "select session_id, definition_id from session_events "
-        f"where project_id = :project_id and session_id {text} and events > 0",
-        {"project_id": project_id, **params},
+        "select s.session_id, g.fact_id from sessions s "
+        f"join session_facts g on g.session_row = s.id and g.fact_id {of_events} "
+        f"where s.project_id = :project_id and s.session_id {text}",
+        {"project_id": project_id, **params, **more},
     )
     events: dict[str, set[str]] = {}
     for row in rows:
-        if row["definition_id"] in definition_ids:
-            events.setdefault(row["session_id"], set()).add(row["definition_id"])
+        events.setdefault(row["session_id"], set()).add(definitions[row["fact_id"]])
     return events
 
 

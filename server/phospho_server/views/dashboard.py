@@ -21,6 +21,7 @@ from phospho_server.views import chart_steps, periods
 from phospho_server.views.course import get_course
 from phospho_server.views.fact_figures import figure_facts
 from phospho_server.views.figures import METRICS, get_figures
+from phospho_server.views.filters import LENGTHS
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.list_links import list_url
 from phospho_server.views.query import Choices, read_choice
@@ -30,7 +31,8 @@ from phospho_server.views.version_figures import figure_versions
 
 bp = Blueprint("dashboard", __name__)
 
-_RECENT = 6
+# What fits beside each other: an event is a line, a session two.
+_MOST_EVENTS, _RECENT = 10, 7
 
 
 @bp.get("/projects/<project_id>/dashboard")
@@ -107,6 +109,7 @@ def show(project_id: str) -> str:
         events=_with_shares(events),
         shapes=shapes,
         by_length=by_length,
+        lengths=list(LENGTHS),
         by_position=by_position,
         event_id=event_id,
         known=known,
@@ -114,6 +117,7 @@ def show(project_id: str) -> str:
         facts=facts,
         versions=versions,
         recent=recent,
+        most_events=_MOST_EVENTS,
         list_url=list_url,
     )
 

@@ -37,6 +37,7 @@ class Figure:
         now: The number; a share from 0 to 1 for feedback, None where there is none.
         before: The number of the period before; None where there is none.
         note: What stands below where there is nothing to compare with.
+        of: How many a share is of; 0 for other numbers.
         has_chart: Whether it can be shown over time.
         list_url: The list of what it counts.
         list_name: What that list shows.
@@ -48,6 +49,7 @@ class Figure:
     now: float | None
     before: float | None
     note: str
+    of: int
     has_chart: bool
     list_url: str
     list_name: str
@@ -108,6 +110,7 @@ def get_figures(
             now=_value(now, metric),
             before=_value(before, metric) if before else None,
             note=_note(now, metric, period),
+            of=_flags(now) if metric == "feedback" else 0,
             has_chart=metric in series.values or (metric == "feedback" and bool(_flags(now))),
             list_url=list_url(project_id, "success" if metric == "feedback" else metric, period),
             list_name=_LISTS[metric],
@@ -135,12 +138,8 @@ def _flags(totals: Totals) -> int:
 
 
 def _note(totals: Totals, metric: str, period: Period) -> str:
-    if metric == "feedback":
-        return (
-            f"of {counted(_flags(totals), 'interaction')} with some"
-            if _flags(totals)
-            else ("no feedback yet" if period.name == "all" else "no feedback in this period")
-        )
+    if metric == "feedback" and not _flags(totals):
+        return "no feedback yet"
     if metric == "users" and period.name == "24h":
         return "today and yesterday"
     return "since the first interaction" if period.name == "all" else "in this period"

@@ -13,9 +13,13 @@ from phospho_server.services import services
 from phospho_server.signing_in import find_visitor
 from phospho_server.store import Connection
 from phospho_server.store.llm import find_pause
-from phospho_server.store.memberships import Role, is_enough, list_projects_of
+from phospho_server.store.memberships import Role, is_enough
+from phospho_server.store.project_lists import list_recent
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import Project
+
+# Projects the drop-down has room for, and those a cookie remembers.
+_OFFERED, _USED = 50, 8
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Frame:
     """The part of a page that only those who are signed in see.
 
     Args:
-        projects: What the drop-down offers.
+        projects: What the drop-down offers: those used last first.
+        has_more: Whether there are projects besides.
         project: The one this page belongs to, if any.
         llm_pause: Why its LLM is not asked, where a person has to look at it.
         email: Of the account that is signed in; None for a one-time link.
@@ -32,6 +37,7 @@ class Frame:
     """
 
     projects: Sequence[Project]
+    has_more: bool
     project: Project | None
     llm_pause: str | None = None
     email: str | None = None
@@ -62,9 +68,16 @@ def open_project(db: Connection, project_id: str) -> Project:
     """
     project = get_project(db, project_id)
     g.project = project
-    if session.get("project") != project.id:
-        session["project"] = project.id
+    used = used_projects()
+    if used[:1] != [project.id]:
+        session["projects"] = [project.id, *(each for each in used if each != project.id)][:_USED]
     return project
+
+
+def used_projects() -> list[str]:
+    """Return the ids of the projects this browser opened last, the newest first."""
+    used = session.get("projects")
+    return [each for each in used if isinstance(each, str)] if isinstance(used, list) else []
 
 
 def base_url() -> str:
@@ -120,8 +133,10 @@ def _find_frame() -> Frame | None:
         with services().store.read() as db:
             project = g.get("project")
             pause = find_pause(db, project.id) if project else None
+            projects, has_more = list_recent(db, sign_in.account, used_projects(), most=_OFFERED)
             return Frame(
-                list_projects_of(db, sign_in.account),
+                projects,
+                has_more,
                 project,
                 pause,
                 email=sign_in.account.email if sign_in.account else None,

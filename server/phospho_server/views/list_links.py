@@ -11,7 +11,7 @@ from phospho_server.clock import DAY_MS
 from phospho_server.views.formats import to_datetime
 from phospho_server.views.periods import Period
 
-# What a figure's list is asked for besides the period. Every list is one of sessions, so far.
+# What a figure's list is asked for besides the period.
 _ASKED: Mapping[str, Mapping[str, str]] = {
     "success": {"flag": "success"},
     "failure": {"flag": "failure"},
@@ -31,13 +31,18 @@ def list_url(project_id: str, what: str, period: Period, **asked: Any) -> str:
         return url_for("event_pages.index", project_id=project_id)
     asked |= _ASKED.get(what, {})
     name = None if period.name == "all" else period.name
-    return url_for("sessions.index", **{"project_id": project_id, **asked, "period": name})
+    return url_for(_endpoint(what), **{"project_id": project_id, **asked, "period": name})
+
+
+def _endpoint(what: str) -> str:
+    """Return the list whose rows a number counts."""
+    return f"{what}.index" if what in {"sessions", "users"} else "interactions.index"
 
 
 def bar_urls(
     project_id: str, what: str, starts_ms: Sequence[int], until_ms: int, **asked: Any
 ) -> Sequence[str]:
-    """Return the address of the list behind each bar; none where bars are no whole days.
+    """Return the address of the list behind each bar.
 
     Args:
         project_id: The project.
@@ -47,12 +52,16 @@ def bar_urls(
         asked: As in `list_url`.
     """
     bounds_ms = [*starts_ms, until_ms]
-    if any(at_ms % DAY_MS for at_ms in bounds_ms):
-        return []
     asked |= {**_ASKED.get(what, {}), "period": "custom"}
-    # One address is made for all: each takes longer than the bar it is for.
-    url = url_for("sessions.index", **{"project_id": project_id, **asked})
-    since = [f"{to_datetime(at_ms):%Y-%m-%d}" for at_ms in starts_ms]
-    # Both days are within what is asked for.
-    until = [f"{to_datetime(at_ms - DAY_MS):%Y-%m-%d}" for at_ms in bounds_ms[1:]]
+    # One address is made for all: each takes longer than the bar it is for. Users are listed by
+    # when they were seen last, so who was there then is found by their sessions.
+    endpoint = "sessions.index" if what == "users" else _endpoint(what)
+    url = url_for(endpoint, **{"project_id": project_id, **asked})
+    if any(at_ms % DAY_MS for at_ms in bounds_ms):
+        since = [f"{to_datetime(at_ms):%Y-%m-%dT%H:%MZ}" for at_ms in starts_ms]
+        until = [f"{to_datetime(at_ms):%Y-%m-%dT%H:%MZ}" for at_ms in bounds_ms[1:]]
+    else:
+        since = [f"{to_datetime(at_ms):%Y-%m-%d}" for at_ms in starts_ms]
+        # Both days are within what is asked for.
+        until = [f"{to_datetime(at_ms - DAY_MS):%Y-%m-%d}" for at_ms in bounds_ms[1:]]
     return [f"{url}&since={first}&until={last}" for first, last in zip(since, until, strict=True)]

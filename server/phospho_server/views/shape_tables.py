@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ from phospho_server.views.formats import number, percent
 # Events with a row of their own.
 _MOST_EVENTS = 5
 
-# The stylesheet has this many tints.
-_TINTS = 5
+# The stylesheet has this many tints. A share of fewer than this is chance and gets none.
+_TINTS, _FEWEST = 5, 5
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,15 @@ def _lay_out(shape: Shape, events: Sequence[EventCount]) -> ShapeTable:
     shown: list[EventCount | None] = [None, *events]
     ids = [event.definition_id if event else ANY for event in shown]
     parts = range(len(shape.names))
-    most = max((shape.share(each, part) or 0.0 for each in ids for part in parts), default=0.0)
+    most = max(
+        (
+            shape.share(each, part) or 0.0
+            for each in ids
+            for part in parts
+            if shape.totals[part] >= _FEWEST
+        ),
+        default=0.0,
+    )
     rows = [
         (event, [_cell(shape, each, part, most) for part in parts])
         for event, each in zip(shown, ids, strict=True)
@@ -64,8 +73,7 @@ def _cell(shape: Shape, definition_id: str, part: int, most: float) -> Cell:
     share = shape.share(definition_id, part)
     if share is None:
         return Cell("\u2013", 0, "nothing here")
-    count = shape.counts[definition_id][part]
-    tint = -(-round(100 * share) * _TINTS // max(1, round(100 * most)))
-    return Cell(
-        percent(share), min(tint, _TINTS), f"{number(count)} of {number(shape.totals[part])}"
-    )
+    count, total = shape.counts[definition_id][part], shape.totals[part]
+    is_tinted = share and total >= _FEWEST
+    tint = min(_TINTS, math.ceil(_TINTS * share / most)) if is_tinted else 0
+    return Cell(percent(share), tint, f"{number(count)} of {number(total)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from phospho_server.clock import day_of
 from phospho_server.migrations import migrations
 from phospho_server.store.backfills import list_backfills
 from phospho_server.store.projects import create_project
@@ -14,7 +15,8 @@ from phospho_server.store.rows import Backfill, Project, Step
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.versions import VerdictCount, list_verdict_counts
-from tests.server.builders import NOON_MS, add, interaction
+from tests.server.builders import HOUR_MS, NOON_MS, add, interaction
+from tests.server.roll_ups import check_roll_ups
 
 
 def make_first_schema(path: Path) -> Project:
@@ -187,3 +189,82 @@ def test_the_migration_finds_the_facts_of_what_was_stored(tmp_path: Path) -> Non
             assert [dict(row) for row in other.rows(sql)] == [dict(row) for row in db.rows(sql)]
     fresh.close()
     old.close()
+
+
+def test_the_roll_ups_of_the_dashboard_are_filled_from_what_is_stored(tmp_path: Path) -> None:
+    path = tmp_path / "phospho.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m012_dashboard")
+    project = Project("proj_old", "Old", NOON_MS)
+    database.table("projects").insert(vars(project))
+    flags, versions = [None, "success", "failure"], [None, "", "1.0", "1.1"]
+    rows = [
+        {
+            "id": n + 1,
+            "project_id": project.id,
+            "task_id": f"t{n}",
+            "session_id": f"s{n % 5}",
+            "user_id": [None, "ann", "ben"][n % 3],
+            "version_id": versions[n % 4],
+            "flag": flags[n % 3],
+            "created_at_ms": NOON_MS - n * 7 * HOUR_MS,
+            "received_at_ms": NOON_MS,
+            "input": "hi",
+        }
+        for n in range(40)
+    ]
+    database.table("interactions").insert_all(rows)
+    days = {(row["user_id"], day_of(int(str(row["created_at_ms"])))) for row in rows}
+    database.table("user_days").insert_all(
+        {"project_id": project.id, "day_ms": day_ms, "user_id": user_id}
+        for user_id, day_ms in days
+        if user_id
+    )
+    counters = {"interactions": 3, "active_users": 1}
+    database.table("counters").insert_all(
+        {"project_id": project.id, "metric": metric, "key": "", "hour_ms": hour, "value": value}
+        for metric, value in counters.items()
+        for hour in (day_of(NOON_MS), day_of(NOON_MS) + HOUR_MS)
+    )
+    fields = {"description": "d", "scope": "auto", "detector": "auto", "settings": "{}"}
+    for event, deleted_at_ms in (("kept", None), ("gone", 1)):
+        database.table("event_definitions").insert(
+            {
+                **fields,
+                "id": event,
+                "project_id": project.id,
+                "name": event,
+                "version": 1,
+                "color": 0,
+                "created_at_ms": 1,
+                "updated_at_ms": 1,
+                "deleted_at_ms": deleted_at_ms,
+            }
+        )
+        database.table("detections").insert_all(
+            {
+                "project_id": project.id,
+                "definition_id": event,
+                "interaction_id": n,
+                "definition_version": 1,
+                "detected": n % 2,
+                "score": 0.5,
+                "detector": "semantic",
+                "created_at_ms": 1,
+            }
+            for n in range(1, 41)
+        )
+    database.close()
+    store = SqliteStore(path)
+    with store.read() as db:
+        check_roll_ups(db)
+        assert db.row("select 1 from counters where metric = 'active_users'") is None
+        assert [
+            row["value"] for row in db.rows("select value from day_counters where key = ''")
+        ] == [6]
+    # What comes later is added to what was filled in.
+    late = interaction("late", user_id="ann", version_id="1.0", flag="failure")
+    add(store, project, late)
+    with store.read() as db:
+        check_roll_ups(db)
+    store.close()

@@ -74,9 +74,9 @@ def test_the_address_says_what_is_shown(
 
 
 @pytest.mark.usefixtures("busy")
-def test_an_event_leads_to_its_sessions(visitor: Visitor, home: str) -> None:
+def test_an_event_leads_to_its_interactions(visitor: Visitor, home: str) -> None:
     page = visitor.get(f"{home}/dashboard").get_data(as_text=True)
-    assert f'href="{home}/sessions?event=booking&amp;period=30d"' in page
+    assert f'href="{home}/interactions?event=booking&amp;period=30d"' in page
 
 
 def test_interactions_of_the_distant_past_and_future_do_not_break_the_chart(
@@ -117,5 +117,5 @@ def test_the_events_of_a_project_have_colours_of_their_own(
     add(store, project, interaction("t1"))
     for n in range(12):
         define(store, project, name=f"event {n}")
-    page = visitor.get(f"{home}/dashboard").get_data(as_text=True)
-    assert len(set(re.findall(r'<li class="(hue-[0-9]+)">', page))) == 12
+    page = visitor.get(f"{home}/events").get_data(as_text=True)
+    assert len(set(re.findall(r'class="badge (hue-[0-9]+)"', page))) == 12

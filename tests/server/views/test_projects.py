@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from phospho_server.store import Connection
 from phospho_server.store.projects import create_project, list_projects
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
@@ -34,6 +35,69 @@ def test_the_drop_down_lists_every_project(visitor: Visitor, store: SqliteStore,
     assert "Support bot" in menu
     assert "Banking bot" in menu
     assert "New project" in menu
+
+
+def menu_of(visitor: Visitor, home: str) -> str:
+    page = visitor.get(f"{home}/settings").get_data(as_text=True)
+    return page[page.index("data-menu") : page.index("</details>")]
+
+
+def test_the_drop_down_has_a_search_once_there_are_many(
+    visitor: Visitor, store: SqliteStore, home: str
+) -> None:
+    for n in range(6):
+        store.write(lambda db, n=n: create_project(db, f"Other {n}"))  # type: ignore[misc]
+    assert 'type="search"' not in menu_of(visitor, home)
+    store.write(lambda db: create_project(db, "The eighth"))
+    assert 'type="search"' in menu_of(visitor, home)
+
+
+def test_very_many_projects_do_not_make_a_page_heavy(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    def make(db: Connection) -> None:
+        for n in range(5_000):
+            create_project(db, f"Project {n}")
+
+    store.write(make)
+    menu = menu_of(visitor, home)
+    assert menu.count("<li>") == 50
+    assert len(menu) < 12_000
+    # The one that is open is on top; those it was not used before are the newest.
+    assert menu.index(project.id) < menu.index("Project 4999") < menu.index("Project 4951")
+    assert "Project 4950" not in menu
+    everywhere = text_of(visitor.get("/projects?page=51"))
+    assert "5,001 projects, page 51 of 51" in everywhere
+    found = text_of(visitor.get("/projects?q=PROJECT+4950"))
+    assert "1 project" in found
+
+
+def test_the_projects_opened_last_come_first(
+    visitor: Visitor, store: SqliteStore, home: str
+) -> None:
+    others = [
+        store.write(lambda db, n=n: create_project(db, f"Other {n}"))  # type: ignore[misc]
+        for n in range(12)
+    ]
+    for other in others:
+        visitor.get(f"/projects/{other.id}/sessions")
+    menu = menu_of(visitor, home)
+    places = [menu.index(f">Other {n}<") for n in reversed(range(5, 12))]
+    assert menu.index(">Support bot<") < places[0]
+    assert places == sorted(places)
+
+
+def test_a_search_without_a_result_leads_back_to_all(visitor: Visitor, home: str) -> None:
+    page = visitor.get("/projects?q=nothing+of+that+name")
+    assert "No project is called that" in text_of(page)
+    assert visitor.get(f"/projects?q={'x' * 400}&page=-3").status_code == 200
+    assert "Support bot" in text_of(visitor.get("/projects?page=99"))
+
+
+def test_without_a_project_the_list_offers_to_make_one(visitor: Visitor) -> None:
+    page = text_of(visitor.get("/projects"))
+    assert "There is no project yet" in page
+    assert "Create project" in page
 
 
 def test_a_project_without_a_name_is_refused_and_nothing_is_lost(visitor: Visitor) -> None:
