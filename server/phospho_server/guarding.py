@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phospho_server import signing_in
-from phospho_server.errors import ForbiddenError, TooManyTriesError
+from phospho_server.errors import BusyError, ForbiddenError, TooManyTriesError
 from phospho_server.passwords import hash_password, is_password, needs_new_hash
 from phospho_server.services import services
 from phospho_server.store import Connection, audit_log
@@ -54,11 +54,17 @@ def verify(email: str, password: str) -> str:
     Raises:
         TooManyTriesError: The account, or the address, was tried too often.
         ForbiddenError: There is no such account, or the password is another one.
+        BusyError: Too many people sign in at this moment.
     """
     keys = begin_try(email)
     with services().store.read() as db:
         stored = find_password_hash(db, email)
-    if not is_password(stored, password) or stored is None:
+    try:
+        is_right = is_password(stored, password)
+    except BusyError:
+        services().tries.take_back(*keys)
+        raise
+    if stored is None or not is_right:
         services().tries.fail(email)
         raise _refusal()
     services().tries.take_back(*keys)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from phospho_server.errors import InvalidError
+from phospho_server.errors import BusyError, InvalidError
 
 MIN_CHARS = 10
 
@@ -18,8 +20,10 @@ MAX_CHARS = 200
 # OWASP's least costs of Argon2id (Password Storage Cheat Sheet): 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
-# So that many who sign in at once take neither all memory nor every core.
+# So that many who sign in at once take neither all memory nor every core; and so that most of the
+# server's threads are left to others, beyond some who wait.
 _at_once = threading.BoundedSemaphore(2)
+_in_all = threading.BoundedSemaphore(6)
 
 # What the password of an account that does not exist is compared with, so that it takes as long.
 _NOBODYS = _hasher.hash("the password of nobody")
@@ -41,7 +45,7 @@ def check_password(password: str, email: str) -> None:
 
 def hash_password(password: str) -> str:
     """Return what is stored instead of a password. It takes some hundredths of a second."""
-    with _at_once:
+    with _turn():
         return _hasher.hash(_to_bytes(password))
 
 
@@ -53,7 +57,7 @@ def is_password(stored: str | None, password: str) -> bool:
     """
     is_possible = stored is not None and len(password) <= MAX_CHARS
     try:
-        with _at_once:
+        with _turn():
             _hasher.verify(
                 stored if stored is not None and is_possible else _NOBODYS,
                 _to_bytes(password[:MAX_CHARS]),
@@ -66,6 +70,22 @@ def is_password(stored: str | None, password: str) -> bool:
 def needs_new_hash(stored: str) -> bool:
     """Tell whether a hash was made with other costs than are usual now."""
     return _hasher.check_needs_rehash(stored)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for others who are at it.
+
+    Raises:
+        BusyError: There are too many of them.
+    """
+    if not _in_all.acquire(blocking=False):
+        raise BusyError("Many people sign in at this moment. Try again in a few seconds.")
+    try:
+        with _at_once:
+            yield
+    finally:
+        _in_all.release()
 
 
 def _to_bytes(password: str) -> bytes:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phospho_server import passwords
-from phospho_server.errors import InvalidError
+from phospho_server.errors import BusyError, InvalidError
 from phospho_server.passwords import check_password, hash_password, is_password, needs_new_hash
 from phospho_server.trying import MOST, WINDOW_S, Tries, network_of
+from tests.server.processes import wait_until
 
 
 class Clock:
@@ -169,6 +170,33 @@ def test_a_hash_that_is_none_lets_nobody_in() -> None:
     assert not is_password("", "the password of nobody")
     assert not is_password("x", "the password of nobody")
     assert not is_password(None, "the password of nobody")
+
+
+def test_many_who_sign_in_at_once_leave_threads_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, entered = threading.Event(), threading.Semaphore(0)
+
+    class Slow:
+        def hash(self, _password: bytes) -> str:
+            entered.release()
+            gate.wait(30)
+            return "done"
+
+    monkeypatch.setattr(passwords, "_hasher", Slow())
+    threads = [threading.Thread(target=hash_password, args=("x",)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for _ in range(2):
+        assert entered.acquire(timeout=30)
+    wait_until(lambda: passwords._in_all._value == 0, what="all six are at it")
+    assert not entered.acquire(timeout=0.05)
+    with pytest.raises(BusyError, match="in a few seconds"):
+        hash_password("x")
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert hash_password("x") == "done"
 
 
 def test_an_unknown_account_costs_as_much_work_as_a_known_one(

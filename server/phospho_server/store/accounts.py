@@ -124,7 +124,7 @@ def set_password_hash(db: Connection, account_id: str, password_hash: str) -> No
 
 
 def delete_account(db: Connection, account: Account) -> None:
-    """Delete an account with its sign-ins and memberships.
+    """Delete an account with its sign-ins and memberships, and the invitations it made.
 
     Raises:
         ConflictError: It is the last one that owns the server.
@@ -135,6 +135,10 @@ def delete_account(db: Connection, account: Account) -> None:
             "This is the last account that owns the server. Make another owner first: "
             "phospho accounts create EMAIL --owner --password-stdin"
         )
+    db.execute(
+        "delete from invitations where invited_by = :email and used_at_ms is null",
+        {"email": account.email},
+    )
     db.execute("delete from accounts where id = :id", {"id": account.id})
 
 

@@ -143,7 +143,7 @@ def set_role(db: Connection, project_id: str, account_id: str, role: Role) -> Me
     """
     before = get_member(db, project_id, account_id)
     if role != "owner":
-        _keep_an_owner(db, before, project_id)
+        _end_ownership(db, before, project_id)
     db.execute(
         "update memberships set role = :role "
         "where project_id = :project_id and account_id = :account_id",
@@ -160,7 +160,7 @@ def remove_member(db: Connection, project_id: str, account_id: str) -> Member:
         ConflictError: It is the last owner, who must stay.
     """
     member = get_member(db, project_id, account_id)
-    _keep_an_owner(db, member, project_id)
+    _end_ownership(db, member, project_id)
     db.execute(
         "delete from memberships where project_id = :project_id and account_id = :account_id",
         {"project_id": project_id, "account_id": account_id},
@@ -168,7 +168,8 @@ def remove_member(db: Connection, project_id: str, account_id: str) -> Member:
     return member
 
 
-def _keep_an_owner(db: Connection, member: Member, project_id: str) -> None:
+def _end_ownership(db: Connection, member: Member, project_id: str) -> None:
+    """Withdraw what an owner could come back by, unless they are the last one."""
     if member.role != "owner":
         return
     owners = db.row(
@@ -181,3 +182,8 @@ def _keep_an_owner(db: Connection, member: Member, project_id: str) -> None:
         raise ConflictError(
             "This is the last owner of the project. Make somebody else an owner first."
         )
+    db.execute(
+        "delete from invitations where project_id = :project_id and invited_by = :email "
+        "and used_at_ms is null",
+        {"project_id": project_id, "email": member.email},
+    )

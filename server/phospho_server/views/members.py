@@ -11,7 +11,7 @@ from phospho_server.acting import act
 from phospho_server.errors import ConflictError, InvalidError, ServerError
 from phospho_server.security import OWNER, access
 from phospho_server.services import services
-from phospho_server.signing_in import who
+from phospho_server.signing_in import get_visitor, who
 from phospho_server.store import memberships as store
 from phospho_server.store.accounts import list_accounts
 from phospho_server.store.invitations import (
@@ -78,7 +78,7 @@ def change_role(project_id: str, account_id: str) -> ResponseReturnValue:
         )
     except (InvalidError, ConflictError) as error:
         return _render(project_id, problem=error), error.status
-    return _back(project_id)
+    return _back(project_id, account_id)
 
 
 @bp.post("/<account_id>/remove")
@@ -94,10 +94,15 @@ def remove(project_id: str, account_id: str) -> ResponseReturnValue:
         )
     except ConflictError as error:
         return _render(project_id, problem=error), error.status
-    return _back(project_id)
+    return _back(project_id, account_id)
 
 
-def _back(project_id: str) -> ResponseReturnValue:
+def _back(project_id: str, account_id: str = "") -> ResponseReturnValue:
+    """Lead to the members, or home where they changed what they may do themselves."""
+    sign_in = get_visitor().sign_in
+    is_own = sign_in.account is not None and sign_in.account.id == account_id
+    if is_own and not sign_in.owns_server:
+        return redirect(url_for("projects.home"), 303)
     return redirect(url_for(".show", project_id=project_id), 303)
 
 

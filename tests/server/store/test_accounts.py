@@ -162,6 +162,35 @@ def test_the_last_owner_of_a_project_stays_one(store: SqliteStore, project: Proj
         ]
 
 
+def test_who_is_no_owner_any_more_cannot_come_back_by_an_invitation_of_their_own(
+    store: SqliteStore, project: Project
+) -> None:
+    other = store.write(lambda db: create_project(db, "Other"))
+    ana, ben, eva = (account(store, f"{name}@example.com") for name in ("ana", "ben", "eva"))
+    for member in (ana, ben, eva):
+        join(store, project, member, "owner")
+
+    def invite(place: Project, by: Account) -> str:
+        return store.write(
+            lambda db: invitations.create_invitation(db, place.id, "owner", invited_by=by.email)
+        )[1]
+
+    def is_open(token: str) -> bool:
+        with store.read() as db:
+            return invitations.find_invitation(db, token) is not None
+
+    of_ana, of_ben, of_eva, elsewhere = (
+        *(invite(project, by) for by in (ana, ben, eva)),
+        invite(other, ben),
+    )
+    store.write(lambda db: memberships.remove_member(db, project.id, ben.id))
+    assert [is_open(token) for token in (of_ana, of_ben, of_eva, elsewhere)] == [1, 0, 1, 1]
+    store.write(lambda db: memberships.set_role(db, project.id, eva.id, "editor"))
+    assert not is_open(of_eva)
+    store.write(lambda db: accounts.delete_account(db, ben))
+    assert [is_open(of_ana), is_open(elsewhere)] == [True, False]
+
+
 def test_a_member_of_another_project_is_not_changed(store: SqliteStore, project: Project) -> None:
     ana = account(store)
     other = store.write(lambda db: create_project(db, "Other"))

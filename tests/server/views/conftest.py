@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from phospho_server.store.accounts import create_account
 from phospho_server.store.rows import Project
 from phospho_server.store.sign_ins import create_link
 from phospho_server.store.sqlite import SqliteStore
+from tests.server.worlds import PASSWORD, password_hash
 
 
 class Visitor:
@@ -47,6 +50,20 @@ def visitor(app: Flask, store: SqliteStore) -> Visitor:
     visitor = Visitor(app.test_client())
     visitor.sign_in(store)
     return visitor
+
+
+@pytest.fixture
+def new_visitor(app: Flask) -> Callable[[], Visitor]:
+    """Open one more browser."""
+    return lambda: Visitor(app.test_client())
+
+
+@pytest.fixture
+def ana(store: SqliteStore, stranger: Visitor) -> Visitor:
+    """The owner of the server, signed in with her account."""
+    store.write(lambda db: create_account(db, "ana@example.com", password_hash()))
+    stranger.post("/login", email="ana@example.com", password=PASSWORD)
+    return stranger
 
 
 @pytest.fixture
