@@ -22,7 +22,7 @@ from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.lending import setups_of
 from phospho_server.llm.worker import LlmWorker
 from phospho_server.store import Store
-from phospho_server.store.accounts import has_accounts
+from phospho_server.store.accounts import has_owner
 from phospho_server.store.sign_ins import create_link
 
 # waitress stops at 100 connections by default, which 100 half-open ones would use up.
@@ -120,20 +120,31 @@ def _is_open(host: str) -> bool:
 
 def _refuse_without_owner(store: Store, host: str) -> None:
     with store.read() as db:
-        if has_accounts(db):
+        if has_owner(db):
             return
     raise ConfigurationError(
-        f"{host!r} is open to other machines, and this server has no account yet: whoever came "
-        "first would own it. Make one: phospho accounts create EMAIL --password-stdin. Or leave "
-        "--host out, to listen on this machine only."
+        f"{host!r} is open to other machines, and no account owns this server yet. Make one: "
+        "phospho accounts create EMAIL --password-stdin. Or leave --host out, to listen on this "
+        "machine only."
     )
 
 
 def _trusting(proxy: str | None) -> dict[str, Any]:
-    """Return the settings of waitress that let it believe one proxy, or nobody."""
+    """Return the settings of waitress that let it believe one proxy, or nobody.
+
+    Raises:
+        ConfigurationError: The proxy is named by something else than its address.
+    """
     if proxy is None:
         # Kept for `is_at_the_machine`, which must see that a proxy is in front; nothing else looks.
         return {"clear_untrusted_proxy_headers": False}
+    if proxy != "*":
+        try:
+            ipaddress.ip_address(proxy)
+        except ValueError as exc:
+            raise ConfigurationError(
+                f"The proxy {proxy!r} is no address. Write one like 10.0.0.2, or * for any proxy."
+            ) from exc
     return {
         "trusted_proxy": proxy,
         "trusted_proxy_count": 1,

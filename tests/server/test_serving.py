@@ -57,6 +57,7 @@ def test_a_new_link_signs_in(database: Path) -> None:
             ["--host", "0.0.0.0"], "phospho accounts create EMAIL --password-stdin", id="open"
         ),
         pytest.param(["--host", "no.such.host.invalid"], "Leave --host out", id="no-host"),
+        pytest.param(["--behind-proxy", "nginx"], "is no address", id="no-proxy"),
         pytest.param(["--port", "70000"], "70000", id="no-port"),
         pytest.param(["--port", "x"], "is not a valid integer", id="word-port"),
         pytest.param(["--database", "/nowhere/x.db"], "does not exist", id="no-folder"),

@@ -51,7 +51,7 @@ def create(
     password_hash = _ask_password(clean_email(email), from_stdin=password_stdin)
 
     def make(db: Connection) -> Account:
-        account = store.create_account(db, email, password_hash, is_owner=is_owner)
+        account = store.create_account(db, email, password_hash, is_owner=is_owner or None)
         owns = ", owns the server" if account.is_owner else ""
         note(db, None, "account created", f"{account.email}{owns}")
         return account

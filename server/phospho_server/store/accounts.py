@@ -54,9 +54,15 @@ def clean_email(email: str) -> str:
 
 
 def create_account(
-    db: Connection, email: str, password_hash: str, *, is_owner: bool = False
+    db: Connection, email: str, password_hash: str, *, is_owner: bool | None = None
 ) -> Account:
-    """Make an account. The first one owns the server.
+    """Make an account.
+
+    Args:
+        db: The database.
+        email: In whatever case.
+        password_hash: Of `passwords.hash_password`.
+        is_owner: Whether it owns the server; by default where no account does yet.
 
     Raises:
         InvalidError: The e-mail is none.
@@ -67,9 +73,8 @@ def create_account(
         raise ConflictError(
             "There is an account with this e-mail already. Sign in with it instead."
         )
-    account = Account(
-        new_id("acc_"), cleaned, is_owner or not has_accounts(db), created_at_ms=now_ms()
-    )
+    owns_server = not has_owner(db) if is_owner is None else is_owner
+    account = Account(new_id("acc_"), cleaned, owns_server, created_at_ms=now_ms())
     db.execute(
         f"insert into accounts ({_COLUMNS}, password_hash) "
         "values (:id, :email, :is_owner, :created_at_ms, :password_hash)",
@@ -78,9 +83,9 @@ def create_account(
     return account
 
 
-def has_accounts(db: Connection) -> bool:
-    """Tell whether there is any account yet."""
-    return db.row("select 1 from accounts limit 1") is not None
+def has_owner(db: Connection) -> bool:
+    """Tell whether any account owns the server yet."""
+    return db.row("select 1 from accounts where is_owner = 1 limit 1") is not None
 
 
 def list_accounts(db: Connection) -> Sequence[Account]:

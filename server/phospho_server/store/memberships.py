@@ -90,7 +90,7 @@ def list_members(db: Connection, project_id: str) -> Sequence[Member]:
     rows = db.rows(
         "select m.account_id, a.email, m.role, m.created_at_ms from memberships m "
         "join accounts a on a.id = m.account_id where m.project_id = :project_id "
-        "order by m.role desc, a.email",
+        "order by a.email",
         {"project_id": project_id},
     )
     members = [Member(**dict(row)) for row in rows]

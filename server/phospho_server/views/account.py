@@ -14,7 +14,7 @@ from phospho_server.passwords import MIN_CHARS, check_password, hash_password
 from phospho_server.security import SIGNED_IN, access
 from phospho_server.services import services
 from phospho_server.store import Connection
-from phospho_server.store.accounts import Account, has_accounts, set_password_hash
+from phospho_server.store.accounts import Account, has_owner, set_password_hash
 from phospho_server.store.sign_ins import (
     Browser,
     SignIn,
@@ -98,7 +98,7 @@ def _render(problem: ServerError | None = None) -> str:
     present: SignIn = signing_in.get_visitor().sign_in
     with services().store.read() as db:
         sign_ins = list_sign_ins(db, present.account)
-        is_new = not has_accounts(db)
+        is_new = not has_owner(db)
     return render_template(
         "account/show.html",
         account=present.account,

@@ -13,7 +13,7 @@ from phospho_server.guarding import sign_in_with_password
 from phospho_server.security import PUBLIC, access
 from phospho_server.services import services
 from phospho_server.store import Connection, audit_log, sign_ins
-from phospho_server.store.accounts import has_accounts
+from phospho_server.store.accounts import has_owner
 from phospho_server.store.sign_ins import Browser
 from phospho_server.views.frame import safe_path
 
@@ -78,7 +78,7 @@ def _render(
     *, email: str = "", problem: ServerError | None = None, is_refused: bool = False
 ) -> str:
     with services().store.read() as db:
-        is_new = not has_accounts(db)
+        is_new = not has_owner(db)
     return render_template(
         "sign_in/show.html",
         email=email,

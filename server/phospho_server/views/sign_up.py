@@ -19,7 +19,7 @@ from phospho_server.passwords import MIN_CHARS, check_password, hash_password
 from phospho_server.security import PUBLIC, SIGNED_IN, access
 from phospho_server.services import services
 from phospho_server.store import Connection, audit_log
-from phospho_server.store.accounts import Account, clean_email, create_account, has_accounts
+from phospho_server.store.accounts import Account, clean_email, create_account, has_owner
 from phospho_server.store.invitations import Invitation, find_invitation, use_invitation
 from phospho_server.store.memberships import add_member
 from phospho_server.store.projects import get_project
@@ -82,9 +82,10 @@ def _create(db: Connection, token: str, email: str, password_hash: str, browser:
         ForbiddenError: Somebody else was first.
         NotFoundError: The invitation was used at this moment.
     """
-    if not token and has_accounts(db):
+    if not token and has_owner(db):
         raise _by_invitation_only()
-    account = create_account(db, email, password_hash)
+    # Whoever is invited before there is an owner must not become one.
+    account = create_account(db, email, password_hash, is_owner=not token)
     what = "owns the server" if account.is_owner else ""
     audit_log.record(db, None, who=account.email, action="account created", what=what)
     if token:
@@ -111,9 +112,12 @@ def _find_refusal(token: str) -> ServerError | None:
         if token:
             is_valid = find_invitation(db, token) is not None
             return None if is_valid else _no_longer_valid()
-        if has_accounts(db):
+        if has_owner(db):
             return _by_invitation_only()
-    if signing_in.find_visitor() is not None or signing_in.is_at_the_machine():
+    visitor = signing_in.find_visitor()
+    if visitor is not None and visitor.sign_in.owns_server:
+        return None
+    if signing_in.is_at_the_machine():
         return None
     return ForbiddenError(
         "The first account owns this server, so it is made where the server runs: open the link "

@@ -76,14 +76,14 @@ def test_any_email_is_kept_as_it_is_found_or_refused(email: str) -> None:
 
 def test_the_first_account_owns_the_server_and_no_other(store: SqliteStore) -> None:
     with store.read() as db:
-        assert not accounts.has_accounts(db)
+        assert not accounts.has_owner(db)
     first, second = account(store), account(store, "ben@example.com")
     assert (first.is_owner, second.is_owner) == (True, False)
     third = store.write(lambda db: create_account(db, "eva@example.com", "hash", is_owner=True))
     assert third.is_owner
     with store.read() as db:
         assert accounts.list_accounts(db) == [first, second, third]
-        assert accounts.has_accounts(db)
+        assert accounts.has_owner(db)
 
 
 def test_an_email_has_one_account(store: SqliteStore) -> None:

@@ -168,6 +168,23 @@ def test_an_invitation_makes_a_member_of_its_project_once(
     ]
 
 
+def test_who_is_invited_before_there_is_an_owner_becomes_none(
+    stranger: Visitor, new_visitor: Callable[[], Visitor], store: SqliteStore, project: Project
+) -> None:
+    token = invite(store, project, "viewer")
+    stranger.post("/signup", invitation=token, email="b@example.com", password=PASSWORD)
+    with store.read() as db:
+        (account,) = list_accounts(db)
+    assert not account.is_owner
+    assert stranger.get("/audit-log").status_code == 403
+    far: dict[str, Any] = {"environ_base": {"REMOTE_ADDR": "192.0.2.9"}}
+    assert stranger.get("/signup", **far).status_code == 403
+    assert "Create the first account" not in text_of(stranger.get("/account"))
+    first = new_visitor()
+    assert first.post("/signup", email=ANA, password=PASSWORD).status_code == 303
+    assert first.get("/audit-log").status_code == 200
+
+
 def test_an_invitation_is_joined_with_the_account_one_has(
     stranger: Visitor, store: SqliteStore, project: Project, home: str
 ) -> None:
