@@ -77,25 +77,33 @@ def begin_try(email: str = "") -> tuple[str, ...]:
     Raises:
         TooManyTriesError: There were too many within a minute.
     """
-    keys = (f"at {network_of(signing_in.address())}", *([f"of {email}"] if email else []))
-    wait_s = services().tries.begin(*keys)
-    if wait_s is not None:
-        _note_refusal(email)
-        raise TooManyTriesError(wait_s)
+    keys = (f"at {network_of(signing_in.address())}", *([_account_key(email)] if email else []))
+    refusal = services().tries.begin(*keys)
+    if refusal is not None:
+        _note_refusal(refusal.key, email)
+        raise TooManyTriesError(refusal.wait_s)
     return keys
 
 
-def _note_refusal(email: str) -> None:
-    """Note once a minute that somebody is kept from trying; a wrong e-mail may be a password."""
+def _note_refusal(key: str, email: str) -> None:
+    """Note once a minute that somebody is kept from trying.
+
+    What is no account's e-mail is not noted: some people type their password there.
+    """
     by = f"somebody at {signing_in.address()}"
-    if not services().tries.tell_once(f"{by} {email}"):
+    if not services().tries.tell_once(key):
         return
 
     def note(db: Connection) -> None:
-        what = "" if not email else email if find_account(db, email) else "an unknown e-mail"
+        is_known = key == _account_key(email) and find_account(db, email) is not None
+        what = email if is_known else ""
         audit_log.record(db, None, who=by, action="sign-in refused after 10 tries", what=what)
 
     services().store.write(note)
+
+
+def _account_key(email: str) -> str:
+    return f"of {email}"
 
 
 def _refusal() -> ForbiddenError:

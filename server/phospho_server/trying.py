@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 MOST = 10
 WINDOW_S = 60.0
@@ -18,6 +18,18 @@ _MOST_KEYS = 20_000
 
 # Addresses of a household or a machine in the cloud are of one network of this size.
 _IPV6_PREFIX = 64
+
+
+class Refusal(NamedTuple):
+    """Why a try is not taken.
+
+    Args:
+        key: What was tried too often.
+        wait_s: In how many seconds another try is possible.
+    """
+
+    key: str
+    wait_s: int
 
 
 class Tries:
@@ -37,13 +49,14 @@ class Tries:
         self._failed: OrderedDict[str, int] = OrderedDict()
         self._told: OrderedDict[str, float] = OrderedDict()
 
-    def begin(self, *keys: str) -> int | None:
-        """Count a try for each key, or return in how many seconds another one is possible."""
+    def begin(self, *keys: str) -> Refusal | None:
+        """Count a try for each key, or for none of them where one was tried too often."""
         with self._lock:
             now = self._clock()
-            waits = [self._wait_of(key, now) for key in keys]
-            if any(waits):
-                return math.ceil(max(waits))
+            waits = {key: self._wait_of(key, now) for key in keys}
+            if any(waits.values()):
+                longest = max(reversed(keys), key=waits.__getitem__)
+                return Refusal(longest, math.ceil(waits[longest]))
             for key in keys:
                 self._tries.setdefault(key, deque()).append(now)
                 self._tries.move_to_end(key)

@@ -39,21 +39,26 @@ def test_ten_tries_a_minute_are_taken_and_the_next_has_to_wait(tries: Tries, clo
     for _ in range(MOST):
         assert tries.begin("of ana") is None
         clock.now += 1
-    assert tries.begin("of ana") == 50
+    assert tries.begin("of ana") == ("of ana", 50)
     assert tries.begin("of ben") is None
     clock.now += 49.5
-    assert tries.begin("of ana") == 1
+    assert tries.begin("of ana") == ("of ana", 1)
     clock.now += 0.5
     assert tries.begin("of ana") is None
-    assert tries.begin("of ana") == 1
+    assert tries.begin("of ana") == ("of ana", 1)
 
 
 def test_a_refused_try_counts_for_nobody(tries: Tries) -> None:
     for _ in range(MOST):
         assert tries.begin("at x", "of ana") is None
     for _ in range(5):
-        assert tries.begin("at x", "of ben") is not None
+        refusal = tries.begin("at x", "of ben")
+        assert refusal is not None
+        assert refusal.key == "at x"
     assert tries.begin("at y", "of ben") is None
+    both = tries.begin("at x", "of ana")
+    assert both is not None
+    assert both.key == "of ana"
 
 
 def test_a_try_that_succeeds_is_taken_back(tries: Tries) -> None:
