@@ -10,7 +10,7 @@ from phospho_server.clock import now_ms
 from phospho_server.errors import ConflictError, InvalidError, NotFoundError
 from phospho_server.store import Connection
 from phospho_server.store.accounts import Account
-from phospho_server.store.projects import get_project, list_projects, no_such_project
+from phospho_server.store.projects import get_project, no_such_project
 from phospho_server.store.rows import Project
 
 Role = Literal["viewer", "editor", "owner"]
@@ -72,15 +72,23 @@ def get_role(db: Connection, project_id: str, account: Account | None) -> Role:
     return member.role
 
 
-def list_projects_of(db: Connection, account: Account | None) -> Sequence[Project]:
-    """Return the projects that somebody may see, oldest first; None owns the server."""
+def visible_to(account: Account | None) -> tuple[str, dict[str, object]]:
+    """Return a condition on `projects.id` that leaves what somebody may see, and its parameters.
+
+    Every query that lists projects to people takes it; None owns the server.
+    """
     if account is None or account.is_owner:
-        return list_projects(db)
+        return "1 = 1", {}
+    mine = "select project_id from memberships where account_id = :account_id"
+    return f"projects.id in ({mine})", {"account_id": account.id}
+
+
+def list_projects_of(db: Connection, account: Account | None) -> Sequence[Project]:
+    """Return the projects that somebody may see, oldest first."""
+    visible, params = visible_to(account)
     rows = db.rows(
-        "select p.id, p.name, p.created_at_ms from memberships m "
-        "join projects p on p.id = m.project_id where m.account_id = :account_id "
-        "order by p.created_at_ms, p.id",
-        {"account_id": account.id},
+        f"select id, name, created_at_ms from projects where {visible} order by created_at_ms, id",
+        params,
     )
     return [Project(**dict(row)) for row in rows]
 
