@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from phospho_server.charts import BarChart, StackedChart, bar_chart, stacked_chart
+from phospho_server.charts import BarChart, bar_chart
 from phospho_server.clock import HOUR_MS
+from phospho_server.stacked_charts import StackedChart, stacked_chart
 from phospho_server.store.rows import Series
 from phospho_server.views.figures import METRICS
 from phospho_server.views.formats import iso

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from flask import Blueprint, render_template
 
@@ -12,18 +13,18 @@ from phospho_server.estimating import Estimate
 from phospho_server.mixing import find_marks, list_mixes
 from phospho_server.security import VIEWER, access
 from phospho_server.services import services
-from phospho_server.store import counters, quality
+from phospho_server.store import Connection, counters, quality
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.event_shapes import get_shapes
-from phospho_server.store.rows import EventCount
 from phospho_server.store.sessions import list_sessions
 from phospho_server.views import chart_steps, periods
 from phospho_server.views.course import get_course
 from phospho_server.views.fact_figures import figure_facts
-from phospho_server.views.figures import METRICS, get_figures
+from phospho_server.views.figures import METRICS, Figure, get_figures
 from phospho_server.views.filters import LENGTHS
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.list_links import list_url
+from phospho_server.views.periods import Period
 from phospho_server.views.query import Choices, read_choice
 from phospho_server.views.shape_tables import lay_out_shapes
 from phospho_server.views.trends import get_trend
@@ -35,6 +36,25 @@ bp = Blueprint("dashboard", __name__)
 _MOST_EVENTS, _RECENT = 10, 7
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the address asks for.
+
+    Args:
+        period: The period, with the step of its chart.
+        metric: The number whose course is shown.
+        steps: The names of the steps that the chart may have.
+        step: The one it has.
+        own_step: The one that a period has by itself.
+    """
+
+    period: Period
+    metric: str
+    steps: Sequence[str]
+    step: str
+    own_step: str
+
+
 @bp.get("/projects/<project_id>/dashboard")
 @access(VIEWER)
 def show(project_id: str) -> str:
@@ -44,83 +64,79 @@ def show(project_id: str) -> str:
     events whose course is shown.
     """
     choices = Choices()
-    name = read_choice(choices, "period", periods.NAMES, default="30d")
-    metric = read_choice(choices, "show", METRICS, default="interactions")
     with services().store.read() as db:
         project = open_project(db, project_id)
         first_ms = counters.first_hour(db, project_id)
         if first_ms is None:
             return render_template("dashboard/empty.html", project=project, base_url=base_url())
-        period = periods.get_period(name, now_ms(), first_ms)
-        steps = chart_steps.list_steps(period)
-        own_step = chart_steps.name_of(period)
-        step = read_choice(choices, "step", steps, default=own_step)
-        period = chart_steps.with_step(period, step)
-        series = counters.get_series(
-            db,
-            project_id,
-            since_ms=period.since_ms,
-            until_ms=period.until_ms,
-            step_ms=period.step_ms,
-        )
-        figures = get_figures(db, project_id, period, series)
-        events = counters.count_events(
-            db, project_id, since_ms=period.since_ms, until_ms=period.until_ms
-        )
-        mixes = list_mixes(db, project_id)
-        event_id = read_choice(choices, "event", [event.definition_id for event in events])
-        known, trend = Estimate(), None
-        if event_id and metric == "events":
-            definition = get_definition(db, project_id, event_id)
-            known = quality.measure(db, project_id, definition, at_ms=now_ms()).known
-            trend = get_trend(
-                db, project_id, event_id, period, known=known, mix=mixes.get(event_id)
-            )
-        shapes = get_shapes(
-            db,
-            project_id,
-            [event.definition_id for event in events],
-            since_ms=period.since_ms,
-            until_ms=period.until_ms,
-        )
-        facts = figure_facts(db, project_id, period)
-        versions = figure_versions(db, project_id, period)
-        recent = list_sessions(db, project_id, limit=_RECENT).sessions
-    shown = metric if any(f.metric == metric and f.has_chart for f in figures) else "interactions"
-    named = {
-        event.name: mixes[event.definition_id] for event in events if event.definition_id in mixes
-    }
-    marks = find_marks(named, series) if shown == "events" else {}
-    by_length, by_position = lay_out_shapes(shapes, events)
+        asked = _read_asked(choices, first_ms)
+        parts = _load(db, project_id, asked, choices)
     return render_template(
         "dashboard/show.html",
         project=project,
         notices=choices.notices,
-        period=period,
         periods=periods.NAMES,
-        steps=steps,
-        step=step,
-        asked_step=None if step == own_step else step,
-        figures=figures,
-        shown=shown,
-        shown_name="Feedback" if shown == "feedback" else METRICS[shown],
-        course=get_course(project_id, period, series, shown, marks),
-        mixes={name: mix.sentences for name, mix in named.items()},
-        events=_with_shares(events),
-        shapes=shapes,
-        by_length=by_length,
-        lengths=list(LENGTHS),
-        by_position=by_position,
-        event_id=event_id,
-        known=known,
-        trend=trend,
-        facts=facts,
-        versions=versions,
-        recent=recent,
+        period=asked.period,
+        steps=asked.steps,
+        step=asked.step,
+        asked_step=None if asked.step == asked.own_step else asked.step,
         most_events=_MOST_EVENTS,
         list_url=list_url,
+        **parts,
     )
 
 
-def _with_shares(events: Sequence[EventCount]) -> list[tuple[EventCount, float]]:
-    return list(zip(events, shares([event.events for event in events]), strict=True))
+def _read_asked(choices: Choices, first_ms: int) -> Asked:
+    name = read_choice(choices, "period", periods.NAMES, default="30d")
+    metric = read_choice(choices, "show", METRICS, default="interactions")
+    period = periods.get_period(name, now_ms(), first_ms)
+    steps, own_step = chart_steps.list_steps(period), chart_steps.name_of(period)
+    step = read_choice(choices, "step", steps, default=own_step)
+    return Asked(chart_steps.with_step(period, step), metric, steps, step, own_step)
+
+
+def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> dict[str, object]:
+    """Return the parts of the page, by the names that its template has for them."""
+    period = asked.period
+    since_until = {"since_ms": period.since_ms, "until_ms": period.until_ms}
+    series = counters.get_series(db, project_id, **since_until, step_ms=period.step_ms)
+    figures = get_figures(db, project_id, period, series)
+    events = counters.count_events(db, project_id, **since_until)
+    ids = [event.definition_id for event in events]
+    shapes = get_shapes(db, project_id, ids, **since_until)
+    by_length, by_position = lay_out_shapes(shapes, events)
+    mixes = list_mixes(db, project_id)
+    named = {each.name: mixes[each.definition_id] for each in events if each.definition_id in mixes}
+    shown = _choose_shown(figures, asked.metric)
+    marks = find_marks(named, series) if shown == "events" else {}
+    event_id = read_choice(choices, "event", ids)
+    known, trend = Estimate(), None
+    if event_id and shown == "events":
+        definition = get_definition(db, project_id, event_id)
+        known = quality.measure(db, project_id, definition, at_ms=now_ms()).known
+        mix = mixes.get(event_id)
+        trend = get_trend(db, project_id, event_id, period, known=known, mix=mix)
+    return {
+        "figures": figures,
+        "shown": shown,
+        "shown_name": "Feedback" if shown == "feedback" else METRICS[shown],
+        "course": get_course(project_id, period, series, shown, marks),
+        "events": list(zip(events, shares([each.events for each in events]), strict=True)),
+        "event_id": event_id,
+        "known": known,
+        "trend": trend,
+        "mixes": {name: mix.sentences for name, mix in named.items()},
+        "shapes": shapes,
+        "by_length": by_length,
+        "lengths": list(LENGTHS),
+        "by_position": by_position,
+        "facts": figure_facts(db, project_id, period),
+        "versions": figure_versions(db, project_id, period),
+        "recent": list_sessions(db, project_id, limit=_RECENT).sessions,
+    }
+
+
+def _choose_shown(figures: Sequence[Figure], metric: str) -> str:
+    """Return the metric whose course is shown: one that has none gives way to the interactions."""
+    has_chart = any(figure.metric == metric and figure.has_chart for figure in figures)
+    return metric if has_chart else "interactions"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from flask import Flask
 from markupsafe import Markup, escape
 
-from phospho_server.charts import Bar, BarChart, Stack, StackedChart
+from phospho_server.charts import Bar, BarChart
+from phospho_server.stacked_charts import Stack, StackedChart
 
 
 def axes(chart: BarChart | StackedChart) -> Markup:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from phospho_server.charts import StackedChart, shares, stacked_chart
+from phospho_server.charts import shares
 from phospho_server.clock import HOUR_MS
+from phospho_server.stacked_charts import StackedChart, stacked_chart
 from phospho_server.store import Connection
 from phospho_server.store.message_facts import count_values, get_sentiment_series
 from phospho_server.store.rows import FactCount

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phospho_server.charts import bar_chart, nice_scale, shares, short_number, stacked_chart
+from phospho_server.axes import nice_scale, short_number
+from phospho_server.charts import bar_chart, shares
 from phospho_server.clock import DAY_MS, HOUR_MS
+from phospho_server.stacked_charts import stacked_chart
 from phospho_server.views.periods import NAMES, get_period
 
 NOW_MS = 1_795_176_000_000 + 1234

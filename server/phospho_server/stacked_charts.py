@@ -1,0 +1,124 @@
+"""From several numbers a step to the geometry of stacked bars; a template draws it as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from phospho_server.axes import (
+    BOTTOM,
+    GAP,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDEST_BAR,
+    Tick,
+    nice_scale,
+    rounded,
+    short_number,
+    x_ticks,
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One part of a stacked bar."""
+
+    name: str
+    value: int
+    top: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A bar of several parts, that of the first name at the bottom; the rest as in `Bar`."""
+
+    start: float
+    step: float
+    left: float
+    width: float
+    label: str
+    layers: Sequence[Layer]
+    time: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class StackedChart:
+    """A chart of stacked bars ready to be drawn."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    stacks: Sequence[Stack]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+
+
+def stacked_chart(
+    labels: Sequence[str],
+    values: Mapping[str, Sequence[int]],
+    *,
+    width: int,
+    height: int,
+    times: Sequence[str] = (),
+    urls: Sequence[str] = (),
+) -> StackedChart:
+    """Return the geometry of a chart whose bars have a part for each name.
+
+    Args:
+        labels: What each bar stands for, in order.
+        values: By name, from the bottom up, as many numbers; a negative one is drawn as 0.
+        width: Of the whole chart.
+        height: Of the whole chart.
+        times: For each bar the moment that its label names, or nothing.
+        urls: For each bar the list of what it counts, or nothing.
+    """
+    right, bottom = width - RIGHT, height - BOTTOM
+    rows = [
+        [(name, max(0, numbers[i])) for name, numbers in values.items()] for i in range(len(labels))
+    ]
+    scale = nice_scale(max((sum(value for _, value in row) for row in rows), default=0))
+    step = (right - LEFT) / max(1, len(labels))
+    unit = (bottom - TOP) / scale[-1]
+    blank = [""] * len(labels)
+    return StackedChart(
+        width=width,
+        height=height,
+        left=LEFT,
+        right=right,
+        top=TOP,
+        bottom=bottom,
+        stacks=[
+            _stack(LEFT + i * step, step, bottom, unit, label, row, time, url)
+            for i, (label, row, time, url) in enumerate(
+                zip(labels, rows, times or blank, urls or blank, strict=True)
+            )
+        ],
+        x_ticks=x_ticks(labels, step, right, times),
+        y_ticks=[Tick(rounded(bottom - value * unit), short_number(value)) for value in scale],
+    )
+
+
+def _stack(
+    start: float,
+    step: float,
+    bottom: float,
+    unit: float,
+    label: str,
+    row: list[tuple[str, int]],
+    time: str,
+    url: str,
+) -> Stack:
+    width = min(step * (1 - GAP), WIDEST_BAR)
+    layers, below = [], 0
+    for name, value in row:
+        top = rounded(bottom - (below + value) * unit)
+        layers.append(Layer(name, value, top, rounded(bottom - below * unit - top)))
+        below += value
+    left = rounded(start + (step - width) / 2)
+    return Stack(rounded(start), rounded(step), left, rounded(width), label, layers, time, url)
