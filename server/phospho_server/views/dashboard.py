@@ -33,7 +33,7 @@ from phospho_server.views.version_figures import figure_versions
 bp = Blueprint("dashboard", __name__)
 
 # What fits beside each other: an event is a line, a session two.
-_MOST_EVENTS, _RECENT = 10, 7
+_MOST_EVENTS, _RECENT = 12, 8
 
 
 @dataclass(frozen=True)
