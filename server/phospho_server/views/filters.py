@@ -178,7 +178,8 @@ def list_choices(db: Connection, project_id: str) -> Offered:
         metadata=[
             f"{fact.name.removeprefix(METADATA)}={fact.value}"
             for fact in recent
-            if fact.name.startswith(METADATA)
+            # A key ends at the first equals sign.
+            if fact.name.startswith(METADATA) and "=" not in fact.name
         ],
     )
 
