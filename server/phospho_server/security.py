@@ -11,6 +11,7 @@ from flask_wtf.csrf import CSRFProtect
 
 from phospho.errors import ConfigurationError
 from phospho_server import answering, headers, signing_in
+from phospho_server.addresses import current_path
 from phospho_server.clock import now_ms
 from phospho_server.errors import ForbiddenError, UnauthorizedError
 from phospho_server.services import services
@@ -155,7 +156,7 @@ def _check_visitor(who: str) -> ResponseReturnValue | None:
 def _ask_to_sign_in() -> ResponseReturnValue:
     if request.method in _CHANGING:
         return redirect(url_for("sign_in.show"), 303)
-    return redirect(url_for("sign_in.show", next=request.full_path.rstrip("?")))
+    return redirect(url_for("sign_in.show", next=current_path()))
 
 
 def _authenticate() -> Any:

@@ -9,11 +9,13 @@ events), `flag`, `notes`, `user`, `version`, `model`, `language`, `sentiment`, `
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import ClassVar
 from urllib.parse import urlencode
+
+from flask import request
 
 from phospho.detectors.language_names import language_name
 from phospho.detectors.sentiment import FEELINGS
@@ -109,12 +111,14 @@ class Asked:
         values: By name in the address, what is asked for; nothing else is.
         wanted: The same for the store.
         sort: What orders the list.
+        typed: The filters of the address, also those that were left out, as `write_query` says.
     """
 
     kind: ListKind
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     wanted: Filter = field(default_factory=Filter)
     sort: str = "newest"
+    typed: str = ""
 
     sort_names: ClassVar = SORT_NAMES
 
@@ -130,7 +134,7 @@ class Asked:
     @property
     def query(self) -> str:
         """The filters as they stand in an address, in one order whatever was typed."""
-        return urlencode(self.args, doseq=True)
+        return write_query((name, v) for name, values in self.args.items() for v in values)
 
     @property
     def args(self) -> dict[str, list[str]]:
@@ -157,6 +161,11 @@ class Asked:
                 others = {other: kept for other, kept in self.args.items() if other != name}
                 found.append((_say(name, value), others | ({name: left} if left else {})))
         return found
+
+
+def write_query(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return those of the pairs that are filters as a query, in one order."""
+    return urlencode(sorted((name, v) for name, v in pairs if name in NAMES and v))
 
 
 def list_choices(db: Connection, project_id: str) -> Offered:
@@ -207,6 +216,7 @@ def read_filter(choices: Choices, kind: ListKind, offered: Offered) -> Asked:
         used,
         _to_filter(used, offered),
         read_choice(choices, "sort", kind.sorts, default=kind.sorts[0]),
+        write_query(request.args.items(multi=True)),
     )
 
 

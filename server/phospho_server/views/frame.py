@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, g, request, session, url_for
 
+from phospho_server.addresses import current_path
 from phospho_server.errors import ServerError
 from phospho_server.services import services
 from phospho_server.signing_in import find_visitor
@@ -119,6 +120,7 @@ def _frame_context() -> dict[str, Any]:
         "frame": _find_frame(),
         "session_url": session_url,
         "user_url": user_url,
+        "this_page": current_path,
         "said": session.pop("said", None),
     }
 

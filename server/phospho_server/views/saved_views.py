@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,7 +11,7 @@ from phospho_server.errors import InvalidError
 from phospho_server.security import EDITOR, access
 from phospho_server.services import services
 from phospho_server.store import saved_views as store
-from phospho_server.views.filters import KINDS, NAMES
+from phospho_server.views.filters import KINDS, write_query
 
 bp = Blueprint("saved_views", __name__)
 
@@ -27,7 +27,7 @@ def save(project_id: str) -> ResponseReturnValue:
     query = request.form.get("query", "")
     if kind is None or len(query) > _MOST_CHARS:
         raise InvalidError("This form is not complete. Open the list again and save it there.")
-    kept = urlencode([pair for pair in parse_qsl(query) if pair[0] in NAMES])
+    kept = write_query(parse_qsl(query))
     name = request.form.get("name", "")
     services().store.write(
         lambda db: store.save_view(db, project_id, page=kind.page, name=name, query=kept)
