@@ -36,8 +36,8 @@ _ROWS = 200
 # A message is never longer.
 _WHOLE = 10**9
 
-# What a spreadsheet takes for a formula begins with one of these.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for a formula begins with one of these, or with one in wide letters.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 Record = Mapping[str, Any]
 Page = tuple[Sequence[Record], "str | None"]
