@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from phospho_server.llm.setup import Setups
 from phospho_server.services import Services
 from phospho_server.store.sign_ins import SIGN_IN_LIFE_MS, get_secret
 from phospho_server.store.sqlite import database_file
+from phospho_server.webhooks.sending import is_private_allowed
+from phospho_server.webhooks.worker import Sender
 
 if TYPE_CHECKING:
     from phospho.detectors import Detector
@@ -47,11 +50,13 @@ def create_app(
         PERMANENT_SESSION_LIFETIME=SIGN_IN_LIFE_MS // 1000,
         WTF_CSRF_TIME_LIMIT=None,
     )
+    setups = setups or Setups(Sealer(database_file(store)), {})
     app.extensions["phospho"] = Services(
         store,
         detectors,
         on_new_work,
-        setups or Setups(Sealer(database_file(store)), {}),
+        setups,
+        webhooks=Sender(setups.sealer, allow_private=is_private_allowed(os.environ)),
         is_behind_proxy=is_behind_proxy,
     )
     logs.log_requests(app)

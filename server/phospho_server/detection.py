@@ -33,6 +33,7 @@ from phospho_server.store import (
     vectors,
     versions,
 )
+from phospho_server.store.deleting import unless_gone
 from phospho_server.store.events import load_events
 from phospho_server.store.rows import Job
 from phospho_server.store.turns import load_turns
@@ -160,7 +161,7 @@ class DetectionWorker(Worker):
             for job in claimed:
                 jobs.finish(db, job)
 
-        self.store.write(finish)
+        self.store.write(unless_gone(first.project_id, finish))
         return len(ids)
 
     def _backfill(self, claimed: Sequence[Job]) -> int:
@@ -190,7 +191,7 @@ class DetectionWorker(Worker):
                 else:
                     jobs.finish(db, job)
 
-        self.store.write(advance)
+        self.store.write(unless_gone(first.project_id, advance))
         return max(len(ids), 1)
 
     def _tell_facts(self, claimed: Sequence[Job]) -> int:
@@ -210,7 +211,7 @@ class DetectionWorker(Worker):
             else:
                 jobs.finish(db, job)
 
-        self.store.write(advance)
+        self.store.write(unless_gone(job.project_id, advance))
         return max(len(ids), 1)
 
     def _purge(self, claimed: Sequence[Job]) -> int:
@@ -223,7 +224,7 @@ class DetectionWorker(Worker):
             else:
                 jobs.finish(db, job)
 
-        self.store.write(advance)
+        self.store.write(unless_gone(job.project_id, advance))
         return 1
 
     def _judge(
@@ -310,5 +311,5 @@ class DetectionWorker(Worker):
             else:
                 jobs.finish(db, job)
 
-        self.store.write(finish)
+        self.store.write(unless_gone(job.project_id, finish))
         return job.size

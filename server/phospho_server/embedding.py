@@ -14,6 +14,7 @@ from phospho import guard
 from phospho.detectors import Detector
 from phospho.detectors.semantic import SemanticDetector
 from phospho_server.store import Connection, Store, projects, vectors
+from phospho_server.store.deleting import unless_gone
 from phospho_server.store.turns import load_turns
 
 # Made at once: what arrives meanwhile waits so long.
@@ -74,7 +75,7 @@ class Embedding:
             guard.report_failure("make the vectors of past interactions", exc)
             return None
         made = {row_id: one for (row_id, _), one in zip(turns, embedded, strict=True)}
-        self.store.write(lambda db: vectors.keep(db, project_id, made))
+        self.store.write(unless_gone(project_id, lambda db: vectors.keep(db, project_id, made)))
         return len(made)
 
     def _clear(self, project_id: str, made_by: str) -> None:

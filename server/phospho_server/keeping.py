@@ -1,4 +1,4 @@
-"""Keep verdicts, whoever has given them, and have plugins told of what is new."""
+"""Keep verdicts, whoever has given them, and have plugins and webhooks told of what is new."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.errors import NotFoundError
 from phospho_server.judging import Verdicts
-from phospho_server.store import Connection, definitions, detections, jobs
+from phospho_server.store import Connection, definitions, deliveries, detections, jobs
 
 EVENT_HOOK = "phospho_event_detected"
 
 
 def keep_verdicts(db: Connection, plugins: Plugins, project_id: str, verdicts: Verdicts) -> bool:
-    """Keep verdicts and have plugins told of new events, unless the definition has changed.
+    """Keep verdicts and have others told of new events, unless the definition has changed.
 
     Returns:
         Whether the definition is still as it was.
@@ -23,6 +23,7 @@ def keep_verdicts(db: Connection, plugins: Plugins, project_id: str, verdicts: V
     if new_events:
         for plugin in plugins.implementers(EVENT_HOOK):
             jobs.add_notify(db, project_id, verdicts.definition.id, plugin, new_events)
+        deliveries.plan_deliveries(db, project_id, verdicts.definition, new_events)
     return True
 
 

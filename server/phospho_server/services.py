@@ -13,6 +13,7 @@ from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
 from phospho_server.store import Store
 from phospho_server.trying import Tries
+from phospho_server.webhooks.worker import Sender
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Services:
         setups: Which LLM each project asks.
         is_behind_proxy: Whether requests come by a proxy, so never from this machine itself.
         tries: How often passwords were tried.
+        webhooks: Sends what webhooks are told.
     """
 
     store: Store
@@ -34,6 +36,7 @@ class Services:
     setups: Setups = field(default_factory=lambda: Setups(Sealer(None), {}))
     is_behind_proxy: bool = False
     tries: Tries = field(default_factory=Tries)
+    webhooks: Sender = field(default_factory=lambda: Sender(Sealer(None)))
 
 
 def services() -> Services:

@@ -18,12 +18,15 @@ from phospho.errors import ConfigurationError
 from phospho.plugins import Plugins
 from phospho_server import create_app
 from phospho_server.detection import DetectionWorker
+from phospho_server.housekeeping import Housekeeping
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.lending import setups_of
 from phospho_server.llm.worker import LlmWorker
 from phospho_server.store import Store
 from phospho_server.store.accounts import has_owner
 from phospho_server.store.sign_ins import create_link
+from phospho_server.webhooks.sending import is_private_allowed
+from phospho_server.webhooks.worker import Sender, WebhookWorker
 
 # waitress stops at 100 connections by default, which 100 half-open ones would use up.
 _SETTINGS = {
@@ -68,8 +71,11 @@ class Server:
             detectors,
             plugins,
             llm_is_ready=setups.is_ready,
-            on_questions=self.llm_worker.wake,
+            on_questions=self._wake_others,
         )
+        sender = Sender(setups.sealer, allow_private=is_private_allowed(os.environ))
+        self.webhook_worker = WebhookWorker(store, sender)
+        self.housekeeping = Housekeeping(store)
         app = create_app(
             store,
             detectors=detectors,
@@ -96,15 +102,24 @@ class Server:
         """Answer requests and look for events until SIGTERM, SIGINT or `stop`."""
         self.worker.start()
         self.llm_worker.start()
+        self.housekeeping.start()
+        self.webhook_worker.start()
         with _stopped_by_sigterm():
             self._waitress.run()
+        self.webhook_worker.stop()
+        self.housekeeping.stop()
         self.llm_worker.stop()
         self.worker.stop()
         self._waitress.close()
 
     def _wake(self) -> None:
         self.worker.wake()
+        self.housekeeping.wake()
+        self._wake_others()
+
+    def _wake_others(self) -> None:
         self.llm_worker.wake()
+        self.webhook_worker.wake()
 
 
 def _is_open(host: str) -> bool:

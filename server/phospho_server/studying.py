@@ -18,6 +18,7 @@ from phospho.detectors.semantic import SemanticDetector
 from phospho.models import Cut, EventDefinition
 from phospho_server.recent_turns import make_turns
 from phospho_server.store import Connection, Store, counters, cuts, definitions, versions
+from phospho_server.store.deleting import unless_gone
 from phospho_server.store.recent import list_recent
 from phospho_server.store.vectors import with_vectors
 
@@ -69,6 +70,9 @@ class Studies:
             rows = list_recent(db, project_id, most=MOST)
             by_id = make_turns(rows)
             turns = with_vectors(db, project_id, [(row.id, by_id[row.id]) for row in rows])
+        if len(rows) < FIRST_AT:
+            # The others were removed.
+            return list(enabled)
         # Where one has a cut there is nothing to learn about it.
         asked = [d.model_copy(update={"cut": None}) if d.id in due else d for d in enabled]
         learned = study(self.detectors, [turn for _, turn in turns], asked)
@@ -83,7 +87,7 @@ class Studies:
                 if versions.decides_alone(db, project_id, definition):
                     definitions.look_again(db, project_id, definition.id)
 
-        self.store.write(keep)
+        self.store.write(unless_gone(project_id, keep))
         known = {d.id: d.cut for d in enabled if d.cut}
         return with_cuts(enabled, {**known, **learned})
 

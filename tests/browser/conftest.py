@@ -27,7 +27,7 @@ from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sign_ins import create_link
 from phospho_server.store.sqlite import SqliteStore
-from tests.browser.conversations import fill
+from tests.browser.conversations import fill, fill_webhook
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -73,12 +73,16 @@ def pytest_terminal_summary(
 
 @dataclass(frozen=True)
 class Site:
-    """A running server with two projects: one full of conversations, one empty."""
+    """A running server with two projects: one full of conversations, one empty.
+
+    The full one has a webhook with messages in every state.
+    """
 
     url: str
     store: SqliteStore
     full: Project
     empty: Project
+    webhook_id: str = ""
 
     def page_of(self, project: Project, rest: str = "dashboard") -> str:
         return f"{self.url}/projects/{project.id}/{rest}"
@@ -94,18 +98,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     full = store.write(lambda db: create_project(db, "Travel assistant"))
     empty = store.write(lambda db: create_project(db, "Banking bot"))
     fill(store, full)
+    webhook = store.write(lambda db: fill_webhook(db, full))
     with running(store) as url:
-        yield Site(url, store, full, empty)
+        yield Site(url, store, full, empty, webhook.id)
 
 
 @contextmanager
 def running(store: SqliteStore) -> Iterator[str]:
     """Serve a store until the end, and close it; give the address."""
-    server: Any = create_server(
-        create_app(store, detectors=load_detectors(Plugins(entry_points=False))),
-        host="127.0.0.1",
-        port=0,
-    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PHOSPHO_ALLOW_PRIVATE_WEBHOOKS", "1")
+        app = create_app(store, detectors=load_detectors(Plugins(entry_points=False)))
+    server: Any = create_server(app, host="127.0.0.1", port=0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"

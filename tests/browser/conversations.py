@@ -9,16 +9,20 @@ from typing import Any
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.store import (
     Connection,
+    deliveries,
     detections,
     feedback,
     jobs,
     leases,
     message_facts,
     reviews,
+    webhooks,
 )
+from phospho_server.store.definitions import list_defined
 from phospho_server.store.projects import create_key
 from phospho_server.store.rows import NewInteraction, Project
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.webhooks import Webhook
 from tests.server.builders import add, define, interaction, verdict
 
 HOSTILE = (
@@ -192,3 +196,31 @@ def _conversations() -> list[NewInteraction]:
             for n in range(205)
         ),
     ]
+
+
+def fill_webhook(db: Connection, project: Project) -> Webhook:
+    """Make a webhook that a hostile receiver has switched off, with messages in every state."""
+    (event, *_) = list_defined(db, project.id)
+    made = webhooks.add_webhook(
+        db,
+        project.id,
+        url="sealed:x",
+        shown_url=f"https://example.com/{HOSTILE}",
+        format_name="json",
+        secret="sealed:x",
+        definition_ids=[event.id],
+        page_url="http://127.0.0.1",
+    )
+    hook = replace(made, failures=99)
+    for state in ("sent", "parked", "dropped", "waiting"):
+        delivery = deliveries.add_delivery(db, hook, definition_id=event.id, interaction_id=1)
+        if state == "sent":
+            deliveries.note_sent(db, delivery, status=204, duration_ms=1234)
+        elif state == "parked":
+            tried = replace(delivery, attempts=10)
+            deliveries.note_failed(db, tried, HOSTILE, status=500, duration_ms=5000)
+        elif state == "dropped":
+            deliveries.note_dropped(db, delivery)
+    deliveries.add_test(db, hook)
+    webhooks.note_failure(db, hook, HOSTILE, is_gone=False)
+    return hook

@@ -8,8 +8,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from phospho_server.clock import now_ms
+from phospho_server.housekeeping import Housekeeping
 from phospho_server.store.projects import create_project
 from tests.browser.conftest import OpenPage, Site
+from tests.loopback import serve_phospho
 from tests.server.builders import add, interaction
 
 pytestmark = pytest.mark.browser
@@ -265,3 +267,64 @@ def test_a_match_is_confirmed_on_the_page_of_its_event(open_page: OpenPage, site
     expect(page.locator("#quality")).to_contain_text("1 of 1 confirmed")
     first.get_by_role("button", name="Undo: thanks").click()
     expect(page.locator("#quality")).not_to_contain_text("confirmed;")
+
+
+def test_a_template_becomes_an_event_without_a_script(open_page: OpenPage, site: Site) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(site.page_of(site.full, "settings"))
+    page.get_by_text("Define an event").click()
+    page.get_by_text("Begin from a template").click()
+    page.get_by_role("link", name="long_answer").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("long_answer")
+    page.get_by_role("button", name="Define event").click()
+    expect(page.locator(".definitions")).to_contain_text("longer than 300 words")
+    page.get_by_role("link", name="Duplicate long_answer").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("long_answer_2")
+    page.goto(site.page_of(site.full, "settings"))
+    page.get_by_label("Delete long_answer").click()
+    page.get_by_role("button", name="Delete the event").last.click()
+    expect(page.locator(".definitions")).not_to_contain_text("long_answer")
+
+
+def test_old_data_is_shown_before_it_goes(open_page: OpenPage, site: Site) -> None:
+    project = site.store.write(lambda db: create_project(db, "Long ago"))
+    old = interaction(created_at_ms=now_ms() - 100 * 86_400_000)
+    add(site.store, project, old, interaction("new", session_id="s2", created_at_ms=now_ms()))
+    page = open_page()
+    page.goto(site.page_of(project, "settings"))
+    page.get_by_label("for some days").check()
+    page.get_by_label("Number of days").fill("30")
+    page.locator("#data").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("1 interaction of 2 is older than that")
+    page.get_by_role("button", name="Delete them").click()
+    expect(page.locator("#data")).to_contain_text("Kept for 30 days")
+    Housekeeping(site.store).run_until_done()
+    page.reload()
+    expect(page.locator("#data")).to_contain_text("1 interaction removed")
+
+
+def test_a_project_is_deleted_by_typing_its_name(open_page: OpenPage, site: Site) -> None:
+    project = site.store.write(lambda db: create_project(db, "To be deleted"))
+    page = open_page()
+    page.goto(site.page_of(project, "settings"))
+    page.get_by_text("Delete this project").click()
+    page.get_by_label("To confirm, type the name").fill("To be deleted")
+    page.get_by_role("button", name="Delete the project and its data").click()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    expect(page.locator(".menu-body")).not_to_contain_text("To be deleted")
+
+
+def test_a_webhook_is_made_tried_and_deleted(open_page: OpenPage, site: Site) -> None:
+    with serve_phospho() as receiver:
+        page = open_page()
+        page.goto(site.page_of(site.empty, "settings"))
+        page.get_by_text("Add a webhook").click()
+        page.get_by_label("Address", exact=True).fill(f"{receiver.url}/hook")
+        page.get_by_role("button", name="Add the webhook").click()
+        expect(page.locator("#secret")).to_contain_text("whsec_")
+        page.get_by_role("button", name="Send a test").click()
+        expect(page.locator("tbody tr")).to_contain_text("Sent (200)")
+        assert receiver.requests[0].body["type"] == "test"
+        page.get_by_text("Delete", exact=True).click()
+        page.get_by_role("button", name="Delete the webhook").click()
+        expect(page.locator("#webhooks")).not_to_contain_text("127.0.0.1")

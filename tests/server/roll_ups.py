@@ -18,6 +18,9 @@ def check_roll_ups(db: Connection) -> None:
     for (project_id, metric, key, hour_ms), value in hours.items():
         days[project_id, metric, key, day_of(hour_ms)] += value
     assert _rows(db, "select project_id, metric, key, day_ms, value from day_counters") == days
+    if any(metric == "removed" for _, metric, _, _ in hours):
+        # Numbers over time stay when interactions are removed, so there is nothing to count again.
+        return
     flags = {place[2:]: n for place, n in hours.items() if place[1] == "feedback"}
     assert flags == _count_flags(db)
     kept = _rows(db, "select version_id, day_ms, 'all', interactions from version_days")

@@ -24,7 +24,7 @@ from phospho.detectors.llm.limits import Pace
 from phospho.models import Detection, EventDefinition, Turn
 from phospho.plugins import Plugins
 from phospho_server import detection as detection_module
-from phospho_server.clock import hour_of, now_ms
+from phospho_server.clock import day_of, hour_of, now_ms
 from phospho_server.detection import DetectionWorker
 from phospho_server.llm import catching_up
 from phospho_server.llm import worker as llm_module
@@ -35,6 +35,7 @@ from phospho_server.store import (
     Connection,
     backfills,
     definitions,
+    erasing,
     feedback,
     jobs,
     llm,
@@ -205,6 +206,7 @@ class Recounting(RuleBasedStateMachine):
         new = interaction(
             f"t{self.tasks}",
             session_id=f"s{session}",
+            user_id=f"u{hours % 2}",
             created_at_ms=NOON_MS + hours * 8 * HOUR_MS,
             version_id=f"v{hours}" if hours else None,
             input=f"{score} {word} {self.tasks}",
@@ -225,7 +227,7 @@ class Recounting(RuleBasedStateMachine):
     def another_model_of_meaning_is_installed(self, embedder: str) -> None:
         self.scored.embedder = embedder
 
-    @precondition(lambda self: self.tasks)
+    @precondition(lambda self: self.all_ids())
     @rule(
         name=_names,
         task=st.integers(1, 1_000),
@@ -235,26 +237,28 @@ class Recounting(RuleBasedStateMachine):
     def a_person_speaks(self, name: str, task: int, value: Value, *, occurred: bool) -> None:
         if name == "topic" and occurred:
             value = value or "plum"
+        row_id = self.pick(task)
         self.store.write(
             lambda db: reviews.review(
                 db,
                 self.project.id,
                 self.events[name].id,
-                task % self.tasks + 1,
+                row_id,
                 occurred=occurred,
                 source="audit",
                 value=value if occurred else None,
             )
         )
 
-    @precondition(lambda self: self.tasks)
+    def pick(self, task: int) -> int:
+        ids = sorted(self.all_ids())
+        return ids[task % len(ids)]
+
+    @precondition(lambda self: self.all_ids())
     @rule(name=_names, task=st.integers(1, 1_000))
     def a_person_takes_it_back(self, name: str, task: int) -> None:
-        self.store.write(
-            lambda db: reviews.undo(
-                db, self.project.id, self.events[name].id, task % self.tasks + 1
-            )
-        )
+        row_id = self.pick(task)
+        self.store.write(lambda db: reviews.undo(db, self.project.id, self.events[name].id, row_id))
 
     def edit(self, name: str, *, to_past: bool, **changes: Any) -> None:
         old = self.events[name]
@@ -346,19 +350,22 @@ class Recounting(RuleBasedStateMachine):
     @rule(
         name=_names,
         by_llm=st.booleans(),
-        what=st.sampled_from(["edit", "edit for new", "off", "delete", "yes", "no", "undo"]),
+        what=st.sampled_from(
+            ["edit", "edit for new", "off", "delete", "yes", "no", "undo", "remove"]
+        ),
     )
     def something_happens_in_the_midst_of_work(self, name: str, what: str, *, by_llm: bool) -> None:
-        if not self.tasks:
+        if not self.all_ids():
             return
         happens: dict[str, Callable[[], object]] = {
             "edit": lambda: self.edit(name, to_past=True),
             "edit for new": lambda: self.edit(name, to_past=False),
             "off": lambda: self.somebody_switches(name, enabled=False),
             "delete": lambda: self.somebody_deletes_and_defines_again(name),
-            "yes": lambda: self.a_person_speaks(name, self.tasks, "banana", occurred=True),
-            "no": lambda: self.a_person_speaks(name, self.tasks, None, occurred=False),
-            "undo": lambda: self.a_person_takes_it_back(name, self.tasks),
+            "yes": lambda: self.a_person_speaks(name, -1, "banana", occurred=True),
+            "no": lambda: self.a_person_speaks(name, -1, None, occurred=False),
+            "undo": lambda: self.a_person_takes_it_back(name, -1),
+            "remove": lambda: self.remove(sorted(self.all_ids())[-2:]),
         }
         at_work = self.client if by_llm else self.scored
 
@@ -370,6 +377,62 @@ class Recounting(RuleBasedStateMachine):
         (self.llm if by_llm else self.local).run_once()
         at_work.before = lambda: None
 
+    @precondition(lambda self: self.all_ids())
+    @rule(share=st.integers(1, 4), last=st.booleans())
+    def what_is_old_is_removed(self, share: int, *, last: bool) -> None:
+        """Remove the oldest, or for once the newest, interactions."""
+        ids = sorted(self.all_ids(), reverse=last)
+        self.remove(ids[: max(1, len(ids) // share)])
+
+    def remove(self, ids: Sequence[int]) -> None:
+        self.store.write(lambda db: erasing.remove_interactions(db, self.project.id, ids))
+        for name in self.owed:
+            self.owed[name] -= set(ids)
+
+    @invariant()
+    def what_is_removed_is_nowhere(self) -> None:
+        left = self.all_ids()
+        for table in ("detections", "reviews", "vectors", "llm_unasked"):
+            assert {r["interaction_id"] for r in self.rows(f"select * from {table}")} <= left
+        indexed = self.rows("select rowid from interactions_fts where interactions_fts match 'a*'")
+        assert {r["rowid"] for r in indexed} <= left
+
+    @invariant()
+    def sessions_and_users_equal_a_recount(self) -> None:
+        found = self.rows("select * from interactions order by created_at_ms, id")
+        for table, name in (("sessions", "session_id"), ("users", "user_id")):
+            expected: dict[str, tuple[int, ...]] = {}
+            for row in found:
+                first, _, n = expected.get(row[name], (row["created_at_ms"], 0, 0))
+                expected[row[name]] = (first, row["created_at_ms"], n + 1)
+            rows = self.rows(f"select * from {table}")
+            assert {
+                r[name]: (r["first_at_ms"], r["last_at_ms"], r["interactions"]) for r in rows
+            } == expected
+        firsts: dict[str, str] = {}
+        for row in found:
+            firsts.setdefault(row["session_id"], row["input"])
+        shown = self.rows("select session_id, first_input from sessions")
+        assert {r["session_id"]: r["first_input"] for r in shown} == firsts
+        days = {(r["user_id"], day_of(r["created_at_ms"])) for r in found}
+        assert {(r["user_id"], r["day_ms"]) for r in self.rows("select * from user_days")} == days
+
+    @invariant()
+    def counters_remember_what_was_removed(self) -> None:
+        counted = Counter(
+            {
+                r["metric"]: r["n"]
+                for r in self.rows(
+                    "select metric, sum(value) as n, min(value) as least from counters "
+                    "where metric <> 'events' group by metric"
+                )
+            }
+        )
+        assert counted["interactions"] == self.tasks
+        assert counted["interactions"] - counted["removed"] == len(self.all_ids())
+        least = self.rows("select coalesce(min(value), 0) as n from counters")
+        assert least[0]["n"] >= 0
+
     @invariant()
     def counts_of_events_equal_a_recount(self) -> None:
         found = self.rows(
@@ -379,7 +442,12 @@ class Recounting(RuleBasedStateMachine):
         )
         by_hour = Counter((r["definition_id"], hour_of(r["created_at_ms"])) for r in found)
         by_session = Counter((r["definition_id"], r["session_id"]) for r in found)
-        hours = self.rows("select * from counters where metric = 'events' and value <> 0")
+        # What was removed stays counted, in the hour in which it occurred.
+        hours = self.rows(
+            "select * from (select key, hour_ms, "
+            "sum(case metric when 'events' then value else -value end) as value from counters "
+            "where metric in ('events', 'removed_events') group by key, hour_ms) where value <> 0"
+        )
         sessions = self.rows(_EVENTS_OF_SESSIONS)
         assert {(r["key"], r["hour_ms"]): r["value"] for r in hours} == by_hour
         assert {(r["definition_id"], r["session_id"]): r["events"] for r in sessions} == by_session
@@ -392,7 +460,9 @@ class Recounting(RuleBasedStateMachine):
                 }
                 assert shown == {s for d, s in by_session if d == row.definition.id}
         totals = Counter(r["definition_id"] for r in found)
-        assert {row.definition.id: row.events for row in listed if row.events} == totals
+        for gone in self.rows("select key, value from counters where metric = 'removed_events'"):
+            totals[gone["key"]] += gone["value"]
+        assert {row.definition.id: row.events for row in listed if row.events} == +totals
 
     @invariant()
     def roll_ups_of_the_dashboard_equal_a_recount(self) -> None:

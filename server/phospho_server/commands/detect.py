@@ -18,7 +18,7 @@ from phospho_server.detect_files import detect_files
 from phospho_server.detect_stored import count_work, detect_and_keep, detect_to_file, plan_again
 from phospho_server.llm.lending import lent_detector, setups_of
 from phospho_server.store import Store
-from phospho_server.store.counters import count_all
+from phospho_server.store.counters import count_stored
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -141,7 +141,7 @@ def _detect_to_file(
     store: Store, project: str, predictions: Path, names: tuple[str, ...], detector: str | None
 ) -> None:
     with store.read() as db:
-        length = count_all(db, project).interactions
+        length = count_stored(db, project)
     with lent_detector(store, project, os.environ) as llm, _progress(length) as on_progress:
         judged = detect_to_file(
             store,

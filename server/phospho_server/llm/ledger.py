@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from phospho.detectors.llm.ledger import Call
 from phospho_server.store import Connection, Store, llm, llm_usage
+from phospho_server.store.deleting import unless_gone
 
 
 class StoreLedger:
@@ -32,4 +33,4 @@ class StoreLedger:
             llm_usage.add_call(db, self._project_id, call)
             llm.keep_answers(db, self._project_id, call.answers)
 
-        self._store.write(book)
+        self._store.write(unless_gone(self._project_id, book))

@@ -35,6 +35,7 @@ from phospho_server.store import (
     llm_unasked,
     llm_usage,
 )
+from phospho_server.store.deleting import unless_gone
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Job
 from phospho_server.store.turns import load_turns
@@ -146,7 +147,9 @@ class LlmWorker(Worker):
             return 0
         batch = self._load(project_id, claimed)
         answers = self._ask(asked, project_id, batch)
-        self.store.write(lambda db: self._finish(db, project_id, claimed, answers))
+        self.store.write(
+            unless_gone(project_id, lambda db: self._finish(db, project_id, claimed, answers))
+        )
         self._prune(asked, project_id)
         return sum(job.size for job in claimed)
 
@@ -165,7 +168,10 @@ class LlmWorker(Worker):
         answers = self._ask(asked, project_id, late.batch)
         if isinstance(answers.outcome.stopped_by, BudgetSpentError):
             asked.spent_day_ms = today_ms
-        return self.store.write(lambda db: self._finish_late(db, project_id, late, answers))
+        ended = self.store.write(
+            unless_gone(project_id, lambda db: self._finish_late(db, project_id, late, answers))
+        )
+        return ended or 0
 
     def _read_spent(self, asked: _Asked, project_id: str, *, share: float = 1.0) -> bool:
         """Begin from what is spent today; tell whether a share of the budget is left."""
@@ -209,7 +215,9 @@ class LlmWorker(Worker):
                 )
             except MissingDependencyError as exc:
                 reason = str(exc)
-                self.store.write(lambda db: llm.pause(db, project_id, reason))
+                self.store.write(
+                    unless_gone(project_id, lambda db: llm.pause(db, project_id, reason))
+                )
                 return None
             if asked is not None:
                 asked.judge.close()

@@ -164,11 +164,29 @@ def count_events(
 
 
 def count_interactions(db: Connection, project_id: str) -> int:
-    """Return how many interactions a project has."""
+    """Return how many interactions a project has had, those that were removed included."""
     row = db.row(
         "select coalesce(sum(value), 0) as n from day_counters where project_id = :project_id "
         "and metric = 'interactions' and key = ''",
         {"project_id": project_id},
+    )
+    return int(row["n"]) if row else 0
+
+
+def count_stored(db: Connection, project_id: str, *, until_ms: int | None = None) -> int:
+    """Return how many interactions a project still has.
+
+    Args:
+        db: A connection.
+        project_id: The project.
+        until_ms: Only those older than this, the start of an hour.
+    """
+    row = db.row(
+        "select coalesce(sum(case metric when 'removed' then -value else value end), 0) as n "
+        "from counters where project_id = :project_id "
+        "and metric in ('interactions', 'removed') and key = '' "
+        "and (:until_ms is null or hour_ms < :until_ms)",
+        {"project_id": project_id, "until_ms": until_ms},
     )
     return int(row["n"]) if row else 0
 

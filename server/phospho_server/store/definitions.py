@@ -15,6 +15,7 @@ from phospho_server.store import (
     Row,
     app_versions,
     backfills,
+    counters,
     jobs,
     llm_jobs,
     llm_unasked,
@@ -152,8 +153,8 @@ def delete_definition(db: Connection, project_id: str, definition_id: str) -> No
         db.execute(f"delete from {table} {where}", mine)
     for table in ("counters", "day_counters"):
         db.execute(
-            f"delete from {table} where project_id = :project_id and metric = 'events' "
-            "and key = :definition_id",
+            f"delete from {table} where project_id = :project_id "
+            "and metric in ('events', 'removed_events') and key = :definition_id",
             mine,
         )
     app_versions.forget_definition(db, project_id, definition_id)
@@ -263,19 +264,15 @@ def apply_to_past(db: Connection, project_id: str, definition: EventDefinition) 
     """Add the job that applies a definition to what is stored, the newest first."""
     jobs.drop_for_definition(db, definition.id)
     llm_unasked.drop_for_definition(db, project_id, definition.id)
-    row = db.row(
-        "select coalesce(sum(value), 0) as n from counters "
-        "where project_id = :project_id and metric = 'interactions'",
-        {"project_id": project_id},
-    )
-    if row and row["n"]:
+    size = counters.count_stored(db, project_id)
+    if size:
         jobs.add_backfill(
             db,
             project_id,
             definition.id,
             definition.version,
             before_id=_next_id(db),
-            size=row["n"],
+            size=size,
         )
 
 

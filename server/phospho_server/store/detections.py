@@ -42,6 +42,7 @@ def record(
     verdict is kept beside it, as `judged`. An event of a session moves to an earlier interaction of
     it that has it too; then it is not new.
     """
+    verdicts = _on_what_is_left(db, verdicts)
     if not verdicts:
         return []
     mine = {"project_id": project_id, "definition_id": definition.id}
@@ -77,6 +78,18 @@ def record(
     ]
     roll_up(db, mine, [EventChange.to(v) for v in changed])
     return [v.interaction_id for v in changed if v.detected and v.session_id not in known]
+
+
+def _on_what_is_left(
+    db: Connection, verdicts: Sequence[StoredDetection]
+) -> Sequence[StoredDetection]:
+    """Return the verdicts on interactions that were not removed while they were judged."""
+    text, params = in_list("i", [verdict.interaction_id for verdict in verdicts])
+    rows = db.rows(f"select id from interactions where id {text}", params)
+    if len(rows) == len(verdicts):
+        return verdicts
+    left = {row["id"] for row in rows}
+    return [verdict for verdict in verdicts if verdict.interaction_id in left]
 
 
 def _before(

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from phospho.detectors.sentiment import feeling_of
 from phospho_server.store import Connection, in_list
 from phospho_server.store.rows import NewInteraction
 
@@ -69,17 +70,17 @@ class KnownFact:
 
 def facts_of(interaction: NewInteraction, metadata: Mapping[str, Any]) -> set[Fact]:
     """Return the facts that an interaction arrives with; `metadata` is its own, parsed."""
-    found = {
-        Fact(name, value)
-        for name, value in (
-            ("user", interaction.user_id),
-            ("version", interaction.version_id),
-            ("flag", interaction.flag),
-            (NOTES, "yes" if interaction.notes is not None else None),
-        )
-        if value
-    }
+    found = _facts(
+        user=interaction.user_id,
+        version=interaction.version_id,
+        flag=interaction.flag,
+        notes="yes" if interaction.notes is not None else None,
+    )
     return found | set(facts_of_metadata(metadata))
+
+
+def _facts(**values: str | None) -> set[Fact]:
+    return {Fact(name, value) for name, value in values.items() if value}
 
 
 def facts_of_metadata(metadata: Mapping[str, Any]) -> list[Fact]:
@@ -179,6 +180,11 @@ def _move_sessions(
         "update facts set sessions = sessions + :n where id = :id",
         [{"id": fact_id, "n": n} for fact_id, n in counted.items() if n],
     )
+    # What is true of nothing any more may be somebody's name.
+    db.execute_many(
+        "delete from facts where id = :id and interactions <= 0",
+        [{"id": fact_id} for fact_id, n in sorted(counted.items()) if n < 0],
+    )
 
 
 def _find_sessions(
@@ -231,6 +237,30 @@ def find_facts(db: Connection, project_id: str, facts: Iterable[Fact]) -> dict[F
         for row in rows:
             fact = Fact(name, row["value"])
             found[fact] = KnownFact(row["id"], fact, row["interactions"], row["sessions"])
+    return found
+
+
+def list_of_interactions(
+    db: Connection, project_id: str, interaction_ids: Sequence[int]
+) -> dict[int, list[Fact]]:
+    """Return what is true of interactions, besides their events."""
+    text, params = in_list("i", interaction_ids)
+    rows = db.rows(
+        "select id, user_id, version_id, flag, notes, language, sentiment, metadata "
+        # A plus keeps SQLite from walking through the project to find some ids.
+        f"from interactions where +project_id = :project_id and id {text}",
+        {"project_id": project_id, **params},
+    )
+    found: dict[int, list[Fact]] = {}
+    for row in rows:
+        sentiment = None if row["sentiment"] is None else feeling_of(row["sentiment"])
+        given = {"user": row["user_id"], "version": row["version_id"], "flag": row["flag"]}
+        told = {"language": row["language"], "sentiment": sentiment}
+        metadata = json.loads(row["metadata"] or "{}")
+        found[row["id"]] = sorted(
+            _facts(**given, **told, notes="yes" if row["notes"] is not None else None)
+            | set(facts_of_metadata(metadata))
+        )
     return found
 
 

@@ -9,6 +9,7 @@ from phospho.models import Flag
 from phospho_server.clock import hour_of, new_id, now_ms
 from phospho_server.store import Connection, Row, app_versions, counters, facts, in_list
 from phospho_server.store.facts import NOTES, Fact, FactChange
+from phospho_server.store.projects import get_project
 
 # Of one page of a transcript.
 _MOST_LISTED = 1_000
@@ -55,7 +56,11 @@ def add_feedback(
 
     Feedback that comes first waits for its interaction. Later feedback replaces the flag; notes
     stay unless new ones are given.
+
+    Raises:
+        NotFoundError: The project was deleted meanwhile.
     """
+    get_project(db, project_id)
     db.execute(
         "insert into feedback values (:id, :project_id, :task_id, :flag, :notes, :source, :now)",
         {

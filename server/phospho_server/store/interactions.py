@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from phospho_server.store import counters as counter_store
 from phospho_server.store import jobs as job_store
 from phospho_server.store import search as search_store
 from phospho_server.store.facts import FactChange
+from phospho_server.store.projects import get_project
 from phospho_server.store.rows import NewInteraction
 
 # Rows handled by one set of statements: within SQLite's limit of parameters, and a job's worth.
@@ -34,9 +36,9 @@ _TOKEN_KEYS = ("total_tokens", "prompt_tokens", "completion_tokens")
 _MOST_TOKENS = 10**12
 
 _INSERT = """
-insert into interactions (project_id, task_id, session_id, user_id, version_id, created_at_ms,
+insert into interactions (id, project_id, task_id, session_id, user_id, version_id, created_at_ms,
     received_at_ms, input, output, flag, notes, metadata, raw_input, raw_output, steps, tokens)
-values (:project_id, :task_id, :session_id, :user_id, :version_id, :created_at_ms,
+values (:id, :project_id, :task_id, :session_id, :user_id, :version_id, :created_at_ms,
     :received_at_ms, :input, :output, :flag, :notes, :metadata, :raw_input, :raw_output,
     :steps, :tokens)
 """
@@ -48,7 +50,11 @@ def add_interactions(
     """Keep those interactions whose `task_id` is new to the project; return how many were.
 
     A repeated `task_id` is ignored, so a client may send again what it has no answer for.
+
+    Raises:
+        NotFoundError: The project was deleted meanwhile.
     """
+    get_project(db, project_id)
     added = 0
     for start in range(0, len(interactions), CHUNK):
         added += _add_chunk(db, project_id, interactions[start : start + CHUNK])
@@ -63,9 +69,14 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
     more = {"project_id": project_id, "received_at_ms": now_ms()}
     metadata = [json.loads(i.metadata or "{}") for i in new]
     tokens = [tokens_of(each) for each in metadata]
+    # SQLite counts on from the highest id there is: the first of a batch may have to be told.
+    row_ids = itertools.chain([_find_free_id(db)], itertools.repeat(None))
     db.execute_many(
         _INSERT,
-        ({**vars(i), **more, "tokens": n} for i, n in zip(new, tokens, strict=True)),
+        (
+            {**vars(i), **more, "tokens": n, "id": row_id}
+            for i, n, row_id in zip(new, tokens, row_ids, strict=False)
+        ),
     )
     ids = find_ids(db, project_id, [i.task_id for i in new])
     search_store.add_to_index(db, list(ids.values()))
@@ -98,6 +109,26 @@ def tokens_of(metadata: Mapping[str, Any]) -> int | None:
     if total is not None or None in parts:
         return total
     return sum(count for count in parts if count is not None)
+
+
+def _find_free_id(db: Connection) -> int | None:
+    """Return an id above those that were removed, where they were the highest; else None."""
+    row = db.row(
+        "select highest_id + 1 as id from removed_ids where table_name = 'interactions' "
+        "and highest_id > (select coalesce(max(id), 0) from interactions)"
+    )
+    return row["id"] if row else None
+
+
+def note_removed(db: Connection, ids: Sequence[int]) -> None:
+    """Note ids of interactions that are removed, so that none is given twice."""
+    if ids:
+        db.execute(
+            "insert into removed_ids values ('interactions', :id) on conflict (table_name) "
+            "do update set highest_id = excluded.highest_id "
+            "where removed_ids.highest_id < excluded.highest_id",
+            {"id": max(ids)},
+        )
 
 
 def _without_known(
@@ -178,7 +209,9 @@ on conflict (project_id, session_id) do update set
     first_at_ms = excluded.first_at_ms, last_at_ms = excluded.last_at_ms,
     interactions = excluded.interactions, successes = excluded.successes,
     failures = excluded.failures, user_id = excluded.user_id,
-    version_id = excluded.version_id, first_input = excluded.first_input
+    version_id = excluded.version_id, first_input = excluded.first_input,
+    counted_hour_ms = case when excluded.first_at_ms < sessions.counted_hour_ms then null
+        else sessions.counted_hour_ms end
 """
 
 
@@ -198,7 +231,8 @@ def _roll_up_sessions(db: Connection, project_id: str, new: Sequence[NewInteract
     moved: Counter[tuple[str, str, int]] = Counter()
     for session in sessions.values():
         hour_ms = hour_of(session.first_at_ms)
-        if session.counted_hour_ms != hour_ms:
+        # What a session began with may have been removed: it stays counted where it was.
+        if session.counted_hour_ms is None or hour_ms < session.counted_hour_ms:
             moved["sessions", "", hour_ms] += 1
             if session.counted_hour_ms is not None:
                 moved["sessions", "", session.counted_hour_ms] -= 1
@@ -211,14 +245,15 @@ def _load_sessions(
     text, params = in_list("s", session_ids)
     rows = db.rows(
         "select session_id, first_at_ms, last_at_ms, interactions, successes, failures, user_id, "
-        "version_id, first_input from sessions "
+        "version_id, first_input, counted_hour_ms from sessions "
         f"where project_id = :project_id and session_id {text}",
         {"project_id": project_id, **params},
     )
-    return {
-        row["session_id"]: _Session(**dict(row), counted_hour_ms=hour_of(row["first_at_ms"]))
-        for row in rows
-    }
+    sessions = {row["session_id"]: _Session(**dict(row)) for row in rows}
+    for session in sessions.values():
+        if session.counted_hour_ms is None:
+            session.counted_hour_ms = hour_of(session.first_at_ms)
+    return sessions
 
 
 def _roll_up_facts(

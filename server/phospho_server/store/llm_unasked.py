@@ -58,8 +58,9 @@ def note(
         return
     mine = {"project_id": project_id, "definition_id": definition_id}
     db.execute_many(
-        "insert into llm_unasked values "
-        "(:project_id, :definition_id, :interaction_id, :version, :counted) "
+        # Of what was removed meanwhile nothing is noted.
+        "insert into llm_unasked select project_id, :definition_id, id, :version, :counted "
+        "from interactions where id = :interaction_id and project_id = :project_id "
         "on conflict (project_id, definition_id, interaction_id) do update set "
         "definition_version = excluded.definition_version, counted = excluded.counted "
         # What a worker has under way may be of a version that was edited meanwhile.

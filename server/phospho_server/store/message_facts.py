@@ -188,7 +188,7 @@ def plan_past(db: Connection, names: Sequence[str]) -> None:
 
 def _plan_past_of(db: Connection, project_id: str, names: Sequence[str]) -> None:
     newest = db.row("select max(id) as id from interactions")
-    size = counters.count_all(db, project_id).interactions
+    size = counters.count_stored(db, project_id)
     if newest and size:
         jobs.add_past_facts(db, project_id, names, before_id=newest["id"] + 1, size=size)
     note_kept(db, project_id, names)

@@ -205,8 +205,9 @@ def _count_positives(
 ) -> int:
     """Return how often the detector says yes, whatever people said of it."""
     row = db.row(
-        "select coalesce(sum(value), 0) as n from counters where project_id = :project_id "
-        "and metric = 'events' and key = :definition_id",
+        "select coalesce(sum(case metric when 'events' then value else -value end), 0) as n "
+        "from counters where project_id = :project_id "
+        "and metric in ('events', 'removed_events') and key = :definition_id",
         {"project_id": project_id, "definition_id": definition.id},
     )
     standing = row["n"] if row else 0

@@ -21,6 +21,16 @@ def add_to_index(db: Connection, ids: Sequence[int]) -> None:
     )
 
 
+def remove_from_index(db: Connection, ids: Sequence[int]) -> None:
+    """Remove interactions that are about to be deleted; the index needs their texts for it."""
+    text, params = in_list("i", ids)
+    db.execute(
+        "insert into interactions_fts (interactions_fts, rowid, input, output, project_id) "
+        f"select 'delete', id, input, output, project_id from interactions where id {text}",
+        params,
+    )
+
+
 def quote_words(text: str) -> str:
     """Return user text as an FTS5 query in which all words must occur; empty if there are none.
 

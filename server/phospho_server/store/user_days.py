@@ -45,6 +45,10 @@ def add_days(db: Connection, project_id: str, days: Collection[tuple[str, int]])
         if after is not None:
             gaps[after, _gap(before, after)] -= 1
             gaps[after, _gap(day_ms, after)] += 1
+    _add(db, project_id, gaps)
+
+
+def _add(db: Connection, project_id: str, gaps: Counter[tuple[int, int]]) -> None:
     db.execute_many(
         _ADD,
         [
@@ -53,6 +57,35 @@ def add_days(db: Connection, project_id: str, days: Collection[tuple[str, int]])
             if difference
         ],
     )
+
+
+def forget_days(db: Connection, project_id: str, days: Collection[tuple[str, int]]) -> None:
+    """Forget on which days users were there whose interactions of the day were removed.
+
+    The numbers of those days stay. What is forgotten cannot be known again: the next day of such a
+    user counts as their first.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        days: User ids, each with the start of a UTC day; those with interactions left stay.
+    """
+    gaps: Counter[tuple[int, int]] = Counter()
+    for user_id, day_ms in sorted(days):
+        here = {"project_id": project_id, "day_ms": day_ms, "user_id": user_id}
+        is_gone = db.execute(
+            "delete from user_days where project_id = :project_id and day_ms = :day_ms "
+            "and user_id = :user_id and not exists (select 1 from interactions i "
+            "where i.project_id = :project_id and i.user_id = :user_id "
+            "and i.created_at_ms >= :day_ms and i.created_at_ms < :day_ms + :day)",
+            {**here, "day": DAY_MS},
+        )
+        after = _neighbour(db, here, "min(day_ms)", ">") if is_gone else None
+        if after is not None:
+            before = _neighbour(db, here, "max(day_ms)", "<")
+            gaps[after, _gap(day_ms, after)] -= 1
+            gaps[after, _gap(before, after)] += 1
+    _add(db, project_id, gaps)
 
 
 def _neighbour(db: Connection, here: dict[str, object], which: str, side: str) -> int | None:

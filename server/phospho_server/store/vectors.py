@@ -39,7 +39,9 @@ def list_missing(db: Connection, project_id: str, *, limit: int) -> list[int]:
 def keep(db: Connection, project_id: str, made: Mapping[int, Embedded]) -> None:
     """Keep the vectors of interactions, and drop those of interactions that are too old for it."""
     db.execute_many(
-        "insert into vectors values (:id, :project_id, :made_by, :input, :output) "
+        # What was removed meanwhile gets none.
+        "insert into vectors select id, project_id, :made_by, :input, :output from interactions "
+        "where id = :id and project_id = :project_id "
         "on conflict (interaction_id) do update set made_by = excluded.made_by, "
         "input = excluded.input, output = excluded.output",
         (

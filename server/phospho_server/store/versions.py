@@ -87,6 +87,32 @@ def count_verdicts(
     )
 
 
+def uncount_verdicts(
+    db: Connection, project_id: str, removed: Mapping[tuple[str, int, str, str], int]
+) -> None:
+    """Count verdicts no longer that are removed with their interactions.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        removed: How many, by definition, version, detector and embedder.
+    """
+    names = ("definition_id", "version", "detector", "embedder")
+    db.execute_many(
+        "update verdict_counts set verdicts = verdicts - :n where project_id = :project_id "
+        "and definition_id = :definition_id and definition_version = :version "
+        "and detector = :detector and embedder = :embedder",
+        [
+            {"project_id": project_id, "n": n, **dict(zip(names, of, strict=True))}
+            for of, n in removed.items()
+        ],
+    )
+    db.execute(
+        "delete from verdict_counts where project_id = :project_id and verdicts = 0",
+        {"project_id": project_id},
+    )
+
+
 def list_verdict_counts(db: Connection, project_id: str) -> dict[str, list[VerdictCount]]:
     """Return for each definition who decides about how many interactions, the newest first."""
     rows = db.rows(

@@ -9,6 +9,7 @@ from phospho_server.views import (
     audit,
     audit_log,
     dashboard,
+    data,
     drawing,
     event_pages,
     events,
@@ -32,6 +33,7 @@ from phospho_server.views import (
     sign_up,
     users,
     versions,
+    webhooks,
 )
 
 _BLUEPRINTS = (
@@ -58,6 +60,8 @@ _BLUEPRINTS = (
     llm.bp,
     members.bp,
     audit_log.bp,
+    data.bp,
+    webhooks.bp,
     pulse.bp,
 )
 

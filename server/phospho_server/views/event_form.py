@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +13,14 @@ from phospho.errors import PhosphoError
 from phospho.models import EventDefinition
 from phospho_server.defining import make_definition, show_example, with_examples
 from phospho_server.errors import InvalidError
+from phospho_server.event_templates import EventTemplate
 from phospho_server.services import services
-from phospho_server.store.projects import clean_name
+from phospho_server.store.projects import MAX_NAME, clean_name
 
 _PLAIN_ANSWER: Mapping[str, Any] = {"categories": (), "score_range": (1.0, 5.0)}
+
+# The name of a copy ends in a number.
+_ROOM_FOR_NUMBER = 10
 
 _BETWEEN_KEYWORDS = re.compile(r"[,\n\r]+")
 
@@ -28,6 +33,7 @@ class EventForm:
         keywords: One a line.
         categories: One a line.
         examples: Messages, one a line; None where the form did not have them.
+        copy_of: Id of the event that it began from; empty where there is none.
         problem: What must be changed; None while nothing is known to be wrong.
     """
 
@@ -42,6 +48,7 @@ class EventForm:
     lowest: str = "1"
     highest: str = "5"
     examples: str | None = None
+    copy_of: str = ""
     problem: str | None = None
 
     @classmethod
@@ -59,6 +66,7 @@ class EventForm:
             lowest=fields.get("lowest", "1"),
             highest=fields.get("highest", "5"),
             examples=fields.get("examples"),
+            copy_of=fields.get("copy_of", ""),
         )
 
     @classmethod
@@ -77,6 +85,27 @@ class EventForm:
             highest=f"{definition.score_range[1]:g}",
             examples="\n".join(map(show_example, definition.examples)),
         )
+
+    @classmethod
+    def of_template(cls, template: EventTemplate) -> EventForm:
+        """Return the form that a template fills in."""
+        return cls(
+            name=template.name,
+            description=template.description,
+            scope=template.scope,
+            answer=template.answer,
+            lowest=f"{template.lowest:g}",
+            highest=f"{template.highest:g}",
+            examples="\n".join(template.examples),
+        )
+
+    @classmethod
+    def of_copy(cls, definition: EventDefinition, taken: Collection[str]) -> EventForm:
+        """Return the form that makes another event like this one, under a name that is free."""
+        name = definition.name[: MAX_NAME - _ROOM_FOR_NUMBER]
+        names = (f"{name}_{number}" for number in itertools.count(2))
+        free = next(each for each in names if each not in taken)
+        return replace(cls.of(definition), name=free, copy_of=definition.id)
 
     @property
     def is_advanced(self) -> bool:

@@ -18,7 +18,7 @@ from phospho_server.store import jobs
 from phospho_server.views.event_form import EventForm, detector_names, understand
 from phospho_server.views.frame import open_project
 from phospho_server.views.other_reading import find_other_reading
-from phospho_server.views.settings import render_settings
+from phospho_server.views.settings import find_copied, render_settings
 
 bp = Blueprint("events", __name__, url_prefix="/projects/<project_id>/settings/events")
 
@@ -29,7 +29,8 @@ def create(project_id: str) -> ResponseReturnValue:
     """Define an event and have past interactions looked at."""
     form = EventForm.read(request.form)
     try:
-        definition = form.to_definition()
+        # A form does not show all of an event that it was copied from.
+        definition = form.to_definition(find_copied(project_id, form.copy_of))
         act(
             "event created",
             lambda db: store.create_definition(db, project_id, definition),

@@ -18,6 +18,7 @@ from phospho_server.store.memberships import Role, is_enough
 from phospho_server.store.project_lists import list_recent
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import Project
+from phospho_server.store.webhooks import Webhook, find_given_up
 
 # Projects the drop-down has room for, and those a cookie remembers.
 _OFFERED, _USED = 50, 8
@@ -35,6 +36,7 @@ class Frame:
         email: Of the account that is signed in; None for a one-time link.
         owns_server: Whether they may do everything.
         role: What they may do in this project; None outside of projects.
+        webhook_off: A webhook of it that was switched off because it kept failing.
     """
 
     projects: Sequence[Project]
@@ -44,6 +46,7 @@ class Frame:
     email: str | None = None
     owns_server: bool = False
     role: Role | None = None
+    webhook_off: Webhook | None = None
 
     @property
     def may_edit(self) -> bool:
@@ -144,6 +147,7 @@ def _find_frame() -> Frame | None:
                 email=sign_in.account.email if sign_in.account else None,
                 owns_server=sign_in.owns_server,
                 role=g.get("role"),
+                webhook_off=find_given_up(db, project.id) if project else None,
             )
     except ServerError:
         return None

@@ -36,12 +36,12 @@ def save(project_id: str) -> ResponseReturnValue:
     except PhosphoError as error:
         page = render_settings(project_id, llm_form=form.refused(error, held))
         return page, InvalidError.status
-    act(
-        "LLM settings changed",
-        lambda db: llm.save_settings(db, project_id, settings),
-        project_id=project_id,
-        what=_describe(settings),
-    )
+
+    def keep(db: Connection) -> None:
+        get_project(db, project_id)
+        llm.save_settings(db, project_id, settings)
+
+    act("LLM settings changed", keep, project_id=project_id, what=_describe(settings))
     return _back(project_id)
 
 

@@ -8,21 +8,26 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from phospho.models import EventDefinition
 from phospho_server.acting import act
 from phospho_server.changes import ANSWERS, SCOPES
 from phospho_server.errors import InvalidError
+from phospho_server.event_templates import find_template, list_templates
 from phospho_server.mixing import list_mixes
 from phospho_server.security import OWNER, VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import projects as store
-from phospho_server.store.definitions import list_definitions
+from phospho_server.store.definitions import list_defined, list_definitions
 from phospho_server.store.memberships import list_members
 from phospho_server.store.rows import DefinitionRow
+from phospho_server.store.webhooks import list_webhooks
+from phospho_server.views.data_panel import DataForm, load_data_panel
 from phospho_server.views.event_form import EventForm, detector_names, understand
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.llm_form import LlmForm
 from phospho_server.views.llm_panel import LlmPanel, load_panel
 from phospho_server.views.other_reading import find_other_reading
+from phospho_server.views.webhook_form import WebhookForm
 
 bp = Blueprint("settings", __name__)
 
@@ -30,8 +35,23 @@ bp = Blueprint("settings", __name__)
 @bp.get("/projects/<project_id>/settings")
 @access(VIEWER)
 def show(project_id: str) -> str:
-    """Show what can be set."""
+    """Show what can be set; `template=` or `copy=` fills the form of a new event in."""
+    template = find_template(request.args.get("template", ""))
+    if template is not None:
+        return render_settings(project_id, form=EventForm.of_template(template))
+    copied = find_copied(project_id, request.args.get("copy", ""))
+    if copied is not None:
+        with services().store.read() as db:
+            taken = {definition.name for definition in list_defined(db, project_id)}
+        return render_settings(project_id, form=EventForm.of_copy(copied, taken))
     return render_settings(project_id)
+
+
+def find_copied(project_id: str, event_id: str) -> EventDefinition | None:
+    """Return the event that a new one is like, or None if it is not there any more."""
+    with services().store.read() as db:
+        defined = {definition.id: definition for definition in list_defined(db, project_id)}
+    return defined.get(event_id)
 
 
 @bp.post("/projects/<project_id>/settings/name")
@@ -92,6 +112,8 @@ def render_settings(
     *,
     form: EventForm | None = None,
     llm_form: LlmForm | None = None,
+    data_form: DataForm | None = None,
+    webhook_form: WebhookForm | None = None,
     **problems: Any,
 ) -> str:
     """Render the page, with what was typed and what is wrong with it, if anything.
@@ -100,8 +122,10 @@ def render_settings(
         project_id: The project.
         form: The new event as it was typed.
         llm_form: The LLM as it was typed.
-        problems: `project_name`, `name_problem`, `key_name`, `key_problem`; `preview`,
-            `problem` and `most` where a draft was tried out.
+        data_form: How long data is to be kept, as it was chosen.
+        webhook_form: The new webhook as it was typed.
+        problems: `project_name`, `name_problem`, `key_name`, `key_problem`, `typed_name`,
+            `delete_problem`; `preview`, `problem` and `most` where a draft was tried out.
     """
     with services().store.read() as db:
         project = open_project(db, project_id)
@@ -110,6 +134,8 @@ def render_settings(
         mixes = list_mixes(db, project_id)
         owners = [m.email for m in list_members(db, project_id) if m.role == "owner"]
         llm = load_panel(db, project_id, services().setups, llm_form)
+        hooks = list_webhooks(db, project_id)
+        data = load_data_panel(db, project_id, data_form)
     return render_template(
         "settings/show.html",
         project=project,
@@ -123,6 +149,11 @@ def render_settings(
         ],
         llm=llm,
         owners=owners,
+        data=data,
+        webhooks=hooks,
+        webhook_form=webhook_form or WebhookForm(),
+        templates=list_templates(),
+        definitions=[row.definition for row in definitions],
         keys=[key for key in keys if key.revoked_at_ms is None],
         revoked_keys=[key for key in keys if key.revoked_at_ms is not None],
         form=form or EventForm(),

@@ -255,6 +255,7 @@ def test_an_older_version_does_not_take_the_place_of_a_newer_one(
     store: SqliteStore, project: Project
 ) -> None:
     event = define(store, project, description=BANANA)
+    add(store, project, *(interaction(f"t{n}") for n in range(3)))
     for version, ids in ((2, [1, 2]), (1, [2, 3])):
         store.write(
             lambda db, version=version, ids=ids: llm_unasked.note(  # type: ignore[misc]

@@ -23,7 +23,8 @@ ANYTHING = st.text(max_size=40) | st.sampled_from(
 FIELDS = (
     *("name", "description", "scope", "detector", "keywords", "pattern", "enabled", "examples"),
     *("answer", "categories", "lowest", "highest", "apply", "event_id", "most", "part", "live"),
-    *("click", "source", "back", "of"),
+    *("click", "source", "back", "of", "copy_of", "keep", "days", "sure", "url", "format"),
+    *("event", "message"),
 )
 
 calmly = settings(
@@ -36,7 +37,8 @@ calmly = settings(
 @calmly
 @given(query=st.dictionaries(
     st.sampled_from(["q", "event", "flag", "user", "version", "period", "cursor", "show", "page",
-                     "id", "next", "token", "at", "of", "before", "add"]), ANYTHING))  # fmt: skip
+                     "id", "next", "token", "at", "of", "before", "add",
+                     "template", "copy"]), ANYTHING))  # fmt: skip
 def test_any_query_is_answered(
     visitor: Visitor, store: SqliteStore, project: Project, home: str, query: dict[str, str]
 ) -> None:
@@ -68,8 +70,12 @@ def test_any_form_is_answered(
         f"{home}/settings/events/preview",
         f"{home}/events/{event.id}/review",
         f"{home}/reviews",
+        f"{home}/settings/data",
+        f"{home}/settings/webhooks",
     ):
         assert visitor.post(path, **fields).status_code < 500
+    typed = {**fields, "name": f"not {fields.get('name', '')}"}
+    assert visitor.post(f"{home}/settings/delete", **typed).status_code == 422
     assert visitor.post(f"{home}/settings/events/{event.id}/delete").status_code == 303
     assert visitor.get(f"{home}/settings").status_code == 200
 

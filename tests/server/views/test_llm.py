@@ -25,7 +25,7 @@ from phospho_server.store.definitions import delete_definition, edit_definition
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
-from tests.server.builders import define
+from tests.server.builders import add, define, interaction
 from tests.server.views.conftest import Visitor, text_of
 
 URL = "https://llm.example.org/v1"
@@ -309,6 +309,7 @@ def test_settings_show_how_many_verdicts_wait_for_an_llm(
     visitor: Visitor, home: str, store: SqliteStore, project: Project
 ) -> None:
     event = define(store, project, name="refund")
+    add(store, project, *(interaction(f"t{n}") for n in range(3)))
 
     def note(db: Any) -> None:
         llm_unasked.note(db, project.id, [1, 2, 3], definition_id=event.id, version=1)

@@ -10,7 +10,7 @@ from flask import Flask
 from phospho_server.services import Services
 from phospho_server.store import leases
 from phospho_server.store.definitions import list_definitions
-from phospho_server.store.projects import find_key, list_keys
+from phospho_server.store.projects import create_project, find_key, list_keys
 from phospho_server.store.rows import DefinitionRow, Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, define, interaction
@@ -38,6 +38,66 @@ def test_an_event_is_defined_by_name_and_description(
     assert DESCRIPTION in page
     assert "Looking at 2 interactions" in page
     assert "Looks for" in page
+
+
+def test_a_template_fills_the_form_of_a_new_event_in(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    page = visitor.get(f"{home}/settings").get_data(as_text=True)
+    assert "Begin from a template" in page
+    assert f"{home}/settings?template=refund#new-event" in page
+    filled = visitor.get(f"{home}/settings?template=refund").get_data(as_text=True)
+    assert 'value="refund_request"' in filled
+    assert "The user asks for a refund</textarea>" in filled
+    assert "I want my money back\nhow do I return" in filled
+    assert '<details class="card fold" id="new-event" open>' in filled
+    assert definitions(store, project) == []
+    assert 'value="refund_request"' not in visitor.get(
+        f"{home}/settings?template=nothing"
+    ).get_data(as_text=True)
+
+
+def test_an_event_is_duplicated_with_all_it_has_under_a_name_that_is_free(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    event = define(
+        store,
+        project,
+        scope="session",
+        keywords=("fly",),
+        settings={"of a plugin": 1},
+        examples=({"input": "a kept example", "output": "with its answer"},),
+    )
+    define(store, project, name="booking_2")
+    page = visitor.get(f"{home}/settings").get_data(as_text=True)
+    assert f"{home}/settings?copy={event.id}#new-event" in page
+    filled = visitor.get(f"{home}/settings?copy={event.id}").get_data(as_text=True)
+    assert 'value="booking_3"' in filled
+    assert f'name="copy_of" value="{event.id}"' in filled
+    visitor.post(
+        f"{home}/settings/events",
+        name="booking_3",
+        description=event.description,
+        scope="session",
+        keywords="fly",
+        examples="a kept example",
+        copy_of=event.id,
+    )
+    copy = definitions(store, project)[-1].definition
+    assert copy == event.model_copy(update={"id": copy.id, "name": "booking_3"})
+    assert copy.id != event.id
+    assert visitor.get(f"{home}/settings?copy=event_gone").status_code == 200
+
+
+def test_another_projects_event_cannot_be_duplicated(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    other = store.write(lambda db: create_project(db, "Other"))
+    event = define(store, other, description="The user tells a canary")
+    page = visitor.get(f"{home}/settings?copy={event.id}").get_data(as_text=True)
+    assert "canary" not in page
+    visitor.post(f"{home}/settings/events", name="n", description="d", copy_of=event.id)
+    assert definitions(store, project)[0].definition.examples == ()
 
 
 def test_everything_that_can_be_set_is_kept(

@@ -1,0 +1,151 @@
+"""Sends one request of a webhook: five seconds for all of it, no redirects, short answers."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpcore
+import httpx
+
+from phospho_server.webhooks.addresses import CheckedBackend, PrivateAddressError
+
+# For resolving the name, connecting, sending and reading together.
+TIMEOUT_S = 5.0
+
+MAX_ANSWER_BYTES = 1024 * 1024
+
+# Of an answer that refuses, as much is shown.
+_SHOWN_CHARS = 200
+
+ALLOW_PRIVATE = "PHOSPHO_ALLOW_PRIVATE_WEBHOOKS"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of sending.
+
+    Args:
+        status: Of the answer; None where there was none.
+        duration_ms: Until the answer, or until it was given up.
+        error: Why it does not count as received; None where it does.
+    """
+
+    status: int | None
+    duration_ms: int
+    error: str | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the receiver wants to hear nothing more."""
+        return self.status == HTTPStatus.GONE
+
+
+def is_private_allowed(environ: Mapping[str, str]) -> bool:
+    """Tell whether the environment allows webhooks that lead into private networks."""
+    return environ.get(ALLOW_PRIVATE, "").strip() == "1"
+
+
+def post(
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    allow_private: bool,
+    timeout_s: float = TIMEOUT_S,
+) -> Outcome:
+    """Send a request and return what came of it; only 2xx is a success.
+
+    Args:
+        url: An http or https address.
+        headers: Besides those that HTTP needs.
+        body: JSON.
+        allow_private: Also to addresses that are not of the internet.
+        timeout_s: For all of it.
+    """
+    started_s = time.monotonic()
+    backend = CheckedBackend(started_s + timeout_s, allow_private=allow_private)
+    # Timeouts of sockets begin anew with each byte; this one does not.
+    alarm = threading.Timer(timeout_s, backend.cut)
+    alarm.daemon = True
+    alarm.start()
+    status, error = None, None
+    try:
+        status, error = _ask(url, headers, body, backend)
+    except PrivateAddressError:
+        error = (
+            "The address is one of a private network, where nothing is sent. Set "
+            f"{ALLOW_PRIVATE}=1 for the server if it may."
+        )
+    except Exception as exc:  # noqa: BLE001 - whatever a stranger's server does is an outcome
+        is_late = backend.is_cut or isinstance(exc, httpcore.TimeoutException)
+        error = (
+            f"There was no answer within {timeout_s:g} seconds."
+            if is_late
+            else f"It could not be sent: {exc or type(exc).__name__}"
+        )
+    finally:
+        alarm.cancel()
+        backend.close()
+    return Outcome(status, round((time.monotonic() - started_s) * 1000), error)
+
+
+def _ask(
+    url: str, headers: Mapping[str, str], body: bytes, backend: CheckedBackend
+) -> tuple[int, str | None]:
+    """Return the status of the answer, and why it is no success."""
+    left_s = max(backend.until_s - time.monotonic(), 0.001)
+    target = httpcore.URL(url)
+    connection = httpcore.HTTPConnection(
+        target.origin,
+        ssl_context=_trusted() if target.scheme == b"https" else None,
+        network_backend=backend,
+    )
+    limits = {"connect": left_s, "read": left_s, "write": left_s, "pool": left_s}
+    try:
+        with connection.stream(
+            "POST",
+            target,
+            headers=[
+                (b"Host", _host_of(url)),
+                (b"Connection", b"close"),
+                *((name.encode(), value.encode()) for name, value in headers.items()),
+                (b"Content-Length", str(len(body)).encode()),
+            ],
+            content=body,
+            extensions={"timeout": limits},
+        ) as response:
+            return response.status, _refusal(response)
+    finally:
+        connection.close()
+
+
+def _refusal(response: httpcore.Response) -> str | None:
+    """Return why an answer is no success, with the beginning of what it says; None if it is."""
+    if 200 <= response.status < 300:  # noqa: PLR2004 - a success, whatever comes after its headers
+        return None
+    if 300 <= response.status < 400:  # noqa: PLR2004 - a redirect
+        return f"The answer was {response.status}, a redirect, which is not followed."
+    said = b""
+    for part in response.iter_stream():
+        said += part
+        if len(said) > MAX_ANSWER_BYTES:
+            return f"The answer was {response.status}, and longer than 1 MB."
+    text = " ".join(said.decode("utf-8", "replace").split())[:_SHOWN_CHARS]
+    return f"The answer was {response.status}{': ' + text if text else '.'}"
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Return the certificates that are trusted: reading them takes long."""
+    return httpx.create_ssl_context()
+
+
+def _host_of(url: str) -> bytes:
+    """Return the header `Host` of an address, whatever is connected to."""
+    return httpx.URL(url).netloc

@@ -1,0 +1,146 @@
+"""Sends what webhooks are to send, in threads of its own, so that detection never waits.
+
+Each webhook has a lane: its messages go one after the other, and a receiver that fails is left
+alone for a while. A slow one holds up others for some seconds at the most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from phospho.errors import PhosphoError
+from phospho_server.clock import now_ms
+from phospho_server.errors import NotFoundError
+from phospho_server.llm.sealing import Sealer
+from phospho_server.store import Connection, Store, deliveries, webhooks
+from phospho_server.store.deleting import unless_gone
+from phospho_server.store.deliveries import Delivery
+from phospho_server.store.events import load_events
+from phospho_server.store.projects import get_project
+from phospho_server.store.webhooks import Webhook
+from phospho_server.webhooks.messages import Told, make_body, make_headers, make_test_body
+from phospho_server.webhooks.sending import TIMEOUT_S, Outcome, post
+from phospho_server.working import Worker
+
+# Webhooks at once, and messages of one before it is the others' turn.
+_LANES = 8
+_EACH = 20
+
+# A lane begins nothing more after this.
+_LANE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Sends single messages.
+
+    Args:
+        sealer: Opens addresses and secrets.
+        allow_private: Send also to addresses that are not of the internet.
+        timeout_s: For all of a message.
+    """
+
+    sealer: Sealer
+    allow_private: bool = False
+    timeout_s: float = TIMEOUT_S
+
+    def deliver(self, store: Store, webhook: Webhook, delivery: Delivery) -> bool:
+        """Send a message and keep what came of it; tell whether more may be sent now."""
+        with store.read() as db:
+            body = _load_body(db, webhook, delivery)
+        if body is None:
+            store.write(
+                unless_gone(webhook.project_id, lambda db: deliveries.note_dropped(db, delivery))
+            )
+            return True
+        outcome = self._send(webhook, delivery, body)
+        store.write(
+            unless_gone(webhook.project_id, lambda db: _keep(db, webhook, delivery, outcome))
+        )
+        return outcome.error is None
+
+    def _send(self, webhook: Webhook, delivery: Delivery, body: bytes) -> Outcome:
+        try:
+            url, secret = self.sealer.open(webhook.url), self.sealer.open(webhook.secret)
+        except PhosphoError:
+            return Outcome(
+                None,
+                0,
+                "Its address and secret were sealed with another key than the server has now. "
+                "Put back the file beside the database, or make the webhook again.",
+            )
+        headers = make_headers(secret, delivery.id, now_ms() // 1000, body)
+        return post(url, headers, body, allow_private=self.allow_private, timeout_s=self.timeout_s)
+
+
+def _load_body(db: Connection, webhook: Webhook, delivery: Delivery) -> bytes | None:
+    """Return what is to be sent; None where the event does not stand any more."""
+    try:
+        project = get_project(db, webhook.project_id)
+    except NotFoundError:
+        return None
+    if delivery.is_test:
+        return make_test_body(project, webhook.page_url, webhook.format, delivery.created_at_ms)
+    found = load_events(db, webhook.project_id, delivery.definition_id, [delivery.interaction_id])
+    for _, event, interaction, definition in found:
+        told = Told(project, event, interaction, definition, webhook.page_url)
+        return make_body(told, webhook.format)
+    return None
+
+
+def _keep(db: Connection, webhook: Webhook, delivery: Delivery, outcome: Outcome) -> None:
+    status, duration_ms = outcome.status, outcome.duration_ms
+    try:
+        # Somebody else may have noted failures meanwhile, or deleted it.
+        webhook = webhooks.get_webhook(db, webhook.project_id, webhook.id)
+    except NotFoundError:
+        return
+    if outcome.error is None:
+        deliveries.note_sent(db, delivery, status=status, duration_ms=duration_ms)
+        return
+    deliveries.note_failed(db, delivery, outcome.error, status=status, duration_ms=duration_ms)
+    webhooks.note_failure(db, webhook, outcome.error, is_gone=outcome.is_gone)
+
+
+@dataclass
+class WebhookWorker(Worker):
+    """Works through what webhooks are to send.
+
+    Args:
+        store: Where it waits.
+        sender: Sends it.
+    """
+
+    store: Store
+    sender: Sender
+    name: ClassVar[str] = "webhook"
+    _pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_LANES, thread_name_prefix="phospho-webhook")
+    )
+
+    def run_once(self) -> int:
+        """Send some messages; return how many were tried, 0 if none is due."""
+        with self.store.read() as db:
+            due = deliveries.list_due(db, most=_LANES, each=_EACH)
+        if len(due) == 1:
+            return self._run_lane(*due[0])
+        return sum(self._pool.map(lambda lane: self._run_lane(*lane), due))
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Begin no further message; what is under way ends within its five seconds."""
+        super().stop(timeout_s)
+        self._pool.shutdown(wait=False)
+
+    def _run_lane(self, webhook: Webhook, waiting: Sequence[Delivery]) -> int:
+        """Send messages of one webhook until one fails; return how many were tried."""
+        until_s = time.monotonic() + _LANE_S
+        for number, delivery in enumerate(waiting, start=1):
+            if not self.sender.deliver(self.store, webhook, delivery):
+                return number
+            if self._stopping.is_set() or time.monotonic() > until_s:
+                return number
+        return len(waiting)
