@@ -14,8 +14,8 @@ from phospho_server.store import Connection, in_list
 from phospho_server.store.facts import EVENT, Fact, find_facts
 
 # Looked at: so many sessions, and of these for the places of events so many interactions.
-MOST_SESSIONS = 500
-MOST_INTERACTIONS = 1_000
+MOST_SESSIONS = 400
+MOST_INTERACTIONS = 800
 
 # A longer session would stand for all others.
 LONGEST = 100
@@ -172,13 +172,14 @@ def _shape_positions(
         {"project_id": project_id, **params},
     )
     found: Counter[tuple[int, str]] = Counter()
+    counting = set(definition_ids)
     session_id, last_id, place, has_any = "", 0, -1, False
     for row in rows:
         if row["session_id"] != session_id:
             session_id, place = row["session_id"], -1
         if row["id"] != last_id:
             last_id, has_any, place = row["id"], False, place + 1
-        if row["definition_id"] in definition_ids:
+        if row["definition_id"] in counting:
             part = min(place, last)
             found[part, row["definition_id"]] += 1
             found[part, ANY] += not has_any

@@ -42,13 +42,15 @@ class Asked:
 
     Args:
         period: The period, with the step of its chart.
+        own_period: The same with the step that it has by itself.
         metric: The number whose course is shown.
         steps: The names of the steps that the chart may have.
         step: The one it has.
-        own_step: The one that a period has by itself.
+        own_step: The one that the period has by itself.
     """
 
     period: Period
+    own_period: Period
     metric: str
     steps: Sequence[str]
     step: str
@@ -77,6 +79,7 @@ def show(project_id: str) -> str:
         notices=choices.notices,
         periods=periods.NAMES,
         period=asked.period,
+        own_period=asked.own_period,
         steps=asked.steps,
         step=asked.step,
         asked_step=None if asked.step == asked.own_step else asked.step,
@@ -92,7 +95,7 @@ def _read_asked(choices: Choices, first_ms: int) -> Asked:
     period = periods.get_period(name, now_ms(), first_ms)
     steps, own_step = chart_steps.list_steps(period), chart_steps.name_of(period)
     step = read_choice(choices, "step", steps, default=own_step)
-    return Asked(chart_steps.with_step(period, step), metric, steps, step, own_step)
+    return Asked(chart_steps.with_step(period, step), period, metric, steps, step, own_step)
 
 
 def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> dict[str, object]:
@@ -130,7 +133,7 @@ def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> di
         "by_length": by_length,
         "lengths": list(LENGTHS),
         "by_position": by_position,
-        "facts": figure_facts(db, project_id, period),
+        "facts": figure_facts(db, project_id, asked.own_period),
         "versions": figure_versions(db, project_id, period),
         "recent": list_sessions(db, project_id, limit=_RECENT).sessions,
     }
