@@ -271,6 +271,23 @@ def test_the_dashboard_works_without_javascript(open_page: OpenPage, site: Site)
     expect(page.get_by_role("columnheader", name="Negative").first).to_be_visible()
 
 
+def test_a_printed_dashboard_is_its_numbers(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full))
+    page.emulate_media(media="print")
+    expect(page.locator(".figures")).to_be_visible()
+    expect(page.get_by_label("Period")).to_be_hidden()
+    expect(page.locator(".side")).to_be_hidden()
+
+
+def test_what_is_chosen_is_seen_in_forced_colours(open_page: OpenPage, site: Site) -> None:
+    page = open_page(forced_colors="active")
+    page.goto(site.page_of(site.full))
+    for chosen in (".tabs [aria-current]", ".figure[data-shown]", ".side nav [aria-current]"):
+        style = page.locator(chosen).first.evaluate("each => getComputedStyle(each).outlineStyle")
+        assert style == "solid", chosen
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1024, 1440, 2560])
 def test_every_state_of_the_dashboard_is_accessible_and_fits(

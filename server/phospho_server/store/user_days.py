@@ -122,7 +122,7 @@ def get_user_series(db: Connection, project_id: str, steps: TimeSteps) -> list[i
         "or day_ms - gap_days * :day < :since) group by day_ms",
         {"project_id": project_id, "day": DAY_MS, **steps.params},
     )
-    values = [0] * steps.count
+    values, origin_ms = [0] * steps.count, steps.origin_ms
     for row in rows:
-        values[(row["day_ms"] - steps.origin_ms) // steps.step_ms] += row["users"]
+        values[(row["day_ms"] - origin_ms) // steps.step_ms] += row["users"]
     return values

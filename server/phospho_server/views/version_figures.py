@@ -83,9 +83,9 @@ def _draw(row: VersionRow, period: Period) -> str:
     if days <= 2:  # noqa: PLR2004 - yesterday and today are no course
         return ""
     steps = TimeSteps(since_ms, period.until_ms, DAY_MS * -(-days // _MOST_BARS))
-    counts = [0] * steps.count
+    counts, origin_ms = [0] * steps.count, steps.origin_ms
     for day_ms, interactions in row.by_day.items():
-        counts[(day_ms - steps.origin_ms) // steps.step_ms] += interactions
+        counts[(day_ms - origin_ms) // steps.step_ms] += interactions
     most, width = max(counts), _WIDTH / steps.count
     return "".join(
         f"M{place * width:.1f} {_HEIGHT}v{-max(1.0, _HEIGHT * value / most):.1f}"
