@@ -6,7 +6,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phospho_server.clock import DAY_MS, HOUR_MS, now_ms
@@ -168,3 +168,24 @@ def test_every_step_that_is_offered_gives_a_chart_of_sensible_size(
         count = chart_steps.count_bars(chosen, chosen.step_ms)
         assert 2 <= count <= chart_steps.MOST_BARS
         assert chosen.label(chosen.since_ms)
+
+
+ANYTHING = st.text(max_size=40) | st.sampled_from(["hour", "week", "all", "1e9", "-1", "9" * 400])
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    query=st.dictionaries(
+        st.sampled_from(["period", "step", "show", "event", "q", "page"]), ANYTHING
+    )
+)
+def test_any_address_of_a_dashboard_or_of_the_projects_is_answered(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str, query: dict[str, str]
+) -> None:
+    add(store, project, interaction(created_at_ms=now_ms(), version_id="<i>\u202e"))
+    for path in (f"{home}/dashboard", "/projects"):
+        page = visitor.get(path, query_string=query)
+        assert page.status_code == 200
+        assert "<i>" not in page.get_data(as_text=True)
