@@ -16,6 +16,9 @@ from phospho_server.errors import InvalidError
 # A longer one is no example of anything in particular, and costs every detector.
 MAX_EXAMPLE_CHARS = 4_000
 
+# Of a name that is wrong, in a message about it.
+_MOST_SHOWN = 100
+
 
 def make_definition(fields: Mapping[str, Any], detectors: Collection[str]) -> EventDefinition:
     """Return a definition that can be looked for.
@@ -35,9 +38,10 @@ def make_definition(fields: Mapping[str, Any], detectors: Collection[str]) -> Ev
     except (DefinitionError, MissingDependencyError) as error:
         raise InvalidError(str(error)) from error
     if definition.detector not in detectors:
+        name = definition.detector[:_MOST_SHOWN]
         raise InvalidError(
-            f"There is no detector {definition.detector!r} here. Install the plugin that brings "
-            f"it, or choose one of: {', '.join(detectors)}."
+            f"There is no detector {name!r} here. Install the plugin that brings it, or choose one "
+            f"of: {', '.join(detectors)}."
         )
     return definition
 
@@ -76,4 +80,4 @@ def _sentence(error: ValidationError) -> str:
     """Return what is wrong with the first field that is."""
     first = error.errors()[0]
     name = " ".join(str(part) for part in first["loc"]) or "definition"
-    return f"The {name} cannot be used: {first['msg']}. Change it and save again."
+    return f"The {name[:_MOST_SHOWN]} cannot be used: {first['msg']}. Change it and save again."

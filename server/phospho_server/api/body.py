@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import request
 
+from phospho.snapshot import clean_text
 from phospho_server.errors import BadRequestError, TooLargeError
 from phospho_server.incoming import parse_json
 from phospho_server.limits import MAX_BODY_BYTES
@@ -26,6 +27,29 @@ def read_object() -> dict[str, Any]:
         raise BadRequestError(f"The body cannot be read as JSON: {reason}.") from exc
     if not isinstance(value, dict):
         raise BadRequestError("The body must be a JSON object, as in {...}.")
+    return value
+
+
+def read_clean_object() -> dict[str, Any]:
+    """Return the request's JSON object with texts that every database can hold: see `clean_text`.
+
+    Raises:
+        BadRequestError: The body is not a JSON object.
+        TooLargeError: It is larger than 32 MiB, also after decompression.
+    """
+    try:
+        return {clean_text(name): _clean(value) for name, value in read_object().items()}
+    except RecursionError as exc:
+        raise BadRequestError("The body is nested too deeply. Flatten it.") from exc
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [_clean(each) for each in value]
+    if isinstance(value, dict):
+        return {clean_text(name): _clean(each) for name, each in value.items()}
     return value
 
 
@@ -54,4 +78,6 @@ def _gunzip(data: bytes) -> bytes:
         )
     if not stream.eof:
         raise BadRequestError("The gzip body ends too early. Send it again, whole.")
+    if stream.unused_data:
+        raise BadRequestError("The gzip body goes on after its end. Compress all of it at once.")
     return text

@@ -6,7 +6,7 @@ from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from phospho.snapshot import MAX_ID_CHARS, clean_text
-from phospho_server.api.body import read_object
+from phospho_server.api.body import read_clean_object
 from phospho_server.clock import now_ms
 from phospho_server.errors import InvalidError
 from phospho_server.incoming import read_flag
@@ -27,7 +27,7 @@ def give(task_id: str) -> ResponseReturnValue:
     Body: `{"human_eval": "success" or "failure", "notes", "source", "project_id"}`, with `flag`
     instead of `human_eval` from the JavaScript client. Answer: the task's id and flag.
     """
-    body = read_object()
+    body = read_clean_object()
     project_id = body.get("project_id") or g.key.project_id
     require_project(str(project_id))
     given = body.get("human_eval")

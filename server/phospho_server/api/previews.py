@@ -9,7 +9,7 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from phospho.models import EventDefinition
-from phospho_server.api.body import read_object
+from phospho_server.api.body import read_clean_object
 from phospho_server.defining import make_definition
 from phospho_server.errors import InvalidError
 from phospho_server.previewing import MOST, USUAL, Group, Preview, Seen, preview
@@ -36,7 +36,7 @@ def show(project_id: str) -> ResponseReturnValue:
     at. Answer: counts, and of each kind the newest interactions.
     """
     require_project(project_id)
-    fields = read_object()
+    fields = read_clean_object()
     most = _read_most(fields.pop("interactions", USUAL))
     draft = _read_draft(project_id, fields)
     found = preview(services().store, services().detectors, project_id, draft, most=most)
