@@ -857,7 +857,7 @@ create table webhook_deliveries (
 ) strict;
 create index webhook_deliveries_by_state
     on webhook_deliveries (webhook_id, state, run_at_ms, id);
-create index webhook_deliveries_by_project on webhook_deliveries (project_id);
+create index webhook_deliveries_by_webhook on webhook_deliveries (project_id, webhook_id, id);
 """
 
 

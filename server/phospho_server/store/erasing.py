@@ -21,7 +21,7 @@ from phospho_server.store.rows import PERSON
 from phospho_server.store.search import remove_from_index
 
 # Tables in which a row is about one interaction, besides `detections` and `feedback`.
-_ABOUT_ONE = ("reviews", "vectors", "llm_unasked", "webhook_deliveries")
+_ABOUT_ONE = ("reviews", "vectors", "llm_unasked")
 
 _PREVIEW_LENGTH = 200
 
@@ -258,12 +258,14 @@ def _find_user(
     """Return the user of a session; another one where nothing that they said is left."""
     if user_id is None or all(each.user_id != user_id for each in removed):
         return user_id
-    if db.row(
-        f"select 1 {_OF_SESSION} and user_id = :user_id limit 1", {**mine, "user_id": user_id}
-    ):
+    # The index of users would lead through all that somebody ever said.
+    here = {**mine, "user_id": user_id}
+    if db.row(f"select 1 {_OF_SESSION} and user_id || '' = :user_id limit 1", here):
         return user_id
     other = db.row(
-        f"select user_id {_OF_SESSION} and user_id is not null order by id desc limit 1", mine
+        f"select user_id {_OF_SESSION} and user_id is not null "
+        "order by created_at_ms desc, id desc limit 1",
+        mine,
     )
     return other["user_id"] if other else None
 
@@ -277,8 +279,11 @@ def _follow_in_users(db: Connection, project_id: str, gone: Sequence[_Gone]) -> 
     for user_id, n in removed.items():
         mine = {"project_id": project_id, "user_id": user_id}
         of_user = "from interactions where project_id = :project_id and user_id = :user_id"
+        # Apart, each is one step to an end of the index.
         seen = db.row(
-            f"select min(created_at_ms) as first, max(created_at_ms) as last {of_user}", mine
+            f"select (select min(created_at_ms) {of_user}) as first, "
+            f"(select max(created_at_ms) {of_user}) as last",
+            mine,
         )
         if seen is None or seen["first"] is None:
             db.execute(

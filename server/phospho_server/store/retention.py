@@ -6,12 +6,12 @@ counters say exactly how many are older.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phospho_server.clock import DAY_MS, hour_of, now_ms
 from phospho_server.errors import InvalidError
-from phospho_server.store import Connection, counters, in_list
+from phospho_server.store import Connection, Row, counters, in_list
 from phospho_server.store.erasing import remove_interactions
 from phospho_server.store.projects import get_project
 
@@ -124,12 +124,10 @@ order by s.last_at_ms, s.session_id limit :most
 """
 
 # Then the beginnings of sessions that go on, in one pass over the sessions.
-_OF_LONG_SESSIONS = """
-select i.id, i.session_id, length(i.input) + coalesce(length(i.output), 0) as chars
-from sessions s join interactions i
-    on i.project_id = s.project_id and i.session_id = s.session_id and i.created_at_ms < :before
-where s.project_id = :project_id and s.session_id >= :after and s.first_at_ms < :before
-order by s.session_id limit :most
+_LONG_SESSIONS = """
+select session_id from sessions
+where project_id = :project_id and session_id >= :after and first_at_ms < :before
+order by session_id limit :most
 """
 
 
@@ -159,7 +157,7 @@ def list_old(db: Connection, project_id: str, *, before_ms: int, after: str = ""
     here = {"project_id": project_id, "before": before_ms, "after": after, "most": most}
     rows = db.rows(_OF_OLD_SESSIONS, here)
     is_of_long = not rows
-    rows = rows or db.rows(_OF_LONG_SESSIONS, here)
+    rows = rows or _list_beginnings(db, here)
     ids: list[int] = []
     chars = 0
     for row in rows:
@@ -169,6 +167,17 @@ def list_old(db: Connection, project_id: str, *, before_ms: int, after: str = ""
         ids.append(row["id"])
         after = row["session_id"] if is_of_long else after
     return Old(ids, after)
+
+
+def _list_beginnings(db: Connection, here: Mapping[str, object]) -> Sequence[Row]:
+    """Return the old interactions of sessions that are not old themselves."""
+    text, params = in_list("s", [row["session_id"] for row in db.rows(_LONG_SESSIONS, here)])
+    return db.rows(
+        "select id, session_id, length(input) + coalesce(length(output), 0) as chars "
+        f"from interactions where project_id = :project_id and session_id {text} "
+        "and created_at_ms < :before order by session_id limit :most",
+        {**here, **params},
+    )
 
 
 def remove_old(db: Connection, project_id: str, ids: Sequence[int]) -> int:

@@ -6,10 +6,10 @@ alone for a while. A slow one holds up others for some seconds at the most.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from phospho.errors import PhosphoError
@@ -29,6 +29,9 @@ from phospho_server.working import Worker
 # Webhooks at once, and messages of one before it is the others' turn.
 _LANES = 8
 _EACH = 20
+
+# A server that stops waits no longer for a receiver.
+_STOP_S = 1.0
 
 # A lane begins nothing more after this.
 _LANE_S = 5.0
@@ -118,22 +121,32 @@ class WebhookWorker(Worker):
     store: Store
     sender: Sender
     name: ClassVar[str] = "webhook"
-    _pool: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(_LANES, thread_name_prefix="phospho-webhook")
-    )
 
     def run_once(self) -> int:
         """Send some messages; return how many were tried, 0 if none is due."""
         with self.store.read() as db:
             due = deliveries.list_due(db, most=_LANES, each=_EACH)
-        if len(due) == 1:
-            return self._run_lane(*due[0])
-        return sum(self._pool.map(lambda lane: self._run_lane(*lane), due))
+        tried: list[int] = []
+        problems: list[Exception] = []
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Begin no further message; what is under way ends within its five seconds."""
+        def run(webhook: Webhook, waiting: Sequence[Delivery]) -> None:
+            try:
+                tried.append(self._run_lane(webhook, waiting))
+            except Exception as exc:  # noqa: BLE001 - it is raised below, in the worker's thread
+                problems.append(exc)
+
+        lanes = [threading.Thread(target=run, args=lane, daemon=True) for lane in due]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+        if problems:
+            raise problems[0]
+        return sum(tried)
+
+    def stop(self, timeout_s: float = _STOP_S) -> None:
+        """Begin no further message; one that is under way may be sent again, under the same id."""
         super().stop(timeout_s)
-        self._pool.shutdown(wait=False)
 
     def _run_lane(self, webhook: Webhook, waiting: Sequence[Delivery]) -> int:
         """Send messages of one webhook until one fails; return how many were tried."""

@@ -366,6 +366,29 @@ def test_a_slow_receiver_holds_up_no_other(
         assert len(slow.requests) == 1
 
 
+def test_a_server_that_stops_does_not_wait_for_a_receiver(
+    store: SqliteStore,
+    project: Project,
+    event: EventDefinition,
+    add_hook: AddHook,
+    detection: DetectionWorker,
+    sealer: Sealer,
+    receiver: Loopback,
+) -> None:
+    receiver.decide = lambda _: Reply(misbehaviour="hang")
+    hook = add_hook()
+    add(store, project, interaction())
+    detection.run_until_done()
+    worker = WebhookWorker(store, Sender(sealer, allow_private=True))
+    worker.start()
+    receiver.wait_for(lambda: bool(receiver.requests))
+    started_s = time.monotonic()
+    worker.stop()
+    assert time.monotonic() - started_s < 3
+    # It is sent again by the next process.
+    assert [entry.state for entry in log_of(store, hook)] == ["waiting"]
+
+
 def test_what_does_not_stand_any_more_is_not_sent(
     store: SqliteStore,
     project: Project,
@@ -390,7 +413,7 @@ def test_what_does_not_stand_any_more_is_not_sent(
     )
     worker.run_until_done()
     assert receiver.requests == []
-    assert [entry.state for entry in log_of(store, hook)] == ["dropped"]
+    assert [entry.state for entry in log_of(store, hook)] == ["dropped"] * 2
 
 
 def test_the_log_keeps_the_newest(
