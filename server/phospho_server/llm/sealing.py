@@ -1,5 +1,7 @@
 """API keys of an LLM as the database holds them: sealed, or by the name of a variable.
 
+Addresses and secrets of webhooks are sealed as well.
+
 Sealed is encrypted with Fernet (AES and HMAC, of the package `cryptography`). Its secret is
 `PHOSPHO_SECRET_KEY`, or a file beside the database that only its owner may read: who gets hold of
 the database, or of a backup of it, has no key.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from phospho.errors import PhosphoError
+from phospho.errors import ConfigurationError, MissingDependencyError
 from phospho_server.acting import act
-from phospho_server.errors import InvalidError, NotFoundError
+from phospho_server.errors import InvalidError
 from phospho_server.security import OWNER, access
 from phospho_server.services import services
 from phospho_server.store import Connection, deliveries
@@ -48,9 +48,7 @@ def create(project_id: str) -> ResponseReturnValue:
             project_id=project_id,
             what=form.shown_url,
         )
-    except NotFoundError:
-        raise
-    except PhosphoError as error:
+    except (InvalidError, ConfigurationError, MissingDependencyError) as error:
         page = render_settings(project_id, webhook_form=form.refused(error))
         return page, InvalidError.status
     return _show(project_id, webhook.id, secret=secret)
@@ -123,7 +121,10 @@ def toggle(project_id: str, webhook_id: str) -> ResponseReturnValue:
 def replace_secret(project_id: str, webhook_id: str) -> ResponseReturnValue:
     """Sign with a new secret, and show it, this once."""
     secret = make_secret()
-    sealed = services().webhooks.sealer.seal(secret)
+    try:
+        sealed = services().webhooks.sealer.seal(secret)
+    except (ConfigurationError, MissingDependencyError) as error:
+        raise InvalidError(str(error)) from error
     act(
         "webhook's secret replaced",
         lambda db: store.replace_secret(db, project_id, webhook_id, sealed),

@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
+from phospho.errors import ConfigurationError, MissingDependencyError
+from phospho_server.llm.sealing import Sealer
 from phospho_server.services import Services
 from phospho_server.store import deliveries, webhooks
 from phospho_server.store.projects import create_project
@@ -200,6 +202,37 @@ def test_an_address_that_cannot_work_is_refused_and_kept_in_the_form(
     assert refused.status_code == 422
     assert says in text_of(refused)
     assert hooks(store, project) == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "says"),
+    [
+        (MissingDependencyError("cryptography", extra="llm"), "pip install 'phospho[llm]'"),
+        (ConfigurationError("Make the folder writable."), "Make the folder writable."),
+    ],
+    ids=["not-installed", "no-place"],
+)
+def test_where_nothing_can_be_sealed_it_says_what_to_do(
+    visitor: Visitor,
+    store: SqliteStore,
+    project: Project,
+    home: str,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: Exception,
+    says: str,
+) -> None:
+    make(visitor, home, "https://example.com/")
+
+    def refuse(*_: object) -> str:
+        raise problem
+
+    monkeypatch.setattr(Sealer, "seal", refuse)
+    (hook,) = hooks(store, project)
+    for path in ("settings/webhooks", f"settings/webhooks/{hook.id}/secret"):
+        refused = visitor.post(f"{home}/{path}", url="https://example.com/")
+        assert refused.status_code == 422
+        assert says in text_of(refused)
+    assert hooks(store, project) == [hook]
 
 
 def test_another_format_is_refused(visitor: Visitor, home: str) -> None:
