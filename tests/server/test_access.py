@@ -79,6 +79,11 @@ def form_of(endpoint: str, place: Place) -> dict[str, str]:
     }
     own = {
         "audit.answer": {"source": "audit"},
+        "data.keep": {"keep": "days", "days": "3650"},
+        "data.delete": {"name": place.project_name},
+        "webhooks.create": {"url": "https://93.184.216.34/hook", "format": "json", "scope": "all"},
+        "webhooks.choose": {"scope": "all"},
+        "webhooks.send_again": {"message": place.message_id},
         "account.change_password": {"password": PASSWORD, "new_password": "quite another one"},
         "sign_in.enter": {"email": "root@example.com", "password": PASSWORD},
         "sign_up.create": {"email": "new@example.com", "password": "a new password"},
@@ -256,7 +261,7 @@ def test_whoever_has_the_role_is_let_in(
 @each([route for route in PAGES if route.has_project])
 def test_objects_of_another_project_are_not_there(world: World, now: Opened, route: Route) -> None:
     """The address names a project of one's own, and the rest of it another's."""
-    mixed = replace(world.a, project_id=world.b.project_id)
+    mixed = replace(world.a, project_id=world.b.project_id, project_name="what was typed")
     of_a = {
         table: [row for row in rows if world.a.project_id in row]
         for table, rows in now.dump().items()

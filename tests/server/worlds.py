@@ -16,7 +16,7 @@ from phospho.detectors import Detector
 from phospho.models import Evidence
 from phospho_server import create_app
 from phospho_server.passwords import hash_password
-from phospho_server.store import Connection, detections, sign_ins
+from phospho_server.store import Connection, deliveries, detections, sign_ins
 from phospho_server.store.accounts import Account, create_account
 from phospho_server.store.audit_log import record
 from phospho_server.store.definitions import create_definition
@@ -29,6 +29,7 @@ from phospho_server.store.rows import StoredDetection
 from phospho_server.store.saved_views import save_view
 from phospho_server.store.sign_ins import Browser
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.webhooks import add_webhook
 from tests.server.builders import NOON_MS, definition, interaction
 
 PASSWORD = "a password of a test"
@@ -60,6 +61,9 @@ class Place:
     revoked_key: str
     invitation: str
     view_id: str
+    webhook_id: str
+    message_id: str
+    project_name: str
     version: int = 1
     page: str = "sessions"
     filename: str = "app.css"
@@ -215,6 +219,18 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
     invitation, token = create_invitation(db, project.id, "editor", invited_by=canary)
     record(db, project.id, who=canary, action="key created", what=canary)
     view = save_view(db, project.id, page="sessions", name=f"{canary} view", query=f"q={canary}")
+    webhook = add_webhook(
+        db,
+        project.id,
+        url="sealed:none",
+        shown_url=f"https://{canary}.example",
+        format_name="json",
+        secret="sealed:none",
+        definition_ids=None,
+        page_url="https://phospho.example",
+    )
+    message = deliveries.add_test(db, webhook)
+    db.execute("update webhook_deliveries set state = 'parked' where id = :id", vars(message))
     place = Place(
         project_id=project.id,
         session_id=new.session_id,
@@ -229,5 +245,8 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
         revoked_key=old_secret,
         invitation=token,
         view_id=view.id,
+        webhook_id=webhook.id,
+        message_id=message.id,
+        project_name=project.name,
     )
     return place, accounts["editor"], accounts["owner"]

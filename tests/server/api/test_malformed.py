@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from phospho_server.security import _API_PATH
+from phospho_server.answering import _API_PATH
 from phospho_server.store.rows import Project
 from phospho_server.store.sign_ins import create_link
 from phospho_server.store.sqlite import SqliteStore
