@@ -1,0 +1,44 @@
+"""The schema, one append-only step at a time, each in a module of its name.
+
+A shipped step is never edited; a new one goes at the end of `STEPS`. People query the file with
+Datasette or pandas, so the tables are part of what we document: `project_id` leads every key, times
+are UTC milliseconds (`*_at_ms`), flags are 0 or 1.
+"""
+
+from __future__ import annotations
+
+from phospho_server.migrations import (
+    m001_first_schema,
+    m002_steps,
+    m003_reviews,
+    m004_llm,
+    m005_reviews_more,
+    m006_versions,
+    m007_language,
+    m008_vectors,
+    m009_llm_later_and_values,
+    m010_accounts,
+    m011_facts,
+    m012_dashboard,
+    m013_settings,
+)
+from phospho_server.migrations.steps import migrations
+
+# In the order in which they are carried out.
+STEPS = (
+    m001_first_schema,
+    m002_steps,
+    m003_reviews,
+    m004_llm,
+    m005_reviews_more,
+    m006_versions,
+    m007_language,
+    m008_vectors,
+    m009_llm_later_and_values,
+    m010_accounts,
+    m011_facts,
+    m012_dashboard,
+    m013_settings,
+)
+
+__all__ = ["STEPS", "migrations"]
