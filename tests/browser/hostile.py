@@ -17,13 +17,19 @@ from phospho_server.errors import ConflictError, InvalidError
 from phospho_server.incoming import read_interaction
 from phospho_server.store import (
     Connection,
+    accounts,
+    audit_log,
+    deliveries,
     detections,
     feedback,
+    invitations,
     jobs,
     leases,
     llm,
+    memberships,
     message_facts,
     reviews,
+    webhooks,
 )
 from phospho_server.store.definitions import create_definition, edit_definition
 from phospho_server.store.interactions import find_ids
@@ -31,6 +37,7 @@ from phospho_server.store.llm import LlmSettings
 from phospho_server.store.projects import create_key, create_project
 from phospho_server.store.rows import NewInteraction, Project
 from phospho_server.store.saved_views import MOST_VIEWS, save_view
+from phospho_server.store.sign_ins import Browser, create_sign_in
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.views.filters import write_query
 from tests.browser import payloads
@@ -55,12 +62,14 @@ class Hostile:
         session_ids: One session with all payloads, and some whose ids hold all of them.
         user_ids: The same of users.
         event_ids: Events that hold all payloads, one of each kind of answer.
+        webhook_id: A webhook that failed with all of them.
     """
 
     project: Project
     session_ids: Sequence[str]
     user_ids: Sequence[str]
     event_ids: Sequence[str]
+    webhook_id: str
 
 
 def fill(store: SqliteStore, detectors: Mapping[str, Detector]) -> Hostile:
@@ -74,12 +83,15 @@ def fill(store: SqliteStore, detectors: Mapping[str, Detector]) -> Hostile:
     _detect(store, project, new, events)
     store.write(lambda db: _say(db, project.id, new, events))
     store.write(lambda db: _set(db, project.id))
+    store.write(lambda db: _let_in(db, project.id))
+    webhook_id = store.write(lambda db: _tell_others(db, project.id, events[0].id))
     ids = list(packed(MAX_ID_CHARS))
     return Hostile(
         project,
         [EVERYTHING, *ids],
         ids,
         [event.id for event in events[:3]],
+        webhook_id,
     )
 
 
@@ -245,3 +257,40 @@ def _set(db: Connection, project_id: str) -> None:
         LlmSettings(base_url="https://llm.example.org/v1", model=pack, currency="<b xss>"),
     )
     llm.pause(db, project_id, " ".join(PAYLOADS)[:4000])
+
+
+def _let_in(db: Connection, project_id: str) -> None:
+    """Have accounts, invitations, browsers and acts of hostile names, also impossible ones."""
+    for number, payload in enumerate(PAYLOADS):
+        account = accounts.create_account(db, f"a{number}@example.com", "no hash")
+        memberships.add_member(db, project_id, account.id, "viewer")
+        db.execute(
+            "update accounts set email = :email where id = :id",
+            {"email": payload, "id": account.id},
+        )
+    for text in packed(300):
+        invitations.create_invitation(db, project_id, "editor", invited_by=text)
+        create_sign_in(db, None, Browser(text, text))
+        for place in (project_id, None):
+            audit_log.record(db, place, who=text, action="key created", what=text)
+
+
+def _tell_others(db: Connection, project_id: str, event_id: str) -> str:
+    """Have a webhook whose receiver is hostile, and return its id."""
+    texts = list(packed(400))
+    hook = webhooks.add_webhook(
+        db,
+        project_id,
+        url="sealed:x",
+        shown_url=f"https://example.com/{texts[0]}",
+        format_name="json",
+        secret="sealed:x",
+        definition_ids=[event_id],
+        page_url="http://127.0.0.1",
+    )
+    for text in texts:
+        delivery = deliveries.add_delivery(db, hook, definition_id=event_id, interaction_id=1)
+        tried = replace(delivery, attempts=10)
+        deliveries.note_failed(db, tried, text, status=500, duration_ms=5)
+    webhooks.note_failure(db, replace(hook, failures=99), " ".join(texts), is_gone=False)
+    return hook.id

@@ -27,16 +27,16 @@ from tests.browser.hostile import EVERYTHING, PAYLOADS, Hostile, fill, packed
 
 pytestmark = pytest.mark.browser
 
-_TEMPLATES = Path(phospho_server.__file__).parent / "templates"
+_SERVER = Path(phospho_server.__file__).parent
+_SOURCES = [*_SERVER.glob("templates/**/*.html"), _SERVER / "views" / "drawing.py"]
 
-# What our own templates consist of; any other element was made by a text.
+# What our own pages consist of; any other element was made by a text.
 OUR_TAGS = sorted(
     {
         tag
-        for template in _TEMPLATES.rglob("*.html")
-        for tag in re.findall(r"<([a-z][a-z0-9]*)", template.read_text(encoding="utf-8").lower())
+        for source in _SOURCES
+        for tag in re.findall(r"<([a-z][a-z0-9]*)", source.read_text(encoding="utf-8").lower())
     }
-    | {"tbody"}
 )
 
 # Returns what is wrong with a page. Its texts may show no character that hides or reorders others.
@@ -113,13 +113,14 @@ def arguments(hostile: Hostile) -> dict[str, Sequence[Any]]:
         "session_id": list(filter(_is_plain, hostile.session_ids)),
         "user_id": list(filter(_is_plain, hostile.user_ids)),
         "event_id": hostile.event_ids,
+        "webhook_id": [hostile.webhook_id],
         "version": [1, 2],
         "page": ["sessions", "interactions", "users"],
     }
 
 
-# Our own files, and pages that are named by a question: see `list_questions`.
-ASKED_FOR = {"static", "sessions.show_by_id", "users.show_by_id"}
+# Our own files, and what `list_questions` and `list_refused` ask for.
+ASKED_FOR = {"static", "sessions.show_by_id", "users.show_by_id", "sign_up.show"}
 
 
 def list_addresses(app: Flask, hostile: Hostile) -> list[str]:
@@ -180,7 +181,10 @@ def list_refused(hostile: Hostile) -> list[str]:
         address
         for text in texts
         for address in (f"/nowhere/{text}", f"{home}/sessions/{text}", f"{home}/export/{text}")
-    ] + [f"{home}/{page}?cursor={texts[0]}" for page in ("sessions", "user", "session")]
+    ] + [
+        f"{page}?cursor={texts[0]}&token={texts[0]}&next={texts[0]}"
+        for page in ("/signup", "/login", *(f"{home}/{name}" for name in ("users", "user")))
+    ]
 
 
 def look_at(page: Page, address: str) -> list[str]:
@@ -233,7 +237,7 @@ def test_no_payload_does_anything_on_any_page(browser: Browser, full: HostileSit
                 continue
             problems += look_at(page, address)
             waiting += further(page)
-        assert problems == []
+        assert problems == [], "\n".join(problems)
         assert dialogs == []
     # Lists go on on further pages.
     assert any("cursor=" in address for address in seen)
@@ -300,6 +304,7 @@ OURS = frozenset(
     f"{table}.{column}"
     for table, columns in {
         "api_keys": "prefix",
+        "audit_log": "action",
         "counters": "metric key",
         "detections": "embedder",
         "event_cuts": "embedder directions",
@@ -307,17 +312,23 @@ OURS = frozenset(
         "event_definitions": "scope detector",
         "facts": "fact",
         "feedback": "flag",
+        "day_counters": "metric key",
         "interactions": "flag language",
+        "invitations": "role",
         "jobs": "kind payload",
         "kept_facts": "fact",
         "llm_agreement": "model",
+        "memberships": "role",
         "llm_answers": "key answer",
         "llm_settings": "base_url api_key price_in price_out price_cached daily_budget",
         "reviews": "source embedder",
         "saved_views": "page",
         "secrets": "name value",
+        "removed_ids": "table_name",
         "vectors": "made_by",
         "verdict_counts": "embedder",
+        "webhook_deliveries": "state",
+        "webhooks": "url format secret page_url",
     }.items()
     for column in columns.split()
 )
