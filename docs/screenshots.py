@@ -82,6 +82,12 @@ def list_pages(page: Page, dashboard: str) -> Iterator[tuple[str, str]]:
     edit = str(page.get_by_role("link", name="Edit").first.evaluate("link => link.href"))
     yield "event-edit", edit
     yield "event-versions", f"{edit}/versions"
+    yield "new-event", f"{project}/settings?template=refund#new-event"
+    yield "members", f"{project}/settings/members"
+    yield "audit-log", f"{project}/settings/audit-log"
+    yield "account", f"{home}/account"
+    page.goto(f"{project}/users")
+    yield "user", str(page.locator(".preview a").first.evaluate("link => link.href"))
 
 
 def show_evidence(page: Page) -> None:

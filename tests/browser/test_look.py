@@ -45,6 +45,14 @@ PAGES = (
 )
 
 
+# Words that have no room beside others stand with a letter a line.
+_SQUEEZED = """[...document.querySelectorAll("main *")].filter((element) => {
+  const text = [...element.childNodes].filter((node) => node.nodeType === 3);
+  const box = element.getBoundingClientRect();
+  return text.some((node) => node.data.trim().length > 2) && box.width < 20 && box.height > 40;
+}).map((element) => element.outerHTML)"""
+
+
 def list_addresses(site: Site, page: Page) -> list[str]:
     """Return the address of every page, of the full project and of the empty one."""
     page.goto(site.page_of(site.full, "settings"))
@@ -85,6 +93,7 @@ def test_every_page_is_accessible_and_fits(
         assert results.violations_count == 0, f"{address}: {results.generate_report()}"
         scroll_width = page.evaluate("document.documentElement.scrollWidth")
         assert scroll_width <= width, f"{address} is {scroll_width} wide"
+        assert page.evaluate(_SQUEEZED) == [], address
 
 
 def test_nothing_that_strangers_wrote_comes_alive(open_page: OpenPage, site: Site) -> None:
