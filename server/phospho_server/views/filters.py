@@ -19,6 +19,7 @@ from flask import request
 
 from phospho.detectors.language_names import language_name
 from phospho.detectors.sentiment import FEELINGS
+from phospho.snapshot import MAX_ID_CHARS
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.store import Connection, facts, interaction_pages, sessions
 from phospho_server.store.definitions import list_defined
@@ -203,8 +204,8 @@ def read_filter(choices: Choices, kind: ListKind, offered: Offered) -> Asked:
         "notes": [read_choice(choices, "notes", ["yes"])],
         "language": [read_choice(choices, "language", offered.languages)],
         "sentiment": [read_choice(choices, "sentiment", offered.sentiments)],
-        "user": [read_text(choices, "user")],
-        "version": [read_text(choices, "version")],
+        "user": [read_text(choices, "user", most_chars=MAX_ID_CHARS)],
+        "version": [read_text(choices, "version", most_chars=MAX_ID_CHARS)],
         "model": [read_text(choices, "model")],
         "metadata": _read_metadata(choices),
         "length": [_read_length(choices)] if kind.has_lengths else [],

@@ -9,7 +9,7 @@ from flask import request
 
 from phospho_server.views.formats import visible
 
-# Longer than any id or search; an address with more is a mistake.
+# Longer than any search; an address with more is a mistake.
 MAX_LENGTH = 300
 _MOST_SHOWN = 40
 _MAX_DIGITS = 9
@@ -45,19 +45,21 @@ def read_choice(choices: Choices, name: str, allowed: Collection[str], *, defaul
     return default
 
 
-def read_text(choices: Choices, name: str) -> str:
+def read_text(choices: Choices, name: str, *, most_chars: int = MAX_LENGTH) -> str:
     """Return a text without surrounding space, or nothing with a notice if it is too long."""
-    return next(iter(read_texts(choices, name, most=1)), "")
+    return next(iter(read_texts(choices, name, most=1, most_chars=most_chars)), "")
 
 
-def read_texts(choices: Choices, name: str, *, most: int) -> list[str]:
+def read_texts(
+    choices: Choices, name: str, *, most: int, most_chars: int = MAX_LENGTH
+) -> list[str]:
     """Return the different texts that stand in an address under one name, the first `most`."""
     found = []
     for value in dict.fromkeys(each.strip() for each in request.args.getlist(name)):
-        if len(value) > MAX_LENGTH:
+        if len(value) > most_chars:
             choices.notices.append(
                 f"The value of \u201c{name}\u201d was left out: it has {len(value):,} characters, "
-                f"and {MAX_LENGTH} are the most."
+                f"and {most_chars} are the most."
             )
         elif value:
             found.append(value)

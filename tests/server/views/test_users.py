@@ -167,7 +167,7 @@ IDS = (
         "?x=1#y",
         "\u00e9\U0001f600",
     ),
-    *("a b+c", "user", "<script>alert(1)</script>", "'\"><img src=x>", "\\..\\", "\u2028"),
+    *("a b+c", "user", "<script>alert(1)</script>", "'\"><img src=x>", "\\..\\", "a\u2028b"),
     "u" * 512,
 )
 
@@ -188,7 +188,10 @@ def test_any_id_has_a_page_whose_links_lead_to_pages(
         assert "<script>alert" not in body
         assert "<img" not in body
         for link in re.findall(rf'href="({home}/[^"]+)"', body):
-            assert visitor.get(html.unescape(link)).status_code == 200, (address, link)
+            linked = visitor.get(html.unescape(link))
+            assert linked.status_code == 200, (address, link)
+            if "/interactions?user=" in link:
+                assert text_of(linked).endswith(" 1 interaction"), link
 
 
 def test_an_unknown_user_is_explained(
