@@ -52,7 +52,7 @@ def test_feedback_is_the_share_of_positive_beside_that_of_the_period_before(
 ) -> None:
     page = visitor.get(f"{home}/dashboard?period=7d")
     assert "Positive feedback 75 % of 4 ↑ 25 points" in text_of(page)
-    assert f'href="{home}/sessions?flag=success&amp;period=7d"' in page.get_data(as_text=True)
+    assert f'href="{home}/interactions?flag=success&amp;period=7d"' in page.get_data(as_text=True)
     chart = text_of(visitor.get(f"{home}/dashboard?period=7d&show=feedback"))
     assert "Feedback by day" in chart
     assert "0 negative, 2 positive" in chart

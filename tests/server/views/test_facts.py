@@ -102,8 +102,8 @@ def test_the_dashboard_counts_languages_and_sentiment(visitor: Visitor, home: st
     assert "Positive 1 Neutral 1 Negative 1" in page
     assert "1 negative, 1 neutral, 1 positive" in page
     html = response.get_data(as_text=True)
-    assert f'href="{home}/sessions?language=es&amp;period=7d"' in html
-    assert f'href="{home}/sessions?sentiment=negative&amp;period=7d"' in html
+    assert f'href="{home}/interactions?language=es&amp;period=7d"' in html
+    assert f'href="{home}/interactions?sentiment=negative&amp;period=7d"' in html
     assert "<b>" not in html
 
 
