@@ -96,6 +96,8 @@ def test_an_invitation_lets_a_second_person_in_as_far_as_it_says(
     create_project(ana)
     project = find_project(new_store)
     add(new_store, project, interaction(created_at_ms=now_ms()))
+    # The page of first steps leads to the dashboard by itself.
+    expect(ana.get_by_role("heading", name="Dashboard")).to_be_visible()
     ana.goto(f"{new_site}/projects/{project.id}/settings")
     ana.get_by_role("link", name="Members").click()
     ana.get_by_label("Invite somebody as").select_option("viewer")

@@ -141,6 +141,7 @@ def test_a_preview_and_mixed_versions_are_accessible_and_fit(
 
 
 def check(page: Page, width: int) -> None:
+    page.wait_for_load_state()  # with its stylesheet
     results = Axe().run(page, options={"resultTypes": ["violations"]})
     assert results.violations_count == 0, results.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
