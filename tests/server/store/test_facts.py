@@ -235,7 +235,7 @@ def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_pages")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(
     told=_all_told(8),
     wanted=_filters,
@@ -275,7 +275,7 @@ def test_a_list_of_sessions_equals_a_scan(
 
 
 @pytest.mark.usefixtures("short_pages")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(
     told=_all_told(8),
     wanted=_filters,
