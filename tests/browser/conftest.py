@@ -110,9 +110,20 @@ def running(store: SqliteStore) -> Iterator[str]:
         patched.setenv("PHOSPHO_ALLOW_PRIVATE_WEBHOOKS", "1")
         app = create_app(store, detectors=load_detectors(Plugins(entry_points=False)))
     server: Any = create_server(app, host="127.0.0.1", port=0)
-    thread = threading.Thread(target=server.run, daemon=True)
+    is_closing = threading.Event()
+
+    def serve() -> None:
+        try:
+            server.run()
+        except Exception:
+            # Its sockets may be closed while it waits for them.
+            if not is_closing.is_set():
+                raise
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.effective_port}"
+    is_closing.set()
     server.close()
     thread.join(5)
     store.close()
