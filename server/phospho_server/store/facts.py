@@ -38,8 +38,7 @@ class Fact(NamedTuple):
     value: str
 
 
-@dataclass(frozen=True)
-class FactChange:
+class FactChange(NamedTuple):
     """A fact of an interaction that is new, or no longer true.
 
     Args:
@@ -68,7 +67,7 @@ class KnownFact:
     sessions: int
 
 
-def facts_of(interaction: NewInteraction, metadata: Mapping[str, Any]) -> set[Fact]:
+def facts_of(interaction: NewInteraction, metadata: Mapping[str, Any]) -> list[Fact]:
     """Return the facts that an interaction arrives with; `metadata` is its own, parsed."""
     found = _facts(
         user=interaction.user_id,
@@ -76,19 +75,21 @@ def facts_of(interaction: NewInteraction, metadata: Mapping[str, Any]) -> set[Fa
         flag=interaction.flag,
         notes="yes" if interaction.notes is not None else None,
     )
-    return found | set(facts_of_metadata(metadata))
+    return found + facts_of_metadata(metadata)
 
 
-def _facts(**values: str | None) -> set[Fact]:
-    return {Fact(name, value) for name, value in values.items() if value}
+def _facts(**values: str | None) -> list[Fact]:
+    return [Fact(name, value) for name, value in values.items() if value]
 
 
 def facts_of_metadata(metadata: Mapping[str, Any]) -> list[Fact]:
     """Return the short values of a metadata object, the model among them, as facts."""
     found: list[Fact] = []
     for key, value in metadata.items():
-        text = json.dumps(value) if isinstance(value, bool) else value
-        text = str(text) if isinstance(text, str | int) else ""
+        if isinstance(value, bool):
+            text = "true" if value else "false"
+        else:
+            text = str(value) if isinstance(value, (str, int)) else ""
         if 0 < len(text) <= MAX_CHARS and len(key) <= MAX_CHARS:
             found.append(Fact(key if key == "model" else METADATA + key, text))
     return found[:MOST_KEYS]
@@ -257,10 +258,8 @@ def list_of_interactions(
         given = {"user": row["user_id"], "version": row["version_id"], "flag": row["flag"]}
         told = {"language": row["language"], "sentiment": sentiment}
         metadata = json.loads(row["metadata"] or "{}")
-        found[row["id"]] = sorted(
-            _facts(**given, **told, notes="yes" if row["notes"] is not None else None)
-            | set(facts_of_metadata(metadata))
-        )
+        notes = "yes" if row["notes"] is not None else None
+        found[row["id"]] = _facts(**given, **told, notes=notes) + facts_of_metadata(metadata)
     return found
 
 

@@ -80,7 +80,8 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
     )
     ids = find_ids(db, project_id, [i.task_id for i in new])
     search_store.add_to_index(db, list(ids.values()))
-    _roll_up_sessions(db, project_id, new)
+    went_on = _roll_up_sessions(db, project_id, new)
+    facts.follow_sessions(db, project_id, went_on)
     _roll_up_facts(db, project_id, ids, zip(new, metadata, strict=True))
     users.roll_up(db, project_id, zip(new, tokens, strict=True))
     interaction_days.roll_up(db, project_id, ((i.created_at_ms, ids[i.task_id]) for i in new))
@@ -215,9 +216,16 @@ on conflict (project_id, session_id) do update set
 """
 
 
-def _roll_up_sessions(db: Connection, project_id: str, new: Sequence[NewInteraction]) -> None:
-    """Add a batch to its sessions, and count a session in the hour it began."""
+def _roll_up_sessions(
+    db: Connection, project_id: str, new: Sequence[NewInteraction]
+) -> Sequence[str]:
+    """Add a batch to its sessions, and count a session in the hour it began.
+
+    Returns:
+        The sessions there were before that were heard of again.
+    """
     sessions = _load_sessions(db, project_id, list({i.session_id for i in new}))
+    before = {session.session_id: session.last_at_ms for session in sessions.values()}
     for interaction in new:
         session = sessions.get(interaction.session_id)
         if session is None:
@@ -237,6 +245,7 @@ def _roll_up_sessions(db: Connection, project_id: str, new: Sequence[NewInteract
             if session.counted_hour_ms is not None:
                 moved["sessions", "", session.counted_hour_ms] -= 1
     counter_store.add(db, project_id, moved)
+    return [name for name, last_at_ms in before.items() if sessions[name].last_at_ms != last_at_ms]
 
 
 def _load_sessions(
@@ -262,11 +271,9 @@ def _roll_up_facts(
     ids: Mapping[str, int],
     new: Iterable[tuple[NewInteraction, Mapping[str, Any]]],
 ) -> None:
-    pairs = list(new)
-    facts.follow_sessions(db, project_id, sorted({i.session_id for i, _ in pairs}))
     changes = [
         FactChange(interaction.session_id, fact, 1, ids[interaction.task_id])
-        for interaction, metadata in pairs
-        for fact in sorted(facts.facts_of(interaction, metadata))
+        for interaction, metadata in new
+        for fact in facts.facts_of(interaction, metadata)
     ]
     facts.move(db, project_id, changes)

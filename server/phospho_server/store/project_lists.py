@@ -6,19 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from phospho_server.store import Connection, in_list
 from phospho_server.store.accounts import Account
+from phospho_server.store.memberships import visible_to
 from phospho_server.store.rows import Project
 
-_COLUMNS = "p.id, p.name, p.created_at_ms"
-
-
-def _source(account: Account | None) -> tuple[str, dict[str, object]]:
-    """Return the table of the projects that somebody may see; None owns the server."""
-    if account is None or account.is_owner:
-        return "projects p", {}
-    return (
-        "memberships m join projects p on p.id = m.project_id and m.account_id = :account_id",
-        {"account_id": account.id},
-    )
+_COLUMNS = "id, name, created_at_ms"
 
 
 def list_recent(
@@ -33,11 +24,13 @@ def list_recent(
         most: How many to return.
     """
     text, params = in_list("p", used)
-    source, mine = _source(account)
-    rows = db.rows(f"select {_COLUMNS} from {source} where p.id {text}", {**mine, **params})
+    visible, mine = visible_to(account)
+    rows = db.rows(
+        f"select {_COLUMNS} from projects where {visible} and id {text}", {**mine, **params}
+    )
     known = {row["id"]: Project(**dict(row)) for row in rows}
     newest = db.rows(
-        f"select {_COLUMNS} from {source} order by p.id desc limit :limit",
+        f"select {_COLUMNS} from projects where {visible} order by id desc limit :limit",
         {**mine, "limit": most + 1},
     )
     chosen = {id_: known[id_] for id_ in used if id_ in known}
@@ -51,12 +44,12 @@ def find_by_name(db: Connection, account: Account | None, words: str) -> Sequenc
 
     A project is found by its id, too.
     """
-    source, mine = _source(account)
+    visible, mine = visible_to(account)
     # Letters of every script are compared without their case, which the database does for ASCII.
     sought = words.casefold()
     found = [
         Project(row["id"], row["name"], row["created_at_ms"])
-        for row in db.rows(f"select {_COLUMNS} from {source}", mine)
+        for row in db.rows(f"select {_COLUMNS} from projects where {visible}", mine)
         if sought in row["name"].casefold() or words == row["id"]
     ]
     return sorted(found, key=lambda project: (project.name.casefold(), project.id))

@@ -9,13 +9,20 @@ from phospho_server.errors import NotFoundError
 from phospho_server.mixing import list_mixes
 from phospho_server.security import VIEWER, access
 from phospho_server.services import services
-from phospho_server.store import counters, message_facts, transcripts
+from phospho_server.store import message_facts, transcripts
 from phospho_server.store import sessions as store
 from phospho_server.store.definitions import list_defined
 from phospho_server.store.feedback import list_feedback
-from phospho_server.store.saved_views import list_views
-from phospho_server.views.filters import FLAGS, SESSIONS, list_choices, read_filter
-from phospho_server.views.frame import base_url, open_project, session_url
+from phospho_server.views.filters import (
+    FLAGS,
+    NAMES,
+    SESSIONS,
+    Asked,
+    list_choices,
+    read_filter,
+)
+from phospho_server.views.frame import open_project, session_url
+from phospho_server.views.lists import open_list, render_empty
 from phospho_server.views.query import Choices, read_number
 from phospho_server.views.transcripts import STEP_KINDS, lay_out_all
 
@@ -29,30 +36,19 @@ _MOST_ID = 10**9 - 1
 @access(VIEWER)
 def index(project_id: str) -> str:
     """Show the sessions that match, the newest first, with the events found in each."""
-    choices = Choices()
     with services().store.read() as db:
-        project = open_project(db, project_id)
-        if counters.first_hour(db, project_id) is None:
-            return render_template("sessions/empty.html", project=project, base_url=base_url())
-        offered = list_choices(db, project_id)
-        asked = read_filter(choices, SESSIONS, offered)
-        mixes = list_mixes(db, project_id)
+        opened = open_list(db, project_id, SESSIONS)
+        if opened is None:
+            return render_empty()
+        asked = opened.asked
+        mixes = list_mixes(db, project_id) if asked.events else {}
         for name in asked.events:
-            mix = mixes.get(offered.events[name])
-            choices.notices += mix.sentences if mix else ()
-        cursor = request.args.get("cursor") or None
-        page = store.list_sessions(db, project_id, asked.wanted, sort=asked.sort, cursor=cursor)
-        views = list_views(db, project_id, SESSIONS.page)
-    return render_template(
-        "sessions/index.html",
-        project=project,
-        notices=choices.notices,
-        page=page,
-        asked=asked,
-        cursor=cursor,
-        offered=offered,
-        views=views,
-    )
+            mix = mixes.get(opened.offered.events[name])
+            opened.notices.extend(mix.sentences if mix else ())
+        page = store.list_sessions(
+            db, project_id, asked.wanted, sort=asked.sort, cursor=opened.cursor
+        )
+    return render_template("sessions/index.html", page=page, **vars(opened))
 
 
 @bp.get("/projects/<project_id>/sessions/<path:session_id>")
@@ -66,7 +62,9 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
     with services().store.read() as db:
         project = open_project(db, project_id)
         session = store.get_session(db, project_id, session_id)
-        asked = read_filter(Choices(), SESSIONS, list_choices(db, project_id))
+        asked = Asked(SESSIONS)
+        if NAMES.intersection(request.args):
+            asked = read_filter(Choices(), SESSIONS, list_choices(db, project_id))
         pages = max(1, -(-session.interactions // transcripts.PART_SIZE))
         at = transcripts.find_position(
             db, project_id, session_id, read_number("at", default=0, most=_MOST_ID)

@@ -11,12 +11,13 @@ from phospho_server.clock import now_ms
 from phospho_server.errors import NotFoundError
 from phospho_server.security import VIEWER, access
 from phospho_server.services import services
-from phospho_server.store import counters, users
+from phospho_server.store import users
 from phospho_server.store.facts import Fact
 from phospho_server.store.filters import Filter
 from phospho_server.store.sessions import count_events_of, list_sessions
 from phospho_server.views import periods
-from phospho_server.views.frame import base_url, open_project
+from phospho_server.views.frame import open_project
+from phospho_server.views.lists import is_empty, render_empty
 from phospho_server.views.query import Choices, read_choice, read_text
 
 bp = Blueprint("users", __name__)
@@ -77,8 +78,8 @@ def index(project_id: str) -> str:
     cursor = request.args.get("cursor") or None
     with services().store.read() as db:
         project = open_project(db, project_id)
-        if counters.first_hour(db, project_id) is None:
-            return render_template("sessions/empty.html", project=project, base_url=base_url())
+        if is_empty(db, project_id):
+            return render_empty()
         page = users.list_users(db, project_id, **asked.wanted, cursor=cursor)
     return render_template(
         "users/index.html",
