@@ -106,6 +106,7 @@ def test_an_export_is_a_file_with_everything(
     assert len(rows) == 18
     assert {row["user_id"] for row in rows} == {"user_3"}
     page.goto(site.page_of(site.full, "users"))
+    page.get_by_text("Export", exact=True).click()
     with page.expect_download() as download:
         page.get_by_role("link", name="JSONL").click()
     lines = download.value.path().read_text(encoding="utf-8").splitlines()
@@ -168,7 +169,7 @@ def test_a_search_marks_words_and_finds_ids(open_page: OpenPage, site: Site, scr
 def test_a_user_is_found_with_all_they_did(open_page: OpenPage, site: Site, scripts: bool) -> None:
     page = open_page(java_script_enabled=scripts)
     page.goto(site.page_of(site.full, "users"))
-    page.get_by_label("The user's id begins with").fill("user_3")
+    page.get_by_label("The id begins with").fill("user_3")
     page.keyboard.press("Enter")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.locator("tbody a").first.click()

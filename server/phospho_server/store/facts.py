@@ -90,7 +90,8 @@ def facts_of_metadata(metadata: Mapping[str, Any]) -> list[Fact]:
             text = "true" if value else "false"
         else:
             text = str(value) if isinstance(value, (str, int)) else ""
-        if 0 < len(text) <= MAX_CHARS and len(key) <= MAX_CHARS:
+        # No address carries a NUL, and not every database keeps one in a text.
+        if 0 < len(text) <= MAX_CHARS and len(key) <= MAX_CHARS and "\0" not in key + text:
             found.append(Fact(key if key == "model" else METADATA + key, text))
     return found[:MOST_KEYS]
 

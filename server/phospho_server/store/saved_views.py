@@ -19,7 +19,7 @@ class SavedView:
     """A list with filters.
 
     Args:
-        page: `sessions` or `interactions`.
+        page: `sessions`, `interactions` or `users`.
         query: The filters, as they stand in the address.
     """
 

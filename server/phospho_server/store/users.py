@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from phospho_server.clock import day_of
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, cursors, user_days
+from phospho_server.store.filters import Asked, Filter, resolve
 from phospho_server.store.rows import NewInteraction
 from phospho_server.store.walking import Way, walk
 
 PAGE_SIZE = 50
+
+# Users that are looked at for one page: each may have many sessions to look into.
+MOST_CANDIDATES = 500
+
+# The users of so few sessions are found by these, not by a walk among all users.
+FEW_SESSIONS = 500
 
 _UPSERT_USER = """
 insert into users (project_id, user_id, first_at_ms, last_at_ms, interactions, tokens)
@@ -91,70 +98,104 @@ _COLUMNS = (
     "u.user_id, u.first_at_ms, u.last_at_ms, u.interactions, u.tokens, "
     "coalesce(f.sessions, 0) as sessions"
 )
+# The fact that a user is, of which their sessions are.
 _SESSIONS = (
     "left join facts f on f.project_id = u.project_id and f.fact = 'user' and f.value = u.user_id"
+)
+
+
+# Those of the sessions with the rarest fact.
+_OF_LEAD = (
+    "u.user_id in (select v.value from session_facts l "
+    "join session_facts g on g.session_row = l.session_row "
+    "join facts v on v.id = g.fact_id and v.fact = 'user' where l.fact_id = :lead)"
 )
 
 
 def list_users(
     db: Connection,
     project_id: str,
+    wanted: Filter | None = None,
     *,
     starts_with: str = "",
-    since_ms: int | None = None,
-    until_ms: int | None = None,
     sort: str = "newest",
     cursor: str | None = None,
     limit: int = PAGE_SIZE,
 ) -> UserPage:
-    """Return users, those that were seen last first.
+    """Return the users that match, by default those that were seen last first.
 
     Args:
         db: A connection.
         project_id: The project.
+        wanted: What must hold of a user: its facts, each of one of their sessions; its period, of
+            when they were last seen. A list of users asks for no words or lengths.
         starts_with: Of their ids.
-        since_ms: They were last seen then or later.
-        until_ms: They were last seen before then.
         sort: One of `SORTS`; where the id is asked for, the ids give the order.
         cursor: `next_cursor` of the page before.
-        limit: Users a page.
+        limit: Users a page. There may be fewer, and none, with more to come: a page looks at some
+            hundreds only.
 
     Raises:
         InvalidError: The cursor is not one of ours.
     """
+    wanted = wanted or Filter()
+    place = cursors.read(cursor) if cursor is not None else None
+    asked = resolve(db, project_id, wanted, by="sessions")
+    if asked is None:
+        return UserPage([], None)
     column, is_down = SORTS[sort]
     keys, where = [f"u.{column}", "u.user_id"], ["u.project_id = :project_id"]
+    params: dict[str, object] = {"project_id": project_id}
     if starts_with:
         keys, is_down = ["u.user_id"], False
         where.append("u.user_id >= :starts_with and u.user_id < :ends_before")
-    period = []
-    if since_ms is not None:
-        period.append("u.last_at_ms >= :since_ms")
-    if until_ms is not None:
-        period.append("u.last_at_ms < :until_ms")
-    is_by_time = column == "last_at_ms" and not starts_with
-    params = {
-        "project_id": project_id,
-        "starts_with": starts_with,
         # The last character there is comes after whatever follows.
-        "ends_before": starts_with + "\U0010ffff",
-        "since_ms": since_ms,
-        "until_ms": until_ms,
-    }
-    place = cursors.read(cursor) if cursor is not None else None
+        params |= {"starts_with": starts_with, "ends_before": starts_with + "\U0010ffff"}
+    if asked.lead and asked.lead.sessions <= FEW_SESSIONS:
+        where.append(_OF_LEAD)
+        params["lead"] = asked.lead.id
+        asked = Asked(None, asked.has, asked.lacks)
+    period = _period(wanted, params)
+    conditions = _conditions(asked.without_lead(), params)
+    if keys[0] == "u.last_at_ms":
+        where += period
+    else:
+        conditions += period
     rows, next_place = walk(
         db,
-        Way("users u", keys, is_down, [*where, *(period if is_by_time else [])], params),
+        Way("users u", keys, is_down, where, params),
         columns=_COLUMNS,
         join=_SESSIONS,
-        conditions=[] if is_by_time else period,
+        conditions=conditions,
         place=None if place is None else [place.id] if starts_with else [place.key, place.id],
         limit=limit,
+        most_candidates=MOST_CANDIDATES,
     )
     return UserPage(
         [UserRow(**row) for row in rows],
         cursors.write(cursors.of(next_place)) if next_place else None,
     )
+
+
+def _period(wanted: Filter, params: dict[str, object]) -> list[str]:
+    params |= {"since_ms": wanted.since_ms, "until_ms": wanted.until_ms}
+    since = ["u.last_at_ms >= :since_ms"] if wanted.since_ms is not None else []
+    return since + (["u.last_at_ms < :until_ms"] if wanted.until_ms is not None else [])
+
+
+def _conditions(asked: Asked, params: dict[str, object]) -> list[str]:
+    """Return what one of a user's sessions has to have, for each fact that is asked for."""
+    conditions = []
+    for word, facts in (("exists", asked.has), ("not exists", asked.lacks)):
+        for number, known in enumerate(facts):
+            name = f"{word.replace(' ', '_')}_{number}"
+            params[name] = known.id
+            conditions.append(
+                f"{word} (select 1 from session_facts mine join session_facts g "
+                f"on g.session_row = mine.session_row and g.fact_id = :{name} "
+                "where mine.fact_id = f.id)"
+            )
+    return conditions
 
 
 def get_user(db: Connection, project_id: str, user_id: str) -> UserRow:

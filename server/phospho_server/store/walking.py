@@ -43,6 +43,7 @@ def walk(
     conditions: Sequence[str] = (),
     place: Place | None = None,
     limit: int,
+    most_candidates: int = MOST_CANDIDATES,
 ) -> tuple[list[dict[str, Any]], Place | None]:
     """Return at most `limit` rows from a place on, and the place where the next page begins.
 
@@ -51,10 +52,11 @@ def walk(
         way: Where to walk.
         columns: What to return of each row.
         join: Other tables that the columns and conditions need, one row each.
-        conditions: What else has to hold. With any, some thousands of rows are looked at and no
-            more, so that there may be few rows, or none, with more to come.
+        conditions: What else has to hold. With any, there may be few rows, or none, with more to
+            come.
         place: The keys of the row before.
         limit: Rows to return.
+        most_candidates: Rows that are looked at where there are conditions.
     """
     params = {**way.params, "limit": limit + 1}
     where = list(way.where)
@@ -67,7 +69,7 @@ def walk(
     if conditions:
         end = db.row(
             f"select {keys} from {way.source} where {' and '.join(where)} {order} "
-            f"limit 1 offset {MOST_CANDIDATES - 1}",
+            f"limit 1 offset {most_candidates - 1}",
             params,
         )
     if end is not None:

@@ -20,11 +20,17 @@ from phospho_server.store.interaction_pages import InteractionRow, list_interact
 from phospho_server.store.rows import SessionRow
 from phospho_server.store.sessions import list_sessions
 from phospho_server.store.users import UserRow, list_users
-from phospho_server.views.filters import KINDS, SESSIONS, Asked, list_choices, read_filter
+from phospho_server.views.filters import (
+    KINDS,
+    SESSIONS,
+    USERS,
+    Asked,
+    list_choices,
+    read_filter,
+)
 from phospho_server.views.formats import to_datetime
 from phospho_server.views.frame import open_project
 from phospho_server.views.query import Choices, read_choice
-from phospho_server.views.users import AskedUsers, read_users
 
 bp = Blueprint("exports", __name__)
 
@@ -69,9 +75,9 @@ def download(project_id: str, page: str) -> Response:
     with services().store.read() as db:
         project = open_project(db, project_id)
         export = _choose(db, project.id, page, choices)
-    if choices.notices:
+    if choices.problems:
         # Left out, a filter would make the file longer than what was asked for.
-        raise InvalidError(choices.notices[0])
+        raise InvalidError(choices.problems[0])
     records = _read_all(services().store, export)
     lines = _to_csv(export.columns, records) if name == "csv" else map(_to_json, records)
     return Response(
@@ -82,15 +88,14 @@ def download(project_id: str, page: str) -> Response:
 
 
 def _choose(db: Connection, project_id: str, page: str, choices: Choices) -> Export:
-    if page == "users":
-        return Export(_USER, _read_users(project_id, read_users(choices)))
     if page not in KINDS:
-        names = ", ".join([*KINDS, "users"])
-        raise NotFoundError(f"There is no such export. Choose one of: {names}.")
+        raise NotFoundError(f"There is no such export. Choose one of: {', '.join(KINDS)}.")
     kind = KINDS[page]
     asked = read_filter(choices, kind, list_choices(db, project_id))
     if kind == SESSIONS:
         return Export(_SESSION, _read_sessions(project_id, asked))
+    if kind == USERS:
+        return Export(_USER, _read_users(project_id, asked))
     return Export(_INTERACTION, _read_interactions(project_id, asked))
 
 
@@ -165,9 +170,17 @@ def _record_interaction(row: InteractionRow) -> Record:
 _USER = ("user_id", "first_at", "last_at", "interactions", "sessions", "tokens")
 
 
-def _read_users(project_id: str, asked: AskedUsers) -> Callable[[Connection, str | None], Page]:
+def _read_users(project_id: str, asked: Asked) -> Callable[[Connection, str | None], Page]:
     def read(db: Connection, cursor: str | None) -> Page:
-        page = list_users(db, project_id, **asked.wanted, cursor=cursor, limit=_ROWS)
+        page = list_users(
+            db,
+            project_id,
+            asked.wanted,
+            starts_with=asked.starts_with,
+            sort=asked.sort,
+            cursor=cursor,
+            limit=_ROWS,
+        )
         return [_record_user(row) for row in page.users], page.next_cursor
 
     return read

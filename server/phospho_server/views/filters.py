@@ -8,11 +8,12 @@ events), `flag`, `notes`, `user`, `version`, `model`, `language`, `sentiment`, `
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import ClassVar
+from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
 from flask import request
@@ -21,7 +22,7 @@ from phospho.detectors.language_names import language_name
 from phospho.detectors.sentiment import FEELINGS
 from phospho.snapshot import MAX_ID_CHARS
 from phospho_server.clock import DAY_MS, now_ms
-from phospho_server.store import Connection, facts, interaction_pages, sessions
+from phospho_server.store import Connection, facts
 from phospho_server.store.definitions import list_defined
 from phospho_server.store.facts import EVENT, METADATA, NOTES, Fact
 from phospho_server.store.filters import Filter
@@ -31,8 +32,6 @@ from phospho_server.views.formats import visible
 from phospho_server.views.query import Choices, read_choice, read_text, read_texts
 
 FLAGS = {"success": "Positive", "failure": "Negative"}
-
-SORT_NAMES = {"newest": "Newest first", "oldest": "Oldest first", "longest": "Longest first"}
 
 # Lengths of sessions that a page offers, in interactions; any two numbers will do.
 LENGTHS = {"1": "1", "2": "2", "3-5": "3 to 5", "6-10": "6 to 10", "11-": "11 or more"}
@@ -60,22 +59,33 @@ class ListKind:
     Args:
         page: Its name, in addresses and of its saved views.
         endpoint: Its page.
-        sorts: What may order it, the default first.
-        has_lengths: Whether its rows are sessions, which have lengths.
+        sorts: What may order it, each with what it is called, the default first.
+        searches: What `q` is there: the words of a message, or the beginning of an id.
+        lacks: Filters that it does not have.
     """
 
     page: str
     endpoint: str
-    sorts: Sequence[str]
-    has_lengths: bool
+    sorts: Mapping[str, str]
+    searches: Literal["messages", "ids"] = "messages"
+    lacks: Collection[str] = ("length",)
 
 
-SESSIONS = ListKind("sessions", "sessions.index", list(sessions.SORTS), has_lengths=True)
-INTERACTIONS = ListKind(
-    "interactions", "interactions.index", list(interaction_pages.SORTS), has_lengths=False
+_BY_TIME = {"newest": "Newest first", "oldest": "Oldest first"}
+SESSIONS = ListKind(
+    "sessions", "sessions.index", {**_BY_TIME, "longest": "Longest first"}, lacks=()
 )
-SEARCH = ListKind("search", "search.show", ["newest"], has_lengths=False)
-KINDS = {kind.page: kind for kind in (SESSIONS, INTERACTIONS)}
+INTERACTIONS = ListKind("interactions", "interactions.index", _BY_TIME)
+SEARCH = ListKind("search", "search.show", {"newest": "Newest first"})
+USERS = ListKind(
+    "users",
+    "users.index",
+    {"newest": "Seen last", "oldest": "Not seen for longest", "most": "Most interactions"},
+    searches="ids",
+    lacks=("length", "user"),
+)
+# Those that have saved views and exports.
+KINDS = {kind.page: kind for kind in (SESSIONS, INTERACTIONS, USERS)}
 
 
 @dataclass(frozen=True)
@@ -121,8 +131,6 @@ class Asked:
     sort: str = "newest"
     typed: str = ""
 
-    sort_names: ClassVar = SORT_NAMES
-
     @property
     def events(self) -> Sequence[str]:
         """The names of events that have to have occurred."""
@@ -138,15 +146,20 @@ class Asked:
         return write_query((name, v) for name, values in self.args.items() for v in values)
 
     @property
+    def starts_with(self) -> str:
+        """What ids begin with, in a list that is searched for ids."""
+        return self.first("q") if self.kind.searches == "ids" else ""
+
+    @property
     def args(self) -> dict[str, list[str]]:
         """The filters and the sort order for `url_for`."""
-        sort = {"sort": [self.sort]} if self.sort != self.kind.sorts[0] else {}
+        sort = {"sort": [self.sort]} if self.sort != next(iter(self.kind.sorts)) else {}
         return {name: list(values) for name, values in sorted(self.values.items())} | sort
 
     @property
     def other_sorts(self) -> dict[str, str]:
         """What else than the default may order the list, with what it is called."""
-        return {name: SORT_NAMES[name] for name in self.kind.sorts[1:]}
+        return dict(itertools.islice(self.kind.sorts.items(), 1, None))
 
     def sorted_by(self, sort: str) -> dict[str, list[str]]:
         """Return the filters with another order."""
@@ -160,7 +173,9 @@ class Asked:
             for value in values:
                 left = [each for each in values if each != value]
                 others = {other: kept for other, kept in self.args.items() if other != name}
-                found.append((_say(name, value), others | ({name: left} if left else {})))
+                found.append(
+                    (_say(self.kind, name, value), others | ({name: left} if left else {}))
+                )
         return found
 
 
@@ -208,15 +223,19 @@ def read_filter(choices: Choices, kind: ListKind, offered: Offered) -> Asked:
         "version": [read_text(choices, "version", most_chars=MAX_ID_CHARS)],
         "model": [read_text(choices, "model")],
         "metadata": _read_metadata(choices),
-        "length": [_read_length(choices)] if kind.has_lengths else [],
+        "length": [_read_length(choices)],
         **_read_period(choices),
     }
-    used = {name: kept for name in values if (kept := [v for v in values[name] if v])}
+    used = {
+        name: kept
+        for name in values
+        if name not in kind.lacks and (kept := [v for v in values[name] if v])
+    }
     return Asked(
         kind,
         used,
-        _to_filter(used, offered),
-        read_choice(choices, "sort", kind.sorts, default=kind.sorts[0]),
+        _to_filter(kind, used, offered),
+        read_choice(choices, "sort", kind.sorts, default=next(iter(kind.sorts))),
         write_query(request.args.items(multi=True)),
     )
 
@@ -272,7 +291,7 @@ def _to_ms(value: str, *, ends: bool = False) -> int | None:
     return int(at_ms) + (DAY_MS if ends and _DAY.fullmatch(value) else 0)
 
 
-def _to_filter(used: Mapping[str, Sequence[str]], offered: Offered) -> Filter:
+def _to_filter(kind: ListKind, used: Mapping[str, Sequence[str]], offered: Offered) -> Filter:
     has = [Fact(EVENT, offered.events[name]) for name in used.get("event", ())]
     for name in ("flag", "language", "sentiment", "user", "version", "model"):
         has += [Fact(name, value) for value in used.get(name, ())]
@@ -281,7 +300,8 @@ def _to_filter(used: Mapping[str, Sequence[str]], offered: Offered) -> Filter:
         key, _, value = pair.partition("=")
         has.append(Fact("model" if key == "model" else METADATA + key, value))
     lacks = [Fact(EVENT, offered.events[name]) for name in used.get("without", ())]
-    wanted = Filter(has=has, lacks=lacks, text=next(iter(used.get("q", ())), None))
+    words = used.get("q", ()) if kind.searches == "messages" else ()
+    wanted = Filter(has=has, lacks=lacks, text=next(iter(words), None))
     wanted = _with_length(wanted, next(iter(used.get("length", ())), ""))
     for name in used.get("period", ()):
         period = periods.get_period(name, now_ms())
@@ -320,7 +340,9 @@ _SAID = {
 }
 
 
-def _say(name: str, value: str) -> str:
+def _say(kind: ListKind, name: str, value: str) -> str:
+    if name == "q" and kind.searches == "ids":
+        return f"id begins with {value}"
     if name == "flag":
         return f"{FLAGS[value].lower()} feedback"
     if name == "language":

@@ -17,22 +17,23 @@ _MAX_DIGITS = 9
 
 @dataclass
 class Choices:
-    """Notes, while an address is read, what could not be used."""
+    """Notes, while an address is read, what is wrong with it."""
 
-    notices: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def notices(self) -> list[str]:
+        """The problems, for a page that shows what there is without these values."""
+        return [f"Left out: {problem}" for problem in self.problems]
 
     def say(self, value: str, problem: str) -> None:
-        """Note what is wrong with a value that is left out."""
-        shown = visible(value[:_MOST_SHOWN])
-        self.notices.append(f"\u201c{shown}\u201d was left out: it {problem}.")
+        """Note what is wrong with a value."""
+        self.problems.append(f"\u201c{visible(value[:_MOST_SHOWN])}\u201d {problem}.")
 
     def leave_out(self, name: str, value: str, allowed: Collection[str]) -> bool:
         """Note that a value is none of those that may be chosen; it is false."""
-        shown = visible(value[:_MOST_SHOWN])
-        self.notices.append(
-            f"\u201c{shown}\u201d is not a choice of \u201c{name}\u201d, so it was left out. "
-            f"Choose one of: {', '.join(allowed) or 'none yet'}."
-        )
+        names = ", ".join(allowed) or "none yet"
+        self.say(value, f"is not a choice of \u201c{name}\u201d. Choose one of: {names}")
         return False
 
 
@@ -57,8 +58,8 @@ def read_texts(
     found = []
     for value in dict.fromkeys(each.strip() for each in request.args.getlist(name)):
         if len(value) > most_chars:
-            choices.notices.append(
-                f"The value of \u201c{name}\u201d was left out: it has {len(value):,} characters, "
+            choices.problems.append(
+                f"The value of \u201c{name}\u201d has {len(value):,} characters, "
                 f"and {most_chars} are the most."
             )
         elif value:

@@ -23,6 +23,7 @@ from phospho_server.store import (
     feedback,
     message_facts,
     search,
+    users,
     walking,
 )
 from phospho_server.store.facts import EVENT, METADATA, Fact
@@ -32,6 +33,7 @@ from phospho_server.store.projects import create_project
 from phospho_server.store.rows import NewInteraction, Project
 from phospho_server.store.sessions import find_neighbours, list_sessions
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.users import list_users
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
 
 
@@ -231,6 +233,7 @@ def _read_all(page: Callable[[str | None], tuple[Sequence[str], str | None]]) ->
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a page look at two candidates and two matches only."""
     monkeypatch.setattr(walking, "MOST_CANDIDATES", 2)
+    monkeypatch.setattr(users, "MOST_CANDIDATES", 2)
     monkeypatch.setattr(search, "MAX_MATCHES", 2)
 
 
@@ -304,6 +307,61 @@ def test_a_list_of_interactions_equals_a_scan(
         assert _read_all(page) == (expected[::-1] if is_down else expected)
 
 
+@pytest.mark.usefixtures("short_pages")
+@settings(max_examples=60, deadline=None)
+@given(
+    told=_all_told(8),
+    wanted=_filters,
+    sort=st.sampled_from(["newest", "oldest", "most"]),
+    starts_with=st.sampled_from(["", "", "a", "no"]),
+    few=st.sampled_from([0, 1, 9]),
+    limit=st.integers(1, 3),
+)
+def test_a_list_of_users_equals_a_scan(
+    told: list[Told], wanted: Filter, sort: str, starts_with: str, few: int, limit: int
+) -> None:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        _filled(told) as (store, project, ids),
+        store.read() as db,
+    ):
+        patch.setattr(users, "FEW_SESSIONS", few)
+        asked = replace(_named(wanted, ids), text=None, shortest=None, longest=None)
+        expected = {}
+        for user_id in {each.new.user_id for each in told if each.new.user_id}:
+            own = [each for each in told if each.new.user_id == user_id]
+            sessions = {each.new.session_id for each in own}
+            true = set().union(
+                *(each.facts(ids) for each in told if each.new.session_id in sessions)
+            )
+            last = max(each.new.created_at_ms for each in own)
+            if (
+                set(asked.has) <= true
+                and not true & set(asked.lacks)
+                and _is_within(asked, last)
+                and user_id.startswith(starts_with)
+            ):
+                expected[user_id] = {"newest": -last, "oldest": last, "most": -len(own)}[sort]
+
+        def page(cursor: str | None) -> tuple[Sequence[str], str | None]:
+            found = list_users(
+                db,
+                project.id,
+                asked,
+                starts_with=starts_with,
+                sort=sort,
+                cursor=cursor,
+                limit=limit,
+            )
+            return [each.user_id for each in found.users], found.next_cursor
+
+        found = _read_all(page)
+        assert sorted(found) == sorted(expected)
+        if not starts_with:
+            places = [expected[name] for name in found]
+            assert places == sorted(places)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     told=_all_told(6),
@@ -329,6 +387,7 @@ def test_neighbours_lead_through_a_filtered_list_both_ways(
         pytest.param({"model": "gpt"}, {("model", "gpt")}, id="model"),
         pytest.param({"ratio": 0.5, "none": None, "list": [1], "empty": ""}, set(), id="no"),
         pytest.param({"long": "x" * 65, "y" * 65: "z"}, set(), id="too-long"),
+        pytest.param({"nul": "a\0b", "n\0": "a", "seen": "a"}, {("metadata.seen", "a")}, id="nul"),
         pytest.param(
             {f"k{n}": n for n in range(99)},
             {(f"metadata.k{n}", str(n)) for n in range(32)},

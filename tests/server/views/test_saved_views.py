@@ -95,7 +95,7 @@ def test_there_are_thirty_views_and_the_thirtieth_may_be_replaced(
         pytest.param({"name": "n" * 101}, "101 characters", id="long-name"),
         pytest.param({"query": "cursor=0.1&next=/x"}, "Nothing is filtered yet", id="no-filter"),
         pytest.param({"query": "user=" + "x" * 4_000}, "not complete", id="long-query"),
-        pytest.param({"page": "users"}, "not complete", id="another-list"),
+        pytest.param({"page": "search"}, "not complete", id="another-list"),
     ],
 )
 def test_what_is_no_view_is_refused(

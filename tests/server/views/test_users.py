@@ -30,25 +30,39 @@ def listed(visitor: Visitor, address: str) -> list[str]:
 
 @pytest.fixture
 def told(store: SqliteStore, project: Project) -> None:
-    """Four users: `ana` wrote most, `Bob` last, `zoe` weeks ago, `an` in between."""
+    """Four users: `ana` wrote most, `Bob` last, `zoe` weeks ago, `an` in between.
+
+    Of `ana` one session has version 1 and another the plan "pro"; of `an` one has both.
+    """
     now = now_ms()
     add(
         store,
         project,
         interaction("t1", session_id="s1", user_id="ana", created_at_ms=now - 2 * DAY_MS,
                     metadata=USAGE),
-        interaction("t2", session_id="s1", user_id="ana", created_at_ms=now - 2 * DAY_MS + 1),
+        interaction("t2", session_id="s1", user_id="ana", created_at_ms=now - 2 * DAY_MS + 1,
+                    version_id="1"),
         interaction("t3", session_id="s2", user_id="ana", created_at_ms=now - 2 * DAY_MS + 2,
-                    metadata=USAGE),
+                    metadata=json.dumps({**json.loads(USAGE), "plan": "pro"})),
         interaction("t4", session_id="s3", user_id="Bob", created_at_ms=now - HOUR_MS),
-        interaction("t5", session_id="s4", user_id="zoe", created_at_ms=now - 20 * DAY_MS),
-        interaction("t6", session_id="s5", user_id="an", created_at_ms=now - 3 * DAY_MS),
+        interaction("t5", session_id="s4", user_id="zoe", created_at_ms=now - 20 * DAY_MS,
+                    flag="failure"),
+        interaction("t6", session_id="s5", user_id="an", created_at_ms=now - 3 * DAY_MS,
+                    version_id="1", metadata=json.dumps({"plan": "pro"})),
         interaction("t7", session_id="s5", user_id="an", created_at_ms=now - 3 * DAY_MS),
         interaction("t8", session_id="s6", created_at_ms=now),
     )  # fmt: skip
 
 
-@pytest.mark.usefixtures("told")
+@pytest.fixture
+def refund(store: SqliteStore, project: Project, told: None) -> None:
+    """An event that occurred to `ana`."""
+    event = define(store, project, name="refund")
+    found = verdict(store, project, interaction("t1", session_id="s1"), detected=True)
+    store.write(lambda db: detections.record(db, project.id, event, [found]))
+
+
+@pytest.mark.usefixtures("refund")
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -68,6 +82,19 @@ def told(store: SqliteStore, project: Project) -> None:
         ("q=an&period=24h", ""),
         ("q=an&sort=most", "an ana"),
         ("sort=best&period=1y", "Bob ana an zoe"),
+        ("version=1", "ana an"),
+        ("version=1&metadata=plan%3Dpro", "ana an"),
+        ("version=1&q=ana", "ana"),
+        ("version=1&sort=oldest", "an ana"),
+        ("version=2", ""),
+        ("flag=failure", "zoe"),
+        ("flag=failure&period=7d", ""),
+        ("event=refund", "ana"),
+        ("without=refund", "Bob an zoe"),
+        ("without=refund&version=1", "an"),
+        ("event=refund&event=refund&version=1&metadata=plan%3Dpro", "ana"),
+        # A list of users has no filters for these.
+        ("user=ana&length=9", "Bob ana an zoe"),
     ],
 )
 def test_the_list_is_in_the_order_that_is_asked_for(
@@ -89,7 +116,26 @@ def test_what_cannot_be_meant_is_named(visitor: Visitor, home: str) -> None:
     page = text_of(visitor.get(f"{home}/users?sort=best&period=1y&q={'x' * 301}"))
     assert "“best” is not a choice of “sort”" in page
     assert "“1y” is not a choice of “period”" in page
-    assert "The value of “q” was left out" in page
+    assert "Left out: The value of “q” has 301 characters" in page
+
+
+@pytest.mark.usefixtures("refund")
+def test_filters_have_chips_and_can_be_saved_and_exported(visitor: Visitor, home: str) -> None:
+    page = visitor.get(f"{home}/users?q=an&event=refund&version=1").get_data(as_text=True)
+    chips = re.findall(r'class="chip" href="([^"]+)".*?<bdi>(.*?)</bdi>', page)
+    assert [(html.unescape(address), said) for address, said in chips] == [
+        (f"{home}/users?event=refund&version=1", "id begins with an"),
+        (f"{home}/users?q=an&version=1", "with refund"),
+        (f"{home}/users?event=refund&q=an", "version 1"),
+    ]
+    export = visitor.get(f"{home}/export/users?format=jsonl&q=an&event=refund")
+    assert [json.loads(line)["user_id"] for line in export.get_data().splitlines()] == ["ana"]
+    query = "event=refund&sort=most"
+    saved = visitor.post(f"{home}/views", page="users", name="Refunded", query=query)
+    assert saved.location == f"{home}/users?event=refund&sort=most"
+    tabs = visitor.get(saved.location).get_data(as_text=True)
+    assert 'aria-current="true"><bdi>Refunded</bdi>' in tabs
+    assert listed(visitor, saved.location) == ["ana"]
 
 
 def test_the_list_goes_on_whatever_orders_it(
