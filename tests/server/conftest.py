@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 
 from phospho.detectors import Detector
 from phospho.detectors.registry import load_detectors
@@ -15,6 +17,28 @@ from phospho_server import create_app
 from phospho_server.store.projects import create_key, create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates as bytecode, for every application of a test run to share."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates() -> Iterator[None]:
+    """Let an application begin with the templates that others compiled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledTemplates()})
+        yield
 
 
 @pytest.fixture
