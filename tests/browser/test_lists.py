@@ -267,6 +267,7 @@ def test_lists_of_nothing_of_one_and_of_ten_thousand(
         expect(page.locator(".matches > li")).to_have_count(20)
         page.goto(site.page_of(site.full, "users?sort=most"))
         assert count(page) == "50 users here"
+        page.get_by_text("Export", exact=True).click()
         with page.expect_download() as download:
             page.get_by_role("link", name="JSONL").click()
         assert len(download.value.path().read_bytes().splitlines()) == 3_000
