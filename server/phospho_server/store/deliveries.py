@@ -29,6 +29,9 @@ _GRACE_MS = 600_000
 
 _TEST_MS = 60_000
 
+# Longer than an attempt may take, with time to note what came of it.
+_CLAIM_MS = 30_000
+
 _COLUMNS = (
     "id, project_id, webhook_id, definition_id, interaction_id, state, attempts, run_at_ms, "
     "created_at_ms, tried_at_ms, duration_ms, status, error"
@@ -179,6 +182,20 @@ def _list_waiting(db: Connection, webhook_id: str, *, most: int) -> list[Deliver
         {"id": webhook_id, "now": now_ms(), "most": most},
     )
     return [_read(row) for row in rows]
+
+
+def claim_delivery(db: Connection, delivery: Delivery) -> bool:
+    """Take a delivery for an attempt that begins now; False where somebody else has it.
+
+    Before it is sent, so that one whose outcome cannot be noted, as on a full disk, is not sent
+    over and over.
+    """
+    claimed = db.execute(
+        "update webhook_deliveries set run_at_ms = :until "
+        "where id = :id and state = 'waiting' and run_at_ms = :run_at_ms",
+        {"id": delivery.id, "until": now_ms() + _CLAIM_MS, "run_at_ms": delivery.run_at_ms},
+    )
+    return claimed > 0
 
 
 def list_log(db: Connection, project_id: str, webhook_id: str) -> list[Delivery]:

@@ -53,17 +53,18 @@ class Sender:
 
     def deliver(self, store: Store, webhook: Webhook, delivery: Delivery) -> bool:
         """Send a message and keep what came of it; tell whether more may be sent now."""
+        project_id = webhook.project_id
+        if not store.write(
+            unless_gone(project_id, lambda db: deliveries.claim_delivery(db, delivery))
+        ):
+            return True
         with store.read() as db:
             body = _load_body(db, webhook, delivery)
         if body is None:
-            store.write(
-                unless_gone(webhook.project_id, lambda db: deliveries.note_dropped(db, delivery))
-            )
+            store.write(unless_gone(project_id, lambda db: deliveries.note_dropped(db, delivery)))
             return True
         outcome = self._send(webhook, delivery, body)
-        store.write(
-            unless_gone(webhook.project_id, lambda db: _keep(db, webhook, delivery, outcome))
-        )
+        store.write(unless_gone(project_id, lambda db: _keep(db, webhook, delivery, outcome)))
         return outcome.error is None
 
     def _send(self, webhook: Webhook, delivery: Delivery, body: bytes) -> Outcome:

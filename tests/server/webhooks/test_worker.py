@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.detection import DetectionWorker
+from phospho_server.errors import StorageFullError
 from phospho_server.llm.sealing import Sealer
 from phospho_server.store import definitions, deliveries, erasing, reviews, webhooks
 from phospho_server.store.deliveries import PAUSES_S, Delivery
@@ -385,8 +387,67 @@ def test_a_server_that_stops_does_not_wait_for_a_receiver(
     started_s = time.monotonic()
     worker.stop()
     assert time.monotonic() - started_s < 3
-    # It is sent again by the next process.
+    # It is sent again by the next process, when it is claimed no longer.
     assert [entry.state for entry in log_of(store, hook)] == ["waiting"]
+
+
+def test_a_full_disk_does_not_have_a_message_sent_over_and_over(
+    store: SqliteStore,
+    project: Project,
+    event: EventDefinition,
+    add_hook: AddHook,
+    detection: DetectionWorker,
+    worker: WebhookWorker,
+    receiver: Loopback,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hook = add_hook()
+    add(store, project, interaction("t1"), interaction("t2", session_id="s2"))
+    detection.run_until_done()
+    write, writes, room = store.write, 0, 1
+
+    def write_while_there_is_room(change: Callable[..., Any]) -> Any:
+        nonlocal writes
+        writes += 1
+        if writes > room:
+            raise StorageFullError("full")
+        return write(change)
+
+    monkeypatch.setattr(store, "write", write_while_there_is_room)
+    for _ in range(5):
+        with pytest.raises(StorageFullError):
+            worker.run_once()
+    assert len(receiver.requests) == 1
+    room = 100
+    worker.run_until_done()
+    later(store)
+    worker.run_until_done()
+    assert sorted(tasks(receiver.requests)) == ["t1", "t1", "t2"]
+    assert [entry.state for entry in log_of(store, hook)] == ["sent", "sent"]
+
+
+def test_two_servers_on_one_database_send_each_message_once(
+    store: SqliteStore,
+    project: Project,
+    event: EventDefinition,
+    add_hook: AddHook,
+    detection: DetectionWorker,
+    worker: WebhookWorker,
+    sealer: Sealer,
+    receiver: Loopback,
+) -> None:
+    hook = add_hook()
+    add(store, project, *(interaction(f"t{n}", session_id=f"s{n}") for n in range(15)))
+    detection.run_until_done()
+    other = WebhookWorker(store, Sender(sealer, allow_private=True))
+    at_work = [threading.Thread(target=each.run_until_done) for each in (worker, other)]
+    for thread in at_work:
+        thread.start()
+    for thread in at_work:
+        thread.join()
+    other.stop()
+    assert sorted(tasks(receiver.requests)) == sorted(f"t{n}" for n in range(15))
+    assert [entry.state for entry in log_of(store, hook)] == ["sent"] * 15
 
 
 def test_what_does_not_stand_any_more_is_not_sent(
