@@ -98,7 +98,7 @@ class BusyError(ServerError):
 
 
 class StorageFullError(ServerError):
-    """The disk is full; nothing of this call was stored."""
+    """The disk is full; nothing of this change was stored."""
 
     status = 507
     code = "storage_full"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -73,6 +75,45 @@ def test_a_bad_setting_ends_the_start_with_what_to_do(
     assert ended.returncode in {1, 2}
     assert says in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@contextmanager
+def a_full_disk(*, most_bytes: int) -> Iterator[None]:
+    """Let no file of a process that is started grow beyond a size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_server_that_starts_on_a_full_disk_still_shows_what_it_has(database: Path) -> None:
+    with serving(database) as server, httpx.Client(follow_redirects=True) as browser:
+        browser.get(server.sign_in_url)
+        key, project_id = server.setting("PHOSPHO_API_KEY"), server.setting("PHOSPHO_PROJECT_ID")
+        log(server, key, project_id, {"input": "hi", "session_id": "s1"})
+        cookies = dict(browser.cookies)
+        server.kill()
+    with a_full_disk(most_bytes=64 * 1024), serving(database) as server:
+        assert "Free some space" in server.output
+        assert "token=" not in server.output
+        page = httpx.get(f"{server.url}/projects/{project_id}/session?id=s1", cookies=cookies)
+        assert page.status_code == 200
+        assert log(server, key, project_id, {"input": "more"}).status_code == 507
+    with serving(database) as server:
+        assert log(server, key, project_id, {"input": "more"}).status_code == 200
+
+
+def test_a_disk_without_room_for_what_the_database_needs_ends_the_start_with_what_to_do(
+    database: Path,
+) -> None:
+    phospho("projects", "create", "Bot", "--database", str(database))
+    with a_full_disk(most_bytes=0):
+        ended = phospho("serve", "--port", "0", "--database", str(database))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: The disk that holds the database takes no more")
+    assert "Free some space" in ended.stderr
 
 
 def test_a_port_in_use_is_named(database: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import click
 from phospho_server import logs
 from phospho_server.commands import base_url_option, database_option, opened, phospho
 from phospho_server.commands.projects import make_project
+from phospho_server.errors import ServerError
 from phospho_server.serving import Server
 from phospho_server.store import Connection
 from phospho_server.store.projects import list_projects
@@ -65,8 +66,7 @@ def link(base_url: str, database: str) -> None:
 
 def announce(server: Server, environment: dict[str, str]) -> None:
     """Print how to reach a server and what its apps need to know."""
-    click.echo("phospho is running. This link signs you in to the dashboard, once:\n")
-    click.echo(f"  {server.sign_in_url()}\n")
+    click.echo(f"{_how_to_sign_in(server)}\n")
     click.echo("What your app needs in its environment:\n")
     for name, value in environment.items():
         click.echo(f"{name}={value}")
@@ -74,6 +74,15 @@ def announce(server: Server, environment: dict[str, str]) -> None:
     if "PHOSPHO_API_KEY" not in environment:
         click.echo("\nAn API key was shown at the first start; Settings makes more of them.")
     click.echo("\nCtrl-C stops it.")
+
+
+def _how_to_sign_in(server: Server) -> str:
+    try:
+        url = server.sign_in_url()
+    except ServerError as exc:
+        # Whoever is signed in can still read everything, on a full disk too.
+        return f"phospho is running at {server.url}, without a sign-in link. {exc}"
+    return f"phospho is running. This link signs you in to the dashboard, once:\n\n  {url}"
 
 
 def _first_project(db: Connection) -> dict[str, str]:

@@ -73,6 +73,7 @@ class SqliteStore:
 
     Raises:
         ConfigurationError: The file cannot be opened, is no database, or is from a newer phospho.
+        StorageFullError: Its disk has no room for the files beside it, which SQLite needs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -210,7 +211,7 @@ def translated_errors() -> Iterator[None]:
         if "disk is full" in text or "disk I/O error" in text:
             raise StorageFullError(
                 f"The disk that holds the database takes no more: {text}. Free some space, or "
-                "check the disk; nothing of this call was stored, so send it again."
+                "check the disk, and do this again: nothing of it was stored."
             ) from exc
         if "locked" in text or "busy" in text:
             raise BusyError(
@@ -253,16 +254,18 @@ def _prepare(path: Path) -> None:
         )
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = _open_when_free(path)
+        with translated_errors():
+            connection = _open_when_free(path)
     except (OSError, sqlite3.Error) as exc:
         raise ConfigurationError(
             f"The database {path} cannot be opened: {exc}. Name another file with --database."
         ) from exc
     try:
-        # Two that start at once must not both make the schema.
-        connection.raw.execute("begin immediate")
-        _migrate(connection, path)
-        connection.raw.execute("commit")
+        with translated_errors():
+            # Two that start at once must not both make the schema.
+            connection.raw.execute("begin immediate")
+            _migrate(connection, path)
+            connection.raw.execute("commit")
     finally:
         connection.raw.close()
 

@@ -55,10 +55,13 @@ def enter() -> ResponseReturnValue:
 def end() -> ResponseReturnValue:
     """End the sign-in on the server, so that a copied cookie is worth nothing."""
     visitor = signing_in.find_visitor()
-    if visitor is not None:
-        sign_in = visitor.sign_in
-        act("signed out", lambda db: sign_ins.end_sign_in(db, sign_in), project_id=None)
-    signing_in.leave()
+    try:
+        if visitor is not None:
+            sign_in = visitor.sign_in
+            act("signed out", lambda db: sign_ins.end_sign_in(db, sign_in), project_id=None)
+    finally:
+        # On a full disk it goes on on the server, but not in this browser.
+        signing_in.leave()
     return redirect(url_for("sign_in.show"))
 
 

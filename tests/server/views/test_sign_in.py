@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from phospho_server.errors import BusyError
+from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.store.rows import Project
 from phospho_server.store.sign_ins import create_link
 from phospho_server.store.sqlite import SqliteStore
@@ -94,6 +94,20 @@ def test_signing_out_ends_a_copied_cookie_too(visitor: Visitor, app: Flask, home
     copied.set_cookie("phospho", cookie.value)
     assert visitor.post("/logout").headers["Location"] == "/login"
     assert copied.get(f"{home}/dashboard").status_code == 302
+
+
+def test_on_a_full_disk_a_browser_is_signed_out_all_the_same(
+    visitor: Visitor, store: SqliteStore, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise StorageFullError("The disk takes no more.")
+
+    with monkeypatch.context() as full:
+        full.setattr(store, "write", refuse)
+        response = visitor.post("/logout")
+    assert response.status_code == 507
+    assert "The disk takes no more." in text_of(response)
+    assert visitor.get(f"{home}/dashboard").status_code == 302
 
 
 def test_a_form_without_its_token_is_refused(
