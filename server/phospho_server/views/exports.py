@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from phospho_server.errors import InvalidError, NotFoundError
 from phospho_server.security import VIEWER, access
@@ -22,6 +22,7 @@ from phospho_server.store.sessions import list_sessions
 from phospho_server.store.users import UserRow, list_users
 from phospho_server.views.filters import (
     KINDS,
+    NAMES,
     SESSIONS,
     USERS,
     Asked,
@@ -38,6 +39,9 @@ FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charse
 
 # Rows read at once, in a transaction of their own: long exports hold nobody up.
 _ROWS = 200
+
+# What stands in an address besides filters: what kind of file, and where a list goes on.
+_OF_A_LIST = {"format", "cursor"}
 
 # A message is never longer.
 _WHOLE = 10**9
@@ -75,6 +79,7 @@ def download(project_id: str, page: str) -> Response:
     with services().store.read() as db:
         project = open_project(db, project_id)
         export = _choose(db, project.id, page, choices)
+    _refuse_unknown(choices)
     if choices.problems:
         # Left out, a filter would make the file longer than what was asked for.
         raise InvalidError(choices.problems[0])
@@ -85,6 +90,12 @@ def download(project_id: str, page: str) -> Response:
         content_type=FORMATS[name],
         headers={"Content-Disposition": f'attachment; filename="{page}.{name}"'},
     )
+
+
+def _refuse_unknown(choices: Choices) -> None:
+    """Note every name in the address that is no filter, for example a misspelt one."""
+    for name in sorted(set(request.args) - NAMES - _OF_A_LIST):
+        choices.say(name, f"is no filter. Choose of: {', '.join(sorted(NAMES))}")
 
 
 def _choose(db: Connection, project_id: str, page: str, choices: Choices) -> Export:

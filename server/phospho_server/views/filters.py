@@ -226,11 +226,10 @@ def read_filter(choices: Choices, kind: ListKind, offered: Offered) -> Asked:
         "length": [_read_length(choices)],
         **_read_period(choices),
     }
-    used = {
-        name: kept
-        for name in values
-        if name not in kind.lacks and (kept := [v for v in values[name] if v])
-    }
+    used = {name: kept for name in values if (kept := [v for v in values[name] if v])}
+    for name in sorted(set(kind.lacks) & set(used)):
+        choices.say(name, f"is no filter of {kind.page}")
+        del used[name]
     return Asked(
         kind,
         used,

@@ -219,6 +219,11 @@ def test_no_cell_of_csv_is_a_formula(
         (f"export/interactions?user={'u' * 513}", 422, "has 513 characters"),
         ("export/users?sort=longest", 422, "not a choice of “sort”"),
         ("export/users?period=1y", 422, "not a choice of “period”"),
+        ("export/users?length=3", 422, "“length” is no filter of users"),
+        ("export/users?user=u1", 422, "“user” is no filter of users"),
+        ("export/interactions?length=3", 422, "“length” is no filter of interactions"),
+        ("export/sessions?evnt=refund", 422, "“evnt” is no filter"),
+        ("export/sessions?%00=refund", 422, "“⟦U+0000⟧” is no filter"),
         ("export/events", 404, "no such export"),
     ],
 )

@@ -117,6 +117,9 @@ def test_what_cannot_be_meant_is_named(visitor: Visitor, home: str) -> None:
     assert "“best” is not a choice of “sort”" in page
     assert "“1y” is not a choice of “period”" in page
     assert "Left out: The value of “q” has 301 characters" in page
+    page = text_of(visitor.get(f"{home}/users?user=ana&length=9"))
+    assert "Left out: “length” is no filter of users" in page
+    assert "Left out: “user” is no filter of users" in page
 
 
 @pytest.mark.usefixtures("refund")
