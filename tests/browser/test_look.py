@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -10,8 +11,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Dialog, Page
 
 import phospho_server
+from phospho_server.store import detections
+from phospho_server.store.projects import create_project
 from tests.browser.conftest import OpenPage, Site
 from tests.browser.conversations import HOSTILE
+from tests.server.builders import add, define, interaction, verdict
 
 pytestmark = pytest.mark.browser
 
@@ -94,6 +98,32 @@ def test_every_page_is_accessible_and_fits(
         scroll_width = page.evaluate("document.documentElement.scrollWidth")
         assert scroll_width <= width, f"{address} is {scroll_width} wide"
         assert page.evaluate(_SQUEEZED) == [], address
+
+
+def test_lists_of_long_names_fit_screens_of_every_width(open_page: OpenPage, site: Site) -> None:
+    project = site.store.write(lambda db: create_project(db, "Long names"))
+    said = [
+        interaction(
+            f"t{n}",
+            session_id=f"s{n}",
+            input="I want a refund for my flight, please",
+            user_id=str(uuid.UUID(int=n << 90)),
+            version_id="2026.11.27-rc1",
+            flag="success",
+        )
+        for n in range(3)
+    ]
+    add(site.store, project, *said)
+    event = define(site.store, project, name="user_asks_for_refund_of_cancelled_flight")
+    verdicts = [verdict(site.store, project, each, detected=True) for each in said]
+    site.store.write(lambda db: detections.record(db, project.id, event, verdicts))
+    page = open_page()
+    for rest in ("dashboard", "sessions", "interactions", "users", "events", "settings"):
+        page.goto(site.page_of(project, rest))
+        for width in (600, 740, 800, 900, 1024, 1180, 1280, 1366):
+            page.set_viewport_size({"width": width, "height": 900})
+            scroll_width = page.evaluate("document.documentElement.scrollWidth")
+            assert scroll_width <= width, f"{rest} is {scroll_width} wide"
 
 
 def test_nothing_that_strangers_wrote_comes_alive(open_page: OpenPage, site: Site) -> None:
