@@ -61,6 +61,10 @@ class ConflictError(ServerError):
     code = "conflict"
 
 
+class ChangedMeanwhileError(ConflictError):
+    """Somebody else has changed what is edited since it was opened."""
+
+
 class TooLargeError(ServerError):
     """A limit is exceeded; the message names it."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from phospho.detectors.deciding import with_cuts
 from phospho.models import EventDefinition
 from phospho_server.clock import new_id, now_ms
-from phospho_server.errors import ConflictError, NotFoundError
+from phospho_server.errors import ChangedMeanwhileError, ConflictError, NotFoundError
 from phospho_server.store import (
     Connection,
     Row,
@@ -62,7 +62,12 @@ def create_definition(
 
 
 def edit_definition(
-    db: Connection, project_id: str, definition: EventDefinition, *, to_past: bool = True
+    db: Connection,
+    project_id: str,
+    definition: EventDefinition,
+    *,
+    to_past: bool = True,
+    seen: int | None = None,
 ) -> EventDefinition:
     """Replace a definition by its next version and have past interactions looked at again.
 
@@ -74,12 +79,19 @@ def edit_definition(
         definition: As it is to be; its id says what it replaces.
         to_past: Whether past interactions are looked at again; if not, they keep the verdicts
             they have.
+        seen: The version that whoever edits it has before them; None: whichever it is.
 
     Raises:
         NotFoundError: The project has no definition with this id.
         ConflictError: The project has another event of this name.
+        ChangedMeanwhileError: Somebody has made a newer version than the one that was seen.
     """
     current = get_definition(db, project_id, definition.id)
+    if seen is not None and seen != current.version:
+        raise ChangedMeanwhileError(
+            f"Somebody has changed this event since you opened it; version {current.version} is "
+            "the newest. Look at all versions below; save again to put yours in its place."
+        )
     if definition.name != current.name:
         _refuse_taken_name(db, project_id, definition.name)
     same = is_same(current, definition)

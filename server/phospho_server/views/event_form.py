@@ -34,6 +34,7 @@ class EventForm:
         categories: One a line.
         examples: Messages, one a line; None where the form did not have them.
         copy_of: Id of the event that it began from; empty where there is none.
+        version: The one of the event that is edited here; empty for a new event.
         problem: What must be changed; None while nothing is known to be wrong.
     """
 
@@ -49,6 +50,7 @@ class EventForm:
     highest: str = "5"
     examples: str | None = None
     copy_of: str = ""
+    version: str = ""
     problem: str | None = None
 
     @classmethod
@@ -67,6 +69,7 @@ class EventForm:
             highest=fields.get("highest", "5"),
             examples=fields.get("examples"),
             copy_of=fields.get("copy_of", ""),
+            version=fields.get("version", ""),
         )
 
     @classmethod
@@ -84,6 +87,7 @@ class EventForm:
             lowest=f"{definition.score_range[0]:g}",
             highest=f"{definition.score_range[1]:g}",
             examples="\n".join(map(show_example, definition.examples)),
+            version=str(definition.version),
         )
 
     @classmethod
@@ -105,7 +109,7 @@ class EventForm:
         name = definition.name[: MAX_NAME - _ROOM_FOR_NUMBER]
         names = (f"{name}_{number}" for number in itertools.count(2))
         free = next(each for each in names if each not in taken)
-        return replace(cls.of(definition), name=free, copy_of=definition.id)
+        return replace(cls.of(definition), name=free, copy_of=definition.id, version="")
 
     @property
     def is_advanced(self) -> bool:

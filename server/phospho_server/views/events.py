@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -10,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from phospho.models import EventDefinition
 from phospho_server.acting import act
 from phospho_server.changes import ANSWERS, SCOPES
-from phospho_server.errors import ConflictError, InvalidError
+from phospho_server.errors import ChangedMeanwhileError, ConflictError, InvalidError
 from phospho_server.security import EDITOR, access
 from phospho_server.services import services
 from phospho_server.store import definitions as store
@@ -18,7 +19,10 @@ from phospho_server.store import jobs
 from phospho_server.views.event_form import EventForm, detector_names, understand
 from phospho_server.views.frame import open_project
 from phospho_server.views.other_reading import find_other_reading
+from phospho_server.views.query import clamp_number
 from phospho_server.views.settings import find_copied, render_settings
+
+_MOST_VERSIONS = 1_000_000_000
 
 bp = Blueprint("events", __name__, url_prefix="/projects/<project_id>/settings/events")
 
@@ -55,19 +59,27 @@ def edit(project_id: str, event_id: str) -> str:
 def save(project_id: str, event_id: str) -> ResponseReturnValue:
     """Keep an edited definition; if more than its name is new, look at the past again.
 
-    With `apply=new` past interactions keep their verdicts.
+    With `apply=new` past interactions keep their verdicts. `version` is the one that was opened:
+    what somebody else has saved since is not replaced unseen.
     """
     current = _find(project_id, event_id)
     form = EventForm.read(request.form)
     apply = request.form.get("apply", "all")
+    seen = clamp_number(form.version, default=current.version, most=_MOST_VERSIONS)
     try:
         definition = form.to_definition(current)
         act(
             "event edited",
-            lambda db: store.edit_definition(db, project_id, definition, to_past=apply != "new"),
+            lambda db: store.edit_definition(
+                db, project_id, definition, to_past=apply != "new", seen=seen
+            ),
             project_id=project_id,
             what=definition.name,
         )
+    except ChangedMeanwhileError as error:
+        newest = _find(project_id, event_id)
+        form = replace(form.refused(error), version=str(newest.version))
+        return render_edit(project_id, newest, form, apply=apply), ConflictError.status
     except (InvalidError, ConflictError) as error:
         page = render_edit(project_id, current, form.refused(error), apply=apply)
         return page, InvalidError.status

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from phospho_server.services import Services
 from phospho_server.store import leases
-from phospho_server.store.definitions import list_definitions
+from phospho_server.store.definitions import get_definition, list_definitions
 from phospho_server.store.projects import create_project, find_key, list_keys
 from phospho_server.store.rows import DefinitionRow, Project
 from phospho_server.store.sqlite import SqliteStore
@@ -175,6 +176,35 @@ def test_an_event_can_be_edited(
     refused = visitor.post(address, name="", description="The user wants to fly")
     assert refused.status_code == 422
     assert "The user wants to fly" in text_of(refused)
+
+
+def test_what_somebody_else_saved_meanwhile_is_not_replaced_unseen(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    event = define(store, project, name="refund", description="The user mentions 'refund'")
+    form = f"{home}/settings/events/{event.id}"
+
+    def save(version: str, **changes: str) -> TestResponse:
+        fields = {"name": "refund", "description": "The user mentions 'money'", **changes}
+        return visitor.post(form, version=version, **fields)
+
+    def description() -> str:
+        with store.read() as db:
+            return get_definition(db, project.id, event.id).description
+
+    assert 'name="version" value="1"' in visitor.get(form).get_data(as_text=True)
+    assert save("1", description="The user mentions 'cash'").status_code == 303
+    # The second person had the first version before them; what they typed is kept.
+    refused = save("1")
+    assert refused.status_code == 409
+    assert "version 2 is the newest" in text_of(refused)
+    assert "mentions &#39;money&#39;</textarea>" in refused.get_data(as_text=True)
+    assert description() == "The user mentions 'cash'"
+    # A form that is wrong in another way shows the newest version to nobody.
+    assert 'name="version" value="1"' in save("1", name="").get_data(as_text=True)
+    assert 'name="version" value="2"' in refused.get_data(as_text=True)
+    assert save("2").status_code == 303
+    assert description() == "The user mentions 'money'"
 
 
 def test_an_event_keeps_a_detector_that_is_not_installed_here(
