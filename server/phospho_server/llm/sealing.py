@@ -10,6 +10,7 @@ the database, or of a backup of it, has no key.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import secrets
@@ -111,14 +112,14 @@ def _make_once(file: Path) -> None:
     if file.exists():
         return
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as out:  # noqa: PTH123
-        out.write(secrets.token_urlsafe(32))
-        out.flush()
-        os.fsync(out.fileno())
+    number = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
-        os.link(draft, file)
-    except FileExistsError:
-        pass
+        with open(number, "w") as out:  # noqa: PTH123 - it is open already
+            out.write(secrets.token_urlsafe(32))
+            out.flush()
+            os.fsync(out.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)
     finally:
         draft.unlink()
 

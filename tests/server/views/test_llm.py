@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import sys
@@ -17,6 +18,7 @@ from flask import Flask
 from phospho.detectors.llm.band import Answered
 from phospho.detectors.llm.cost import Usage
 from phospho.detectors.llm.ledger import Call
+from phospho.errors import ConfigurationError
 from phospho_server import create_app
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
@@ -338,3 +340,18 @@ def test_what_events_asked_that_are_deleted_or_ask_no_more_is_part_of_the_sum(
     assert "2 calls, 750 of 1,000,000 tokens" in page
     assert "(deleted events) none 0 % of 0 verdicts 700 tokens 700 tokens" in page
     assert "changed none 0 % of 0 verdicts 50 tokens 50 tokens" in page
+
+
+def test_on_a_full_disk_no_half_of_a_secret_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sealer = Sealer(tmp_path / "phospho.db")
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", refuse)
+        with pytest.raises(ConfigurationError, match="No space left on device"):
+            sealer.seal(KEY)
+    assert list(tmp_path.iterdir()) == []
+    assert sealer.open(sealer.seal(KEY)) == KEY
