@@ -40,6 +40,8 @@ _HIDDEN = (
     *(code for code in range(0x20) if chr(code) not in "\n\t"),  # C0 controls
     *range(0x7F, 0xA0),  # delete, C1 controls
     0x00AD,  # soft hyphen
+    *(0x115F, 0x1160, 0x3164, 0xFFA0),  # fillers of Hangul: letters that show nothing
+    0x180E,  # Mongolian vowel separator
     0x200B,  # zero width space
     *range(0x202A, 0x202F),  # bidirectional embeddings and overrides
     *range(0x2060, 0x2070),  # word joiner, isolates, invisible operators

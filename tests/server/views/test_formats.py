@@ -88,6 +88,7 @@ def test_a_noun_follows_its_number() -> None:
 
 def test_what_cannot_be_seen_is_shown_by_its_code() -> None:
     assert visible("a\u202eb\x00\x1b\u200b\r\nc\td") == "a⟦U+202E⟧b⟦U+0000⟧⟦U+001B⟧⟦U+200B⟧\nc\td"
+    assert visible("\u3164\u115f\u1160\uffa0\u180e") == ("⟦U+3164⟧⟦U+115F⟧⟦U+1160⟧⟦U+FFA0⟧⟦U+180E⟧")
     assert visible("مرحبا 👩‍👩‍👧") == "مرحبا 👩‍👩‍👧"
 
 
