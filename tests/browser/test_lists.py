@@ -128,6 +128,7 @@ def test_a_header_sorts_and_a_key_leads_to_the_search(open_page: OpenPage, site:
         "aria-sort", "ascending"
     )
     expect(page.locator("tbody tr").first).to_contain_text("number 59")
+    page.wait_for_load_state()  # the rows are there before the script listens
     page.keyboard.press("/")
     expect(page.get_by_label("Search the messages")).to_be_focused()
     page.keyboard.type("flight number 7")
