@@ -33,6 +33,9 @@ MAX_RETRY_AFTER_S = 300.0
 # A tenth of a millisecond of work, in which no other thread of the host can run.
 ENCODED_AT_ONCE = 16
 
+# A refusal of ours is a sentence or two.
+MAX_MESSAGE_CHARS = 300
+
 # An answer to 100 interactions is far smaller; what is larger is not from a phospho server.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -76,6 +79,7 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._base_url = settings.base_url
+        self._api_key = settings.api_key
         self._log_url = f"{settings.base_url}/v2/log/{quote(settings.project_id, safe='')}"
         self._headers: dict[bytes | str, bytes | str] = {
             "Authorization": f"Bearer {settings.api_key}",
@@ -103,7 +107,9 @@ class Transport:
                 Verdict.LATER, f"{type(exc).__name__}: {guard.words_of(exc)}".rstrip(": ")
             )
         verdicts = _VERDICTS if first.task_id is None else _VERDICTS_ON_FEEDBACK
-        return _read_answer(status, headers, content, verdicts)
+        answer = _read_answer(status, headers, content, verdicts)
+        # Whatever stands at this address may say back what it was sent.
+        return answer._replace(reason=answer.reason.replace(self._api_key, "..."))
 
     def _post(self, url: str, body: bytes, timeout_s: float) -> tuple[int, dict[str, str], bytes]:
         with self._connections.post(url, self._headers, body, timeout_s) as response:
@@ -145,6 +151,8 @@ def _read_answer(
         if "html" in headers.get("content-type", "") or _is_markup(content):
             return Answer(Verdict.REFUSED, f"{reason} with a web page, not a phospho server")
         return Answer(Verdict.SENT, errors=_read_errors(content))
+    if message := _read_message(content):
+        reason = f"{reason}: {message}"
     if status >= 500 or status in _LATER:  # noqa: PLR2004 - the server's own failures
         return Answer(Verdict.LATER, reason, read_retry_after(headers.get("retry-after")))
     verdict = verdicts.get(status, Verdict.REFUSED)
@@ -174,6 +182,16 @@ def _read_errors(content: bytes) -> dict[int, str]:
         }
     except (ValueError, KeyError, TypeError):
         return {}
+
+
+def _read_message(content: bytes) -> str:
+    """Return why a phospho server refused, of `{"error": {"message": "why"}}`."""
+    try:
+        message = json.loads(content)["error"]["message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    said = " ".join(message.split()) if isinstance(message, str) else ""
+    return said[:MAX_MESSAGE_CHARS].rstrip(". ")
 
 
 def read_retry_after(value: str | None) -> float | None:

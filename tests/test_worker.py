@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import gzip
+import json
 import logging
 import threading
 import time
@@ -122,6 +123,33 @@ def test_an_environment_that_allows_no_connection_is_an_outage(
     assert client.stats().last_error
     (told,) = caplog.records
     assert "cannot deliver" in told.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ({"message": "The disk takes no more.\nFree some\tspace."},
+         "HTTP 507: The disk takes no more. Free some space"),
+        ({"message": "x" * 1_000}, "HTTP 507: " + "x" * 300),
+        ({"message": "You sent Bearer key"}, "HTTP 507: You sent Bearer ..."),
+        ({"message": ["no", "text"]}, "HTTP 507"),
+        ({"message": None}, "HTTP 507"),
+        ("not what phospho answers", "HTTP 507"),
+    ],
+)  # fmt: skip
+def test_what_the_server_says_is_told(
+    error: object,
+    said: str,
+    make_client: ClientFactory,
+    loopback: Loopback,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = make_client()
+    loopback.replies.append(Reply(507, body=json.dumps({"error": error}).encode()))
+    client.log("i")
+    loopback.wait_for(lambda: client.stats().last_error == said)
+    assert f"{said}. What is logged is kept" in caplog.text
+    assert client.flush(5)
 
 
 def test_an_unknown_host_is_an_outage(make_client: ClientFactory) -> None:
