@@ -39,7 +39,7 @@ class Choices:
 
 def read_choice(choices: Choices, name: str, allowed: Collection[str], *, default: str = "") -> str:
     """Return one of the allowed values, or the default with a notice."""
-    value = request.args.get(name, "").strip()
+    value = read_text(choices, name)
     if not value or value in allowed:
         return value or default
     choices.leave_out(name, value, allowed)
@@ -64,6 +64,8 @@ def read_texts(
             )
         elif value:
             found.append(value)
+    for value in found[most:]:
+        choices.say(value, f"is too much: \u201c{name}\u201d takes {most}")
     return found[:most]
 
 
