@@ -12,6 +12,7 @@ from phospho_server.acting import act
 from phospho_server.errors import InvalidError, ServerError
 from phospho_server.security import OWNER, access
 from phospho_server.services import services
+from phospho_server.signing_in import get_visitor
 from phospho_server.store import Connection, llm
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.projects import get_project
@@ -30,7 +31,9 @@ def save(project_id: str) -> ResponseReturnValue:
         get_project(db, project_id)
         held = llm.find_settings(db, project_id) or LlmSettings()
     try:
-        settings = form.to_settings(held, services().setups.sealer)
+        settings = form.to_settings(
+            held, services().setups.sealer, owns_server=get_visitor().sign_in.owns_server
+        )
     except ServerError as error:
         return render_settings(project_id, llm_form=form.refused(error, held)), error.status
     except PhosphoError as error:

@@ -14,7 +14,7 @@ from phospho_server.errors import InvalidError
 from phospho_server.llm.sealing import Sealer, is_by_name
 from phospho_server.store.llm import LlmSettings
 
-# Whoever may set an address may not have every variable of the server sent there.
+# Not even an owner of the server should have just any of its variables sent somewhere.
 _NAMED_KEY = re.compile(r"env:[A-Z][A-Z0-9_]*API_KEY")
 
 # A comma parts thousands for some people, and decimals for others.
@@ -85,7 +85,7 @@ class LlmForm:
         """Return the form with the reason why it was not accepted, and without the key."""
         return replace(self, api_key="", held_key=_told(held.api_key), problem=str(error))
 
-    def to_settings(self, held: LlmSettings, sealer: Sealer) -> LlmSettings:
+    def to_settings(self, held: LlmSettings, sealer: Sealer, *, owns_server: bool) -> LlmSettings:
         """Return the settings this form describes, their key sealed.
 
         A key that was typed for one server is never sent to another: with another address it is
@@ -94,6 +94,7 @@ class LlmForm:
         Args:
             held: What it replaces.
             sealer: Seals the key.
+            owns_server: Whether it was typed by who may know the server's own keys.
 
         Raises:
             PhosphoError: Something must be changed; the message says what.
@@ -118,7 +119,7 @@ class LlmForm:
             is_off=self.is_off,
             base_url=endpoint[0],
             model=endpoint[1],
-            api_key=self._key(held, endpoint[0], sealer),
+            api_key=self._key(held, endpoint[0], sealer, owns_server=owns_server),
             currency=self.currency,
             price_in=prices[0],
             price_out=prices[1],
@@ -145,7 +146,13 @@ class LlmForm:
         check_address(endpoint.base_url)
         return endpoint.base_url, endpoint.model
 
-    def _key(self, held: LlmSettings, base_url: str, sealer: Sealer) -> str:
+    def _key(self, held: LlmSettings, base_url: str, sealer: Sealer, *, owns_server: bool) -> str:
+        # Everybody who signs in may make a project, and name an address of their own there.
+        if is_by_name(self.api_key) and not owns_server:
+            raise InvalidError(
+                "Only owners of the server may use a key of its environment. Type the key itself, "
+                "or ask one of them."
+            )
         if is_by_name(self.api_key) and not _NAMED_KEY.fullmatch(self.api_key):
             raise InvalidError(
                 "A variable that holds a key must be named like env:OPENAI_API_KEY: capital "

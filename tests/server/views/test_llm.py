@@ -9,6 +9,7 @@ import os
 import sqlite3
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, define, interaction
 from tests.server.views.conftest import Visitor, text_of
+from tests.server.views.people import member
 
 URL = "https://llm.example.org/v1"
 KEY = "sk-never-to-be-seen"
@@ -112,6 +114,27 @@ def test_a_key_may_come_from_a_variable_that_is_named_like_one(
     assert KEY not in response.get_data(as_text=True)
     for other in ("env:PHOSPHO_SECRET_KEY", "env:PATH", "env:", "env:../API_KEY"):
         assert save(visitor, home, api_key=other).status_code == 422
+
+
+def test_the_keys_of_the_environment_are_for_owners_of_the_server(
+    ana: Visitor,
+    new_visitor: Callable[[], Visitor],
+    store: SqliteStore,
+    project: Project,
+    home: str,
+) -> None:
+    """Anybody who signs in may own a project, and have its LLM be a server of their own."""
+    ben = member(store, project, new_visitor(), "owner")
+    assert "env:" not in ben.get(f"{home}/settings").get_data(as_text=True)
+    assert "env:" in ana.get(f"{home}/settings").get_data(as_text=True)
+    refused = save(ben, home, base_url="https://ben.example/v1", api_key="env:OPENAI_API_KEY")
+    assert refused.status_code == 422
+    assert "Only owners of the server may use a key of its environment" in text_of(refused)
+    assert save(ana, home, api_key="env:OPENAI_API_KEY").status_code == 303
+    assert save(ben, home, model="another", api_key="").status_code == 303
+    assert held(store, project).api_key == "env:OPENAI_API_KEY"
+    assert save(ben, home, base_url="https://ben.example/v1", api_key="").status_code == 303
+    assert held(store, project).api_key == ""
 
 
 @pytest.mark.parametrize(
