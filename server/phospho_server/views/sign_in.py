@@ -19,6 +19,10 @@ from phospho_server.views.frame import safe_path
 
 bp = Blueprint("sign_in", __name__)
 
+# With a longer address the cookie that carries it could be more than a browser keeps; without its
+# cookie nobody could sign in.
+_MOST_NEXT = 2_000
+
 
 @bp.get("/login")
 @access(PUBLIC)
@@ -27,7 +31,7 @@ def show() -> ResponseReturnValue:
     token = request.args.get("token", "")
     wanted = safe_path(request.args.get("next"))
     if request.method == "HEAD" or not token:
-        if wanted:
+        if wanted and len(wanted) <= _MOST_NEXT:
             session["next"] = wanted
         return _render()
     browser = signing_in.this_browser()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import string
+from random import Random
+
 import pytest
 from flask import Flask
 
@@ -51,6 +54,16 @@ def test_next_never_leads_elsewhere(stranger: Visitor, store: SqliteStore, path:
     token = store.write(create_link)
     response = stranger.get("/login", query_string={"token": token, "next": path})
     assert response.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("length", [100, 2_000, 4_000, 60_000])
+def test_an_address_of_any_length_keeps_nobody_from_signing_in(
+    stranger: Visitor, length: int
+) -> None:
+    """Browsers drop a cookie of more than 4,096 bytes, and the form's token is in it."""
+    random = "".join(Random(length).choices(string.ascii_letters, k=length - 1))
+    answer = stranger.get("/login", query_string={"next": f"/{random}"})
+    assert len(answer.headers["Set-Cookie"]) < 4_000
 
 
 @pytest.mark.parametrize("page", ["dashboard", "sessions", "sessions/s1", "settings", "pulse"])
