@@ -112,4 +112,7 @@ def network_of(address: str | None) -> str:
         return address or ""
     if found.version == 4:  # noqa: PLR2004 - the version of the protocol
         return str(found)
+    # Proxies write those of IPv4 so, too: all of them would be one network.
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
     return str(ipaddress.ip_network((found, _IPV6_PREFIX), strict=False))

@@ -125,6 +125,7 @@ def test_no_minute_has_more_than_ten_tries(waits: list[float]) -> None:
         pytest.param("192.0.2.7", "192.0.2.7", id="ipv4"),
         pytest.param("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", id="ipv6-network"),
         pytest.param("2001:db8:1:2::9", "2001:db8:1:2::/64", id="neighbour"),
+        pytest.param("::ffff:192.0.2.7", "192.0.2.7", id="ipv4-written-as-ipv6"),
         pytest.param("fe80::1%eth0", "fe80::/64", id="zone"),
         pytest.param("", "", id="none"),
         pytest.param("unix:", "unix:", id="socket"),

@@ -35,8 +35,12 @@ class Account:
 
 
 def fold_email(email: str) -> str:
-    """Return an e-mail as it is compared: however it was typed, it is the same account."""
-    return unicodedata.normalize("NFKC", email[: 4 * MAX_EMAIL]).strip().lower()
+    """Return an e-mail as it is compared: however it was typed, it is the same account.
+
+    What is too long for one is cut, as tries are counted under whatever strangers type.
+    """
+    folded = unicodedata.normalize("NFKC", email[: 4 * MAX_EMAIL]).strip().lower()
+    return folded[: MAX_EMAIL + 1]
 
 
 def clean_email(email: str) -> str:
@@ -47,7 +51,7 @@ def clean_email(email: str) -> str:
     """
     cleaned = fold_email(email)
     if len(cleaned) > MAX_EMAIL:
-        raise InvalidError(f"The e-mail has {len(cleaned)} characters; use at most {MAX_EMAIL}.")
+        raise InvalidError(f"The e-mail has more than {MAX_EMAIL} characters. Use a shorter one.")
     if not cleaned.isprintable() or _EMAIL.fullmatch(cleaned) is None:
         raise InvalidError("This is no e-mail. Write one like name@example.com.")
     return cleaned

@@ -74,6 +74,11 @@ def test_any_email_is_kept_as_it_is_found_or_refused(email: str) -> None:
     assert kept.isprintable()
 
 
+def test_what_is_typed_as_an_email_is_remembered_to_some_length_only() -> None:
+    """One letter becomes 18 when its compatible form is looked for."""
+    assert len(accounts.fold_email("\ufdfa" * 100_000)) == accounts.MAX_EMAIL + 1
+
+
 def test_the_first_account_owns_the_server_and_no_other(store: SqliteStore) -> None:
     with store.read() as db:
         assert not accounts.has_owner(db)

@@ -11,6 +11,7 @@ from flask import Flask
 from phospho_server.store.accounts import create_account
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.trying import Tries
 from tests.server.views.conftest import Visitor, text_of
 from tests.server.views.people import ANA, actions, enter, invite, make, token_of
 from tests.server.worlds import PASSWORD
@@ -112,6 +113,16 @@ def test_an_address_may_not_try_many_accounts(stranger: Visitor, store: SqliteSt
     tried = [enter(stranger, f"{n}@example.com", "wrong").status_code for n in range(30)]
     assert tried == [403] * 10 + [429] * 20
     assert actions(store) == ["somebody at 127.0.0.1 | sign-in refused after 10 tries"]
+
+
+def test_what_strangers_type_and_proxies_say_is_kept_to_some_length_only(
+    stranger: Visitor, app: Flask
+) -> None:
+    fields = {"csrf_token": token_of(stranger.get("/login")), "email": "\ufdfa" * 9_000}
+    there = {"REMOTE_ADDR": "somewhere" * 1_000}
+    assert stranger.client.post("/login", data=fields, environ_base=there).status_code == 403
+    tries: Tries = app.extensions["phospho"].tries
+    assert max(map(len, [*tries._tries, *tries._failed])) < 300
 
 
 def test_signing_in_often_is_no_attack(stranger: Visitor, store: SqliteStore) -> None:
