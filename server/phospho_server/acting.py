@@ -1,10 +1,11 @@
-"""Administrative acts of people on the pages: carried out and noted in one transaction."""
+"""Administrative acts of people on the pages: allowed, carried out and noted in one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from phospho_server import signing_in
+from phospho_server.security import make_recheck
 from phospho_server.services import services
 from phospho_server.store import Connection, Result, audit_log
 
@@ -16,7 +17,7 @@ def act(
     project_id: str | None,
     what: str | Callable[[Result], str] = "",
 ) -> Result:
-    """Carry out a change for whoever is signed in, and note it in the audit log.
+    """Carry out a change for whoever is signed in and still may, and note it in the audit log.
 
     Args:
         action: As in the audit log: `key created`.
@@ -24,9 +25,10 @@ def act(
         project_id: The project that is changed; None for accounts and the whole server.
         what: What it is done to; may be taken from what `change` returns.
     """
-    by = signing_in.who()
+    by, recheck = signing_in.who(), make_recheck()
 
     def both(db: Connection) -> Result:
+        recheck(db)
         result = change(db)
         named = what if isinstance(what, str) else what(result)
         audit_log.record(db, project_id, who=by, action=action, what=named)

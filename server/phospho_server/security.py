@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -15,8 +15,10 @@ from phospho_server.addresses import current_path
 from phospho_server.clock import now_ms
 from phospho_server.errors import ForbiddenError, UnauthorizedError
 from phospho_server.services import services
-from phospho_server.store.memberships import ROLES, get_role, is_enough
+from phospho_server.store import Connection
+from phospho_server.store.memberships import ROLES, Role, get_role, is_enough
 from phospho_server.store.projects import KEY_USE_STEP_MS, find_key, get_project, touch_key
+from phospho_server.store.sign_ins import SignIn, find_sign_in
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -143,14 +145,50 @@ def _check_visitor(who: str) -> ResponseReturnValue | None:
         raise ForbiddenError("Only owners of the server may do this. Ask one of them.")
     if who in ROLES:
         with services().store.read() as db:
-            role = get_role(db, (request.view_args or {})["project_id"], visitor.sign_in.account)
-        if not is_enough(role, who):
-            raise ForbiddenError(
-                f"You are {'an' if role == EDITOR else 'a'} {role} of this project, and this "
-                f"needs an {who}. Ask an owner of the project for that role."
-            )
-        g.role = role
+            g.role = _check_role(db, who, _named_project(), visitor.sign_in)
     return None
+
+
+def _named_project() -> str:
+    return str((request.view_args or {})["project_id"])
+
+
+def _check_role(db: Connection, who: str, project_id: str, sign_in: SignIn) -> Role:
+    """Return the role in a project, if it is enough.
+
+    Raises:
+        NotFoundError: There is no such project, or they are no member of it.
+        ForbiddenError: It is not enough.
+    """
+    role = get_role(db, project_id, sign_in.account)
+    if not is_enough(role, cast("Role", who)):
+        raise ForbiddenError(
+            f"You are {'an' if role == EDITOR else 'a'} {role} of this project, and this "
+            f"needs an {who}. Ask an owner of the project for that role."
+        )
+    return role
+
+
+def make_recheck() -> Callable[[Connection], None]:
+    """Return what a change asks first, in its transaction: may this request still make it?
+
+    It was checked before the request ran. Meanwhile somebody may have lost their role, or been
+    signed out, and what they make now could let them in again.
+    """
+    who = access_of(current_app, request.endpoint)
+    if who == PUBLIC:
+        return lambda _: None
+    token = signing_in.get_visitor().token
+    project_id = _named_project() if who in ROLES else ""
+
+    def recheck(db: Connection) -> None:
+        sign_in = find_sign_in(db, token)
+        if sign_in is None:
+            raise ForbiddenError("You were signed out meanwhile. Sign in, and repeat what you did.")
+        if who in ROLES:
+            _check_role(db, who, project_id, sign_in)
+
+    return recheck
 
 
 def _ask_to_sign_in() -> ResponseReturnValue:

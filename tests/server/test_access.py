@@ -79,6 +79,7 @@ def form_of(endpoint: str, place: Place) -> dict[str, str]:
     }
     own = {
         "audit.answer": {"source": "audit"},
+        "events.switch": {"detector": "semantic"},
         "data.keep": {"keep": "days", "days": "3650"},
         "data.delete": {"name": place.project_name},
         "webhooks.create": {"url": "https://93.184.216.34/hook", "format": "json", "scope": "all"},

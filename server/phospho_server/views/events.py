@@ -135,8 +135,12 @@ def delete(project_id: str, event_id: str) -> ResponseReturnValue:
 @access(EDITOR)
 def retry(project_id: str, event_id: str) -> ResponseReturnValue:
     """Take up detection again after it kept failing."""
-    _find(project_id, event_id)
-    services().store.write(lambda db: jobs.retry_parked(db, project_id, event_id))
+    act(
+        "event's detection tried again",
+        lambda db: jobs.retry_parked(db, project_id, event_id),
+        project_id=project_id,
+        what=_find(project_id, event_id).name,
+    )
     return _back(project_id)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from phospho_server.acting import act
 from phospho_server.security import OWNER, access
 from phospho_server.services import services
-from phospho_server.signing_in import who
-from phospho_server.store import Connection, audit_log, counters, projects
+from phospho_server.store import counters, projects
 from phospho_server.views.frame import base_url, open_project
 
 bp = Blueprint("first_steps", __name__)
@@ -25,14 +25,12 @@ def create_key(project_id: str) -> ResponseReturnValue:
         has_begun = counters.first_hour(db, project_id) is not None
     if has_begun:
         return redirect(url_for("settings.show", project_id=project_id, _anchor="keys"), 303)
-    by = who()
-
-    def create(db: Connection) -> str:
-        key, secret = projects.create_key(db, project_id, _KEY_NAME)
-        audit_log.record(db, project_id, who=by, action="key created", what=key.name)
-        return secret
-
-    secret = services().store.write(create)
+    _, secret = act(
+        "key created",
+        lambda db: projects.create_key(db, project_id, _KEY_NAME),
+        project_id=project_id,
+        what=lambda made: f"{made[0].name} ({made[0].prefix}…)",
+    )
     return render_template(
         "dashboard/empty.html", project=project, base_url=base_url(), secret=secret
     )

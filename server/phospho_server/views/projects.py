@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from phospho_server.errors import InvalidError
-from phospho_server.security import SIGNED_IN, access
+from phospho_server.security import SIGNED_IN, access, make_recheck
 from phospho_server.services import services
 from phospho_server.signing_in import get_visitor, who
 from phospho_server.store import Connection, audit_log
@@ -73,9 +73,10 @@ def create() -> ResponseReturnValue:
 
 
 def _create(name: str, account: Account | None) -> Project:
-    by = who()
+    by, recheck = who(), make_recheck()
 
     def create(db: Connection) -> Project:
+        recheck(db)
         project = store.create_project(db, name)
         if account is not None:
             add_member(db, project.id, account.id, "owner")

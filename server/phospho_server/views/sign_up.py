@@ -16,7 +16,7 @@ from phospho_server.errors import (
 )
 from phospho_server.guarding import begin_try
 from phospho_server.passwords import MIN_CHARS, check_password, hash_password
-from phospho_server.security import PUBLIC, SIGNED_IN, access
+from phospho_server.security import PUBLIC, SIGNED_IN, access, make_recheck
 from phospho_server.services import services
 from phospho_server.store import Connection, audit_log
 from phospho_server.store.accounts import Account, clean_email, create_account, has_owner
@@ -71,7 +71,13 @@ def join() -> ResponseReturnValue:
     account = signing_in.get_visitor().sign_in.account
     if account is None:
         raise InvalidError("You are signed in by a one-time link. Sign in with an account to join.")
-    project_id = services().store.write(lambda db: _join(db, token, account))
+    recheck = make_recheck()
+
+    def join(db: Connection) -> str:
+        recheck(db)
+        return _join(db, token, account)
+
+    project_id = services().store.write(join)
     return redirect(url_for("dashboard.show", project_id=project_id), 303)
 
 

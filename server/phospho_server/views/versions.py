@@ -75,10 +75,17 @@ def restore(project_id: str, event_id: str, version: int) -> ResponseReturnValue
 @access(EDITOR)
 def apply(project_id: str, event_id: str) -> ResponseReturnValue:
     """Apply the present version to all past interactions."""
-    services().store.write(
-        lambda db: store.apply_to_past(
-            db, project_id, store.get_definition(db, project_id, event_id)
-        )
+
+    def to_past(db: Connection) -> EventDefinition:
+        definition = store.get_definition(db, project_id, event_id)
+        store.apply_to_past(db, project_id, definition)
+        return definition
+
+    act(
+        "event applied to the past",
+        to_past,
+        project_id=project_id,
+        what=lambda definition: definition.name,
     )
     services().on_new_work()
     return _back(project_id, event_id)
@@ -89,8 +96,13 @@ def apply(project_id: str, event_id: str) -> ResponseReturnValue:
 def pause(project_id: str, event_id: str) -> ResponseReturnValue:
     """Let the way through past interactions rest; it can be resumed where it was."""
     with services().store.read() as db:
-        store.get_definition(db, project_id, event_id)
-    services().store.write(lambda db: backfills.pause_backfill(db, project_id, event_id))
+        name = store.get_definition(db, project_id, event_id).name
+    act(
+        "event's way through the past paused",
+        lambda db: backfills.pause_backfill(db, project_id, event_id),
+        project_id=project_id,
+        what=name,
+    )
     return redirect(url_for("settings.show", project_id=project_id, _anchor="events"), 303)
 
 

@@ -88,7 +88,9 @@ def test(project_id: str, webhook_id: str) -> ResponseReturnValue:
         webhook = store.get_webhook(db, project_id, webhook_id)
         return webhook, deliveries.add_test(db, webhook)
 
-    webhook, delivery = services().store.write(add)
+    webhook, delivery = act(
+        "webhook tested", add, project_id=project_id, what=lambda added: added[0].shown_url
+    )
     services().webhooks.deliver(services().store, webhook, delivery)
     return _back(project_id, webhook_id, anchor="log")
 
@@ -98,7 +100,12 @@ def test(project_id: str, webhook_id: str) -> ResponseReturnValue:
 def send_again(project_id: str, webhook_id: str) -> ResponseReturnValue:
     """Have a message tried again that was given up."""
     message_id = request.form.get("message", "")
-    services().store.write(lambda db: deliveries.send_again(db, project_id, webhook_id, message_id))
+    act(
+        "webhook's message sent again",
+        lambda db: deliveries.send_again(db, project_id, webhook_id, message_id),
+        project_id=project_id,
+        what=_name(project_id, webhook_id),
+    )
     return _back(project_id, webhook_id, anchor="log")
 
 

@@ -1,0 +1,121 @@
+"""Administrative acts: each is noted, and none is done by who may no longer do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phospho.detectors import Detector
+from phospho_server.security import API_KEY, EDITOR, OWNER, PUBLIC, SIGNED_IN
+from phospho_server.store import Connection
+from tests.server.test_access import ROUTES, Route, call, client_of, each
+from tests.server.worlds import Opened, World, make_world, opened
+
+# Changes that are no administrative acts: what people say of conversations, how they look at
+# them, and what changes nothing.
+EVERYDAY = {
+    "reviews.save",
+    "audit.answer",
+    "feedback_pages.save",
+    "saved_views.save",
+    "saved_views.delete",
+    "previews.show",
+}
+CHANGES = [route for route in ROUTES if route.changes and route.who != API_KEY]
+ACTS = [route for route in CHANGES if route.endpoint not in EVERYDAY]
+
+# Makes a key only while nothing was logged.
+FIRST_KEY = "first_steps.create_key"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def now(world: World, tmp_path: Path, detectors: Mapping[str, Detector]) -> Iterator[Opened]:
+    with opened(world, tmp_path, detectors) as found:
+        yield found
+
+
+def forget_all(now: Opened, world: World, route: Route) -> None:
+    """Let the project be a new one, for what is done there only."""
+    if route.endpoint == FIRST_KEY:
+        mine = {"id": world.a.project_id}
+        now.store.write(lambda db: db.execute("delete from counters where project_id = :id", mine))
+
+
+def list_noted(now: Opened) -> list[dict[str, Any]]:
+    with now.store.read() as db:
+        return [dict(row) for row in db.rows("select * from audit_log order by id")]
+
+
+@each(CHANGES)
+def test_every_act_is_noted_and_nothing_else(world: World, now: Opened, route: Route) -> None:
+    forget_all(now, world, route)
+    name = "signed out" if route.endpoint == "sign_up.create" else "owner"
+    earlier = len(list_noted(now))
+    answer = call(route, client_of(now, world, name), world.a)
+    assert answer.status_code in {200, 302, 303}
+    noted = list_noted(now)[earlier:]
+    assert bool(noted) == (route.endpoint not in EVERYDAY)
+    who = {"sign_up.create": "new@example.com", "sign_in.enter": "root@example.com"}
+    for entry in noted:
+        assert entry["who"] == who.get(route.endpoint, "a-owner@example.com")
+        is_of_project = route.has_project and route.endpoint != "data.delete"
+        assert not is_of_project or entry["project_id"] == world.a.project_id
+        for secret in (world.a.key, world.a.invitation):
+            assert secret not in str(entry)
+
+
+def interrupted(now: Opened, meanwhile: Callable[[Connection], object]) -> Callable[..., Any]:
+    """Return a `write` before which, each time, something else is written."""
+    write = now.store.write
+
+    def write_late(change: Callable[[Connection], object]) -> object:
+        write(meanwhile)
+        return write(change)
+
+    return write_late
+
+
+def dump(now: Opened) -> dict[str, list[tuple[object, ...]]]:
+    """Return all that is stored, but for who may do what."""
+    stored = now.dump()
+    return {name: rows for name, rows in stored.items() if name not in {"memberships", "sign_ins"}}
+
+
+@each([route for route in ACTS if route.who in {EDITOR, OWNER}])
+def test_whoever_loses_their_role_meanwhile_changes_nothing(
+    world: World, now: Opened, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two who act at the same moment are checked both before either of them has changed a thing."""
+    forget_all(now, world, route)
+    client, before = client_of(now, world, "owner"), dump(now)
+
+    def lose(db: Connection) -> None:
+        db.execute("update memberships set role = 'viewer' where role = 'owner'")
+
+    monkeypatch.setattr(now.store, "write", interrupted(now, lose))
+    answer = call(route, client, world.a)
+    assert answer.status_code == 403
+    assert dump(now) == before
+
+
+@each([route for route in ACTS if route.who not in {PUBLIC, API_KEY}])
+def test_whoever_is_signed_out_meanwhile_changes_nothing(
+    world: World, now: Opened, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_all(now, world, route)
+    client, before = client_of(now, world, "owner"), dump(now)
+    monkeypatch.setattr(
+        now.store, "write", interrupted(now, lambda db: db.execute("delete from sign_ins"))
+    )
+    answer = call(route, client, world.a)
+    assert answer.status_code == 403
+    assert "signed out meanwhile" in answer.get_data(as_text=True)
+    assert dump(now) == before
