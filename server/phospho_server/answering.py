@@ -16,6 +16,7 @@ from phospho_server.errors import (
     StorageFullError,
     TooManyTriesError,
     UnauthorizedError,
+    UnsupportedError,
 )
 
 # Paths that programs call: their refusals are JSON.
@@ -40,6 +41,8 @@ def headers_of(error: ServerError) -> dict[str, str]:
         return {"Retry-After": _RETRY_AFTER_S}
     if isinstance(error, UnauthorizedError):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, UnsupportedError):
+        return {"Accept-Encoding": "gzip, identity"}
     return {}
 
 

@@ -8,6 +8,7 @@ PhosphoError
     ├── NotFoundError (404)         the thing named does not exist
     ├── ConflictError (409)         a name is taken
     ├── TooLargeError (413)         a limit is exceeded
+    ├── UnsupportedError (415)      the body is encoded in a way that is not known
     ├── InvalidError (422)          a value cannot be accepted
     ├── TooManyTriesError (429)     a password was tried too often
     ├── BusyError (503)             the database is locked; try again
@@ -70,6 +71,13 @@ class TooLargeError(ServerError):
 
     status = 413
     code = "too_large"
+
+
+class UnsupportedError(ServerError):
+    """The body is encoded in a way that is not known."""
+
+    status = 415
+    code = "unsupported"
 
 
 class InvalidError(ServerError):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from phospho.detectors import Detector
-from phospho_server.security import API_KEY, EDITOR, OWNER, PUBLIC, SIGNED_IN
+from phospho_server.security import API_KEY, EDITOR, OWNER, PUBLIC
 from phospho_server.store import Connection
 from tests.server.test_access import ROUTES, Route, call, client_of, each
 from tests.server.worlds import Opened, World, make_world, opened

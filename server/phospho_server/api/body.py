@@ -6,11 +6,12 @@ import zlib
 from typing import Any
 
 from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from phospho.snapshot import clean_text
-from phospho_server.errors import BadRequestError, TooLargeError
+from phospho_server.errors import BadRequestError, TooLargeError, UnsupportedError
 from phospho_server.incoming import parse_json
-from phospho_server.limits import MAX_BODY_BYTES
+from phospho_server.limits import MAX_BODY_BYTES, MAX_VALUES
 
 
 def read_object() -> dict[str, Any]:
@@ -18,10 +19,13 @@ def read_object() -> dict[str, Any]:
 
     Raises:
         BadRequestError: The body is not a JSON object.
-        TooLargeError: It is larger than 32 MiB, also after decompression.
+        TooLargeError: It is larger than 32 MiB, also after decompression, or has too many values.
+        UnsupportedError: It is compressed in a way that is not known.
     """
+    data = _read_bytes()
+    _refuse_many_values(data)
     try:
-        value = parse_json(_read_bytes())
+        value = parse_json(data)
     except (ValueError, RecursionError) as exc:
         reason = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
         raise BadRequestError(f"The body cannot be read as JSON: {reason}.") from exc
@@ -55,13 +59,28 @@ def _clean(value: Any) -> Any:
 
 def _read_bytes() -> bytes:
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding in {"", "identity"}:
-        return request.get_data(cache=False)
-    if encoding != "gzip":
-        raise BadRequestError(
-            f"The Content-Encoding {encoding[:40]!r} is not known. Send gzip, or none."
+    if encoding not in {"", "identity", "gzip"}:
+        raise UnsupportedError("The Content-Encoding is not known. Send gzip, or none.")
+    try:
+        data = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise _too_large() from None
+    return _gunzip(data) if encoding == "gzip" else data
+
+
+def _refuse_many_values(data: bytes) -> None:
+    """Refuse a body that would take much more memory than it has bytes."""
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise TooLargeError(
+            f"The body has more than {MAX_VALUES:,} values. Send it in several requests."
         )
-    return _gunzip(request.get_data(cache=False))
+
+
+def _too_large(when: str = "") -> TooLargeError:
+    return TooLargeError(
+        f"The body is larger than {MAX_BODY_BYTES // 1024**2} MiB{when}. "
+        "Send it in several requests."
+    )
 
 
 def _gunzip(data: bytes) -> bytes:
@@ -72,10 +91,7 @@ def _gunzip(data: bytes) -> bytes:
     except zlib.error as exc:
         raise BadRequestError(f"The body is not valid gzip: {exc}.") from exc
     if stream.unconsumed_tail:
-        raise TooLargeError(
-            f"The body is larger than {MAX_BODY_BYTES // 1024**2} MiB when decompressed. "
-            "Send it in several requests."
-        )
+        raise _too_large(" when decompressed")
     if not stream.eof:
         raise BadRequestError("The gzip body ends too early. Send it again, whole.")
     if stream.unused_data:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from typing import Any
 from urllib.parse import quote
 
@@ -97,7 +98,8 @@ BOMB = gzip.compress(b" " * (MAX_BODY_BYTES + 10))
         pytest.param(b"plain", "gzip", 400, "not valid gzip", id="not-gzip"),
         pytest.param(BOMB, "gzip", 413, "32 MiB when decompressed", id="bomb"),
         pytest.param(BOMB[:500], "gzip", 400, "ends too early", id="half-gzip"),
-        pytest.param(b"{}", "br", 400, "'br' is not known", id="unknown-encoding"),
+        pytest.param(b"{}", "br", 415, "Send gzip, or none", id="unknown-encoding"),
+        pytest.param(b"{}", "gzip, gzip", 415, "Send gzip, or none", id="encoded-twice"),
     ],
 )
 def test_a_bad_body_is_refused_with_what_to_do(
@@ -120,7 +122,25 @@ def test_a_body_over_the_limit_is_refused(
 ) -> None:
     answer = post(client, project, api_key, b"x" * (MAX_BODY_BYTES + 1))
     assert answer.status_code == 413
-    assert answer.get_json()["error"]["code"]
+    assert "larger than 32 MiB" in answer.get_json()["error"]["message"]
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b'"ab"', b"1.5"])
+def test_a_small_body_does_not_become_a_gigabyte(
+    client: FlaskClient, project: Project, api_key: str, value: bytes
+) -> None:
+    many = (value + b",") * ((MAX_BODY_BYTES - 100) // (len(value) + 1))
+    body = gzip.compress(b'{"batched_log_events": [{"input": "", "a": [' + many + b"0]}]}", 1)
+    assert len(body) < MAX_BODY_BYTES // 100
+    tracemalloc.start()
+    try:
+        answer = post(client, project, api_key, body, **{"Content-Encoding": "gzip"})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.status_code == 413
+    assert "more than 2,000,000 values" in answer.get_json()["error"]["message"]
+    assert peak < 120 * 1024**2
 
 
 def test_a_batch_of_too_many_is_refused_before_it_is_worked_on(
