@@ -278,6 +278,81 @@ def test_objects_of_another_project_are_not_there(world: World, now: Opened, rou
         assert [row for row in after[table] if world.a.project_id in row] == rows
 
 
+# What belongs to one project; names that people choose may be the same in several.
+OF_ONE_PROJECT = (
+    *("event_id", "interaction_id", "task_id", "session_id", "user_id", "key_id", "account_id"),
+    *("invitation_id", "view_id", "webhook_id", "message_id"),
+)
+
+
+@each([route for route in PAGES if route.has_project])
+def test_each_id_of_another_project_alone_is_not_there(
+    world: World, now: Opened, route: Route
+) -> None:
+    """Everything is one's own but for one id, in the address, in what is sent, or behind `?`."""
+    client = client_of(now, world, "other")
+    before = of_project(now, world.a)
+    for name in OF_ONE_PROJECT:
+        mixed = replace(world.b, **{name: getattr(world.a, name)})
+        answer = call(route, client, world.b, names=mixed)
+        assert answer.status_code < 500, name
+        if name in route.rule.arguments:
+            assert answer.status_code == 404, name
+        assert_silent(answer, "a")
+    if not route.changes:
+        foreign = (world.a.event_id, f"{CANARIES['a']}-event", str(world.a.interaction_id))
+        for asked in (
+            "copy",
+            "event",
+            "without",
+            "at",
+            "of",
+            "add",
+            "note",
+            "id",
+            "user",
+            "cursor",
+        ):
+            for value in (*foreign, world.a.session_id, world.a.user_id, f"1.{world.a.session_id}"):
+                answer = client.get(route.address(world.b), query_string={asked: value})
+                assert answer.status_code < 500
+                said = answer.get_data(as_text=True)
+                # What was typed may be shown; nothing else of it is known here.
+                assert f"{CANARIES['a']} " not in said
+                assert f"{CANARIES['a']}-version" not in said
+    assert of_project(now, world.a) == before
+
+
+def of_project(now: Opened, place: Place) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows of a project, and those that name something of it."""
+    own = {place.project_id, place.event_id, place.account_id, place.webhook_id}
+    return {
+        name: [r for r in rows if own.intersection(map(str, r))]
+        for name, rows in now.dump().items()
+    }
+
+
+@each(ROUTES)
+def test_other_methods_tell_no_more_and_change_nothing(
+    world: World, now: Opened, route: Route
+) -> None:
+    before, address = now.dump(), route.address(world.a)
+    for name in ("stranger", "other"):
+        client = client_of(now, world, name)
+        for method in ("HEAD", "OPTIONS", "TRACE", "PROPFIND", "CONNECT", "get", "\u00dc"):
+            answer = client.open(address, method=method, headers={"Origin": "https://evil.example"})
+            assert answer.status_code in {200, 302, 303, 401, 403, 404, 405}, method
+            assert not any(each.startswith("Access-Control") for each, _ in answer.headers)
+            assert_silent(answer, "a")
+            if method == "HEAD":
+                assert answer.get_data() == b""
+            # Who may not call a route does not learn that it is there, either.
+            if name == "stranger" and route.who not in {PUBLIC, API_KEY}:
+                assert is_sent_to_sign_in(answer) or answer.status_code == 405, method
+            answer.close()
+    assert now.dump() == before
+
+
 @each([route for route in ROUTES if route.who == API_KEY])
 def test_a_program_needs_a_key_of_the_project(world: World, now: Opened, route: Route) -> None:
     def ask(key: str | None, place: Place = world.a, **sent: Any) -> TestResponse:
