@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ import pytest
 from phospho.detectors import Detector
 from phospho_server.security import API_KEY, EDITOR, OWNER, PUBLIC
 from phospho_server.store import Connection
-from tests.server.test_access import ROUTES, Route, call, client_of, each
-from tests.server.worlds import Opened, World, make_world, opened
+from phospho_server.store.memberships import Role, add_member, list_members
+from phospho_server.store.sign_ins import find_sign_in
+from tests.server.test_access import ROUTES, Route, call, client_of, each, token_of
+from tests.server.worlds import PASSWORD, Opened, World, make_world, opened
 
 # Changes that are no administrative acts: what people say of conversations, how they look at
 # them, and what changes nothing.
@@ -119,3 +123,79 @@ def test_whoever_is_signed_out_meanwhile_changes_nothing(
     assert answer.status_code == 403
     assert "signed out meanwhile" in answer.get_data(as_text=True)
     assert dump(now) == before
+
+
+def at_once(*calls: Callable[[], int]) -> list[int]:
+    """Return the statuses of requests that begin at the same moment."""
+    barrier, answered = threading.Barrier(len(calls)), []
+
+    def run(call_it: Callable[[], int]) -> None:
+        barrier.wait()
+        answered.append(call_it())
+
+    threads = [threading.Thread(target=run, args=[each_call]) for each_call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(answered)
+
+
+def poster(now: Opened, token: str | None, path: str, **fields: str) -> Callable[[], int]:
+    """Return a request that is ready to be sent."""
+    client = now.client(token)
+    form = {"csrf_token": token_of(client), **fields}
+    return lambda: client.post(path, data=form).status_code
+
+
+def test_of_many_who_use_an_invitation_at_once_one_joins(world: World, now: Opened) -> None:
+    new = [
+        poster(
+            now, None, "/signup",
+            invitation=world.a.invitation, email=f"{n}@example.com", password=PASSWORD,
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    joins = [
+        poster(now, world.sign_ins[name], "/join", invitation=world.a.invitation)
+        for name in ("other", "server owner")
+    ]
+    statuses = at_once(*new, *joins)
+    assert statuses.count(303) == 1
+    assert set(statuses) <= {303, 403, 404}
+    with now.store.read() as db:
+        mine = {"id": world.a.project_id}
+        members = db.rows("select * from memberships where project_id = :id", mine)
+    assert len(members) == 4
+
+
+def own(db: Connection, *, project_id: str, account_id: str) -> Role:
+    return add_member(db, project_id, account_id, "owner")
+
+
+@pytest.mark.parametrize("act", ["role", "remove"])
+def test_of_two_owners_who_end_each_other_at_once_one_stays(
+    world: World, now: Opened, act: str
+) -> None:
+    members = f"/projects/{world.a.project_id}/settings/members"
+    accounts = {}
+    for name in ("editor", "owner"):
+        with now.store.read() as db:
+            sign_in = find_sign_in(db, world.sign_ins[name])
+        assert sign_in is not None
+        assert sign_in.account is not None
+        accounts[name] = sign_in.account.id
+        now.store.write(partial(own, project_id=world.a.project_id, account_id=sign_in.account.id))
+    statuses = at_once(
+        poster(
+            now, world.sign_ins["editor"], f"{members}/{accounts['owner']}/{act}", role="viewer"
+        ),
+        poster(
+            now, world.sign_ins["owner"], f"{members}/{accounts['editor']}/{act}", role="viewer"
+        ),
+    )
+    assert statuses[0] == 303
+    assert statuses[1] in {403, 404, 409}
+    with now.store.read() as db:
+        roles = [member.role for member in list_members(db, world.a.project_id)]
+    assert roles.count("owner") == 1

@@ -33,7 +33,7 @@ def test_the_cookie_is_made_anew_and_kept_from_scripts_and_other_sites(
 ) -> None:
     make(store)
     stranger.get("/login?next=/account")
-    before = stranger.client.get_cookie("phospho")
+    before, token = stranger.client.get_cookie("phospho"), stranger.token()
     answer = enter(stranger)
     cookie = answer.headers["Set-Cookie"]
     for flag in ("HttpOnly", "SameSite=Lax", "Path=/", "Expires="):
@@ -46,6 +46,9 @@ def test_the_cookie_is_made_anew_and_kept_from_scripts_and_other_sites(
     fixed = app.test_client()
     fixed.set_cookie("phospho", before.value)
     assert fixed.get("/account").status_code == 302
+    # Who knew the form's token of before knows nothing of the sign-in.
+    form = {"csrf_token": token}
+    assert stranger.client.post("/account/sign-outs", data=form).status_code == 403
 
 
 def test_under_https_the_cookie_is_secure_and_the_site_stays_there(
