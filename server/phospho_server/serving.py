@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-import waitress
-
 from phospho.detectors.registry import load_detectors
 from phospho.errors import ConfigurationError
 from phospho.plugins import Plugins
 from phospho_server import create_app
+from phospho_server.connections import create_server
 from phospho_server.detection import DetectionWorker
 from phospho_server.housekeeping import Housekeeping
 from phospho_server.limits import MAX_BODY_BYTES
@@ -84,7 +83,7 @@ class Server:
             on_new_work=self._wake,
         )
         try:
-            self._waitress = waitress.create_server(
+            self._waitress = create_server(
                 app, host=host, port=port, **_SETTINGS, **_trusting(proxy)
             )
         except OSError as exc:

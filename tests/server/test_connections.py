@@ -1,0 +1,85 @@
+"""Connections that bring their requests slowly, at a server that waits for a second only."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from waitress.channel import HTTPChannel
+
+from phospho_server import connections
+from phospho_server.connections import SLOWEST_BYTES_S, create_server
+from phospho_server.serving import _SETTINGS
+
+PATIENCE_S = 15.0
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+
+def app(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+    """Answer how many bytes there were."""
+    start("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d bytes" % len(environ["wsgi.input"].read())]
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    quick = {**_SETTINGS, "threads": 2, "channel_timeout": 1, "cleanup_interval": 1}
+    server = create_server(app, host="127.0.0.1", port=0, **quick)
+    running = threading.Thread(target=server.run, daemon=True)
+    running.start()
+    yield server.effective_port
+    server.close()
+
+
+def say(port: int, first: bytes, then: bytes, *, every_s: float) -> bytes:
+    """Send something, then more again and again; return the answer, empty where none came."""
+    until = time.monotonic() + PATIENCE_S
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as talking:
+        talking.sendall(first)
+        talking.settimeout(every_s)
+        while time.monotonic() < until:
+            with contextlib.suppress(TimeoutError):
+                return talking.recv(65_536)
+            try:
+                talking.sendall(then)
+            except OSError:
+                return b""
+    pytest.fail("The connection was neither answered nor closed.")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(HEAD + b"X: ", id="header"),
+        pytest.param(HEAD + b"Content-Length: 1000\r\n\r\n", id="body"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n", id="chunk"),
+    ],
+)
+def test_a_letter_now_and_then_holds_no_connection(port: int, first: bytes) -> None:
+    with contextlib.suppress(ConnectionError):
+        assert say(port, first, b"a", every_s=0.2) == b""
+
+
+def test_a_long_body_on_a_slow_line_is_waited_for(port: int) -> None:
+    size = 4 * SLOWEST_BYTES_S
+    first = HEAD + b"Content-Length: %d\r\n\r\n" % size
+    answer = say(port, first, b"a" * (size // 10), every_s=0.3)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"%d bytes" % size in answer
+
+
+def test_waitress_alone_would_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When this fails, waitress closes such connections itself, and ours can go."""
+    monkeypatch.setattr(connections, "TimelyChannel", HTTPChannel)
+    quick = {**_SETTINGS, "threads": 1, "channel_timeout": 1, "cleanup_interval": 1}
+    server = create_server(app, host="127.0.0.1", port=0, **quick)
+    threading.Thread(target=server.run, daemon=True).start()
+    monkeypatch.setattr(f"{__name__}.PATIENCE_S", 4.0)
+    with pytest.raises(pytest.fail.Exception):
+        say(server.effective_port, HEAD + b"X: ", b"a", every_s=0.2)
+    server.close()
