@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Flask, current_app, jsonify, render_template, request
+from flask import Flask, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -66,6 +66,8 @@ def _answer_server_error(error: ServerError) -> ResponseReturnValue:
 def _answer_unexpected(error: Exception) -> ResponseReturnValue:
     """Log what nobody foresaw, and tell the caller nothing internal."""
     current_app.logger.error("An unexpected error", exc_info=error)
+    # Whatever it was must not happen again in the frame of the page that tells of it.
+    g.is_broken = True
     message = "The server made a mistake; its log says more. What was sent may be sent again."
     return _answer(500, "internal", message)
 

@@ -130,6 +130,8 @@ def _frame_context() -> dict[str, Any]:
 
 def _find_frame() -> Frame | None:
     """Return the frame for people who are signed in. A page about an error must never fail."""
+    if "is_broken" in g:
+        return None
     try:
         visitor = find_visitor()
         if visitor is None:

@@ -66,3 +66,31 @@ def test_a_link_opened_in_a_browser_that_was_signed_in_takes_its_place(
     with store.read() as db:
         assert len(db.rows("select 1 from sign_ins")) == 1
         assert len(sign_ins.list_sign_ins(db, None)) == 1
+
+
+@pytest.mark.parametrize("is_signed_in", [True, False])
+def test_a_mistake_of_the_server_is_told_to_its_log_alone(
+    visitor: Visitor,
+    stranger: Visitor,
+    store: SqliteStore,
+    home: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_signed_in: bool,
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("what only the log may say")
+
+    asking = visitor if is_signed_in else stranger
+    monkeypatch.setattr(store, "read", fail)
+    for path in (f"{home}/dashboard", "/login", "/healthz"):
+        answer = asking.get(path)
+        if answer.status_code == 302:
+            continue
+        assert answer.status_code == 500
+        assert "The server made a mistake" in text_of(answer)
+        assert "what only the log may say" not in answer.get_data(as_text=True)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert "what only the log may say" in caplog.text
