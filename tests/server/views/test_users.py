@@ -254,3 +254,37 @@ def test_an_unknown_user_is_explained(
         assert response.status_code == 404
         assert "Look in the users list" in text_of(response)
     assert listed(visitor, f"{home}/users?q=canary") == []
+
+
+@pytest.mark.usefixtures("refund")
+def test_what_another_project_calls_the_same_changes_no_list(
+    visitor: Visitor, store: SqliteStore, home: str
+) -> None:
+    asked = (
+        *("", "sort=most", "q=a", "q=eve", "version=1", "version=9", "metadata=plan%3Dpro"),
+        *("event=refund", "without=refund", "flag=failure", "event=refund&without=refund"),
+        *("version=1&metadata=plan%3Dpro&sort=oldest", "period=7d&version=1"),
+    )
+
+    def read() -> list[tuple[list[str], str]]:
+        return [
+            (
+                listed(visitor, f"{home}/users?{query}"),
+                visitor.get(f"{home}/export/users?format=jsonl&{query}").get_data(as_text=True),
+            )
+            for query in asked
+        ]
+
+    before = read()
+    other = store.write(lambda db: create_project(db, "Another"))
+    event = define(store, other, name="refund")
+    for n, user in enumerate(("ana", "Bob", "an", "eve")):
+        said = interaction(
+            f"t{n}", session_id=f"s{n}", user_id=user, version_id=("1", "9")[n % 2],
+            flag="failure", metadata=json.dumps({"plan": "pro"}), created_at_ms=now_ms(),
+        )  # fmt: skip
+        add(store, other, said)
+        found = [verdict(store, other, said, detected=True)]
+        store.write(lambda db, found=found: detections.record(db, other.id, event, found))  # type: ignore[misc]
+    assert read() == before
+    assert sum(bool(names) for names, _ in before) > 8
