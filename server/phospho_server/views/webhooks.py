@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from phospho.errors import ConfigurationError, MissingDependencyError
 from phospho_server.acting import act
-from phospho_server.errors import InvalidError
+from phospho_server.errors import BusyError, InvalidError
 from phospho_server.security import OWNER, access
 from phospho_server.services import services
 from phospho_server.store import Connection, deliveries
@@ -20,6 +22,9 @@ from phospho_server.views.webhook_form import WebhookForm
 from phospho_server.webhooks.messages import make_secret
 
 bp = Blueprint("webhooks", __name__, url_prefix="/projects/<project_id>/settings/webhooks")
+
+# A test waits for its receiver, for seconds; most of the server's threads are left to others.
+_tests_at_once = threading.BoundedSemaphore(4)
 
 
 @bp.post("")
@@ -88,10 +93,15 @@ def test(project_id: str, webhook_id: str) -> ResponseReturnValue:
         webhook = store.get_webhook(db, project_id, webhook_id)
         return webhook, deliveries.add_test(db, webhook)
 
-    webhook, delivery = act(
-        "webhook tested", add, project_id=project_id, what=lambda added: added[0].shown_url
-    )
-    services().webhooks.deliver(services().store, webhook, delivery)
+    if not _tests_at_once.acquire(blocking=False):
+        raise BusyError("Several tests are being sent at this moment. Try again in some seconds.")
+    try:
+        webhook, delivery = act(
+            "webhook tested", add, project_id=project_id, what=lambda added: added[0].shown_url
+        )
+        services().webhooks.deliver(services().store, webhook, delivery)
+    finally:
+        _tests_at_once.release()
     return _back(project_id, webhook_id, anchor="log")
 
 

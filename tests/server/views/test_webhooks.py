@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from phospho_server.store.webhooks import Webhook
 from phospho_server.webhooks.worker import Sender
 from tests.loopback import Loopback, Reply, serve_phospho
 from tests.server.builders import define
+from tests.server.processes import wait_until
 from tests.server.views.conftest import Visitor, text_of
 
 
@@ -68,6 +70,42 @@ def test_a_webhook_is_made_and_its_secret_shown_once(
     content = store.path.read_bytes() + store.path.with_name("phospho.db-wal").read_bytes()
     assert found.group(0).encode() not in content
     assert b"token=secret" not in content
+
+
+@pytest.mark.usefixtures("private")
+def test_four_tests_are_sent_at_once_and_other_pages_have_threads_left(
+    visitor: Visitor, app: Flask, store: SqliteStore, project: Project, home: str,
+    receiver: Loopback, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    make(visitor, home, f"{receiver.url}/hook")
+    (hook,) = hooks(store, project)
+    waits = threading.Event()
+    statuses: list[int] = []
+    monkeypatch.setattr(Sender, "deliver", lambda *_: waits.wait(60))
+    asking = [Visitor(app.test_client()) for _ in range(4)]
+    for each in asking:
+        each.sign_in(store)
+
+    def ask(each: Visitor) -> None:
+        statuses.append(each.post(f"{home}/settings/webhooks/{hook.id}/test").status_code)
+
+    threads = [threading.Thread(target=ask, args=[each]) for each in asking]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(_log(store, project, hook.id)) == 4, what="four tests")
+    ask(visitor)
+    assert statuses == [503]
+    waits.set()
+    for thread in threads:
+        thread.join()
+    assert statuses == [503, 303, 303, 303, 303]
+    ask(visitor)
+    assert statuses[-1] == 303
+
+
+def _log(store: SqliteStore, project: Project, webhook_id: str) -> list[deliveries.Delivery]:
+    with store.read() as db:
+        return deliveries.list_log(db, project.id, webhook_id)
 
 
 @pytest.mark.usefixtures("private")
