@@ -56,6 +56,19 @@ _SQUEEZED = """[...document.querySelectorAll("main *")].filter((element) => {
   return text.some((node) => node.data.trim().length > 2) && box.width < 20 && box.height > 40;
 }).map((element) => element.outerHTML)"""
 
+# What is pressed, read as a heading or framed, and has another such thing right below it.
+_TOUCHING = """(() => {
+  const kinds = ":is(.button, .card, h1, h2, select, textarea, input:not([type=hidden], [type=radio]))";
+  const parts = [...document.querySelectorAll(`main ${kinds}`)]
+    .filter((part) => part.checkVisibility() && !part.closest(".unseen, .answers, [data-menu]"));
+  const boxes = parts.map((part) => part.getBoundingClientRect());
+  const isRightBelow = (below, above) => below.top - above.bottom > -8 && below.top - above.bottom < 3
+    && Math.min(below.right, above.right) - Math.max(below.left, above.left) > 1;
+  return parts.flatMap((part, i) => parts
+    .filter((other, j) => !part.contains(other) && !other.contains(part) && isRightBelow(boxes[j], boxes[i]))
+    .map((other) => `${part.outerHTML} ${other.outerHTML}`));
+})()"""
+
 
 def list_addresses(site: Site, page: Page) -> list[str]:
     """Return the address of every page, of the full project and of the empty one."""
@@ -69,6 +82,7 @@ def list_addresses(site: Site, page: Page) -> list[str]:
         f"{site.url}/login",
         f"{site.url}/account",
         f"{site.url}/audit-log",
+        f"{site.url}/projects",
         f"{site.url}{edit}",
         f"{site.url}{edit}/versions",
         *events,
@@ -78,7 +92,7 @@ def list_addresses(site: Site, page: Page) -> list[str]:
         *(site.page_of(site.full, rest) for rest in PAGES),
         *(
             site.page_of(site.empty, rest)
-            for rest in ("dashboard", "sessions", "events", "settings")
+            for rest in ("dashboard", "sessions", "users", "events", "settings")
         ),
     ]
 
@@ -98,6 +112,7 @@ def test_every_page_is_accessible_and_fits(
         scroll_width = page.evaluate("document.documentElement.scrollWidth")
         assert scroll_width <= width, f"{address} is {scroll_width} wide"
         assert page.evaluate(_SQUEEZED) == [], address
+        assert page.evaluate(_TOUCHING) == [], address
 
 
 def test_lists_of_long_names_fit_screens_of_every_width(open_page: OpenPage, site: Site) -> None:

@@ -4,13 +4,14 @@
 const find = (selector, root = document) => [...root.querySelectorAll(selector)];
 const status = document.getElementById("status");
 
-// Times: from UTC text to the reader's zone; the exact time is in the title.
+// Times: from UTC text to the reader's zone and clock, with dates as the server writes them; the
+// exact time is in the title.
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
 function localTimes(root = document) {
   const now = new Date();
-  const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+  const year = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
   for (const element of find("time[datetime]", root)) {
     const at = new Date(element.dateTime);
@@ -215,7 +216,7 @@ function inPlace() {
     event.preventDefault();
     try {
       const fresh = await renew(link.closest("[data-part]"), link.href);
-      fresh?.querySelector("select")?.focus({ preventScroll: true });
+      fresh?.querySelector("textarea, select")?.focus({ preventScroll: true });
     } catch { location.href = link.href; }
   });
 }
