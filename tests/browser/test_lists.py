@@ -140,10 +140,10 @@ def test_a_header_sorts_and_a_key_leads_to_the_search(open_page: OpenPage, site:
 def test_a_list_goes_on_and_comes_back(open_page: OpenPage, site: Site, scripts: bool) -> None:
     page = open_page(java_script_enabled=scripts)
     page.goto(site.page_of(site.full, "interactions?event=thanks"))
-    assert count(page) == "50 interactions here"
+    assert count(page) == "50 interactions on this page"
     page.get_by_role("link", name="Next").click()
     expect(page.get_by_role("link", name="Next")).to_have_count(0)
-    assert count(page) == "10 interactions here"
+    assert count(page) == "10 interactions on this page"
     page.get_by_role("link", name="First page").click()
     expect(page).to_have_url(re.compile(r"/interactions\?event=thanks$"))
     page.locator("tbody a").first.click()
@@ -258,16 +258,16 @@ def test_lists_of_nothing_of_one_and_of_ten_thousand(
             page.goto(site.page_of(one, rest))
             assert count(page) == f"1 {noun}"
             page.goto(site.page_of(site.full, rest))
-            assert count(page) == f"50 {noun}s here"
+            assert count(page) == f"50 {noun}s on this page"
         page.goto(site.page_of(site.full, "sessions?q=refunds&metadata=plan%3Dfree&sort=newest"))
         expect(page.locator("tbody tr")).to_have_count(10)
         page.goto(site.page_of(site.full, "sessions?version=3.0&without=&metadata=plan%3Dpro"))
         page.get_by_role("link", name="Next").click()
-        assert count(page) == "50 sessions here"
+        assert count(page) == "50 sessions on this page"
         page.goto(site.page_of(site.full, "search?q=question"))
         expect(page.locator(".matches > li")).to_have_count(20)
         page.goto(site.page_of(site.full, "users?sort=most"))
-        assert count(page) == "50 users here"
+        assert count(page) == "50 users on this page"
         page.get_by_text("Export", exact=True).click()
         with page.expect_download() as download:
             page.get_by_role("link", name="JSONL").click()

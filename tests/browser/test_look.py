@@ -58,15 +58,19 @@ _SQUEEZED = """[...document.querySelectorAll("main *")].filter((element) => {
 
 # What is pressed, read as a heading or framed, and has another such thing right below it.
 _TOUCHING = """(() => {
-  const kinds = ":is(.button, .card, h1, h2, select, textarea, input:not([type=hidden], [type=radio]))";
-  const parts = [...document.querySelectorAll(`main ${kinds}`)]
+  const fields = "select, textarea, input:not([type=hidden], [type=radio])";
+  const parts = [...document.querySelectorAll(`main :is(.button, .card, h1, h2, ${fields})`)]
     .filter((part) => part.checkVisibility() && !part.closest(".unseen, .answers, [data-menu]"));
-  const boxes = parts.map((part) => part.getBoundingClientRect());
-  const isRightBelow = (below, above) => below.top - above.bottom > -8 && below.top - above.bottom < 3
-    && Math.min(below.right, above.right) - Math.max(below.left, above.left) > 1;
-  return parts.flatMap((part, i) => parts
-    .filter((other, j) => !part.contains(other) && !other.contains(part) && isRightBelow(boxes[j], boxes[i]))
-    .map((other) => `${part.outerHTML} ${other.outerHTML}`));
+  const boxes = new Map(parts.map((part) => [part, part.getBoundingClientRect()]));
+  const isRightBelow = (part, above) => {
+    const [box, other] = [boxes.get(part), boxes.get(above)];
+    const gap = box.top - other.bottom;
+    const shared = Math.min(box.right, other.right) - Math.max(box.left, other.left);
+    return gap > -8 && gap < 3 && shared > 1 && !part.contains(above) && !above.contains(part);
+  };
+  return parts.flatMap((part) => parts
+    .filter((above) => isRightBelow(part, above))
+    .map((above) => `${above.outerHTML} ${part.outerHTML}`));
 })()"""
 
 

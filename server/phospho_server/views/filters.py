@@ -80,7 +80,7 @@ SEARCH = ListKind("search", "search.show", {"newest": "Newest first"})
 USERS = ListKind(
     "users",
     "users.index",
-    {"newest": "Seen last", "oldest": "Not seen for longest", "most": "Most interactions"},
+    {"newest": "Last seen first", "oldest": "Longest unseen first", "most": "Most interactions"},
     searches="ids",
     lacks=("length", "user"),
 )

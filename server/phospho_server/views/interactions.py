@@ -23,7 +23,7 @@ def index(project_id: str) -> str:
     with services().store.read() as db:
         opened = open_list(db, project_id, INTERACTIONS)
         if opened is None:
-            return render_empty()
+            return render_empty(INTERACTIONS)
         page = list_interactions(
             db,
             project_id,

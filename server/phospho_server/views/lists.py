@@ -61,6 +61,8 @@ def is_empty(db: Connection, project_id: str) -> bool:
     return counters.first_hour(db, project_id) is None
 
 
-def render_empty() -> str:
+def render_empty(kind: ListKind) -> str:
     """Render what to do next where there is nothing to list; the project is open."""
-    return render_template("lists/empty.html", project=g.project, base_url=base_url())
+    return render_template(
+        "lists/empty.html", project=g.project, base_url=base_url(), name=kind.page
+    )

@@ -40,7 +40,7 @@ def show(project_id: str) -> str:
     with services().store.read() as db:
         opened = open_list(db, project_id, SEARCH)
         if opened is None:
-            return render_empty()
+            return render_empty(SEARCH)
         words = opened.asked.first("q")
         page = known = None
         if words:

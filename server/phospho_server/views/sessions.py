@@ -39,7 +39,7 @@ def index(project_id: str) -> str:
     with services().store.read() as db:
         opened = open_list(db, project_id, SESSIONS)
         if opened is None:
-            return render_empty()
+            return render_empty(SESSIONS)
         asked = opened.asked
         mixes = list_mixes(db, project_id) if asked.events else {}
         for name in asked.events:

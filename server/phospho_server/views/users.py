@@ -25,7 +25,7 @@ def index(project_id: str) -> str:
     with services().store.read() as db:
         opened = open_list(db, project_id, USERS)
         if opened is None:
-            return render_empty()
+            return render_empty(USERS)
         asked = opened.asked
         page = users.list_users(
             db,

@@ -52,10 +52,21 @@ def test_the_list_shows_the_events_of_each_session(
         assert words in row
 
 
-def test_without_interactions_the_list_says_what_to_do(visitor: Visitor, home: str) -> None:
-    page = text_of(visitor.get(f"{home}/sessions"))
-    assert "No sessions yet" in page
-    assert "phospho.log(" in page
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        ("sessions", "No sessions yet"),
+        ("interactions", "No interactions yet"),
+        ("users", "No users yet"),
+        ("search", "Nothing to search yet"),
+    ],
+)
+def test_without_interactions_a_list_says_what_to_do(
+    visitor: Visitor, home: str, page: str, title: str
+) -> None:
+    text = text_of(visitor.get(f"{home}/{page}"))
+    assert title in text
+    assert "phospho.log(" in text
 
 
 @pytest.mark.parametrize(

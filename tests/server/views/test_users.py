@@ -104,6 +104,24 @@ def test_the_list_is_in_the_order_that_is_asked_for(
 
 
 @pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    ("query", "heads"),
+    [
+        pytest.param("", {"Last seen": "descending"}, id="newest"),
+        pytest.param("?sort=oldest", {"Last seen": "ascending"}, id="oldest"),
+        pytest.param("?sort=most", {"Interactions": "descending"}, id="most"),
+        pytest.param("?sort=most&q=an", {}, id="ordered-by-the-id"),
+    ],
+)
+def test_the_head_that_orders_the_list_says_so(
+    visitor: Visitor, home: str, query: str, heads: dict[str, str]
+) -> None:
+    page = visitor.get(f"{home}/users{query}").get_data(as_text=True)
+    found = re.findall(r'<th[^>]* aria-sort="(\w+)">(?:<a[^>]*>)?([^<]+?) ?<', page)
+    assert {name: way for way, name in found} == heads
+
+
+@pytest.mark.usefixtures("told")
 def test_a_line_has_the_sums_of_its_user(visitor: Visitor, home: str) -> None:
     page = visitor.get(f"{home}/users?q=ana").get_data(as_text=True)
     row = page.partition("<tbody")[2].partition("</tr>")[0]
