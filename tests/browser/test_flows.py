@@ -180,6 +180,13 @@ def test_steps_unfold_by_keyboard_and_without_javascript(open_page: OpenPage, si
     expect(error).to_be_hidden()
 
 
+def test_a_note_can_be_typed_as_soon_as_its_form_opens(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    page.goto(site.page_of(site.full, "sessions/session-1"))
+    page.get_by_role("link", name="Add a note").first.click()
+    expect(page.get_by_label("Note about this interaction")).to_be_focused()
+
+
 def test_everything_works_without_javascript(open_page: OpenPage, site: Site) -> None:
     page = open_page(java_script_enabled=False)
     page.goto(site.page_of(site.full, "sessions"))

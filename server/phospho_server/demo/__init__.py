@@ -17,6 +17,9 @@ from phospho.models import EventDefinition
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 _OLDEST_DAY = timedelta(days=30)
 
+# About as many characters as a token has.
+_TOKEN_CHARS = 4
+
 
 def sample_definitions() -> list[EventDefinition]:
     """Return the event definitions that the demo project starts with, ids `demo_<name>`."""
@@ -95,8 +98,13 @@ def _duration(session: Mapping[str, Any]) -> timedelta:
 
 def _rows(session: Mapping[str, Any], start: datetime) -> Iterator[dict[str, Any]]:
     """Yield the interactions of one session as log events."""
+    prompt_chars = 0
     for position, interaction in enumerate(session["interactions"], start=1):
         at = start + timedelta(seconds=interaction["after_s"])
+        prompt_chars += len(interaction["input"])
+        answer_chars = len(interaction["output"] or "")
+        usage = {"usage": _usage(prompt_chars, answer_chars)}
+        prompt_chars += answer_chars
         yield {
             "task_id": f"{session['session_id']}_{position:02}",
             "session_id": session["session_id"],
@@ -104,8 +112,18 @@ def _rows(session: Mapping[str, Any], start: datetime) -> Iterator[dict[str, Any
             "version_id": session["version_id"],
             "input": interaction["input"],
             "output": interaction["output"],
-            "metadata": {**session["metadata"], **interaction.get("metadata", {})},
+            "metadata": {**session["metadata"], **usage, **interaction.get("metadata", {})},
             "flag": interaction.get("flag"),
             "notes": interaction.get("notes"),
             "client_created_at_ms": int(at.timestamp() * 1000),
         }
+
+
+def _usage(prompt_chars: int, answer_chars: int) -> dict[str, int]:
+    """Return the tokens of one call of a model, which is sent all that was said before."""
+    prompt, answer = (-(-chars // _TOKEN_CHARS) for chars in (prompt_chars, answer_chars))
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": answer,
+        "total_tokens": prompt + answer,
+    }

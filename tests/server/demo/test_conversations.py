@@ -75,6 +75,7 @@ def test_every_interaction_is_a_whole_log_event(rows: list[dict[str, Any]]) -> N
         assert row["notes"] is None or row["flag"] is not None
         assert row["metadata"]["channel"] in {"web", "ios", "android"}
         assert row["metadata"]["plan"] in {"free", "plus"}
+        assert row["metadata"]["usage"]["prompt_tokens"] > 0
 
 
 def test_ids_are_unique_and_the_same_in_every_call(rows: list[dict[str, Any]]) -> None:
