@@ -86,6 +86,8 @@ PAGES = {
     "interactions, old event": "interactions?event=old",
     "interactions, metadata": "interactions?metadata=plan%3Dpro&flag=failure",
     "interactions, never both": "interactions?version=v1&model=model-b",
+    "interactions, position": "interactions?position=3-&event=common",
+    "interactions, never there": "interactions?position=9&event=common",
     "interactions, common word": "interactions?q=the",
     "search, common word": "search?q=the",
     "search, two words": "search?q=flight+refund",

@@ -23,6 +23,9 @@ class Filter:
         text: Words that all occur in one interaction.
         shortest: Interactions a session has at least; a list of interactions does not ask.
         longest: Interactions a session has at most.
+        earliest: Place in its session, from 1, that an interaction has at least; only a list of
+            interactions asks.
+        latest: Place that it has at most.
     """
 
     has: Sequence[Fact] = ()
@@ -32,6 +35,8 @@ class Filter:
     text: str | None = None
     shortest: int | None = None
     longest: int | None = None
+    earliest: int | None = None
+    latest: int | None = None
 
 
 @dataclass(frozen=True)

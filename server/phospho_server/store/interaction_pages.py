@@ -13,12 +13,15 @@ from phospho_server.store.events import list_events
 from phospho_server.store.facts import EVENT, KnownFact
 from phospho_server.store.filters import Asked, Filter, resolve
 from phospho_server.store.rows import Event
-from phospho_server.store.walking import Way, walk
+from phospho_server.store.walking import MOST_CANDIDATES, Way, walk
 
 PAGE_SIZE = 50
 
 # A line shows the beginning of a message, or what is around a word that was searched for.
 _MOST_CHARS = 4_000
+
+# Neighbours in their sessions that are counted for one page, to know the places of candidates.
+_MOST_COUNTED = 20_000
 
 # More than any row id.
 _BEYOND = 2**62
@@ -141,6 +144,7 @@ def _walk(
         conditions=_conditions(wanted, asked, row, params),
         place=[place],
         limit=limit,
+        most_candidates=_most_candidates(wanted),
     )
     return [each["id"] for each in rows], next_place[0] if next_place else None
 
@@ -181,7 +185,31 @@ def _conditions(wanted: Filter, asked: Asked, row: str, params: dict[str, object
         conditions.append(
             f"exists (select 1 from interactions p where p.id = {row} and {' and '.join(within)})"
         )
-    return conditions
+    return conditions + _find_place(wanted, row, params)
+
+
+_BEFORE_IT = """
+select 1 from interactions before where before.project_id = m.project_id
+    and before.session_id = m.session_id
+    and (before.created_at_ms, before.id) < (m.created_at_ms, m.id) limit :counted
+"""
+
+
+def _find_place(wanted: Filter, row: str, params: dict[str, object]) -> list[str]:
+    """Return what its place in the session has to be, found by counting those before it."""
+    counted = wanted.latest or wanted.earliest
+    if counted is None:
+        return []
+    params |= {"counted": counted, "earliest": wanted.earliest or 1, "latest": wanted.latest}
+    place = f"1 + (select count(*) from ({_BEFORE_IT}))"
+    is_up_to = "" if wanted.latest is None else f" and {place} <= :latest"
+    within = f"m.id = {row} and {place} >= :earliest{is_up_to}"
+    return [f"exists (select 1 from interactions m where {within})"]
+
+
+def _most_candidates(wanted: Filter) -> int:
+    counted = wanted.latest or wanted.earliest or 1
+    return max(1, min(MOST_CANDIDATES, _MOST_COUNTED // counted))
 
 
 def _lookups(

@@ -30,6 +30,9 @@ from phospho_server.views.shape_tables import lay_out_shapes
 from phospho_server.views.trends import get_trend
 from phospho_server.views.version_figures import figure_versions
 
+# The filters behind the columns of `event_shapes.POSITIONS`.
+_POSITIONS = (*map(str, range(1, 10)), "10-")
+
 bp = Blueprint("dashboard", __name__)
 
 # What fits beside each other: an event is a line, a session two.
@@ -133,6 +136,7 @@ def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> di
         "by_length": by_length,
         "lengths": list(LENGTHS),
         "by_position": by_position,
+        "positions": _POSITIONS,
         "facts": figure_facts(db, project_id, asked.own_period),
         "versions": figure_versions(db, project_id, period),
         "recent": list_sessions(db, project_id, limit=_RECENT).sessions,

@@ -2,8 +2,8 @@
 
 The names in the address are the same on every page: `q` (words), `event` and `without` (names of
 events), `flag`, `notes`, `user`, `version`, `model`, `language`, `sentiment`, `metadata`
-(`key=value`), `period` or `since` and `until`, and `length` of a session. `event`, `without` and
-`metadata` may be given several times; everything that is asked for has to hold.
+(`key=value`), `period` or `since` and `until`, `length` of a session and `position` in it. `event`,
+`without` and `metadata` may be given several times; everything that is asked for has to hold.
 """
 
 from __future__ import annotations
@@ -33,21 +33,24 @@ from phospho_server.views.query import Choices, read_choice, read_text, read_tex
 
 FLAGS = {"success": "Positive", "failure": "Negative"}
 
-# Lengths of sessions that a page offers, in interactions; any two numbers will do.
+# Lengths of sessions, and places in them, that a page offers; any two numbers will do.
 LENGTHS = {"1": "1", "2": "2", "3-5": "3 to 5", "6-10": "6 to 10", "11-": "11 or more"}
 
 # Every name that an address may give a list, besides the place in it.
 NAMES = frozenset(
     {
         *("q", "event", "without", "flag", "notes", "user", "version", "model", "language"),
-        *("sentiment", "metadata", "period", "since", "until", "length", "sort"),
+        *("sentiment", "metadata", "period", "since", "until", "length", "position", "sort"),
     }
 )
 
 # Values that one filter may be given several times.
 _MOST_VALUES = 10
 
-_LENGTH = re.compile(r"([0-9]{1,6})(?:(-)([0-9]{1,6})?)?", re.ASCII)
+_RANGES = {
+    "length": re.compile(r"([0-9]{1,6})(?:(-)([0-9]{1,6})?)?", re.ASCII),
+    "position": re.compile(r"([1-9][0-9]{0,2})(?:(-)([1-9][0-9]{0,2})?)?", re.ASCII),
+}
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -60,29 +63,29 @@ class ListKind:
         page: Its name, in addresses and of its saved views.
         endpoint: Its page.
         sorts: What may order it, each with what it is called, the default first.
-        searches: What `q` is there: the words of a message, or the beginning of an id.
         lacks: Filters that it does not have.
+        searches: What `q` is there: the words of a message, or the beginning of an id.
     """
 
     page: str
     endpoint: str
     sorts: Mapping[str, str]
+    lacks: Collection[str]
     searches: Literal["messages", "ids"] = "messages"
-    lacks: Collection[str] = ("length",)
 
 
 _BY_TIME = {"newest": "Newest first", "oldest": "Oldest first"}
 SESSIONS = ListKind(
-    "sessions", "sessions.index", {**_BY_TIME, "longest": "Longest first"}, lacks=()
+    "sessions", "sessions.index", {**_BY_TIME, "longest": "Longest first"}, lacks=("position",)
 )
-INTERACTIONS = ListKind("interactions", "interactions.index", _BY_TIME)
-SEARCH = ListKind("search", "search.show", {"newest": "Newest first"})
+INTERACTIONS = ListKind("interactions", "interactions.index", _BY_TIME, lacks=("length",))
+SEARCH = ListKind("search", "search.show", {"newest": "Newest first"}, lacks=("length",))
 USERS = ListKind(
     "users",
     "users.index",
     {"newest": "Last seen first", "oldest": "Longest unseen first", "most": "Most interactions"},
+    lacks=("length", "position", "user"),
     searches="ids",
-    lacks=("length", "user"),
 )
 # Those that have saved views and exports.
 KINDS = {kind.page: kind for kind in (SESSIONS, INTERACTIONS, USERS)}
@@ -223,7 +226,8 @@ def read_filter(choices: Choices, kind: ListKind, offered: Offered) -> Asked:
         "version": [read_text(choices, "version", most_chars=MAX_ID_CHARS)],
         "model": [read_text(choices, "model")],
         "metadata": _read_metadata(choices),
-        "length": [_read_length(choices)],
+        "length": [_read_range(choices, "length")],
+        "position": [_read_range(choices, "position")],
         **_read_period(choices),
     }
     used = {name: kept for name in values if (kept := [v for v in values[name] if v])}
@@ -258,10 +262,10 @@ def _read_metadata(choices: Choices) -> list[str]:
     return found
 
 
-def _read_length(choices: Choices) -> str:
-    value = read_text(choices, "length")
-    if value and _LENGTH.fullmatch(value) is None:
-        choices.say(value, "is no length of a session. Write a number, or two as in 3-5")
+def _read_range(choices: Choices, name: str) -> str:
+    value = read_text(choices, name)
+    if value and _RANGES[name].fullmatch(value) is None:
+        choices.say(value, f"is no {name}. Write a number, or two as in 3-5")
         return ""
     return value
 
@@ -301,7 +305,12 @@ def _to_filter(kind: ListKind, used: Mapping[str, Sequence[str]], offered: Offer
     lacks = [Fact(EVENT, offered.events[name]) for name in used.get("without", ())]
     words = used.get("q", ()) if kind.searches == "messages" else ()
     wanted = Filter(has=has, lacks=lacks, text=next(iter(words), None))
-    wanted = _with_length(wanted, next(iter(used.get("length", ())), ""))
+    for value in used.get("length", ()):
+        shortest, longest = _bounds("length", value)
+        wanted = replace(wanted, shortest=shortest, longest=longest)
+    for value in used.get("position", ()):
+        earliest, latest = _bounds("position", value)
+        wanted = replace(wanted, earliest=earliest, latest=latest)
     for name in used.get("period", ()):
         period = periods.get_period(name, now_ms())
         wanted = replace(wanted, since_ms=period.since_ms, until_ms=period.until_ms)
@@ -312,16 +321,11 @@ def _to_filter(kind: ListKind, used: Mapping[str, Sequence[str]], offered: Offer
     return wanted
 
 
-def _with_length(wanted: Filter, length: str) -> Filter:
-    found = _LENGTH.fullmatch(length)
-    if found is None:
-        return wanted
-    shortest, is_range, longest = found.groups()
-    return replace(
-        wanted,
-        shortest=int(shortest),
-        longest=int(longest) if longest else None if is_range else int(shortest),
-    )
+def _bounds(name: str, value: str) -> tuple[int, int | None]:
+    """Return the least and the most of a range: `3`, `3-5` or `3-`."""
+    found = _RANGES[name].fullmatch(value)
+    least, is_range, most = found.groups() if found else ("1", "-", None)
+    return int(least), int(most) if most else None if is_range else int(least)
 
 
 _SAID = {
@@ -336,6 +340,7 @@ _SAID = {
     "since": "from {}",
     "until": "to {}",
     "length": "length {}",
+    "position": "position {}",
 }
 
 

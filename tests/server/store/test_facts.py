@@ -195,6 +195,8 @@ _filters = st.builds(
     text=st.none() | _words.map(" ".join),
     shortest=st.none() | st.integers(1, 3),
     longest=st.none() | st.integers(1, 3),
+    earliest=st.none() | st.integers(1, 3),
+    latest=st.none() | st.integers(1, 3),
 )
 
 
@@ -290,6 +292,11 @@ def test_a_list_of_interactions_equals_a_scan(
 ) -> None:
     with _filled(told) as (store, project, ids), store.read() as db:
         asked = replace(_named(wanted, ids), shortest=None, longest=None)
+        places: Counter[str] = Counter()
+        place_of = {}
+        for each in sorted(told, key=lambda each: each.new.created_at_ms):
+            places[each.new.session_id] += 1
+            place_of[each.new.task_id] = places[each.new.session_id]
         expected = [
             each.new.task_id
             for each in told
@@ -297,6 +304,7 @@ def test_a_list_of_interactions_equals_a_scan(
             and not each.facts(ids) & set(asked.lacks)
             and _is_within(asked, each.new.created_at_ms)
             and _has_words(asked, each)
+            and (asked.earliest or 0) <= place_of[each.new.task_id] <= (asked.latest or 99)
         ]
 
         def page(cursor: str | None) -> tuple[Sequence[str], str | None]:

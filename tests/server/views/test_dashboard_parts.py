@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 
@@ -139,6 +140,29 @@ def test_events_by_length_and_position_say_what_they_are_computed_from(
     assert "Events by message position of 6 interactions in all 1 session" in text_of(page)
     assert 'title="1 of 1"' in page.get_data(as_text=True)
     assert "<b>thanks" not in page.get_data(as_text=True)
+
+
+def test_a_share_by_position_leads_to_its_interactions(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    said = [
+        interaction(f"t{n}", input=f"name t{n}", created_at_ms=now_ms() - 20 + n) for n in range(12)
+    ]
+    add(store, project, *said)
+    event = define(store, project, name="thanks")
+    found = [verdict(store, project, said[n], detected=True) for n in (1, 10, 11)]
+    store.write(lambda db: detections.record(db, project.id, event, found))
+    page = visitor.get(f"{home}/dashboard").get_data(as_text=True)
+    table = page.partition("Events by message position")[2].partition("</table>")[0]
+    led = {}
+    for address, share in re.findall(r'href="([^"]+position=[^"]+)">([^<]+)</a>', table):
+        listed = visitor.get(html.unescape(address)).get_data(as_text=True)
+        names = re.findall(r"<bdi>name (t\d+)", listed)
+        led[html.unescape(address).partition("?")[2]] = (share, names)
+    assert led["event=thanks&position=2&period=30d"] == ("100\u202f%", ["t1"])
+    assert led["event=thanks&position=10-&period=30d"] == ("67\u202f%", ["t11", "t10"])
+    assert led["event=thanks&position=1&period=30d"] == ("0\u202f%", [])
+    assert led["position=10-&period=30d"] == ("3", ["t11", "t10", "t9"])
 
 
 def test_a_share_of_few_is_not_tinted() -> None:

@@ -211,7 +211,7 @@ def test_no_cell_of_csv_is_a_formula(
         ("export/sessions?flag=furious", 422, "not a choice of “flag”"),
         ("export/sessions?event=never_defined", 422, "not a choice of “event”"),
         ("export/sessions?metadata=plan", 422, "needs a key and a value"),
-        ("export/sessions?length=long", 422, "is no length of a session"),
+        ("export/sessions?length=long", 422, "“long” is no length"),
         ("export/sessions?since=yesterday", 422, "is no day"),
         ("export/sessions?sort=best", 422, "not a choice of “sort”"),
         ("export/sessions?format=xlsx", 422, "not a choice of “format”"),

@@ -175,6 +175,14 @@ INTERACTIONS = [
     ("sort=oldest", "eve dan cleo bob ada"),
     ("q=cafe", "dan"),
     ("length=1", "ada bob cleo dan eve"),
+    ("position=1", "ada bob cleo dan eve"),
+    ("position=2", "ada cleo eve"),
+    ("position=2&event=thanks", "ada"),
+    ("position=1&event=thanks", ""),
+    ("position=3-", "cleo eve"),
+    ("position=4-9", "eve"),
+    ("position=3-2", ""),
+    ("position=2&q=name&version=2", "ada"),
 ]
 
 
@@ -203,11 +211,14 @@ LEFT_OUT = [
     ("since=yesterday", "“yesterday” is no day. Write it as in 2026-11-27"),
     ("until=2020-02-30", "“2020-02-30” is no day"),
     ("since=99999-01-01", "is no day"),
-    ("length=many", "“many” is no length of a session"),
+    ("length=many", "“many” is no length. Write a number, or two as in 3-5"),
     ("length=-3", "is no length"),
     ("length=1-2-3", "is no length"),
     ("length=\u0663", "is no length"),
     ("length=1234567", "is no length"),
+    ("position=first", "“first” is no position. Write a number, or two as in 3-5"),
+    ("position=0", "“0” is no position"),
+    ("position=1000", "“1000” is no position"),
     (f"user={'u' * 513}", "The value of “user” has 513 characters"),
     (f"q={'x' * 301}", "The value of “q” has 301 characters"),
     ("event=%E2%80%AEevil", "“⟦U+202E⟧evil” is not a choice"),
@@ -219,7 +230,7 @@ LEFT_OUT = [
 def test_what_cannot_be_meant_is_left_out_with_a_notice(visitor: Visitor, home: str) -> None:
     for query, notice in LEFT_OUT:
         for kind in ("sessions", "interactions"):
-            if kind == "interactions" and query.startswith("length"):
+            if query.startswith("length" if kind == "interactions" else "position"):
                 continue
             page = visitor.get(f"{home}/{kind}?{query}")
             said = text_of(page)
@@ -317,8 +328,10 @@ def test_what_is_asked_for_is_chosen_in_the_form(visitor: Visitor, home: str) ->
     assert '<option value="never" selected>' in page
     for value in ("u1", "plan=pro", "beta=true", "2020-10-01", "3-5"):
         assert f'value="{value}"' in page
-    again = re.findall(r'<(?:input|select)[^>]* name="([a-z]+)"', page)
-    assert set(again) - {"csrf_token", "name", "page", "query"} == set(NAMES)
+    for kind, lacking in (("sessions", "position"), ("interactions", "length")):
+        page = visitor.get(f"{home}/{kind}").get_data(as_text=True)
+        fields = set(re.findall(r'<(?:input|select)[^>]* name="([a-z]+)"', page))
+        assert fields - {"csrf_token", "name"} == NAMES - {lacking}
 
 
 NAMES_OR_NOT = st.sampled_from([*sorted(NAMES), "cursor", "page", "_anchor", "_external", "x"])

@@ -30,6 +30,7 @@ _FILTERS = (
 PAGES = (
     *(f"sessions?{query}" for query in (*_FILTERS, "sort=longest", "length=2-3", "cursor=1.1")),
     *(f"interactions?{query}" for query in (*_FILTERS, "cursor=0.2", "event=booking&cursor=0.2")),
+    *("interactions?position=2", "interactions?position=3-&event=booking", "search?q=a&position=1"),
     *(f"search?{query}" for query in ("q=flight", "q=flight&cursor=0.3", "q=s1")),
     *(f"users?{query}" for query in (*_FILTERS, "sort=most", "q=u", "q=u&version=v1", "period=7d")),
     *("users/u1", "sessions/s1", "sessions/s1?user=u1", "sessions/s1?note=1", "pulse"),
