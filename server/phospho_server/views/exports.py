@@ -20,15 +20,8 @@ from phospho_server.store.interaction_pages import InteractionRow, list_interact
 from phospho_server.store.rows import SessionRow
 from phospho_server.store.sessions import list_sessions
 from phospho_server.store.users import UserRow, list_users
-from phospho_server.views.filters import (
-    KINDS,
-    NAMES,
-    SESSIONS,
-    USERS,
-    Asked,
-    list_choices,
-    read_filter,
-)
+from phospho_server.views.filter_reading import list_choices, read_filter
+from phospho_server.views.filters import KINDS, NAMES, SESSIONS, USERS, Asked
 from phospho_server.views.formats import to_datetime
 from phospho_server.views.frame import open_project
 from phospho_server.views.query import Choices, read_choice

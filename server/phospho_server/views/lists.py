@@ -10,7 +10,8 @@ from flask import g, render_template, request
 from phospho_server.store import Connection, counters
 from phospho_server.store.rows import Project
 from phospho_server.store.saved_views import SavedView, list_views
-from phospho_server.views.filters import Asked, ListKind, Offered, list_choices, read_filter
+from phospho_server.views.filter_reading import list_choices, read_filter
+from phospho_server.views.filters import Asked, ListKind, Offered
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.query import Choices
 

@@ -13,14 +13,8 @@ from phospho_server.store import message_facts, transcripts
 from phospho_server.store import sessions as store
 from phospho_server.store.definitions import list_defined
 from phospho_server.store.feedback import list_feedback
-from phospho_server.views.filters import (
-    FLAGS,
-    NAMES,
-    SESSIONS,
-    Asked,
-    list_choices,
-    read_filter,
-)
+from phospho_server.views.filter_reading import list_choices, read_filter
+from phospho_server.views.filters import FLAGS, NAMES, SESSIONS, Asked
 from phospho_server.views.frame import open_project, session_url
 from phospho_server.views.lists import open_list, render_empty
 from phospho_server.views.query import Choices, read_number
