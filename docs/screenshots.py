@@ -70,6 +70,8 @@ def list_pages(page: Page, dashboard: str) -> Iterator[tuple[str, str]]:
     for link in page.locator("nav[aria-label=Project] a").all():
         address = str(link.evaluate("link => link.href"))
         yield address.rpartition("/")[2], address
+    # The conversations of the demo are of 30 days: only a shorter period has one before it.
+    yield "dashboard", f"{dashboard}?period=7d"
     yield "dashboard-feedback", f"{dashboard}?period=30d&step=week&show=feedback"
     yield "dashboard-hours", f"{dashboard}?period=24h&show=events"
     yield "transcript", f"{project}/sessions/{SESSION}"

@@ -145,7 +145,11 @@ def _check_visitor(who: str) -> ResponseReturnValue | None:
         raise ForbiddenError("Only owners of the server may do this. Ask one of them.")
     if who in ROLES:
         with services().store.read() as db:
-            g.role = _check_role(db, who, _named_project(), visitor.sign_in)
+            g.role = get_role(db, _named_project(), visitor.sign_in.account)
+            if not is_enough(g.role, cast("Role", who)):
+                # The page that says so stays within the project.
+                g.project = get_project(db, _named_project())
+            _check_role(db, who, _named_project(), visitor.sign_in)
     return None
 
 

@@ -47,7 +47,10 @@ def test_a_role_is_changed_and_a_member_removed_at_once(
         account = find_account(db, "m@example.com")
     assert account is not None
     members = f"{home}/settings/members"
-    assert ben.post(f"{home}/settings/events", name="x", description="y").status_code == 403
+    refused = ben.post(f"{home}/settings/events", name="x", description="y")
+    assert refused.status_code == 403
+    # They are led on within the project, by what a viewer may open.
+    assert f'href="{home}/sessions"' in refused.get_data(as_text=True)
     assert ana.post(f"{members}/{account.id}/role", role="editor").status_code == 303
     made = ben.post(f"{home}/settings/events", name="x", description="The user said 'y'")
     assert made.status_code == 303
