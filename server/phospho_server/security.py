@@ -146,7 +146,7 @@ def _check_visitor(who: str) -> ResponseReturnValue | None:
     if who in ROLES:
         with services().store.read() as db:
             g.role = get_role(db, _named_project(), visitor.sign_in.account)
-            if not is_enough(g.role, cast("Role", who)):
+            if not is_enough(g.role, who):
                 # The page that says so stays within the project.
                 g.project = get_project(db, _named_project())
             _check_role(db, who, _named_project(), visitor.sign_in)
