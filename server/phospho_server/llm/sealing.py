@@ -78,6 +78,15 @@ class Sealer:
                 f"database, or {SECRET_VARIABLE}, or type the key again in Settings."
             ) from None
 
+    @staticmethod
+    def can_seal() -> bool:
+        """Tell whether the package that encrypts is installed."""
+        try:
+            import cryptography.fernet  # noqa: F401
+        except ImportError:
+            return False
+        return True
+
     def _fernet(self) -> Fernet:
         try:
             from cryptography.fernet import Fernet

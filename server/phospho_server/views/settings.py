@@ -13,6 +13,7 @@ from phospho_server.acting import act
 from phospho_server.changes import ANSWERS, SCOPES
 from phospho_server.errors import InvalidError
 from phospho_server.event_templates import find_template, list_templates
+from phospho_server.llm.sealing import Sealer
 from phospho_server.mixing import list_mixes
 from phospho_server.security import OWNER, VIEWER, access
 from phospho_server.services import services
@@ -27,7 +28,7 @@ from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.llm_form import LlmForm
 from phospho_server.views.llm_panel import LlmPanel, load_panel
 from phospho_server.views.other_reading import find_other_reading
-from phospho_server.views.webhook_form import WebhookForm
+from phospho_server.views.webhook_form import NEEDS_PACKAGE, WebhookForm
 
 bp = Blueprint("settings", __name__)
 
@@ -152,6 +153,7 @@ def render_settings(
         data=data,
         webhooks=hooks,
         webhook_form=webhook_form or WebhookForm(),
+        webhooks_need=None if Sealer.can_seal() else NEEDS_PACKAGE,
         templates=list_templates(),
         definitions=[row.definition for row in definitions],
         keys=[key for key in keys if key.revoked_at_ms is None],

@@ -15,10 +15,20 @@ from phospho_server.store.webhooks import FORMATS, Webhook
 from phospho_server.webhooks.addresses import is_public
 from phospho_server.webhooks.sending import ALLOW_PRIVATE
 
+NEEDS_PACKAGE = (
+    "Addresses and secrets are kept encrypted, which needs the package cryptography. "
+    "Install it with: pip install 'phospho[webhooks]'"
+)
+
 _MAX_URL = 2_000
 
 # Of an address that is a secret, as those of Slack are, its end is enough to know it by.
 _SHOWN_END = 4
+
+
+def explain(error: PhosphoError) -> str:
+    """Return what to do about an error of a webhook, for people at its pages."""
+    return NEEDS_PACKAGE if isinstance(error, MissingDependencyError) else str(error)
 
 
 @dataclass(frozen=True)
@@ -55,12 +65,7 @@ class WebhookForm:
 
     def refused(self, error: PhosphoError) -> WebhookForm:
         """Return the form with the reason why it was not accepted."""
-        if isinstance(error, MissingDependencyError):
-            error = InvalidError(
-                "Addresses and secrets are kept encrypted, which needs the package cryptography. "
-                "Install it with: pip install 'phospho[llm]'"
-            )
-        return replace(self, problem=str(error))
+        return replace(self, problem=explain(error))
 
     def to_events(self, defined: Sequence[str]) -> tuple[str, ...] | None:
         """Return the events it is for; None: every one.

@@ -18,7 +18,7 @@ from phospho_server.store.definitions import list_defined
 from phospho_server.store.webhooks import Webhook
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.settings import render_settings
-from phospho_server.views.webhook_form import WebhookForm
+from phospho_server.views.webhook_form import WebhookForm, explain
 from phospho_server.webhooks.messages import make_secret
 
 bp = Blueprint("webhooks", __name__, url_prefix="/projects/<project_id>/settings/webhooks")
@@ -141,7 +141,7 @@ def replace_secret(project_id: str, webhook_id: str) -> ResponseReturnValue:
     try:
         sealed = services().webhooks.sealer.seal(secret)
     except (ConfigurationError, MissingDependencyError) as error:
-        raise InvalidError(str(error)) from error
+        raise InvalidError(explain(error)) from error
     act(
         "webhook's secret replaced",
         lambda db: store.replace_secret(db, project_id, webhook_id, sealed),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -245,7 +246,7 @@ def test_an_address_that_cannot_work_is_refused_and_kept_in_the_form(
 @pytest.mark.parametrize(
     ("problem", "says"),
     [
-        (MissingDependencyError("cryptography", extra="llm"), "pip install 'phospho[llm]'"),
+        (MissingDependencyError("cryptography", extra="llm"), "pip install 'phospho[webhooks]'"),
         (ConfigurationError("Make the folder writable."), "Make the folder writable."),
     ],
     ids=["not-installed", "no-place"],
@@ -271,6 +272,16 @@ def test_where_nothing_can_be_sealed_it_says_what_to_do(
         assert refused.status_code == 422
         assert says in text_of(refused)
     assert hooks(store, project) == [hook]
+
+
+def test_settings_say_what_is_missing_before_a_form_is_filled(
+    visitor: Visitor, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Add a webhook" in text_of(visitor.get(f"{home}/settings"))
+    monkeypatch.setitem(sys.modules, "cryptography.fernet", None)
+    page = text_of(visitor.get(f"{home}/settings"))
+    assert "Add a webhook" not in page
+    assert "pip install 'phospho[webhooks]'" in page
 
 
 def test_another_format_is_refused(visitor: Visitor, home: str) -> None:
