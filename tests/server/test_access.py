@@ -107,7 +107,7 @@ def body_of(endpoint: str, place: Place) -> dict[str, Any]:
         "feedback.give": {"human_eval": "success", "project_id": place.project_id},
         "api_previews.show": {"description": "The user said 'hello'"},
     }
-    return bodies.get(endpoint, {})
+    return bodies.get(endpoint.removeprefix("v0_"), {})
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
-"""What programs call, with an API key: JSON in and out, one module per protocol."""
+"""What programs call, with an API key: JSON in and out, one module or package per protocol."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from phospho_server.api import feedback, health, log, previews
+from phospho_server.api import health, previews, v2
 
-_BLUEPRINTS = (health.bp, log.bp, feedback.bp, previews.bp)
+_BLUEPRINTS = (health.bp, previews.bp)
 
 
 def register(app: Flask) -> None:
     """Add every API route."""
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
+    v2.register(app)

@@ -20,7 +20,7 @@ from phospho_server.store.rows import NewInteraction
 bp = Blueprint("log", __name__)
 
 
-@bp.post("/v2/log/<project_id>")
+@bp.post("/log/<project_id>")
 @access(API_KEY)
 def log(project_id: str) -> ResponseReturnValue:
     """Store a batch of interactions; the 2xx is sent after COMMIT.

@@ -18,8 +18,8 @@ from phospho_server.store.feedback import add_feedback
 bp = Blueprint("feedback", __name__)
 
 
-@bp.post("/v2/tasks/<path:task_id>/human-eval")
-@bp.post("/v2/tasks/<path:task_id>/flag")
+@bp.post("/tasks/<path:task_id>/human-eval")
+@bp.post("/tasks/<path:task_id>/flag")
 @access(API_KEY)
 def give(task_id: str) -> ResponseReturnValue:
     """Keep feedback on an interaction, also on one that is still on its way.
