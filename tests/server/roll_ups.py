@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from phospho_server.clock import day_of, hour_of
-from phospho_server.store import Connection, user_days
+from phospho_server.store import Connection, facts, user_days
 
 Counts = Counter[tuple[Any, ...]]
 
@@ -88,3 +88,39 @@ def _check_users(db: Connection, *, has_all: bool) -> None:
                 }
                 count = user_days.count_users(db, project_id, since_ms=since_ms, until_ms=until_ms)
                 assert count == len(users) if has_all else count >= len(users)
+
+
+def check_facts(db: Connection) -> None:
+    """Fail where facts, besides events, or the tokens of users differ from a recount."""
+    _check_tokens(db)
+    of_interactions: Counts = Counter()
+    of_sessions: Counts = Counter()
+    for row in db.rows("select id, project_id, session_id from interactions"):
+        found = facts.list_of_interactions(db, row["project_id"], [row["id"]])[row["id"]]
+        for fact in found:
+            of_interactions[row["project_id"], *fact, row["id"]] += 1
+            of_sessions[row["project_id"], *fact, row["session_id"]] += 1
+    of_fact = "from facts f join {0} o on o.fact_id = f.id {1} where f.fact <> 'event'"
+    assert of_interactions == _rows(
+        db,
+        "select f.project_id, f.fact, f.value, o.interaction_id, 1 "
+        + of_fact.format("interaction_facts", ""),
+    )
+    assert of_sessions == _rows(
+        db,
+        "select f.project_id, f.fact, f.value, s.session_id, o.interactions "
+        + of_fact.format("session_facts", "join sessions s on s.id = o.session_row"),
+    )
+    totals: Counts = Counter()
+    for (*fact, _), n in of_interactions.items():
+        totals[(*fact, "interactions")] += n
+    for (*fact, _), _n in of_sessions.items():
+        totals[(*fact, "sessions")] += 1
+    kept = _rows(db, "select project_id, fact, value, 'interactions', interactions from facts")
+    kept |= _rows(db, "select project_id, fact, value, 'sessions', sessions from facts")
+    assert totals == {place: n for place, n in kept.items() if place[1] != "event"}
+
+
+def _check_tokens(db: Connection) -> None:
+    counted = _rows(db, "select project_id, user_id, tokens from interactions where user_id <> ''")
+    assert _rows(db, "select project_id, user_id, tokens from users") == counted

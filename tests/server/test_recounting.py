@@ -34,6 +34,7 @@ from phospho_server.llm.worker import LlmWorker
 from phospho_server.store import (
     Connection,
     backfills,
+    changing,
     definitions,
     erasing,
     feedback,
@@ -53,7 +54,7 @@ from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.judges import Asked, honest
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
-from tests.server.roll_ups import check_roll_ups
+from tests.server.roll_ups import check_facts, check_roll_ups
 
 Change = Callable[[Connection], object]
 
@@ -214,6 +215,50 @@ class Recounting(RuleBasedStateMachine):
         add(self.store, self.project, new)
         for name in self.enabled:
             self.owed[name].add(self.tasks)
+
+    @precondition(lambda self: self.all_ids())
+    @rule(
+        task=st.integers(1, 1_000),
+        user=st.sampled_from([None, "u0", "u1", "u2"]),
+        version=st.sampled_from([None, "v1", "v4"]),
+        tokens=st.integers(0, 2),
+        plan=st.sampled_from(["pro", "free", 3]),
+    )
+    def an_app_says_more_of_an_interaction(
+        self, task: int, user: str | None, version: str | None, tokens: int, plan: str | int
+    ) -> None:
+        (task_id,) = (
+            row["task_id"]
+            for row in self.rows(f"select task_id from interactions where id = {self.pick(task)}")
+        )
+        more = {"plan": plan} | ({"usage": {"total_tokens": tokens}} if tokens else {})
+        assert self.store.write(
+            lambda db: changing.add_metadata(
+                db, self.project.id, task_id, more, user_id=user, version_id=version
+            )
+        )
+
+    @precondition(lambda self: self.all_ids())
+    @rule(task=st.integers(1, 1_000), word=st.sampled_from(_WORDS))
+    def an_answer_comes_late(self, task: int, word: str) -> None:
+        row_id = self.pick(task)
+        self.store.write(
+            lambda db: changing.answer(db, self.project.id, row_id, f"a {word}", raw_output=None)
+        )
+        for name in self.enabled:
+            self.owed[name].add(row_id)
+
+    @invariant()
+    def what_is_searched_for_is_what_is_stored(self) -> None:
+        for word in _WORDS:
+            indexed = self.rows(
+                f"select rowid from interactions_fts where interactions_fts match '{word}'"
+            )
+            stored = self.rows(
+                "select id from interactions where input || ' ' || coalesce(output, '') "
+                f"like '%{word}%'"
+            )
+            assert {r["rowid"] for r in indexed} == {r["id"] for r in stored}
 
     @rule()
     def a_detector_works(self) -> None:
@@ -468,6 +513,7 @@ class Recounting(RuleBasedStateMachine):
     def roll_ups_of_the_dashboard_equal_a_recount(self) -> None:
         with self.store.read() as db:
             check_roll_ups(db)
+            check_facts(db)
 
     @precondition(lambda self: self.tasks)
     @rule(task=st.integers(1, 1_000), flag=st.sampled_from(["success", "failure"]))

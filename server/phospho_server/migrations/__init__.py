@@ -21,6 +21,7 @@ from phospho_server.migrations import (
     m011_facts,
     m012_dashboard,
     m013_settings,
+    m014_session_details,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -39,6 +40,7 @@ STEPS = (
     m011_facts,
     m012_dashboard,
     m013_settings,
+    m014_session_details,
 )
 
 __all__ = ["STEPS", "migrations"]

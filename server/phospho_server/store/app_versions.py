@@ -92,6 +92,28 @@ def move_feedback(
         db.execute_many(_ADD_DAYS, [{**nothing, **moved, **here}])
 
 
+def move_interaction(
+    db: Connection,
+    project_id: str,
+    version_ids: tuple[str | None, str | None],
+    *,
+    created_at_ms: int,
+    flag: str | None,
+) -> None:
+    """Count an interaction with its feedback in another version than before.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        version_ids: The version before, and the version now.
+        created_at_ms: The time of the interaction.
+        flag: Its feedback.
+    """
+    for version_id, difference in zip(version_ids, (-1, 1), strict=True):
+        moved = {"interactions": difference} | ({flag: difference} if flag else {})
+        move_feedback(db, project_id, version_id, created_at_ms=created_at_ms, moved=moved)
+
+
 def add_events(db: Connection, mine: Mapping[str, str], changes: Sequence[tuple[int, int]]) -> None:
     """Count events that came, and those that went.
 

@@ -47,6 +47,7 @@ OWNED = (
     Owned("feedback", "id"),
     Owned("vectors", "interaction_id"),
     Owned("sessions", "project_id, session_id"),
+    Owned("session_details", "project_id, session_id"),
     Owned("interaction_facts", "fact_id, interaction_id", of=f"fact_id in {_FACTS}"),
     Owned("session_facts", "session_row, fact_id", of=f"fact_id in {_FACTS}"),
     Owned("facts", "id"),

@@ -11,14 +11,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from phospho_server.clock import day_of, hour_of
-from phospho_server.store import Connection, counters, facts, in_list, user_days, versions
+from phospho_server.clock import hour_of
+from phospho_server.store import Connection, counters, facts, in_list, users, versions
 from phospho_server.store.detections import EventChange, roll_up
 from phospho_server.store.facts import EVENT, Fact, FactChange
 from phospho_server.store.firsts import settle_session
 from phospho_server.store.interactions import note_removed
 from phospho_server.store.rows import PERSON
 from phospho_server.store.search import remove_from_index
+from phospho_server.store.users import Said
 
 # Tables in which a row is about one interaction, besides `detections` and `feedback`.
 _ABOUT_ONE = ("reviews", "vectors", "llm_unasked")
@@ -73,7 +74,11 @@ def remove_interactions(db: Connection, project_id: str, ids: Sequence[int]) -> 
     db.execute(f"delete from interactions where id {text}", params)
     note_removed(db, [each.id for each in gone])
     left = _follow_in_sessions(db, project_id, gone)
-    _follow_in_users(db, project_id, gone)
+    users.take_out(
+        db,
+        project_id,
+        [Said(each.user_id, each.created_at_ms, each.tokens) for each in gone if each.user_id],
+    )
     _pass_on(db, project_id, [each for each in events if each.session_id in left])
     hours = Counter(hour_of(each.created_at_ms) for each in gone)
     counters.add(db, project_id, {("removed", "", hour): n for hour, n in hours.items()})
@@ -204,10 +209,12 @@ def _follow_in_sessions(db: Connection, project_id: str, gone: Sequence[_Gone]) 
         if _shrink_session(db, mine, removed):
             left.add(session_id)
         else:
-            db.execute(
-                "delete from sessions where project_id = :project_id and session_id = :session_id",
-                mine,
-            )
+            for table in ("sessions", "session_details"):
+                db.execute(
+                    f"delete from {table} where project_id = :project_id "
+                    "and session_id = :session_id",
+                    mine,
+                )
     facts.follow_sessions(db, project_id, sorted(left))
     return left
 
@@ -268,39 +275,3 @@ def _find_user(
         mine,
     )
     return other["user_id"] if other else None
-
-
-def _follow_in_users(db: Connection, project_id: str, gone: Sequence[_Gone]) -> None:
-    """Let users be those of what is left; who said nothing that is left is forgotten."""
-    removed = Counter(each.user_id for each in gone if each.user_id is not None)
-    tokens = Counter[str]()
-    for each in gone:
-        tokens[each.user_id or ""] += each.tokens
-    for user_id, n in removed.items():
-        mine = {"project_id": project_id, "user_id": user_id}
-        of_user = "from interactions where project_id = :project_id and user_id = :user_id"
-        # Apart, each is one step to an end of the index.
-        seen = db.row(
-            f"select (select min(created_at_ms) {of_user}) as first, "
-            f"(select max(created_at_ms) {of_user}) as last",
-            mine,
-        )
-        if seen is None or seen["first"] is None:
-            db.execute(
-                "delete from users where project_id = :project_id and user_id = :user_id", mine
-            )
-            continue
-        db.execute(
-            "update users set first_at_ms = :first, last_at_ms = :last, "
-            "interactions = interactions - :n, tokens = tokens - :tokens "
-            "where project_id = :project_id and user_id = :user_id",
-            {
-                **mine,
-                "first": seen["first"],
-                "last": seen["last"],
-                "n": n,
-                "tokens": tokens[user_id],
-            },
-        )
-    days = {(each.user_id, day_of(each.created_at_ms)) for each in gone if each.user_id}
-    user_days.forget_days(db, project_id, days)

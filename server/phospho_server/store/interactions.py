@@ -24,6 +24,7 @@ from phospho_server.store import search as search_store
 from phospho_server.store.facts import FactChange
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import NewInteraction
+from phospho_server.store.users import Said
 
 # Rows handled by one set of statements: within SQLite's limit of parameters, and a job's worth.
 CHUNK = 500
@@ -83,7 +84,15 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
     went_on = _roll_up_sessions(db, project_id, new)
     facts.follow_sessions(db, project_id, went_on)
     _roll_up_facts(db, project_id, ids, zip(new, metadata, strict=True))
-    users.roll_up(db, project_id, zip(new, tokens, strict=True))
+    users.roll_up(
+        db,
+        project_id,
+        [
+            Said(i.user_id, i.created_at_ms, n or 0)
+            for i, n in zip(new, tokens, strict=True)
+            if i.user_id
+        ],
+    )
     interaction_days.roll_up(db, project_id, ((i.created_at_ms, ids[i.task_id]) for i in new))
     counted = Counter(("interactions", "", hour_of(i.created_at_ms)) for i in new)
     counted.update(("feedback", i.flag, hour_of(i.created_at_ms)) for i in new if i.flag)
@@ -98,9 +107,9 @@ def tokens_of(metadata: Mapping[str, Any]) -> int | None:
 
     Args:
         metadata: `usage` in it is as the SDK sends it: `total_tokens`, or `prompt_tokens` and
-            `completion_tokens`.
+            `completion_tokens`. Existing clients send these beside everything else.
     """
-    usage = metadata.get("usage")
+    usage = metadata.get("usage", metadata)
     if not isinstance(usage, dict):
         return None
     total, *parts = (

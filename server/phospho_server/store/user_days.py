@@ -59,16 +59,23 @@ def _add(db: Connection, project_id: str, gaps: Counter[tuple[int, int]]) -> Non
     )
 
 
-def forget_days(db: Connection, project_id: str, days: Collection[tuple[str, int]]) -> None:
-    """Forget on which days users were there whose interactions of the day were removed.
+def forget_days(
+    db: Connection,
+    project_id: str,
+    days: Collection[tuple[str, int]],
+    *,
+    keep_numbers: bool = True,
+) -> None:
+    """Forget on which days users were there whose interactions of the day are no longer theirs.
 
-    The numbers of those days stay. What is forgotten cannot be known again: the next day of such a
-    user counts as their first.
+    The numbers of those days stay where the interactions were removed. What is forgotten cannot be
+    known again: the next day of such a user counts as their first.
 
     Args:
         db: A connection in a write transaction.
         project_id: The project.
         days: User ids, each with the start of a UTC day; those with interactions left stay.
+        keep_numbers: Whether the user was there on such a day; if not, it was somebody else.
     """
     gaps: Counter[tuple[int, int]] = Counter()
     for user_id, day_ms in sorted(days):
@@ -80,9 +87,13 @@ def forget_days(db: Connection, project_id: str, days: Collection[tuple[str, int
             "and i.created_at_ms >= :day_ms and i.created_at_ms < :day_ms + :day)",
             {**here, "day": DAY_MS},
         )
-        after = _neighbour(db, here, "min(day_ms)", ">") if is_gone else None
+        if not is_gone:
+            continue
+        before = _neighbour(db, here, "max(day_ms)", "<")
+        after = _neighbour(db, here, "min(day_ms)", ">")
+        if not keep_numbers:
+            gaps[day_ms, _gap(before, day_ms)] -= 1
         if after is not None:
-            before = _neighbour(db, here, "max(day_ms)", "<")
             gaps[after, _gap(day_ms, after)] -= 1
             gaps[after, _gap(before, after)] += 1
     _add(db, project_id, gaps)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from phospho_server.clock import day_of
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, cursors, user_days
 from phospho_server.store.filters import Asked, Filter, resolve
-from phospho_server.store.rows import NewInteraction
 from phospho_server.store.walking import Way, walk
 
 PAGE_SIZE = 50
@@ -34,16 +34,21 @@ on conflict (project_id, user_id) do update set
 """
 
 
-def roll_up(
-    db: Connection, project_id: str, new: Iterable[tuple[NewInteraction, int | None]]
-) -> None:
-    """Add interactions, each with its tokens, to their users, and count each user once a day."""
+class Said(NamedTuple):
+    """Something that a user said, and the tokens it took."""
+
+    user_id: str
+    created_at_ms: int
+    tokens: int
+
+
+def roll_up(db: Connection, project_id: str, said: Iterable[Said]) -> None:
+    """Add what users said to their rows, and count each user once a day."""
     times: dict[str, list[int]] = {}
     used: Counter[str] = Counter()
-    for interaction, tokens in new:
-        if interaction.user_id:
-            times.setdefault(interaction.user_id, []).append(interaction.created_at_ms)
-            used[interaction.user_id] += tokens or 0
+    for each in said:
+        times.setdefault(each.user_id, []).append(each.created_at_ms)
+        used[each.user_id] += each.tokens
     db.execute_many(
         _UPSERT_USER,
         [
@@ -61,6 +66,51 @@ def roll_up(
     user_days.add_days(
         db, project_id, {(u, day_of(at)) for u, all_at in times.items() for at in all_at}
     )
+
+
+def take_out(
+    db: Connection, project_id: str, said: Sequence[Said], *, keep_numbers: bool = True
+) -> None:
+    """Let users be those of what is left; who said nothing that is left is forgotten.
+
+    Args:
+        db: A connection in a write transaction, in which the interactions are no longer theirs.
+        project_id: The project.
+        said: What is no longer theirs.
+        keep_numbers: Whether they were there on those days, so that these count them still.
+    """
+    removed = Counter(each.user_id for each in said)
+    tokens = Counter[str]()
+    for each in said:
+        tokens[each.user_id] += each.tokens
+    for user_id, n in removed.items():
+        mine = {"project_id": project_id, "user_id": user_id}
+        of_user = "from interactions where project_id = :project_id and user_id = :user_id"
+        # Apart, each is one step to an end of the index.
+        seen = db.row(
+            f"select (select min(created_at_ms) {of_user}) as first, "
+            f"(select max(created_at_ms) {of_user}) as last",
+            mine,
+        )
+        if seen is None or seen["first"] is None:
+            db.execute(
+                "delete from users where project_id = :project_id and user_id = :user_id", mine
+            )
+            continue
+        db.execute(
+            "update users set first_at_ms = :first, last_at_ms = :last, "
+            "interactions = interactions - :n, tokens = tokens - :tokens "
+            "where project_id = :project_id and user_id = :user_id",
+            {
+                **mine,
+                "first": seen["first"],
+                "last": seen["last"],
+                "n": n,
+                "tokens": tokens[user_id],
+            },
+        )
+    days = {(each.user_id, day_of(each.created_at_ms)) for each in said}
+    user_days.forget_days(db, project_id, days, keep_numbers=keep_numbers)
 
 
 @dataclass(frozen=True)
