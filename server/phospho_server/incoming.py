@@ -79,13 +79,13 @@ def read_interaction(event: object, *, received_at_ms: int) -> NewInteraction:
     if not isinstance(event, dict):
         raise InvalidError("An interaction must be a JSON object, as in {...}.")
     metadata = _collect_metadata(event)
-    user_id = _read_id(event, "user_id") or _read_id(metadata, "user_id")
-    version_id = _read_id(event, "version_id") or _read_id(metadata, "version_id")
+    user_id = read_id(event, "user_id") or read_id(metadata, "user_id")
+    version_id = read_id(event, "version_id") or read_id(metadata, "version_id")
     text_in = _read_text(event, "input", required=True)
     text_out = _read_text(event, "output", required=False)
     return NewInteraction(
-        task_id=_read_id(event, "task_id") or new_id("task_"),
-        session_id=_read_id(event, "session_id") or new_id("session_"),
+        task_id=read_id(event, "task_id") or new_id("task_"),
+        session_id=read_id(event, "session_id") or new_id("session_"),
         user_id=user_id,
         version_id=version_id,
         created_at_ms=_read_time(event, received_at_ms),
@@ -117,7 +117,12 @@ def _collect_metadata(event: Mapping[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-def _read_id(event: Mapping[str, Any], name: str) -> str | None:
+def read_id(event: Mapping[str, Any], name: str) -> str | None:
+    """Return an id as text, or None where there is none.
+
+    Raises:
+        InvalidError: It is no id, or longer than ids are.
+    """
     value = event.get(name)
     if value is None or value == "":
         return None
@@ -158,14 +163,20 @@ _TIMES = (
 def _read_time(event: Mapping[str, Any], received_at_ms: int) -> int:
     """Return the first time the event gives, in milliseconds."""
     for name, unit_ms in _TIMES:
-        at_ms = _to_ms(event.get(name), unit_ms)
+        at_ms = to_ms(event.get(name), unit_ms)
         if at_ms is not None:
             # As the original did: what lies before 1970 or more than a day ahead means "now".
             return at_ms if 0 <= at_ms <= received_at_ms + DAY_MS else received_at_ms
     return received_at_ms
 
 
-def _to_ms(value: object, unit_ms: int) -> int | None:
+def to_ms(value: object, unit_ms: int) -> int | None:
+    """Return a time in milliseconds, -1 for a number that is none; None for other values.
+
+    Args:
+        value: A number, or text in ISO 8601.
+        unit_ms: The unit of a number, in milliseconds.
+    """
     if isinstance(value, str):
         return _parse_iso(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -224,7 +235,7 @@ def _dump_metadata(metadata: dict[str, Any]) -> str | None:
 
 
 def _dump(value: object) -> str:
-    if _is_deep(value):
+    if is_deep(value):
         raise InvalidError(
             f"A value is nested more than {MAX_DEPTH} levels deep. Flatten it, or send it as text."
         )
@@ -232,7 +243,7 @@ def _dump(value: object) -> str:
     return clean_text(dumped, max_chars=len(dumped))
 
 
-def _is_deep(value: object) -> bool:
+def is_deep(value: object) -> bool:
     """Tell whether a value is nested too deeply, without recursion of our own."""
     level = [value]
     for _ in range(MAX_DEPTH):

@@ -98,8 +98,9 @@ def check_facts(db: Connection) -> None:
     for row in db.rows("select id, project_id, session_id from interactions"):
         found = facts.list_of_interactions(db, row["project_id"], [row["id"]])[row["id"]]
         for fact in found:
-            of_interactions[row["project_id"], *fact, row["id"]] += 1
-            of_sessions[row["project_id"], *fact, row["session_id"]] += 1
+            mine = (row["project_id"], fact.name, fact.value)
+            of_interactions[(*mine, row["id"])] += 1
+            of_sessions[(*mine, row["session_id"])] += 1
     of_fact = "from facts f join {0} o on o.fact_id = f.id {1} where f.fact <> 'event'"
     assert of_interactions == _rows(
         db,
@@ -114,7 +115,7 @@ def check_facts(db: Connection) -> None:
     totals: Counts = Counter()
     for (*fact, _), n in of_interactions.items():
         totals[(*fact, "interactions")] += n
-    for (*fact, _), _n in of_sessions.items():
+    for *fact, _ in of_sessions:
         totals[(*fact, "sessions")] += 1
     kept = _rows(db, "select project_id, fact, value, 'interactions', interactions from facts")
     kept |= _rows(db, "select project_id, fact, value, 'sessions', sessions from facts")

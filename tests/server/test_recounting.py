@@ -242,9 +242,7 @@ class Recounting(RuleBasedStateMachine):
     @rule(task=st.integers(1, 1_000), word=st.sampled_from(_WORDS))
     def an_answer_comes_late(self, task: int, word: str) -> None:
         row_id = self.pick(task)
-        self.store.write(
-            lambda db: changing.answer(db, self.project.id, row_id, f"a {word}", raw_output=None)
-        )
+        self.store.write(lambda db: changing.answer(db, self.project.id, row_id, f"a {word}"))
         for name in self.enabled:
             self.owed[name].add(row_id)
 

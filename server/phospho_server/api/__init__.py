@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from phospho_server.api import health, previews, v2
+from phospho_server.api import health, previews, v2, v3
 
 _BLUEPRINTS = (health.bp, previews.bp)
 
@@ -14,3 +14,4 @@ def register(app: Flask) -> None:
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
     v2.register(app)
+    v3.register(app)

@@ -195,9 +195,7 @@ def _follow_in_session(db: Connection, project_id: str, before: _Kept, after: _K
         )
 
 
-def answer(
-    db: Connection, project_id: str, interaction_id: int, output: str, *, raw_output: str | None
-) -> None:
+def answer(db: Connection, project_id: str, interaction_id: int, output: str) -> None:
     """Give an interaction the answer that was missing, and have it looked at again.
 
     Args:
@@ -205,12 +203,11 @@ def answer(
         project_id: The project.
         interaction_id: The row of `interactions`, which has no output.
         output: What the app answered.
-        raw_output: JSON of what it was given in, where that says more.
     """
     search.remove_from_index(db, [interaction_id])
     db.execute(
-        "update interactions set output = :output, raw_output = :raw_output where id = :id",
-        {"output": output, "raw_output": raw_output, "id": interaction_id},
+        "update interactions set output = :output where id = :id",
+        {"output": output, "id": interaction_id},
     )
     search.add_to_index(db, [interaction_id])
     db.execute(

@@ -43,6 +43,20 @@ def list_feedback(
     return found
 
 
+def list_flags(db: Connection, project_id: str, task_ids: Sequence[str]) -> dict[str, Feedback]:
+    """Return of each of the interactions the newest feedback that said success or failure."""
+    text, params = in_list("t", task_ids)
+    rows = db.rows(
+        "select task_id, flag, notes, source, created_at_ms from feedback f "
+        f"where project_id = :project_id and task_id {text} and flag is not null and id = ("
+        " select id from feedback newest where newest.project_id = f.project_id "
+        " and newest.task_id = f.task_id and newest.flag is not null "
+        " order by created_at_ms desc, id desc limit 1)",
+        {"project_id": project_id, **params},
+    )
+    return {row["task_id"]: Feedback(**dict(row)) for row in rows}
+
+
 def add_feedback(
     db: Connection,
     project_id: str,

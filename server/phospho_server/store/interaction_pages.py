@@ -84,19 +84,35 @@ def list_interactions(
     Raises:
         InvalidError: The cursor is not one of ours.
     """
+    ids, next_cursor = list_interaction_ids(
+        db, project_id, wanted, sort=sort, cursor=cursor, limit=limit
+    )
+    return InteractionPage(_load(db, project_id, ids, most_chars), next_cursor)
+
+
+def list_interaction_ids(
+    db: Connection,
+    project_id: str,
+    wanted: Filter | None = None,
+    *,
+    sort: str = "newest",
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> tuple[list[int], str | None]:
+    """Return the row ids of a page of interactions, and the cursor that continues it.
+
+    Takes what `list_interactions` takes, and raises what it does.
+    """
     wanted = wanted or Filter()
     place = cursors.read(cursor).row if cursor is not None else None
     asked = resolve(db, project_id, wanted, by="interactions")
     if asked is None:
-        return InteractionPage([], None)
+        return [], None
     if wanted.text:
         ids, next_id = _find_by_text(db, project_id, wanted, asked, place, limit)
     else:
         ids, next_id = _walk(db, project_id, wanted, asked, SORTS[sort], place, limit)
-    return InteractionPage(
-        _load(db, project_id, ids, most_chars),
-        None if next_id is None else cursors.write(cursors.of([next_id])),
-    )
+    return ids, None if next_id is None else cursors.write(cursors.of([next_id]))
 
 
 # By fact, by event, or all there are: the way, the id on it, and the part of it that is meant.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from phospho_server.clock import DAY_MS, hour_of, now_ms
 from phospho_server.errors import InvalidError
-from phospho_server.store import Connection, Row, counters, in_list
+from phospho_server.store import Connection, Row, counters, in_list, session_details
 from phospho_server.store.erasing import remove_interactions
 from phospho_server.store.projects import get_project
 
@@ -193,7 +193,8 @@ def remove_old(db: Connection, project_id: str, ids: Sequence[int]) -> int:
 def remove_rest(db: Connection, project_id: str, *, before_ms: int, most: int) -> int:
     """Remove old texts that belong to no interaction; return how many.
 
-    These are feedback on what never arrived, and answers of an LLM, which quote messages.
+    These are feedback on what never arrived, answers of an LLM, which quote messages, and what was
+    said of sessions in which nothing was.
     """
     mine = {"project_id": project_id, "before": before_ms, "most": most}
     answers = db.execute(
@@ -208,7 +209,8 @@ def remove_rest(db: Connection, project_id: str, *, before_ms: int, most: int) -
         mine,
     )
     text, params = in_list("f", [row["id"] for row in rows])
-    return answers + db.execute(f"delete from feedback where id {text}", params)
+    feedback = db.execute(f"delete from feedback where id {text}", params)
+    return answers + feedback + session_details.remove_empty(db, mine)
 
 
 def end_run(db: Connection, project_id: str) -> None:

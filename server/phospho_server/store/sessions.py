@@ -220,13 +220,21 @@ def get_session(db: Connection, project_id: str, session_id: str) -> SessionRow:
     Raises:
         NotFoundError: The project has no such session.
     """
+    found = find_session(db, project_id, session_id)
+    if found is None:
+        raise NotFoundError("This project has no session with this id. Look in the sessions list.")
+    return found
+
+
+def find_session(db: Connection, project_id: str, session_id: str) -> SessionRow | None:
+    """Return one session with its events, or None where the project has no such session."""
     row = db.row(
         f"select {_COLUMNS} from sessions s "
         "where s.project_id = :project_id and s.session_id = :session_id",
         {"project_id": project_id, "session_id": session_id},
     )
     if row is None:
-        raise NotFoundError("This project has no session with this id. Look in the sessions list.")
+        return None
     events = _list_event_counts(db, project_id, [session_id])
     return replace(SessionRow(**dict(row)), events=events.get(session_id, ()))
 

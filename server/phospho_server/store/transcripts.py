@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from phospho_server.store import Connection
 from phospho_server.store.events import list_events, list_rejected
@@ -12,14 +13,18 @@ from phospho_server.store.rows import Step, TranscriptLine
 # A transcript is one page; a session that never ends is shown in parts of this length.
 PART_SIZE = 200
 
+COLUMNS = (
+    "id, task_id, created_at_ms, input, output, user_id, version_id, flag, notes, metadata, "
+    "raw_input, raw_output, steps, language, sentiment"
+)
+
 
 def list_transcript(
     db: Connection, project_id: str, session_id: str, *, offset: int = 0
 ) -> Sequence[TranscriptLine]:
     """Return a session's interactions in the order of time, at most 200 from `offset` on."""
     rows = db.rows(
-        "select id, task_id, created_at_ms, input, output, user_id, version_id, flag, notes, "
-        "metadata, raw_input, raw_output, steps, language, sentiment from interactions "
+        f"select {COLUMNS} from interactions "
         "where project_id = :project_id and session_id = :session_id "
         "order by created_at_ms, id limit :limit offset :offset",
         {
@@ -29,6 +34,19 @@ def list_transcript(
             "offset": offset,
         },
     )
+    return read_lines(db, project_id, [dict(row) for row in rows])
+
+
+def read_lines(
+    db: Connection, project_id: str, rows: Sequence[dict[str, Any]]
+) -> list[TranscriptLine]:
+    """Return rows of `interactions` with the events in them.
+
+    Args:
+        db: A connection.
+        project_id: The project.
+        rows: The values of `COLUMNS`, by name.
+    """
     ids = [row["id"] for row in rows]
     events = list_events(db, project_id, ids)
     rejected = list_rejected(db, project_id, ids)

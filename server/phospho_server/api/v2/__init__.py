@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from phospho_server.api.v2 import feedback, log
+from phospho_server.api.v2 import feedback, log, me, projects, sessions, tasks
 
 PREFIXES = ("v2", "v0")
 
-_BLUEPRINTS = (log.bp, feedback.bp)
+_BLUEPRINTS = (log.bp, feedback.bp, tasks.bp, sessions.bp, projects.bp, me.bp)
 
 
 def register(app: Flask) -> None:

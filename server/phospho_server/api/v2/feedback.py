@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, g, jsonify
+from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from phospho.snapshot import MAX_ID_CHARS, clean_text
-from phospho_server.api.body import read_clean_object
-from phospho_server.clock import now_ms
-from phospho_server.errors import InvalidError
-from phospho_server.incoming import read_flag
-from phospho_server.limits import MAX_NOTES_LENGTH
-from phospho_server.security import API_KEY, access, require_project
+from phospho_server.api.v2 import shapes
+from phospho_server.api.v2.fields import (
+    project_of,
+    read_body,
+    read_flag_field,
+    read_task_id,
+    read_text_field,
+)
+from phospho_server.security import API_KEY, access
 from phospho_server.services import services
+from phospho_server.store import Connection
 from phospho_server.store.feedback import add_feedback
+from phospho_server.store.records import Record, find_record
 
 bp = Blueprint("feedback", __name__)
 
@@ -25,38 +29,19 @@ def give(task_id: str) -> ResponseReturnValue:
     """Keep feedback on an interaction, also on one that is still on its way.
 
     Body: `{"human_eval": "success" or "failure", "notes", "source", "project_id"}`, with `flag`
-    instead of `human_eval` from the JavaScript client. Answer: the task's id and flag.
+    instead of `human_eval` from the JavaScript client. Answer: the task, at once; one that has
+    not arrived has its id, the feedback, and no texts.
     """
-    body = read_clean_object()
-    project_id = body.get("project_id") or g.key.project_id
-    require_project(str(project_id))
-    given = body.get("human_eval")
-    given = body.get("flag") if given is None else given
-    flag = read_flag(given)
-    if given is not None and flag is None:
-        raise InvalidError('The feedback must be "success" or "failure".')
-    notes, source = (_text(body.get(name), name) for name in ("notes", "source"))
-    if len(task_id) > MAX_ID_CHARS:
-        raise InvalidError(f"The task id has more than {MAX_ID_CHARS} characters.")
-    services().store.write(
-        lambda db: add_feedback(
-            db, str(project_id), clean_text(task_id), flag=flag, notes=notes, source=source
-        )
-    )
-    return jsonify(
-        id=task_id,
-        task_id=task_id,
-        created_at=now_ms() // 1000,
-        project_id=project_id,
-        flag=flag,
-        notes=notes,
-        human_eval={"flag": flag, "created_at": now_ms() // 1000} if flag else None,
-    )
+    body = read_body()
+    project_id, task_id = project_of(body), read_task_id(task_id)
+    flag = read_flag_field(body, "human_eval", "flag")
+    notes, source = (read_text_field(body, name) for name in ("notes", "source"))
 
+    def keep(db: Connection) -> Record | None:
+        add_feedback(db, project_id, task_id, flag=flag, notes=notes, source=source)
+        return find_record(db, project_id, task_id)
 
-def _text(value: object, name: str) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise InvalidError(f"{name} must be text.")
-    return clean_text(value, MAX_NOTES_LENGTH)
+    record = services().store.write(keep)
+    if record is None:
+        return jsonify(shapes.stub_task(task_id, project_id, flag=flag, notes=notes))
+    return jsonify(shapes.task(record, project_id))
