@@ -190,6 +190,18 @@ def test_the_page_of_streams_shows_code_that_runs(server: ServerProcess, tmp_pat
     ]
 
 
+def test_the_page_of_migration_logs_a_conversation(server: ServerProcess, tmp_path: Path) -> None:
+    (code,) = blocks("docs/migration.md", "python")
+    assert [run(code, server)] == blocks("docs/migration.md", "text")
+    assert [(row["input"], row["output"], row["user_id"]) for row in stored(tmp_path)] == [
+        ("Book me a flight", "Which date?", "ana"),
+        ("Tomorrow", None, "ana"),
+    ]
+    # Sent again, it is there once.
+    run(code, server)
+    assert len(stored(tmp_path)) == 2
+
+
 def test_the_page_of_redaction_shows_what_its_code_prints(server: ServerProcess) -> None:
     examples = blocks("docs/redaction.md", "python")
     printed = blocks("docs/redaction.md", "text")

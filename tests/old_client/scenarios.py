@@ -207,7 +207,7 @@ def filters() -> Any:
             **({"flag": flag} if flag else {}),
         )
     wait_for(phospho.client, "c")
-    asked = {
+    asked: dict[str, dict[str, Any]] = {
         "none": {},
         "user": {"user_id": "ana"},
         "flag": {"flag": "failure"},
@@ -292,8 +292,9 @@ def overload() -> Any:
     """The server is busy for a while; the other side of this test makes it so."""
     for number in range(50):
         phospho.log(input=f"Message {number}", task_id=f"t{number}")
-    time.sleep(1.0)
-    sys.stdout.write("logged\n")
+    while not phospho.consumer.nb_consecutive_errors:
+        time.sleep(0.05)
+    sys.stdout.write("refused\n")
     sys.stdout.flush()
     sys.stdin.readline()
     for number in range(50):

@@ -24,8 +24,11 @@ def check_roll_ups(db: Connection) -> None:
     def check(kept: Counts, counted: Counts) -> None:
         assert kept == counted if has_all else not counted - kept
 
-    flags = {place[2:]: n for place, n in hours.items() if place[1] == "feedback"}
-    check(Counter(flags), _count_flags(db))
+    flags: Counts = Counter()
+    for place, n in hours.items():
+        if place[1] == "feedback":
+            flags[place[2:]] += n
+    check(flags, _count_flags(db))
     kept = _rows(db, "select version_id, day_ms, 'all', interactions from version_days")
     kept |= _rows(db, "select version_id, day_ms, 'success', successes from version_days")
     kept |= _rows(db, "select version_id, day_ms, 'failure', failures from version_days")
@@ -96,11 +99,11 @@ def check_facts(db: Connection) -> None:
     of_interactions: Counts = Counter()
     of_sessions: Counts = Counter()
     for row in db.rows("select id, project_id, session_id from interactions"):
-        found = facts.list_of_interactions(db, row["project_id"], [row["id"]])[row["id"]]
-        for fact in found:
-            mine = (row["project_id"], fact.name, fact.value)
-            of_interactions[(*mine, row["id"])] += 1
-            of_sessions[(*mine, row["session_id"])] += 1
+        true = facts.list_of_interactions(db, row["project_id"], [row["id"]])[row["id"]]
+        for fact in true:
+            place = (row["project_id"], fact.name, fact.value)
+            of_interactions.update([(*place, row["id"])])
+            of_sessions.update([(*place, row["session_id"])])
     of_fact = "from facts f join {0} o on o.fact_id = f.id {1} where f.fact <> 'event'"
     assert of_interactions == _rows(
         db,
@@ -113,13 +116,11 @@ def check_facts(db: Connection) -> None:
         + of_fact.format("session_facts", "join sessions s on s.id = o.session_row"),
     )
     totals: Counts = Counter()
-    for (*fact, _), n in of_interactions.items():
-        totals[(*fact, "interactions")] += n
-    for *fact, _ in of_sessions:
-        totals[(*fact, "sessions")] += 1
+    totals.update((*where[:3], "interactions") for where in of_interactions)
+    totals.update((*where[:3], "sessions") for where in of_sessions)
     kept = _rows(db, "select project_id, fact, value, 'interactions', interactions from facts")
     kept |= _rows(db, "select project_id, fact, value, 'sessions', sessions from facts")
-    assert totals == {place: n for place, n in kept.items() if place[1] != "event"}
+    assert totals == {where: n for where, n in kept.items() if where[1] != "event"}
 
 
 def _check_tokens(db: Connection) -> None:

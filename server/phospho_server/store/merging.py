@@ -120,7 +120,7 @@ def _load(db: Connection, project_id: str, session_id: str, *, is_all: bool) -> 
 def _resolve(stored: Sequence[_Stored], given: Sequence[NewInteraction]) -> _Plan:
     """Add what follows on what is there: after all of it, after its end, or after its beginning."""
     for start in range(len(stored) - len(given) + 1):
-        if all(map(_is_same, stored[start:], given)):
+        if _goes_on(stored[start:], given):
             return _Plan(list(zip(stored[start:], given, strict=False)), [])
     shared = _overlap(stored, given)
     if shared:
@@ -151,9 +151,18 @@ def _replace(stored: Sequence[_Stored], given: Sequence[NewInteraction]) -> _Pla
 def _overlap(stored: Sequence[_Stored], given: Sequence[NewInteraction]) -> int:
     """Return how many of the last stored exchanges the given ones begin with."""
     for shared in range(min(len(stored), len(given)), 0, -1):
-        if all(map(_is_same, stored[len(stored) - shared :], given)):
+        if _goes_on(stored[len(stored) - shared :], given):
             return shared
-    return int(bool(stored and given and _is_answer(stored[-1], given[0])))
+    return 0
+
+
+def _goes_on(stored: Sequence[_Stored], given: Sequence[NewInteraction]) -> bool:
+    """Tell whether exchanges are the same as far as both go; what comes may begin in the midst."""
+    pairs = list(zip(stored, given, strict=False))
+    return all(
+        _is_same(known, new) or (number == 0 and _is_answer(known, new))
+        for number, (known, new) in enumerate(pairs)
+    )
 
 
 def _count_same(stored: Sequence[_Stored], given: Sequence[NewInteraction]) -> int:
@@ -172,8 +181,8 @@ def _is_same(known: _Stored, new: NewInteraction) -> bool:
 
 
 def _is_answer(known: _Stored, new: NewInteraction) -> bool:
-    """Tell whether an assistant's message alone answers what has no answer yet."""
-    return known.output is None and not new.input and new.output is not None
+    """Tell whether an assistant's message alone answers what has no answer yet, or this one."""
+    return not new.input and new.output is not None and known.output in {None, new.output}
 
 
 def _follow(db: Connection, project_id: str, known: _Stored, new: NewInteraction) -> None:
