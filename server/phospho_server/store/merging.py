@@ -23,6 +23,9 @@ MergeMode = Literal["resolve", "append", "replace"]
 # The newest exchanges of a session that are compared with what comes.
 MOST_COMPARED = 1_000
 
+# More than a session has.
+_ALL = 1_000_000_000
+
 
 @dataclass(frozen=True)
 class Conversation:
@@ -111,7 +114,7 @@ def _load(db: Connection, project_id: str, session_id: str, *, is_all: bool) -> 
         {
             "project_id": project_id,
             "session_id": session_id,
-            "most": -1 if is_all else MOST_COMPARED,
+            "most": _ALL if is_all else MOST_COMPARED,
         },
     )
     return [_Stored(**dict(row)) for row in reversed(rows)]

@@ -40,7 +40,7 @@ def project_of(body: dict[str, Any]) -> str:
         NotFoundError: There is no such project.
         ForbiddenError: The key belongs to another project.
     """
-    project_id = str(body.get("project_id") or g.key.project_id)
+    project_id = clean_text(str(body.get("project_id") or g.key.project_id))
     require_project(project_id)
     return project_id
 
