@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -29,6 +29,7 @@ def create_app(
     detectors: Mapping[str, Detector],
     setups: Setups | None = None,
     is_behind_proxy: bool = False,
+    feedback_from: Collection[str] = (),
     on_new_work: Callable[[], None] = lambda: None,
 ) -> Flask:
     """Make the application.
@@ -38,6 +39,7 @@ def create_app(
         detectors: What may decide about events, by name.
         setups: Which LLM each project asks; by default what Settings say, and no environment.
         is_behind_proxy: Whether every request comes by a proxy.
+        feedback_from: Origins of web pages that may send feedback without a key; `*` is any.
         on_new_work: Called after interactions or definitions were stored, to wake the worker.
     """
     app = Flask("phospho_server")
@@ -58,10 +60,12 @@ def create_app(
         setups,
         webhooks=Sender(setups.sealer, allow_private=is_private_allowed(os.environ)),
         is_behind_proxy=is_behind_proxy,
+        feedback_from=feedback_from,
     )
     logs.log_requests(app)
     security.protect(app)
     api.register(app)
     views.register(app)
     security.check_declarations(app)
+    security.allow_pages(app)
     return app

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFProtect
 
 from phospho.errors import ConfigurationError
-from phospho_server import answering, headers, signing_in
+from phospho_server import answering, headers, signing_in, web_feedback
 from phospho_server.addresses import current_path
 from phospho_server.clock import now_ms
 from phospho_server.errors import ForbiddenError, UnauthorizedError
@@ -25,6 +25,8 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 # Who may call a route. The last three are roles in the project that the address names, each of
 # which may do what those before it may; `SIGNED_IN` is for addresses without a project.
 PUBLIC, API_KEY, SIGNED_IN, SERVER_OWNER = "public", "api key", "signed in", "server owner"
+# A key, or no key from a web page whose origin is named: see `web_feedback`.
+API_KEY_OR_PAGE = "api key or named web page"
 VIEWER, EDITOR, OWNER = ROLES
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -49,6 +51,12 @@ def access_of(app: Flask, endpoint: str | None) -> str:
     return str(getattr(app.view_functions[endpoint or ""], "phospho_access", None))
 
 
+def allow_pages(app: Flask) -> None:
+    """Tell browsers which routes web pages may call without a key; called once all are there."""
+    named = {name for name in app.view_functions if access_of(app, name) == API_KEY_OR_PAGE}
+    web_feedback.allow(app, frozenset(named))
+
+
 def protect(app: Flask) -> None:
     """Put the checks before every request and the headers on every response."""
     headers.register(app)
@@ -70,7 +78,7 @@ def check_declarations(app: Flask) -> None:
         handler = app.view_functions[rule.endpoint]
         who = PUBLIC if rule.endpoint == "static" else getattr(handler, "phospho_access", None)
         has_project = "project_id" in rule.arguments
-        if who not in {PUBLIC, API_KEY, SIGNED_IN, SERVER_OWNER, *ROLES}:
+        if who not in {PUBLIC, API_KEY, API_KEY_OR_PAGE, SIGNED_IN, SERVER_OWNER, *ROLES}:
             problem = "does not declare who may call it"
         elif who in ROLES and not has_project:
             problem = f"is for the {who} of a project, and its address names none"
@@ -116,13 +124,16 @@ def _changes_a_page() -> bool:
     return (
         request.method in _CHANGING
         and request.endpoint is not None
-        and access_of(current_app, request.endpoint) != API_KEY
+        and access_of(current_app, request.endpoint) not in {API_KEY, API_KEY_OR_PAGE}
     )
 
 
 def _check_access() -> ResponseReturnValue | None:
     who = PUBLIC if request.endpoint is None else access_of(current_app, request.endpoint)
-    if who == API_KEY:
+    if who == API_KEY_OR_PAGE and "Authorization" not in request.headers:
+        web_feedback.require_origin()
+        g.key = None
+    elif who in {API_KEY, API_KEY_OR_PAGE}:
         g.key = _authenticate()
         if project_id := (request.view_args or {}).get("project_id"):
             require_project(project_id)

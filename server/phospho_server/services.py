@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -28,6 +28,7 @@ class Services:
         is_behind_proxy: Whether requests come by a proxy, so never from this machine itself.
         tries: How often passwords were tried.
         webhooks: Sends what webhooks are told.
+        feedback_from: Origins of web pages that may send feedback without a key; `*` is any.
     """
 
     store: Store
@@ -37,6 +38,7 @@ class Services:
     is_behind_proxy: bool = False
     tries: Tries = field(default_factory=Tries)
     webhooks: Sender = field(default_factory=lambda: Sender(Sealer(None)))
+    feedback_from: Collection[str] = ()
 
 
 def services() -> Services:

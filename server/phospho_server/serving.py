@@ -7,7 +7,7 @@ import ipaddress
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import Any
 
@@ -50,13 +50,22 @@ class Server:
         port: 0 takes any that is free.
         proxy: The address of a proxy in front, which says where requests come from and whether
             they came by https; `*` believes any. None where there is no proxy.
+        feedback_from: Origins of web pages that may send feedback without a key; `*` is any.
 
     Raises:
         ConfigurationError: The address is open to others and nobody owns the server, or it is in
             use.
     """
 
-    def __init__(self, store: Store, *, host: str, port: int, proxy: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        host: str,
+        port: int,
+        proxy: str | None = None,
+        feedback_from: Collection[str] = (),
+    ) -> None:
         self.is_open = _is_open(host)
         if self.is_open:
             _refuse_without_owner(store, host)
@@ -80,6 +89,7 @@ class Server:
             detectors=detectors,
             setups=setups,
             is_behind_proxy=proxy is not None,
+            feedback_from=feedback_from,
             on_new_work=self._wake,
         )
         try:

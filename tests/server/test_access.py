@@ -27,6 +27,7 @@ from phospho.errors import ConfigurationError
 from phospho_server import create_app, security
 from phospho_server.security import (
     API_KEY,
+    API_KEY_OR_PAGE,
     EDITOR,
     OWNER,
     PUBLIC,
@@ -155,7 +156,9 @@ def list_routes() -> list[Route]:
 
 
 ROUTES = list_routes()
-PAGES = [route for route in ROUTES if route.who not in {PUBLIC, API_KEY}]
+# `PUBLIC` apart, a route is for people or for programs.
+PROGRAMS = {API_KEY, API_KEY_OR_PAGE}
+PAGES = [route for route in ROUTES if route.who not in {PUBLIC, *PROGRAMS}]
 
 
 def each(routes: list[Route]) -> pytest.MarkDecorator:
@@ -361,13 +364,13 @@ def test_other_methods_tell_no_more_and_change_nothing(
             if method == "HEAD":
                 assert answer.get_data() == b""
             # Who may not call a route does not learn that it is there, either.
-            if name == "stranger" and route.who not in {PUBLIC, API_KEY}:
+            if name == "stranger" and route.who not in {PUBLIC, *PROGRAMS}:
                 assert is_sent_to_sign_in(answer) or answer.status_code == 405, method
             answer.close()
     assert now.dump() == before
 
 
-@each([route for route in ROUTES if route.who == API_KEY])
+@each([route for route in ROUTES if route.who in PROGRAMS])
 def test_a_program_needs_a_key_of_the_project(world: World, now: Opened, route: Route) -> None:
     def ask(key: str | None, place: Place = world.a, **sent: Any) -> TestResponse:
         headers = {} if key is None else {"Authorization": key}
@@ -411,7 +414,7 @@ def test_what_is_public_tells_nothing_of_any_project(
         assert_silent(answer, "a", "b")
 
 
-@each([route for route in ROUTES if route.changes and route.who != API_KEY])
+@each([route for route in ROUTES if route.changes and route.who not in PROGRAMS])
 def test_a_change_needs_the_token_of_a_page_and_its_own_site(
     world: World, now: Opened, route: Route
 ) -> None:
@@ -460,7 +463,7 @@ def list_offers(page: str) -> list[tuple[str, str]]:
 
 
 def test_every_route_says_who_may_call_it() -> None:
-    known = {PUBLIC, API_KEY, SIGNED_IN, SERVER_OWNER, VIEWER, EDITOR, OWNER}
+    known = {PUBLIC, *PROGRAMS, SIGNED_IN, SERVER_OWNER, VIEWER, EDITOR, OWNER}
     assert {route.who for route in ROUTES} == known
 
 

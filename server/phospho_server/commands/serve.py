@@ -39,16 +39,32 @@ _UNENCRYPTED = (
     help="Believe X-Forwarded-For and X-Forwarded-Proto of the proxy at this address "
     "(127.0.0.1 where none is given, * for any).",
 )
+@click.option(
+    "--feedback-from",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Take feedback without a key from web pages of this origin, as in "
+    "https://app.example.com; * is any. May be given several times.",
+)
 @click.option("--json-logs", is_flag=True, help="Log a JSON object a line, and each request.")
 @database_option
-def serve(host: str, port: int, proxy: str | None, database: str, *, json_logs: bool) -> None:
+def serve(
+    host: str,
+    port: int,
+    proxy: str | None,
+    origins: tuple[str, ...],
+    database: str,
+    *,
+    json_logs: bool,
+) -> None:
     """Run the server, with event detection, in one process.
 
     The first start makes a project and an API key; the key is shown this once.
     """
     logs.configure(as_json=json_logs)
     with opened(database) as store:
-        server = Server(store, host=host, port=port, proxy=proxy)
+        server = Server(store, host=host, port=port, proxy=proxy, feedback_from=origins)
         if server.is_open and proxy is None:
             click.echo(_UNENCRYPTED.format(host=host), err=True)
         announce(server, store.write(_first_project))

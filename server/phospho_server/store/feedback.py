@@ -57,6 +57,16 @@ def list_flags(db: Connection, project_id: str, task_ids: Sequence[str]) -> dict
     return {row["task_id"]: Feedback(**dict(row)) for row in rows}
 
 
+def takes_feedback(db: Connection, project_id: str, task_id: str, *, most: int) -> bool:
+    """Tell whether there is such an interaction, with less feedback than so much."""
+    mine = {"project_id": project_id, "task_id": task_id, "last": most - 1}
+    where = "where project_id = :project_id and task_id = :task_id"
+    return (
+        db.row(f"select 1 from interactions {where}", mine) is not None
+        and db.row(f"select 1 from feedback {where} limit 1 offset :last", mine) is None
+    )
+
+
 def add_feedback(
     db: Connection,
     project_id: str,

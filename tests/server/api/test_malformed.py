@@ -128,7 +128,12 @@ def routes(app: Flask, ids: Mapping[str, Any]) -> list[tuple[str, set[str]]]:
 def bodies_taken(app: Flask, project: Project) -> list[str]:
     """Return the routes of the API that take a body."""
     found = routes(app, {"project_id": project.id, "task_id": "t1"})
-    return [path for path, methods in found if "POST" in methods and _API_PATH.match(path)]
+    return [
+        path
+        for path, methods in found
+        # The older prefix leads to the same functions.
+        if "POST" in methods and _API_PATH.match(path) and not path.startswith("/v0/")
+    ]
 
 
 def test_no_body_that_means_nothing_is_taken(app: Flask, sender: Sender, project: Project) -> None:

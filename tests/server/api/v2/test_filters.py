@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,16 @@ Task = dict[str, Any]
 
 USERS = ("ana", "ben", None)
 
+# Definitions, each with the values that its verdicts have by turns, as JSON.
+_EVENTS: tuple[tuple[dict[str, Any], tuple[str | None, ...]], ...] = (
+    ({"name": "one"}, (None,)),
+    ({"name": "mood", "answer": "score"}, ("4.0", "2.0")),
+    (
+        {"name": "topic", "answer": "category", "categories": ("shoes", "hats")},
+        ('"shoes"', '"hats"'),
+    ),
+)
+
 
 @pytest.fixture
 def events(store: SqliteStore, project: Project) -> dict[str, str]:
@@ -42,32 +53,18 @@ def events(store: SqliteStore, project: Project) -> dict[str, str]:
     ]
     add(store, project, *new)
     made = {}
-    for number, (name, value) in enumerate((("one", None), ("mood", 4.0), ("topic", "shoes"))):
-        answers = {"mood": {"answer": "score"}, "topic": {"answer": "category"}}
-        more = answers.get(name, {})
-        if name == "topic":
-            more["categories"] = ("shoes", "hats")
+    for step, (asked, values) in enumerate(_EVENTS, start=2):
         event = store.write(
-            lambda db, name=name, more=more: create_definition(
-                db, project.id, definition(name, **more)
-            )
+            partial(create_definition, project_id=project.id, definition=definition(**asked))
         )
-        made[name] = event.id
+        made[event.name] = event.id
         found = [
-            verdict(
-                store,
-                project,
-                each,
-                detected=True,
-                value=json.dumps("hats" if value == "shoes" and n % 2 else value)
-                if value
-                else None,
-            )
+            verdict(store, project, each, detected=True, value=values[n % len(values)])
             for n, each in enumerate(new)
-            if n % (number + 2) == 0
+            if n % step == 0
         ]
         store.write(
-            lambda db, event=event, found=found: detections.record(db, project.id, event, found)
+            partial(detections.record, project_id=project.id, definition=event, verdicts=found)
         )
     facts = [verdict(store, project, each, detected=True) for each in new]
 

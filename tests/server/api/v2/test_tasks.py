@@ -6,6 +6,7 @@ What it does is in `tests/old_client/`.
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from phospho_server.store import detections, reviews
 from phospho_server.store.rows import Project
@@ -48,7 +49,9 @@ def test_a_task_has_its_events_with_who_found_them(
     found, denied = define(store, project, name="Booking"), define(store, project, name="Refund")
     said = verdict(store, project, new, detected=True, score=0.8)
     for event in (found, denied):
-        store.write(lambda db, event=event: detections.record(db, project.id, event, [said]))
+        store.write(
+            partial(detections.record, project_id=project.id, definition=event, verdicts=[said])
+        )
     store.write(
         lambda db: reviews.review(
             db, project.id, denied.id, said.interaction_id, occurred=False, source="audit"
