@@ -110,6 +110,7 @@ def body_of(endpoint: str, place: Place) -> dict[str, Any]:
         "tasks.create": {"input": "hello", "project_id": place.project_id},
         "v2_sessions.create": {"project_id": place.project_id},
         "v2_projects.update_flat": {"flattened_tasks": [{"task_id": place.task_id}]},
+        "v3_export.analytics": {"metric": "nb_messages", "project_id": place.project_id},
         "v3_log.log": {"batched_log_events": [], "project_id": place.project_id},
     }
     return bodies.get(endpoint.removeprefix("v0_"), {})

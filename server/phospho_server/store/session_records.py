@@ -15,6 +15,9 @@ from phospho_server.store.sessions import find_session, list_sessions
 # Sessions read by one statement.
 _CHUNK = 200
 
+# Pages of an index that are looked at, each of some thousand rows at the most.
+_MOST_PAGES = 100
+
 
 @dataclass(frozen=True)
 class SessionRecord:
@@ -66,7 +69,9 @@ def list_session_records(
         details = {each.session_id: each for each in empty}
         rows = dict.fromkeys(details)
     cursor: str | None = None
-    while len(rows) < limit:
+    for _ in range(_MOST_PAGES):
+        if len(rows) >= limit:
+            break
         page = list_sessions(
             db, project_id, wanted, cursor=cursor, limit=min(_CHUNK, limit - len(rows))
         )

@@ -13,7 +13,7 @@ from phospho_server.store.records import Record, list_ids_of_session, load_recor
 
 # Pages of an index that are looked at for one answer, each of some thousand rows at the most: what
 # is so rare that it is not found among these has to be asked for by a fact, or by its ids.
-_MOST_PAGES = 100
+MOST_PAGES = 100
 
 # Interactions of named sessions that are looked at for one answer.
 _MOST_OF_SESSIONS = 50_000
@@ -41,7 +41,7 @@ def _candidates(db: Connection, project_id: str, wanted: Wanted, limit: int) -> 
         return
     cursor: str | None = None
     size = CHUNK if wanted.checks else min(CHUNK, limit)
-    for _ in range(_MOST_PAGES):
+    for _ in range(MOST_PAGES):
         ids, cursor = list_interaction_ids(db, project_id, wanted.filter, cursor=cursor, limit=size)
         yield ids
         if cursor is None:

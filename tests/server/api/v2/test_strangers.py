@@ -37,9 +37,28 @@ ROUTES = [
     ("POST", "/v2/projects/{p}/tasks/flat-update"),
     ("GET", "/v2/me"),
     ("POST", "/v3/log"),
+    ("POST", "/v3/export/analytics"),
+    ("POST", "/v3/export/projects/{p}/users"),
 ]
 
-_texts = st.sampled_from(["t1", "s1", "x", "", "success", "\ud800", "a\0b", "é" * 600, "1e3"])
+_texts = st.sampled_from(
+    [
+        "nb_messages",
+        "sum",
+        "avg",
+        "day",
+        "tagger_name",
+        "t1",
+        "s1",
+        "x",
+        "",
+        "success",
+        "\ud800",
+        "a\0b",
+        "é" * 600,
+        "1e3",
+    ]
+)
 _values = (
     json_values
     | _texts
@@ -82,6 +101,7 @@ _row = st.fixed_dictionaries(
 _BODY_KEYS = (
     *("input", "output", "session_id", "sender_id", "additional_input", "additional_output"),
     *("data", "metadata", "notes", "preview", "flag", "flag_source", "human_eval", "source"),
+    *("metric", "metric_metadata", "breakdown_by", "user_id_search"),
     *("limit", "with_events", "with_sessions", "with_removed_events"),
 )
 _bodies = st.fixed_dictionaries(
