@@ -35,22 +35,31 @@ class Home:
         python = ENVIRONMENT / "bin" / "python"
         return [str(python), str(SCENARIOS), scenario, self.url, self.api_key, self.project_id]
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables of its process: those of this one say nothing to it."""
+    def environment(self, *, more: bool = False) -> dict[str, str]:
+        """Return the variables of its process: those of this one say nothing to it.
+
+        Args:
+            more: Whether it has openai and pandas too.
+        """
         kept = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("PHOSPHO_", "PYTHON", "COV_"))
         }
-        return {**kept, "PYTHONPATH": str(ENVIRONMENT / "openai")}
+        return {**kept, "PYTHONPATH": str(ENVIRONMENT / "more") if more else ""}
 
-    def run(self, scenario: str) -> Any:
-        """Run a scenario to its end, and return what the old client got."""
+    def run(self, scenario: str, *, more: bool = False) -> Any:
+        """Run a scenario to its end, and return what the old client got.
+
+        Args:
+            scenario: A function of `scenarios.py`.
+            more: Whether it has openai and pandas too.
+        """
         ended = subprocess.run(
             self.command(scenario),
             capture_output=True,
             text=True,
-            env=self.environment(),
+            env=self.environment(more=more),
             timeout=120,
             check=False,
         )

@@ -246,6 +246,34 @@ def flat() -> Any:
     return {"rows": rows, "after": phospho.client.tasks.get("one").content}
 
 
+def frames() -> Any:
+    phospho.log(input="One", output="1", task_id="one", session_id="s", metadata={"plan": "pro"})
+    phospho.log(input="Two", output="2", task_id="two", session_id="s")
+    wait_for(phospho.client, "two")
+    frame = phospho.tasks_df(with_events=False)
+    frame["task_eval"] = "success"
+    phospho.push_tasks_df(frame[["task_id", "task_eval"]])
+    after = phospho.tasks_df()
+    return {"rows": frame.to_dict("records"), "evals": sorted(after["task_eval"])}
+
+
+def backtest() -> Any:
+    """Past inputs go through a new version of a function, which logs what it answers."""
+    for number in range(3):
+        phospho.log(input=f"Question {number}", output="Old.", task_id=f"t{number}")
+    wait_for(phospho.client, "t2")
+    test = phospho.PhosphoTest("candidate", api_key, project_id, base_url)
+
+    def answer(message: Any) -> str:
+        return f"New: {message.content}"
+
+    test.test(answer, source_loader="backtest", source_loader_params={"sample_size": 3})
+    test.run(executor_type="sequential")
+    time.sleep(1.0)
+    found = phospho.client.fetch_tasks(models.ProjectDataFilters(version_id="candidate"))
+    return sorted(task.output for task in found)
+
+
 def project() -> Any:
     return phospho.client.project_config().model_dump()
 

@@ -32,7 +32,7 @@ def test_strings_are_logged_with_all_that_is_sent_beside_them(home: Home) -> Non
 
 
 def test_objects_of_openai_are_logged_with_their_tokens(home: Home) -> None:
-    found = home.run("openai_objects")
+    found = home.run("openai_objects", more=True)
     for task in found.values():
         assert (task["input"], task["output"]) == ("Book me a flight", "Which date?")
         assert task["metadata"]["total_tokens"] == 27
@@ -123,6 +123,17 @@ def test_tasks_are_a_table_that_can_be_sent_back(home: Home) -> None:
     assert after["flag"] == "failure"
     assert after["metadata"]["checked"] is True
     assert after["metadata"]["plan"] == "pro"
+
+
+def test_tasks_are_a_data_frame(home: Home) -> None:
+    found = home.run("frames", more=True)
+    assert [row["task_id"] for row in found["rows"]] == ["two", "one"]
+    assert found["rows"][1]["task_metadata.plan"] == "pro"
+    assert found["evals"] == ["success", "success"]
+
+
+def test_a_back_test_runs_past_inputs_through_a_new_version(home: Home) -> None:
+    assert home.run("backtest", more=True) == [f"New: Question {n}" for n in range(3)]
 
 
 def test_a_project_is_read_with_its_events(home: Home) -> None:
