@@ -75,7 +75,10 @@ class Embedding:
             guard.report_failure("make the vectors of past interactions", exc)
             return None
         made = {row_id: one for (row_id, _), one in zip(turns, embedded, strict=True)}
-        self.store.write(unless_gone(project_id, lambda db: vectors.keep(db, project_id, made)))
+        answers = {row_id: turn.interaction.output for row_id, turn in turns}
+        self.store.write(
+            unless_gone(project_id, lambda db: vectors.keep(db, project_id, made, answers))
+        )
         return len(made)
 
     def _clear(self, project_id: str, made_by: str) -> None:

@@ -17,7 +17,7 @@ from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.embedding import Embedding
 from phospho_server.previewing import preview
-from phospho_server.store import vectors
+from phospho_server.store import changing, vectors
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
@@ -189,6 +189,26 @@ def test_an_embedder_that_fails_is_reported_once_and_left_alone_for_a_while(
     later = time.monotonic() + 61
     monkeypatch.setattr("phospho_server.embedding.time.monotonic", lambda: later)
     assert embedding.run_once() == 1
+
+
+def test_an_answer_that_comes_meanwhile_leaves_no_vector_of_what_was(
+    store: SqliteStore, project: Project, letters: Letters
+) -> None:
+    add(store, project, interaction("t1", output=None))
+
+    class Slow(Letters):
+        """While it works, the answer comes."""
+
+        def encode(self, texts: Sequence[str]) -> Any:
+            store.write(lambda db: changing.answer(db, project.id, 1, "Which date?"))
+            return super().encode(texts)
+
+    Embedding(store, {"semantic": SemanticDetector(Slow())}).run_once()
+    assert kept(store, project) == {}
+    with store.read() as db:
+        assert vectors.list_missing(db, project.id, limit=5) == [1]
+    Embedding(store, {"semantic": SemanticDetector(letters)}).run_once()
+    assert set(kept(store, project)) == {"t1"}
 
 
 def test_a_preview_makes_no_vector_that_is_kept(

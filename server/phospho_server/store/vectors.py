@@ -36,16 +36,26 @@ def list_missing(db: Connection, project_id: str, *, limit: int) -> list[int]:
     return _read_ids(db.rows(f"{_IDS} and id < :oldest order by id desc limit :limit", limits))
 
 
-def keep(db: Connection, project_id: str, made: Mapping[int, Embedded]) -> None:
-    """Keep the vectors of interactions, and drop those of interactions that are too old for it."""
+def keep(
+    db: Connection, project_id: str, made: Mapping[int, Embedded], answers: Mapping[int, str | None]
+) -> None:
+    """Keep the vectors of interactions, and drop those of interactions that are too old for it.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        made: By the row of `interactions`.
+        answers: The output that each was made of: one that has another by now gets none.
+    """
     db.execute_many(
         # What was removed meanwhile gets none.
         "insert into vectors select id, project_id, :made_by, :input, :output from interactions "
         "where id = :id and project_id = :project_id "
+        "and (output = :answer or output is null and :answer is null) "
         "on conflict (interaction_id) do update set made_by = excluded.made_by, "
         "input = excluded.input, output = excluded.output",
         (
-            {"project_id": project_id, "id": row_id, **vars(embedded)}
+            {"project_id": project_id, "id": row_id, "answer": answers[row_id], **vars(embedded)}
             for row_id, embedded in made.items()
         ),
     )

@@ -58,7 +58,12 @@ def test_all_that_is_known_of_an_interaction_goes(store: SqliteStore, project: P
     def tell_more(db: Connection) -> None:
         reviews.review(db, project.id, event.id, row_id, occurred=True, source="audit")
         add_feedback(db, project.id, "t1", flag="failure", notes="no", source=None)
-        vectors.keep(db, project.id, {row_id: Embedded(made_by="m", input=b"i", output=b"o")})
+        vectors.keep(
+            db,
+            project.id,
+            {row_id: Embedded(made_by="m", input=b"i", output=b"o")},
+            {row_id: "Which date?"},
+        )
         llm_unasked.note(db, project.id, [row_id], definition_id=event.id, version=1)
 
     store.write(tell_more)
@@ -204,7 +209,12 @@ def test_a_verdict_on_what_was_removed_meanwhile_is_not_kept(
     remove(store, project, "t2")
 
     def keep(db: Connection) -> list[int]:
-        vectors.keep(db, project.id, {each.interaction_id: embedded for each in found})
+        vectors.keep(
+            db,
+            project.id,
+            {each.interaction_id: embedded for each in found},
+            {each.interaction_id: "Which date?" for each in found},
+        )
         ids = [each.interaction_id for each in found]
         llm_unasked.note(db, project.id, ids, definition_id=event.id, version=1)
         return detections.record(db, project.id, event, found)
