@@ -158,6 +158,25 @@ class Producer(threading.Thread):
                 return
 
 
+def test_feedback_without_a_key_is_taken_from_the_pages_that_are_named(database: Path) -> None:
+    page = "https://app.example.com"
+    with serving(database, "--feedback-from", page) as server:
+        project_id, key = server.setting("PHOSPHO_PROJECT_ID"), server.setting("PHOSPHO_API_KEY")
+        log(server, key, project_id, {"input": "hi", "task_id": "t1"})
+        statuses = [
+            httpx.post(
+                f"{server.url}/v2/tasks/t1/flag",
+                json={"flag": "failure", "project_id": project_id},
+                headers={"Origin": origin},
+            ).status_code
+            for origin in (page, "https://other.example.com")
+        ]
+        assert statuses == [200, 401]
+    with sqlite3.connect(database) as stored:
+        assert stored.execute("select flag from interactions").fetchall() == [("failure",)]
+    stored.close()
+
+
 @pytest.fixture
 def producers() -> Iterator[list[Producer]]:
     found: list[Producer] = []
