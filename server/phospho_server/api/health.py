@@ -20,6 +20,7 @@ def healthz() -> ResponseReturnValue:
     return jsonify(status="ok")
 
 
+@bp.get("/v0/health")
 @bp.get("/v2/health")
 @bp.get("/v3/health")
 @access(PUBLIC)

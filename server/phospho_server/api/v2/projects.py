@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from phospho_server.api.v2 import shapes
+from phospho_server.api.v2 import project_shapes, shapes
 from phospho_server.api.v2.fields import read_body, read_limit
 from phospho_server.api.v2.filters import Wanted, read_filters
 from phospho_server.api.v2.flat import read_flat_rows, update
+from phospho_server.api.v2.flat_shapes import flat_rows
 from phospho_server.api.v2.listing import list_records
 from phospho_server.errors import InvalidError
 from phospho_server.security import API_KEY, access
@@ -27,7 +28,7 @@ def show(project_id: str) -> ResponseReturnValue:
     with services().store.read() as db:
         found = get_project(db, project_id)
         definitions = list_definitions(db, project_id)
-    return jsonify(shapes.project(found, definitions))
+    return jsonify(project_shapes.project(found, definitions))
 
 
 @bp.route("/projects/<project_id>/sessions", methods=["GET", "POST"])
@@ -98,7 +99,7 @@ def list_flat(project_id: str) -> ResponseReturnValue:
         rows = [
             row
             for record in list_records(db, project_id, Wanted(), limit=limit)
-            for row in shapes.flat_rows(
+            for row in flat_rows(
                 record,
                 with_events=with_events,
                 with_sessions=with_sessions,

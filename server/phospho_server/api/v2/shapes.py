@@ -1,4 +1,4 @@
-"""The JSON that existing phospho clients read: tasks, sessions, projects and event definitions.
+"""The JSON that existing phospho clients read: tasks with their events, and sessions.
 
 They check it with models of their own (observed from phospho 0.3.45): `created_at` is a whole
 number of seconds, `input` is never null, and a task's `events` is a list.
@@ -6,21 +6,14 @@ number of seconds, `input` is never null, and a task's `events` is a list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from phospho.detectors.sentiment import feeling_of
-from phospho.models import EventDefinition, Flag
+from phospho.models import Flag
 from phospho_server.clock import now_ms
 from phospho_server.store.records import Record
-from phospho_server.store.rows import (
-    DefinitionRow,
-    Event,
-    EventCount,
-    Project,
-    SessionRow,
-    TranscriptLine,
-)
+from phospho_server.store.rows import Event, EventCount, SessionRow, TranscriptLine
 from phospho_server.store.session_records import SessionRecord
 
 Json = dict[str, Any]
@@ -32,12 +25,6 @@ ENVIRONMENT = "default environment"
 
 # What stands in metadata here and beside it in a task there.
 _BESIDE_METADATA = ("data",)
-
-_SCOPES = {
-    "user_message": "task_input_only",
-    "assistant_message": "task_output_only",
-    "session": "session",
-}
 
 
 def task(record: Record, project_id: str) -> Json:
@@ -51,7 +38,7 @@ def task(record: Record, project_id: str) -> Json:
         "output": line.output,
         "additional_input": _as_object(line.raw_input, "raw_input"),
         "additional_output": _as_object(line.raw_output, "raw_output"),
-        "metadata": _metadata(line),
+        "metadata": metadata_of(line),
         "data": _object_or_none(line.metadata.get("data")),
         "flag": line.flag,
         "notes": line.notes,
@@ -65,7 +52,7 @@ def task(record: Record, project_id: str) -> Json:
         "environment": _text_or_none(line.metadata.get("environment")) or ENVIRONMENT,
         "task_position": record.position,
         "is_last_task": record.is_last,
-        "events": [_event(each, place, removed=False) for each in line.events],
+        "events": [_event(each, place) for each in line.events],
     }
 
 
@@ -113,7 +100,8 @@ class _Place:
         }
 
 
-def _metadata(line: TranscriptLine) -> Json:
+def metadata_of(line: TranscriptLine) -> Json:
+    """Return the metadata of an interaction, with its user and version."""
     named = {"user_id": line.user_id, "version_id": line.version_id}
     metadata = {k: v for k, v in line.metadata.items() if not _stands_beside(k, v)}
     return metadata | {name: value for name, value in named.items() if value is not None}
@@ -161,19 +149,20 @@ def _last_eval(record: Record, place: _Place) -> Json | None:
     }
 
 
-def _event(event: Event, place: _Place, *, removed: bool) -> Json:
+def _event(event: Event, place: _Place) -> Json:
     return {
         **place.of(f"{event.definition_id}.{place.task_id}"),
         "event_name": event.name,
         "source": "owner" if event.reviewed else f"phospho-{event.detector}",
         "confirmed": event.reviewed is True,
-        "removed": removed,
-        "removal_reason": "rejected" if removed else None,
-        "score_range": _score_range(event),
+        "removed": False,
+        "removal_reason": None,
+        "score_range": score_range(event),
     }
 
 
-def _score_range(event: Event) -> Json:
+def score_range(event: Event) -> Json:
+    """Return how sure an event is, or the score or category that it has."""
     if isinstance(event.value, str):
         return _range("category", event.score, label=event.value)
     if event.value is not None:
@@ -185,50 +174,6 @@ def _range(
     kind: str, value: float, *, low: float = 0.0, high: float = 1.0, label: str | None = None
 ) -> Json:
     return {"score_type": kind, "value": value, "min": low, "max": high, "label": label}
-
-
-def flat_rows(
-    record: Record, *, with_events: bool, with_sessions: bool, with_removed: bool
-) -> Iterator[Json]:
-    """Yield an interaction as rows of a table: one for each of its events, at least one."""
-    line = record.line
-    row: Json = {
-        "task_id": line.task_id,
-        "task_input": line.input,
-        "task_output": line.output,
-        "task_eval": line.flag,
-        "task_eval_source": record.flagged.source if record.flagged else None,
-        "task_eval_at": record.flagged.created_at_ms // 1000 if record.flagged else None,
-        "task_created_at": line.created_at_ms // 1000,
-        "task_position": record.position,
-        "session_id": record.session_id,
-        **{f"task_metadata.{name}": value for name, value in _metadata(line).items()},
-    }
-    if with_sessions:
-        row["session_length"] = record.session_length
-    events = [_flat_event(each, line, removed=False) for each in line.events]
-    if with_removed:
-        events += [_flat_event(each, line, removed=True) for each in line.rejected]
-    if not with_events or not events:
-        yield row
-        return
-    for each in events:
-        yield {**row, **each}
-
-
-def _flat_event(event: Event, line: TranscriptLine, *, removed: bool) -> Json:
-    score = {f"event_score_range_{name}": value for name, value in _score_range(event).items()}
-    return {
-        "event_id": f"{event.definition_id}.{line.task_id}",
-        "event_name": event.name,
-        "event_created_at": line.created_at_ms // 1000,
-        "event_confirmed": event.reviewed is True,
-        "event_removed": removed,
-        "event_removal_reason": "rejected" if removed else None,
-        "event_source": "owner" if event.reviewed else f"phospho-{event.detector}",
-        "event_categories": None,
-        **score,
-    }
 
 
 def session(record: SessionRecord, project_id: str) -> Json:
@@ -272,61 +217,6 @@ def _session_event(count: EventCount, place: _Place) -> Json:
         "source": "phospho",
         "confirmed": False,
         "removed": False,
-    }
-
-
-def project(found: Project, definitions: Sequence[DefinitionRow]) -> Json:
-    """Return a project with its event definitions by name."""
-    return {
-        "id": found.id,
-        "created_at": found.created_at_ms // 1000,
-        "org_id": ORG_ID,
-        "project_name": found.name,
-        "user_id": None,
-        "settings": {
-            "events": {row.definition.name: _event_definition(row, found.id) for row in definitions}
-        },
-    }
-
-
-def _event_definition(row: DefinitionRow, project_id: str) -> Json:
-    definition = row.definition
-    return {
-        "id": definition.id,
-        "created_at": row.created_at_ms // 1000,
-        "org_id": ORG_ID,
-        "project_id": project_id,
-        "event_version_id": definition.version,
-        "event_name": definition.name,
-        "description": definition.description,
-        "webhook": None,
-        "webhook_headers": None,
-        "detection_engine": _engine(definition),
-        "detection_scope": _SCOPES.get(definition.scope, "task"),
-        "keywords": ", ".join(definition.keywords) or None,
-        "regex_pattern": definition.pattern,
-        "recipe_id": None,
-        "recipe_type": "event_detection",
-        "removed": not row.enabled,
-        "score_range_settings": _range_settings(definition),
-        "is_last_task": False,
-    }
-
-
-def _engine(definition: EventDefinition) -> str:
-    if definition.keywords:
-        return "keyword_detection"
-    return "regex_detection" if definition.pattern else "llm_detection"
-
-
-def _range_settings(definition: EventDefinition) -> Json:
-    kinds: Mapping[str, str] = {"score": "range", "category": "category"}
-    low, high = definition.score_range if definition.answer == "score" else (0.0, 1.0)
-    return {
-        "min": low,
-        "max": high,
-        "score_type": kinds.get(definition.answer, "confidence"),
-        "categories": list(definition.categories) or None,
     }
 
 
