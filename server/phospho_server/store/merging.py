@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from phospho_server.errors import InvalidError
 from phospho_server.store import Connection
 from phospho_server.store.changing import add_metadata, answer
 from phospho_server.store.erasing import remove_interactions
@@ -79,7 +81,6 @@ def merge_conversation(db: Connection, project_id: str, conversation: Conversati
 
     Raises:
         NotFoundError: The project was deleted meanwhile.
-        InvalidError: The metadata of an interaction would be too long.
     """
     given = conversation.interactions
     is_all = conversation.mode == "replace"
@@ -193,13 +194,15 @@ def _follow(db: Connection, project_id: str, known: _Stored, new: NewInteraction
     if known.output is None and new.output is not None:
         answer(db, project_id, known.id, new.output)
     metadata: Mapping[str, object] = json.loads(new.metadata or "{}")
-    add_metadata(
-        db,
-        project_id,
-        known.task_id,
-        metadata,
-        user_id=new.user_id,
-        version_id=new.version_id,
-    )
+    # Metadata that grew too long stays as it was: no conversation is refused for it.
+    with suppress(InvalidError):
+        add_metadata(
+            db,
+            project_id,
+            known.task_id,
+            metadata,
+            user_id=new.user_id,
+            version_id=new.version_id,
+        )
     if new.flag is not None and new.flag != known.flag:
         add_feedback(db, project_id, known.task_id, flag=new.flag, notes=None, source="user")

@@ -174,6 +174,16 @@ def test_one_conversation_that_cannot_be_kept_hurts_no_other(home: Home) -> None
     assert last["session_id"].startswith("session_")
 
 
+def test_metadata_that_grows_without_end_refuses_no_conversation(home: Home) -> None:
+    for number in range(4):
+        texts = ("A", "-a", "B", "-b", "C")[: number + 2]
+        home.say(None, *texts, metadata={f"k{number}": "x" * 100_000})
+    assert home.said() == [("A", "a"), ("B", "b"), ("C", None)]
+    with home.store.read() as db:
+        first = list_transcript(db, home.project.id, "s")[0]
+    assert sorted(first.metadata) == ["k0", "k1"]
+
+
 _texts = st.lists(st.sampled_from(["A", "B", "-a", "-b"]), max_size=6)
 _sent = st.lists(
     st.tuples(
@@ -185,6 +195,7 @@ _sent = st.lists(
                 "user_id": st.sampled_from(["ana", "ben"]),
                 "version_id": st.sampled_from(["v1", "v2"]),
                 "flag": st.sampled_from(["success", "failure"]),
+                "metadata": st.sampled_from([{"plan": "pro"}, {"user_id": "cy", "plan": "free"}]),
                 "created_at": st.sampled_from([NOON_MS // 1000, NOON_MS // 1000 + 90_000]),
             },
         ),
