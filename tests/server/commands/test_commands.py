@@ -165,6 +165,7 @@ def test_routes_lists_every_url_with_who_may_call_it() -> None:
     assert routes["/projects/<project_id>/settings/keys", "POST"] == "owner"
     assert set(routes.values()) == {
         *("public", "api key", "signed in", "server owner", "viewer", "editor", "owner"),
+        "api key or named web page",
     }
     assert "/healthz" in run("routes").output
 
