@@ -60,7 +60,9 @@ class Wanted:
     @property
     def filter(self) -> Filter:
         """Return the part that an index finds."""
-        return Filter(self.has, self.lacks, since_ms=self.since_ms, until_ms=self.until_ms)
+        return Filter(
+            tuple(self.has), tuple(self.lacks), since_ms=self.since_ms, until_ms=self.until_ms
+        )
 
     def matches(self, record: Record) -> bool:
         """Tell whether the rest holds of an interaction that the index found."""

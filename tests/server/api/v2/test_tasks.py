@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from typing import Any
+
+import pytest
 
 from phospho_server.store import detections, reviews
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.api.v2.conftest import Program
 from tests.server.builders import add, define, interaction, verdict
+from tests.server.roll_ups import check_facts, check_roll_ups
 
 
 def test_the_browser_s_name_for_feedback_is_understood(program: Program) -> None:
@@ -131,3 +135,85 @@ def test_a_key_says_whose_it_is_and_not_what_it_is(program: Program) -> None:
     me = program.get("/me")
     assert (me["project_id"], me["key_name"]) == (program.project_id, "a key")
     assert program.headers["Authorization"].split()[1] not in json.dumps(me)
+
+
+def test_a_table_sent_back_changes_what_it_says_and_nothing_else(
+    program: Program, store: SqliteStore, project: Project
+) -> None:
+    for name in ("t1", "t2"):
+        body = {"input": "Hi", "task_id": name, "session_id": "s", "metadata": {"plan": "pro"}}
+        program.post("/tasks", body)
+    path = f"/projects/{project.id}/tasks/flat-update"
+    rows = [
+        {"task_id": "t1", "task_metadata.plan": None, "task_metadata.user_id": "ana"},
+        {"task_id": "t2", "task_metadata": {"plan": "free"}, "task_eval": "failure"},
+        {"task_id": "unknown", "task_eval": "success"},
+    ]
+    for _ in range(2):
+        assert program.post(path, {"flattened_tasks": rows}) == {"updated": 2}
+    first, second = program.get("/tasks/t1"), program.get("/tasks/t2")
+    assert first["metadata"] == {"plan": "pro", "user_id": "ana"}
+    assert (second["metadata"], second["flag"]) == ({"plan": "free"}, "failure")
+    assert second["last_eval"]["source"] == "owner"
+    with store.read() as db:
+        # The same word, sent twice, is one.
+        assert len(db.rows("select 1 from feedback")) == 1
+        check_roll_ups(db)
+        check_facts(db)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        pytest.param({}, 400, "needs a list", id="nothing"),
+        pytest.param({"flattened_tasks": [3]}, 422, "Row 1: A row must", id="number"),
+        pytest.param({"flattened_tasks": [{}]}, 422, "needs a task_id", id="no-id"),
+        pytest.param(
+            {"flattened_tasks": [{"task_id": "t"}, {"task_id": "t", "task_eval": "maybe"}]},
+            422,
+            "Row 2: The feedback",
+            id="feedback",
+        ),
+        pytest.param({"flattened_tasks": [{}] * 10_001}, 413, "10,001 rows", id="many"),
+    ],
+)
+def test_a_table_that_is_none_says_which_row(
+    program: Program, body: dict[str, Any], status: int, says: str
+) -> None:
+    path = f"/projects/{program.project_id}/tasks/flat-update"
+    assert says in program.post(path, body, status=status)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"metadata": [1]}, id="list"),
+        pytest.param({"data": "text"}, id="text"),
+        pytest.param({"notes": 3}, id="notes"),
+        pytest.param({"flag": "good"}, id="flag"),
+        pytest.param({"metadata": {"user_id": {"no": "id"}}}, id="user"),
+    ],
+)
+def test_a_change_of_a_wrong_type_is_refused_and_nothing_changes(
+    program: Program, body: dict[str, Any]
+) -> None:
+    program.post("/tasks", {"input": "Hi", "task_id": "t"})
+    before = program.get("/tasks/t")
+    error = program.post("/tasks/t", body, status=422)["error"]
+    assert error["message"].endswith(".")
+    assert program.get("/tasks/t") == before
+
+
+def test_what_is_said_of_a_session_is_kept(program: Program) -> None:
+    made = program.post("/sessions", {"project_id": program.project_id, "data": {"table": 4}})
+    body = {"metadata": {"a": 1}, "notes": "a note", "preview": "Hello", "data": None}
+    changed = program.post(f"/sessions/{made['id']}", body)
+    assert (changed["metadata"], changed["notes"], changed["preview"]) == (
+        {"a": 1},
+        "a note",
+        "Hello",
+    )
+    assert changed["data"] == {"table": 4}
+    assert program.get(f"/sessions/{made['id']}") == changed
+    listed = program.get(f"/projects/{program.project_id}/sessions")["sessions"]
+    assert listed == [changed]
