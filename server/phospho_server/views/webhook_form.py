@@ -11,8 +11,8 @@ from werkzeug.datastructures import MultiDict
 
 from phospho.errors import MissingDependencyError, PhosphoError
 from phospho_server.errors import InvalidError
+from phospho_server.networks import is_public
 from phospho_server.store.webhooks import FORMATS, Webhook
-from phospho_server.webhooks.addresses import is_public
 from phospho_server.webhooks.sending import ALLOW_PRIVATE
 
 NEEDS_PACKAGE = (

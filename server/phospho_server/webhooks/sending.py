@@ -13,7 +13,7 @@ from http import HTTPStatus
 import httpcore
 import httpx
 
-from phospho_server.webhooks.addresses import CheckedBackend, PrivateAddressError
+from phospho_server.networks import CheckedBackend, PrivateAddressError
 
 # For resolving the name, connecting, sending and reading together.
 TIMEOUT_S = 5.0

@@ -1,4 +1,4 @@
-"""Which addresses a webhook may reach: those of the internet, unless the server allows others.
+"""Which addresses the server reaches for others: those of the internet, unless more is allowed.
 
 It is decided where the connection is made: a name is resolved once, each of its addresses is
 checked, and one of those is connected to. So a name that points elsewhere a moment later, or to
@@ -41,7 +41,7 @@ _PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 
 
 class PrivateAddressError(Exception):
-    """A webhook leads into a network that is not the internet."""
+    """An address leads into a network that is not the internet."""
 
 
 def is_public(address: str) -> bool:

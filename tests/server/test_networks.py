@@ -1,4 +1,4 @@
-"""A webhook reaches the internet, and nothing inside of it, whatever names are made to say."""
+"""What people name is reached on the internet, and nowhere else, whatever names are made to say."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phospho_server.webhooks.addresses import (
-    CheckedBackend,
-    PrivateAddressError,
-    is_public,
-    resolve,
-)
+from phospho_server.networks import CheckedBackend, PrivateAddressError, is_public, resolve
 from phospho_server.webhooks.sending import is_private_allowed, post
 from tests.loopback import serve_phospho
 
