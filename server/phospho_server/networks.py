@@ -8,15 +8,20 @@ several addresses of which one is private, leads nowhere.
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import queue
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterable
 from typing import Any
 
 import httpcore
+import httpx
+
+from phospho.detectors.llm.settings import holds_secrets
 
 # IANA's registries of special-purpose addresses (IPv4, of 2024), as far as they are no part of the
 # internet. Written out, as `ipaddress` knows other ones in each version of Python.
@@ -38,6 +43,10 @@ _NOT_PUBLIC = tuple(
 
 # All of IPv6 that was given out for the internet.
 _PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
+
+
+# Somebody waits for a page meanwhile.
+_LOOK_UP_S = 3.0
 
 
 class PrivateAddressError(Exception):
@@ -87,7 +96,7 @@ class CheckedBackend(httpcore.NetworkBackend):
 
     Args:
         until_s: The deadline, by `time.monotonic`.
-        allow_private: Connect to any address.
+        allow_private: Connect to any address, but where clouds keep secrets of their machines.
     """
 
     def __init__(self, until_s: float, *, allow_private: bool) -> None:
@@ -107,10 +116,10 @@ class CheckedBackend(httpcore.NetworkBackend):
         """Connect to a name.
 
         Raises:
-            PrivateAddressError: It has an address that is none of the internet.
+            PrivateAddressError: It has an address that is not to be reached.
         """
         addresses = resolve(host, port, timeout_s=self._left_s())
-        if not self.allow_private and not all(map(is_public, addresses)):
+        if not all(map(self._may_reach, addresses)):
             raise PrivateAddressError(host)
         problem: Exception = httpcore.ConnectError("the name has no address")
         for address in addresses:
@@ -139,6 +148,9 @@ class CheckedBackend(httpcore.NetworkBackend):
             self._connected.close()
             self._connected = None
 
+    def _may_reach(self, address: str) -> bool:
+        return not holds_secrets(address) if self.allow_private else is_public(address)
+
     def _left_s(self) -> float:
         """Return the time left.
 
@@ -149,3 +161,17 @@ class CheckedBackend(httpcore.NetworkBackend):
         if left_s <= 0:
             raise httpcore.ConnectTimeout("no time is left")
         return left_s
+
+
+def leads_inside(host: str) -> bool:
+    """Tell whether a name has an address that is none of the internet; no if it has none now."""
+    try:
+        return not all(map(is_public, resolve(host, 0, timeout_s=_LOOK_UP_S)))
+    except (httpcore.ConnectError, httpcore.ConnectTimeout):
+        return False
+
+
+@functools.cache
+def trusted_certificates() -> ssl.SSLContext:
+    """Return the certificates that are trusted: reading them takes long."""
+    return httpx.create_ssl_context()

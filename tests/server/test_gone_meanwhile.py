@@ -44,7 +44,7 @@ def count_rows(path: Path) -> dict[str, int]:
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     client = Client()
 
-    def make_judge(endpoint: Any, *, budget: Any, ledger: Any) -> Judge:
+    def make_judge(endpoint: Any, *, budget: Any, ledger: Any, **_: Any) -> Judge:
         caller = Caller(client, budget=budget, ledger=ledger, pace=Pace(most=1))
         return Judge(caller, Flights(), base_url=endpoint.base_url, model=endpoint.model)
 

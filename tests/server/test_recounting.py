@@ -161,7 +161,7 @@ class Recounting(RuleBasedStateMachine):
         for name in sorted(_PLAIN):
             self.define(name)
 
-    def make_judge(self, endpoint: Any, *, budget: Any, ledger: Any) -> Judge:
+    def make_judge(self, endpoint: Any, *, budget: Any, ledger: Any, **_: Any) -> Judge:
         caller = Caller(self.client, budget=budget, ledger=ledger, pace=Pace(most=1))
         return Judge(caller, Flights(), base_url=endpoint.base_url, model=endpoint.model)
 

@@ -215,7 +215,7 @@ class Caller:
             _sleep(pause_s, give_up, exc)
             return form
         except BadRequestError as exc:
-            other = form.without_what_is_refused(str(exc))
+            other = form.without_what_is_refused(exc.said)
             if other is None:
                 raise
             return other

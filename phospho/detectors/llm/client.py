@@ -28,6 +28,7 @@ from phospho.errors import (
 from phospho.underway import Underway, inside
 
 if TYPE_CHECKING:
+    import httpx
     import openai
 
     from phospho.detectors.llm.settings import Endpoint
@@ -70,7 +71,16 @@ class TryAgainError(LlmError):
 
 
 class BadRequestError(LlmUnusableError):
-    """The server refuses this request: a parameter it does not know, or a text it does not take."""
+    """The server refuses this request: a parameter it does not know, or a text it does not take.
+
+    Args:
+        message: For people.
+        said: What the server said, also where nobody is to read it.
+    """
+
+    def __init__(self, message: str, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said
 
 
 @dataclass(frozen=True)
@@ -95,23 +105,29 @@ class ChatClient:
 
     Args:
         endpoint: Where, and which model.
+        http_client: What reaches an endpoint that was named by somebody who may not reach just any
+            address: it checks where it leads, and of what is answered there nothing but the status
+            is told. None: OpenAI's own reaches it.
 
     Raises:
         MissingDependencyError: OpenAI's package is not installed.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, http_client: httpx.Client | None = None) -> None:
         try:
             import openai
         except ImportError as exc:
             raise MissingDependencyError("openai", extra="llm") from exc
         self.endpoint = endpoint
         self._headers = {} if endpoint.api_key else {"Authorization": openai.Omit()}
+        self._is_trusted = http_client is None
+        # Before its version 3, OpenAI's package took clients of httpx alone, and still takes them.
+        reaching: Any = http_client or openai.DefaultHttpxClient(follow_redirects=False)
         self._openai = openai.OpenAI(
             base_url=endpoint.base_url,
             api_key=endpoint.api_key or "none",
             max_retries=0,
-            http_client=openai.DefaultHttpxClient(follow_redirects=False),
+            http_client=reaching,
         )
         # Of the environment's OpenAI account, which is another one than this endpoint's.
         self._openai.organization = self._openai.project = None
@@ -134,10 +150,11 @@ class ChatClient:
         """
         import openai
 
-        try:
-            check_address(self.endpoint.base_url)
-        except ConfigurationError as exc:
-            raise LlmPausedError(str(exc)) from None
+        if self._is_trusted:
+            try:
+                check_address(self.endpoint.base_url)
+            except ConfigurationError as exc:
+                raise LlmPausedError(str(exc)) from None
         # What listens to OpenAI in this process takes it for a part of something it need not log.
         with inside(Underway(None, None, {})):
             try:
@@ -145,9 +162,15 @@ class ChatClient:
             except openai.APIStatusError as exc:
                 raise self._sorted(exc) from None
             except openai.APIConnectionError as exc:
+                if isinstance(exc.__cause__, LlmError):
+                    raise exc.__cause__ from None
                 raise _broken(exc, self.endpoint.host) from None
             except openai.OpenAIError as exc:
                 raise TryAgainError(f"The LLM could not be asked: {guard.words_of(exc)}") from exc
+            except LlmError:
+                raise
+            except Exception as exc:  # noqa: BLE001 - a refusal that breaks off while it is read
+                raise _broken_off(exc) from None
         return self._read(body, headers, request)
 
     def _send(self, request: Mapping[str, Any], until_s: float) -> tuple[bytes, dict[str, str]]:
@@ -189,7 +212,8 @@ class ChatClient:
     def _sorted(self, exc: openai.APIStatusError) -> LlmError:
         """Return what a refusal means."""
         status, headers = exc.status_code, dict(exc.response.headers.items())
-        words = self._words(exc)
+        said = self._words(exc)
+        words = said if self._is_trusted else f"status {status}."
         host, model = self.endpoint.host, self.endpoint.model
         told = str(exc.body).casefold() if exc.body else ""
         if status == 402 or (status in {403, 429} and any(w in told for w in _NO_MONEY)):  # noqa: PLR2004
@@ -210,7 +234,7 @@ class ChatClient:
             )
         if status in _AGAIN or status >= 500:  # noqa: PLR2004
             return TryAgainError(f"{host} answered {status}: {words}", headers)
-        return BadRequestError(f"{host} refused a request ({status}): {words}")
+        return BadRequestError(f"{host} refused a request ({status}): {words}", said)
 
     def _words(self, exc: openai.APIStatusError) -> str:
         """Return what the server said, short and without our key, as a sentence."""
@@ -241,10 +265,14 @@ def _next_piece(pieces: Iterator[bytes]) -> bytes:
     try:
         return next(pieces, b"")
     except Exception as exc:  # noqa: BLE001 - of httpx or of httpx2, as OpenAI's package is
-        name = type(exc).__name__
-        raise TryAgainError(
-            f"The LLM's answer broke off ({name}).", is_billed=True, is_timeout="Timeout" in name
-        ) from None
+        raise _broken_off(exc) from None
+
+
+def _broken_off(exc: Exception) -> TryAgainError:
+    name = type(exc).__name__
+    return TryAgainError(
+        f"The LLM's answer broke off ({name}).", is_billed=True, is_timeout="Timeout" in name
+    )
 
 
 def _broken(exc: openai.APIConnectionError, host: str) -> TryAgainError:

@@ -20,6 +20,8 @@ from phospho.detectors.llm.settings import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import httpx
+
     from phospho.detectors.llm.ledger import Ledger
 
 
@@ -29,6 +31,7 @@ def make_judge(
     budget: Budget,
     ledger: Ledger,
     on_begin: Callable[[], None] = lambda: None,
+    http_client: httpx.Client | None = None,
 ) -> Judge:
     """Return a judge that asks an endpoint.
 
@@ -37,11 +40,12 @@ def make_judge(
         budget: What may be spent.
         ledger: Where costs are booked.
         on_begin: Called before each batch of calls.
+        http_client: What reaches an endpoint that may not be just anywhere (`ChatClient`).
 
     Raises:
         MissingDependencyError: OpenAI's package is not installed.
     """
-    client = ChatClient(endpoint)
+    client = ChatClient(endpoint, http_client)
     caller = Caller(client, budget=budget, ledger=ledger, pace=Pace(), on_begin=on_begin)
     return Judge(caller, Flights(), base_url=endpoint.base_url, model=endpoint.model)
 

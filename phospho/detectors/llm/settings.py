@@ -106,13 +106,18 @@ def check_address(base_url: str) -> None:
     except (OSError, UnicodeError):
         return
     for *_, place in found:
-        address = ipaddress.ip_address(str(place[0]).partition("%")[0])
-        address = getattr(address, "ipv4_mapped", None) or address
-        if address.is_link_local or address in _SECRETS_OF_CLOUDS or address.is_multicast:
+        if holds_secrets(address := str(place[0])):
             raise ConfigurationError(
                 f"The base URL leads to {address}, where clouds keep secrets of their machines and "
                 "no LLM is. Correct it."
             )
+
+
+def holds_secrets(address: str) -> bool:
+    """Tell whether clouds answer at an IP address with secrets of the machine that asks."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return ip.is_link_local or ip.is_multicast or ip in _SECRETS_OF_CLOUDS
 
 
 def endpoint_from_environment(environment: Mapping[str, str] | None = None) -> Endpoint | None:

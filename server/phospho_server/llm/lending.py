@@ -49,7 +49,13 @@ def lent_detector(
         budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens)
 
     ledger = StoreLedger(store, project_id)
-    judge = make_judge(setup.endpoint, budget=budget, ledger=ledger, on_begin=read_spent)
+    judge = make_judge(
+        setup.endpoint,
+        budget=budget,
+        ledger=ledger,
+        on_begin=read_spent,
+        http_client=setup.make_client(),
+    )
     try:
         yield LlmDetector(judge)
     finally:

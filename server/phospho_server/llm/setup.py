@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from phospho.detectors.llm.cost import NANOS, Budget, Prices
 from phospho.detectors.llm.settings import (
@@ -15,9 +15,13 @@ from phospho.detectors.llm.settings import (
     make_endpoint,
 )
 from phospho.errors import PhosphoError
+from phospho_server.llm.reaching import is_private_allowed, make_checked_client
 from phospho_server.llm.sealing import Sealer
 from phospho_server.store import Connection, llm
 from phospho_server.store.llm import LlmSettings
+
+if TYPE_CHECKING:
+    import httpx
 
 # Where nobody says what may be spent: some thousand questions a day.
 DEFAULT_DAILY_TOKENS = 1_000_000
@@ -37,6 +41,8 @@ class Setup:
         currency: Of the prices.
         limit_nanos: The daily budget in billionths of the currency.
         limit_tokens: The daily budget in tokens.
+        is_trusted: Whether it may be anywhere: the environment or an owner of the server named it.
+        allow_private: Whether it may be in a private network all the same.
     """
 
     source: Source = ""
@@ -46,6 +52,14 @@ class Setup:
     currency: str = ""
     limit_nanos: int | None = None
     limit_tokens: int | None = None
+    is_trusted: bool = True
+    allow_private: bool = False
+
+    def make_client(self) -> httpx.Client | None:
+        """Return what checks where the LLM is as it connects; None where it may be anywhere."""
+        if self.is_trusted:
+            return None
+        return make_checked_client(allow_private=self.allow_private)
 
     def make_budget(self) -> Budget:
         """Return the budget of a day of which nothing is spent."""
@@ -59,11 +73,12 @@ class Setups:
 
     Args:
         sealer: Opens keys.
-        environment: Names the LLM of projects that name none.
+        environment: Names the LLM of projects that name none, and where others may be.
     """
 
     def __init__(self, sealer: Sealer, environment: Mapping[str, str]) -> None:
         self.sealer = sealer
+        self.allow_private = is_private_allowed(environment)
         self._environment = environment
 
     def find(self, db: Connection, project_id: str) -> Setup:
@@ -87,6 +102,8 @@ class Setups:
             endpoint=endpoint,
             prices=prices,
             currency=held.currency,
+            is_trusted=source == "environment" or held.is_trusted,
+            allow_private=self.allow_private,
             limit_nanos=money,
             limit_tokens=DEFAULT_DAILY_TOKENS if money is None and tokens is None else tokens,
         )

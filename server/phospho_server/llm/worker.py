@@ -212,6 +212,7 @@ class LlmWorker(Worker):
                     setup.endpoint,
                     budget=setup.make_budget(),
                     ledger=StoreLedger(self.store, project_id),
+                    http_client=setup.make_client(),
                 )
             except MissingDependencyError as exc:
                 reason = str(exc)

@@ -25,6 +25,8 @@ class LlmSettings:
         price_in: Decimal text, of a million tokens; the same for the others.
         daily_budget: Decimal text, in the currency.
         daily_tokens: The budget in tokens.
+        is_trusted: Whether an owner of the server named the base URL, so that it may lead into a
+            private network.
     """
 
     is_off: bool = False
@@ -37,12 +39,14 @@ class LlmSettings:
     price_cached: str | None = None
     daily_budget: str | None = None
     daily_tokens: int | None = None
+    is_trusted: bool = False
 
 
 _COLUMNS = (
     "is_off, base_url, model, api_key, currency, price_in, price_out, price_cached, daily_budget, "
-    "daily_tokens"
+    "daily_tokens, is_trusted"
 )
+_FLAGS = ("is_off", "is_trusted")
 
 
 def find_settings(db: Connection, project_id: str) -> LlmSettings | None:
@@ -51,7 +55,9 @@ def find_settings(db: Connection, project_id: str) -> LlmSettings | None:
         f"select {_COLUMNS} from llm_settings where project_id = :project_id",
         {"project_id": project_id},
     )
-    return None if row is None else LlmSettings(**{**dict(row), "is_off": bool(row["is_off"])})
+    if row is None:
+        return None
+    return LlmSettings(**{**dict(row), **{name: bool(row[name]) for name in _FLAGS}})
 
 
 def is_off(db: Connection, project_id: str) -> bool:
@@ -71,7 +77,7 @@ def save_settings(db: Connection, project_id: str, settings: LlmSettings) -> Non
         "updated_at_ms = excluded.updated_at_ms",
         {
             **vars(settings),
-            "is_off": int(settings.is_off),
+            **{name: int(vars(settings)[name]) for name in _FLAGS},
             "project_id": project_id,
             "now": now_ms(),
         },

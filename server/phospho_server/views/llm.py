@@ -32,7 +32,7 @@ def save(project_id: str) -> ResponseReturnValue:
         held = llm.find_settings(db, project_id) or LlmSettings()
     try:
         settings = form.to_settings(
-            held, services().setups.sealer, owns_server=get_visitor().sign_in.owns_server
+            held, services().setups, owns_server=get_visitor().sign_in.owns_server
         )
     except ServerError as error:
         return render_settings(project_id, llm_form=form.refused(error, held)), error.status

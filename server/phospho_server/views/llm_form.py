@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 from phospho.detectors.llm.settings import check_address, make_endpoint
 from phospho.errors import PhosphoError
 from phospho_server.errors import InvalidError
+from phospho_server.llm.reaching import IS_PRIVATE
 from phospho_server.llm.sealing import Sealer, is_by_name
+from phospho_server.llm.setup import Setups
+from phospho_server.networks import leads_inside
 from phospho_server.store.llm import LlmSettings
 
 # Not even an owner of the server should have just any of its variables sent somewhere.
@@ -34,6 +37,8 @@ class LlmForm:
         is_off: Nothing of the project is sent to an LLM.
         api_key: What was typed now; never what is held.
         held_key: How the held key is told of: "kept", "env:NAME", or empty.
+        is_trusted: Whether an owner of the server lets the held base URL lead anywhere.
+        asks_for_trust: Whether they may: somebody else named it.
         problem: What must be changed; None while nothing is known to be wrong.
     """
 
@@ -48,6 +53,8 @@ class LlmForm:
     price_cached: str = ""
     daily_budget: str = ""
     daily_tokens: str = ""
+    is_trusted: bool = False
+    asks_for_trust: bool = False
     problem: str | None = None
 
     @classmethod
@@ -57,6 +64,8 @@ class LlmForm:
                  "price_cached", "daily_budget", "daily_tokens")  # fmt: skip
         return cls(
             is_off=fields.get("is_off") == "1",
+            is_trusted=fields.get("is_trusted") == "1",
+            asks_for_trust=False,
             **{name: fields.get(name, "").strip() for name in names},
         )
 
@@ -74,6 +83,7 @@ class LlmForm:
             price_cached=held.price_cached or "",
             daily_budget=held.daily_budget or "",
             daily_tokens="" if held.daily_tokens is None else str(held.daily_tokens),
+            asks_for_trust=_asks_for_trust(held),
         )
 
     @property
@@ -83,9 +93,15 @@ class LlmForm:
 
     def refused(self, error: PhosphoError, held: LlmSettings) -> LlmForm:
         """Return the form with the reason why it was not accepted, and without the key."""
-        return replace(self, api_key="", held_key=_told(held.api_key), problem=str(error))
+        return replace(
+            self,
+            api_key="",
+            held_key=_told(held.api_key),
+            asks_for_trust=_asks_for_trust(held),
+            problem=str(error),
+        )
 
-    def to_settings(self, held: LlmSettings, sealer: Sealer, *, owns_server: bool) -> LlmSettings:
+    def to_settings(self, held: LlmSettings, setups: Setups, *, owns_server: bool) -> LlmSettings:
         """Return the settings this form describes, their key sealed.
 
         A key that was typed for one server is never sent to another: with another address it is
@@ -93,8 +109,8 @@ class LlmForm:
 
         Args:
             held: What it replaces.
-            sealer: Seals the key.
-            owns_server: Whether it was typed by who may know the server's own keys.
+            setups: Seals the key, and knows where LLMs may be.
+            owns_server: Whether it was typed by who may know the server's own keys and networks.
 
         Raises:
             PhosphoError: Something must be changed; the message says what.
@@ -115,17 +131,22 @@ class LlmForm:
                 "its code, as in $ or EUR."
             )
         endpoint = self._check_endpoint()
+        is_trusted = self._is_to_be_trusted(held, endpoint[0], owns_server=owns_server)
+        is_asked = bool(endpoint[0]) and not self.is_off
+        if is_asked and not (is_trusted or setups.allow_private) and _is_inside(endpoint[0]):
+            raise InvalidError(IS_PRIVATE)
         return LlmSettings(
             is_off=self.is_off,
             base_url=endpoint[0],
             model=endpoint[1],
-            api_key=self._key(held, endpoint[0], sealer, owns_server=owns_server),
+            api_key=self._key(held, endpoint[0], setups.sealer, owns_server=owns_server),
             currency=self.currency,
             price_in=prices[0],
             price_out=prices[1],
             price_cached=prices[2],
             daily_budget=budget,
             daily_tokens=_read_tokens(self.daily_tokens),
+            is_trusted=is_trusted,
         )
 
     @property
@@ -145,6 +166,17 @@ class LlmForm:
         endpoint = make_endpoint(self.base_url, self.model, key)
         check_address(endpoint.base_url)
         return endpoint.base_url, endpoint.model
+
+    def _is_to_be_trusted(self, held: LlmSettings, base_url: str, *, owns_server: bool) -> bool:
+        """Tell whether an owner of the server stands behind a base URL.
+
+        Who changes a budget does not stand behind what somebody else has typed above it.
+        """
+        if not base_url:
+            return False
+        if base_url == held.base_url:
+            return held.is_trusted or (owns_server and self.is_trusted)
+        return owns_server
 
     def _key(self, held: LlmSettings, base_url: str, sealer: Sealer, *, owns_server: bool) -> str:
         # Everybody who signs in may make a project, and name an address of their own there.
@@ -168,6 +200,14 @@ def _told(api_key: str) -> str:
     if not api_key:
         return ""
     return api_key if is_by_name(api_key) else "kept"
+
+
+def _asks_for_trust(held: LlmSettings) -> bool:
+    return bool(held.base_url) and not held.is_trusted
+
+
+def _is_inside(base_url: str) -> bool:
+    return leads_inside(urlsplit(base_url).hostname or "")
 
 
 def _origin(base_url: str) -> tuple[str, str]:

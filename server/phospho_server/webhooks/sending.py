@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -13,7 +11,7 @@ from http import HTTPStatus
 import httpcore
 import httpx
 
-from phospho_server.networks import CheckedBackend, PrivateAddressError
+from phospho_server.networks import CheckedBackend, PrivateAddressError, trusted_certificates
 
 # For resolving the name, connecting, sending and reading together.
 TIMEOUT_S = 5.0
@@ -65,7 +63,8 @@ def post(
         url: An http or https address.
         headers: Besides those that HTTP needs.
         body: JSON.
-        allow_private: Also to addresses that are not of the internet.
+        allow_private: Also to addresses that are not of the internet, but never to where clouds
+            keep secrets of their machines.
         timeout_s: For all of it.
     """
     started_s = time.monotonic()
@@ -79,7 +78,10 @@ def post(
         status, error = _ask(url, headers, body, backend)
     except PrivateAddressError:
         error = (
-            "The address is one of a private network, where nothing is sent. Set "
+            "Clouds keep secrets of their machines at this address, where nothing is sent. "
+            "Make the webhook again with another."
+            if allow_private
+            else "The address is one of a private network, where nothing is sent. Set "
             f"{ALLOW_PRIVATE}=1 for the server if it may."
         )
     except Exception as exc:  # noqa: BLE001 - whatever a stranger's server does is an outcome
@@ -103,7 +105,7 @@ def _ask(
     target = httpcore.URL(url)
     connection = httpcore.HTTPConnection(
         target.origin,
-        ssl_context=_trusted() if target.scheme == b"https" else None,
+        ssl_context=trusted_certificates() if target.scheme == b"https" else None,
         network_backend=backend,
     )
     limits = {"connect": left_s, "read": left_s, "write": left_s, "pool": left_s}
@@ -138,12 +140,6 @@ def _refusal(response: httpcore.Response) -> str | None:
             return f"The answer was {response.status}, and longer than 1 MB."
     text = " ".join(said.decode("utf-8", "replace").split())[:_SHOWN_CHARS]
     return f"The answer was {response.status}{': ' + text if text else '.'}"
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """Return the certificates that are trusted: reading them takes long."""
-    return httpx.create_ssl_context()
 
 
 def _host_of(url: str) -> bytes:

@@ -151,7 +151,7 @@ def test_a_preview_asks_no_llm(store: SqliteStore, project: Project) -> None:
 def test_a_command_keeps_to_what_a_server_has_left_of_the_budget_meanwhile(
     store: SqliteStore, project: Project, judge: LoopbackJudge
 ) -> None:
-    settings = LlmSettings(base_url=judge.url, model="gpt-x", daily_tokens=3_500)
+    settings = LlmSettings(base_url=judge.url, model="gpt-x", daily_tokens=3_500, is_trusted=True)
     store.write(lambda db: llm.save_settings(db, project.id, settings))
     fruit = definition("fruit", description=BANANA, detector="llm")
     with lent_detector(store, project.id, {}) as lent:

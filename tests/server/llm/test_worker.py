@@ -509,7 +509,7 @@ def test_a_key_that_was_replaced_while_it_was_refused_pauses_nothing(
     define(store, project, name="banana", description=BANANA)
     add(store, project, interaction("t1", input="0.6 apple"))
     judge.replies.append(refused(401))
-    named = {"base_url": judge.url, "model": "gpt-x"}
+    named = {"base_url": judge.url, "model": "gpt-x", "is_trusted": True}
     judge.before = lambda: configure(store, project, **named, daily_tokens=10_000)
     workers.run()
     assert paused(store, project) is None

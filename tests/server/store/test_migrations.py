@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from phospho_server.clock import day_of
 from phospho_server.migrations import migrations
+from phospho_server.store import llm
 from phospho_server.store.backfills import list_backfills
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Backfill, Project, Step
@@ -268,4 +269,44 @@ def test_the_roll_ups_of_the_dashboard_are_filled_from_what_is_stored(tmp_path: 
     add(store, project, late)
     with store.read() as db:
         check_roll_ups(db)
+    store.close()
+
+
+def test_an_llm_is_trusted_where_an_owner_of_the_server_has_set_it(tmp_path: Path) -> None:
+    path = tmp_path / "phospho.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m016_llm_limits")
+    for number, is_owner in enumerate((1, 0)):
+        account = {"id": f"a{number}", "email": f"{'nb'[number]}@x.org", "password_hash": ""}
+        database.table("accounts").insert({**account, "is_owner": is_owner, "created_at_ms": 0})
+    # Who has saved the settings of each project, the latest last; nobody: before there was a log.
+    saved = {
+        "before": [],
+        "link": ["one-time link"],
+        "owner": ["b@x.org", "n@x.org"],
+        "other": ["n@x.org", "b@x.org"],
+        "gone": ["gone@x.org"],
+    }
+    number = 0
+    for project_id, people in saved.items():
+        settings = {"project_id": project_id, "is_off": 0, "base_url": "http://10.0.0.1/v1"}
+        database.table("llm_settings").insert(
+            {**settings, "model": "m", "api_key": "", "currency": "", "updated_at_ms": 0}
+        )
+        for who in people:
+            for action, by in (("LLM settings changed", who), ("LLM resumed", "n@x.org")):
+                number += 1
+                entry = {"id": f"{number:03}", "project_id": project_id, "who": by}
+                database.table("audit_log").insert(
+                    {**entry, "action": action, "what": "", "at_ms": number}
+                )
+    database.close()
+    store = SqliteStore(path)
+    with store.read() as db:
+        trusted = {
+            project_id
+            for project_id in saved
+            if (held := llm.find_settings(db, project_id)) and held.is_trusted
+        }
+    assert trusted == {"before", "link", "owner"}
     store.close()

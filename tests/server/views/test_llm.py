@@ -30,7 +30,7 @@ from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, define, interaction
 from tests.server.views.conftest import Visitor, text_of
-from tests.server.views.people import member
+from tests.server.views.people import make, member
 
 URL = "https://llm.example.org/v1"
 KEY = "sk-never-to-be-seen"
@@ -135,6 +135,78 @@ def test_the_keys_of_the_environment_are_for_owners_of_the_server(
     assert held(store, project).api_key == "env:OPENAI_API_KEY"
     assert save(ben, home, base_url="https://ben.example/v1", api_key="").status_code == 303
     assert held(store, project).api_key == ""
+
+
+PRIVATE = "http://127.0.0.1:11434/v1"
+
+
+@pytest.mark.parametrize(
+    "url", [PRIVATE, "http://localhost:1/v1", "http://[::1]/v1", "http://10.0.0.1/v1"]
+)
+def test_a_private_address_is_for_owners_of_the_server(
+    ana: Visitor,
+    new_visitor: Callable[[], Visitor],
+    store: SqliteStore,
+    project: Project,
+    home: str,
+    url: str,
+) -> None:
+    """Anybody who signs in may own a project, and would look around in the server's network."""
+    ben = member(store, project, new_visitor(), "owner")
+    refused = save(ben, home, base_url=url)
+    assert refused.status_code == 422
+    assert "leads into a private network, where nothing is sent" in text_of(refused)
+    with store.read() as db:
+        assert llm.find_settings(db, project.id) is None
+    assert save(ana, home, base_url=url).status_code == 303
+    assert held(store, project).is_trusted
+
+
+def test_who_owns_the_server_stands_behind_the_base_url_that_they_typed(
+    ana: Visitor,
+    new_visitor: Callable[[], Visitor],
+    store: SqliteStore,
+    project: Project,
+    home: str,
+) -> None:
+    ben = member(store, project, new_visitor(), "owner")
+    save(ana, home, base_url=PRIVATE)
+    assert save(ben, home, base_url=PRIVATE, model="another").status_code == 303
+    assert held(store, project).is_trusted
+    assert save(ben, home, base_url=f"{PRIVATE}/../admin").status_code == 422
+    assert save(ben, home, base_url="https://ben.example/v1", is_trusted="1").status_code == 303
+    assert not held(store, project).is_trusted
+    assert "somebody else set it" not in text_of(ben.get(f"{home}/settings"))
+    assert "somebody else set it" in text_of(ana.get(f"{home}/settings"))
+    save(ana, home, base_url="https://ben.example/v1", daily_tokens="1000")
+    assert not held(store, project).is_trusted
+    save(ana, home, base_url="https://ben.example/v1", is_trusted="1")
+    assert held(store, project).is_trusted
+    assert "somebody else set it" not in text_of(ana.get(f"{home}/settings"))
+
+
+def test_a_private_llm_may_be_switched_off_by_who_may_not_name_it(
+    new_visitor: Callable[[], Visitor], store: SqliteStore, project: Project, home: str
+) -> None:
+    make(store)  # the first owns the server
+    ben = member(store, project, new_visitor(), "owner")
+    settings = LlmSettings(base_url=PRIVATE, model="gpt-x")
+    store.write(lambda db: llm.save_settings(db, project.id, settings))
+    assert save(ben, home, base_url=PRIVATE, is_off="1").status_code == 303
+    assert held(store, project).is_off
+    assert save(ben, home, base_url=PRIVATE).status_code == 422
+
+
+def test_the_environment_may_leave_private_addresses_to_everybody(
+    store: SqliteStore, project: Project, home: str
+) -> None:
+    environment = {"PHOSPHO_ALLOW_PRIVATE_LLMS": "1"}
+    app: Flask = create_app(store, detectors={}, setups=Setups(Sealer(store.path), environment))
+    make(store)  # the first owns the server
+    ben = member(store, project, Visitor(app.test_client()), "owner")
+    assert save(ben, home, base_url=PRIVATE).status_code == 303
+    assert not held(store, project).is_trusted
+    assert save(ben, home, base_url="http://169.254.169.254/v1").status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def authority(monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
     authority = trustme.CA()
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    monkeypatch.setattr(sending, "_trusted", lambda: context)
+    monkeypatch.setattr(sending, "trusted_certificates", lambda: context)
     return authority
 
 
