@@ -23,6 +23,15 @@ MAX_TOKENS = 20_000_000
 # English has four bytes a token, and other scripts have fewer characters a token and more bytes.
 _BYTES_A_TOKEN = 4
 
+_SPENT = (
+    "The LLM's budget of today is spent. It goes on at midnight UTC; to go on now, raise the "
+    "budget in Settings."
+)
+_SHARED_IS_SPENT = (
+    "What all projects together may ask of the server's LLM today is spent. It goes on at midnight "
+    "UTC; to go on now, give the project an LLM of its own in Settings."
+)
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -112,6 +121,8 @@ class Budget:
         spent_nanos: What has been spent today already.
         spent_tokens: The same in tokens.
         share: Which part of the limits may be used, up to 1.
+        ceiling_tokens: At how many tokens spent nothing is left of what is shared with others;
+            None: nothing is shared.
     """
 
     prices: Prices | None = None
@@ -120,6 +131,7 @@ class Budget:
     spent_nanos: int = 0
     spent_tokens: int = 0
     share: float = 1.0
+    ceiling_tokens: int | None = None
     _held: list[Usage] = field(default_factory=list)
     _seen: Usage = field(default_factory=Usage)
     _calls: int = 0
@@ -134,10 +146,18 @@ class Budget:
         """Whether nothing is left."""
         return not self._fits([])
 
-    def set_spent(self, *, nanos: int, tokens: int, share: float = 1.0) -> None:
+    @property
+    def is_ceiling_met(self) -> bool:
+        """Whether nothing is left of what is shared with others."""
+        return _is_over(self.spent_tokens + 1, self.ceiling_tokens)
+
+    def set_spent(
+        self, *, nanos: int, tokens: int, share: float = 1.0, ceiling_tokens: int | None = None
+    ) -> None:
         """Begin from what others say has been spent today, and go on to a share of the limits."""
         with self._free:
             self.spent_nanos, self.spent_tokens, self.share = nanos, tokens, share
+            self.ceiling_tokens = ceiling_tokens
 
     def hold(self, estimate: Usage, *, give_up: Callable[[], bool] = lambda: False) -> Usage:
         """Set aside what a call will cost, and return that.
@@ -156,8 +176,7 @@ class Budget:
                     return held
                 if not self._held or not self._fits([held]):
                     raise BudgetSpentError(
-                        "The LLM's budget of today is spent. It goes on at midnight UTC; to go on "
-                        "now, raise the budget in Settings."
+                        _SHARED_IS_SPENT if self._fits_limits([held]) else _SPENT
                     )
                 if give_up():
                     raise GivenUpError
@@ -193,6 +212,12 @@ class Budget:
     def _fits(self, held: Sequence[Usage]) -> bool:
         """Tell whether this much more may be spent; with nothing held, whether anything may."""
         more_tokens = sum(usage.tokens for usage in held) or 1
+        is_over = _is_over(self.spent_tokens + more_tokens, self.ceiling_tokens)
+        return not is_over and self._fits_limits(held)
+
+    def _fits_limits(self, held: Sequence[Usage]) -> bool:
+        """Tell the same, whatever others have spent of what is shared with them."""
+        more_tokens = sum(usage.tokens for usage in held) or 1
         more_nanos = sum(self.cost_nanos(usage) for usage in held)
         if _is_over(self.spent_tokens + more_tokens, self.limit_tokens, self.share):
             return False
@@ -200,5 +225,5 @@ class Budget:
         return not _is_over(self.spent_nanos + (more_nanos or 1), limit_nanos, self.share)
 
 
-def _is_over(spent: int, limit: int | None, share: float) -> bool:
+def _is_over(spent: int, limit: int | None, share: float = 1.0) -> bool:
     return limit is not None and spent > limit * share

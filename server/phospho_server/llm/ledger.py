@@ -15,11 +15,13 @@ class StoreLedger:
     Args:
         store: Where.
         project_id: The project.
+        is_shared: Whether it asks the LLM that all projects share.
     """
 
-    def __init__(self, store: Store, project_id: str) -> None:
+    def __init__(self, store: Store, project_id: str, *, is_shared: bool) -> None:
         self._store = store
         self._project_id = project_id
+        self._is_shared = is_shared
 
     def find(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the answers to those of the keys that are known."""
@@ -33,4 +35,11 @@ class StoreLedger:
             llm_usage.add_call(db, self._project_id, call)
             llm.keep_answers(db, self._project_id, call.answers)
 
-        self._store.write(unless_gone(self._project_id, book))
+        book_mine = unless_gone(self._project_id, book)
+
+        def book_all(db: Connection) -> None:
+            if self._is_shared:
+                llm_usage.add_shared(db, call.usage)
+            book_mine(db)
+
+        self._store.write(book_all)

@@ -11,7 +11,7 @@ from phospho.errors import ConfigurationError
 from phospho_server.llm.ledger import StoreLedger
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
-from phospho_server.store import Store, llm, llm_usage
+from phospho_server.store import Store, llm
 from phospho_server.store.sqlite import database_file
 
 
@@ -45,10 +45,9 @@ def lent_detector(
     def read_spent() -> None:
         # A server may ask for the same project meanwhile, and a day may end.
         with store.read() as db:
-            spent = llm_usage.use_of_today(db, project_id)
-        budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens)
+            setup.read_spent(db, project_id, budget)
 
-    ledger = StoreLedger(store, project_id)
+    ledger = StoreLedger(store, project_id, is_shared=setup.is_shared)
     judge = make_judge(
         setup.endpoint,
         budget=budget,

@@ -17,7 +17,7 @@ from phospho.detectors.llm.settings import (
 from phospho.errors import PhosphoError
 from phospho_server.llm.reaching import is_private_allowed, make_checked_client
 from phospho_server.llm.sealing import Sealer
-from phospho_server.store import Connection, llm
+from phospho_server.store import Connection, llm, llm_usage
 from phospho_server.store.llm import LlmSettings
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Setup:
         currency: Of the prices.
         limit_nanos: The daily budget in billionths of the currency.
         limit_tokens: The daily budget in tokens.
+        shared_tokens: The daily budget in tokens of all projects that ask it; None where it is the
+            project's own.
         is_trusted: Whether it may be anywhere: the environment or an owner of the server named it.
         allow_private: Whether it may be in a private network all the same.
     """
@@ -52,6 +54,7 @@ class Setup:
     currency: str = ""
     limit_nanos: int | None = None
     limit_tokens: int | None = None
+    shared_tokens: int | None = None
     is_trusted: bool = True
     allow_private: bool = False
 
@@ -61,10 +64,28 @@ class Setup:
             return None
         return make_checked_client(allow_private=self.allow_private)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is the LLM of all projects that name none."""
+        return self.shared_tokens is not None
+
     def make_budget(self) -> Budget:
         """Return the budget of a day of which nothing is spent."""
         return Budget(
             prices=self.prices, limit_nanos=self.limit_nanos, limit_tokens=self.limit_tokens
+        )
+
+    def read_spent(
+        self, db: Connection, project_id: str, budget: Budget, *, share: float = 1.0
+    ) -> None:
+        """Have a budget begin from what is spent today, by the project and by all that share."""
+        spent = llm_usage.use_of_today(db, project_id)
+        ceiling = None
+        if self.shared_tokens is not None:
+            left = self.shared_tokens * share - llm_usage.shared_tokens_of_today(db)
+            ceiling = spent.tokens + max(int(left), 0)
+        budget.set_spent(
+            nanos=spent.cost_nanos, tokens=spent.tokens, share=share, ceiling_tokens=ceiling
         )
 
 
@@ -89,14 +110,14 @@ class Setups:
         source: Source = "settings" if held.base_url else "environment"
         try:
             endpoint = self._endpoint(held)
-            tokens = daily_tokens_from_environment(self._environment)
+            shared = self._shared_tokens() if source == "environment" else None
         except PhosphoError as exc:
             return Setup(source, problem=str(exc))
         if endpoint is None:
             return Setup()
         prices = _read_prices(held)
         money = _nanos(held.daily_budget) if prices else None
-        tokens = tokens if held.daily_tokens is None else held.daily_tokens
+        has_limit = not (money is None and held.daily_tokens is None and shared is None)
         return Setup(
             source=source,
             endpoint=endpoint,
@@ -105,7 +126,8 @@ class Setups:
             is_trusted=source == "environment" or held.is_trusted,
             allow_private=self.allow_private,
             limit_nanos=money,
-            limit_tokens=DEFAULT_DAILY_TOKENS if money is None and tokens is None else tokens,
+            limit_tokens=held.daily_tokens if has_limit else DEFAULT_DAILY_TOKENS,
+            shared_tokens=shared,
         )
 
     def is_ready(self, db: Connection, project_id: str) -> bool:
@@ -121,6 +143,10 @@ class Setups:
             return endpoint_from_environment(self._environment) is not None
         except PhosphoError:
             return False
+
+    def _shared_tokens(self) -> int:
+        given = daily_tokens_from_environment(self._environment)
+        return DEFAULT_DAILY_TOKENS if given is None else given
 
     def _endpoint(self, held: LlmSettings) -> Endpoint | None:
         if not held.base_url:

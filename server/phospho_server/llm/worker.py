@@ -175,10 +175,9 @@ class LlmWorker(Worker):
 
     def _read_spent(self, asked: _Asked, project_id: str, *, share: float = 1.0) -> bool:
         """Begin from what is spent today; tell whether a share of the budget is left."""
-        with self.store.read() as db:
-            spent = llm_usage.use_of_today(db, project_id)
         budget = asked.judge.caller.budget
-        budget.set_spent(nanos=spent.cost_nanos, tokens=spent.tokens, share=share)
+        with self.store.read() as db:
+            asked.setup.read_spent(db, project_id, budget, share=share)
         return not budget.is_spent
 
     def _ask(self, asked: _Asked, project_id: str, batch: Batch) -> _Answers:
@@ -211,7 +210,7 @@ class LlmWorker(Worker):
                 judge = make_judge(
                     setup.endpoint,
                     budget=setup.make_budget(),
-                    ledger=StoreLedger(self.store, project_id),
+                    ledger=StoreLedger(self.store, project_id, is_shared=setup.is_shared),
                     http_client=setup.make_client(),
                 )
             except MissingDependencyError as exc:

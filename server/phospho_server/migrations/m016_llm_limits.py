@@ -1,4 +1,4 @@
-"""Which LLMs may be in a private network."""
+"""Which LLMs may be in a private network, and what projects ask of one that they share."""
 
 from __future__ import annotations
 
@@ -19,8 +19,17 @@ update llm_settings set is_trusted = 1
     ) in (select 'one-time link' union all select email from accounts where is_owner = 1);
 """
 
+_SHARED_LLM = """
+-- What all projects together have asked of the LLM that the environment names. Of no project, as
+-- it is spent also when the project is deleted.
+create table llm_shared_usage (
+    day_ms integer primary key,         -- start of the UTC day
+    tokens integer not null
+) strict;
+"""
+
 
 @migrations()
 def m016_llm_limits(db: Database) -> None:
-    """Which LLMs may be in a private network."""
-    run(db, _LLM_TRUST)
+    """Which LLMs may be in a private network, and what projects ask of one that they share."""
+    run(db, _LLM_TRUST + _SHARED_LLM)

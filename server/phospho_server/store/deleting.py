@@ -92,6 +92,7 @@ OF_NO_PROJECT = {
     "sign_ins": "of the server",
     "accounts": "of the server",
     "secrets": "of the server",
+    "llm_shared_usage": "of the server: what was spent stays spent",
     "removed_ids": "of the server",
     "_sqlite_migrations": "of the schema",
     "interactions_fts": "goes with `interactions`",

@@ -79,6 +79,23 @@ def add_call(db: Connection, project_id: str, call: Call) -> None:
     _add(db, project_id, [_row(of, usage, cost_nanos=cost) for of, usage, cost in rows])
 
 
+def add_shared(db: Connection, usage: Usage) -> None:
+    """Book a call to the LLM that the environment names, which all projects pay from one budget."""
+    db.execute(
+        "insert into llm_shared_usage (day_ms, tokens) values (:day_ms, :tokens) "
+        "on conflict (day_ms) do update set tokens = llm_shared_usage.tokens + excluded.tokens",
+        {"day_ms": day_of(now_ms()), "tokens": usage.tokens},
+    )
+
+
+def shared_tokens_of_today(db: Connection) -> int:
+    """Return what all projects have asked of the environment's LLM since midnight UTC."""
+    row = db.row(
+        "select tokens from llm_shared_usage where day_ms = :day_ms", {"day_ms": day_of(now_ms())}
+    )
+    return 0 if row is None else int(row["tokens"])
+
+
 def count_verdicts(db: Connection, project_id: str, definition_id: str, number: int) -> None:
     """Note verdicts that an LLM could have been asked for."""
     rows = [{"definition_id": of, "verdicts": number} for of in (PROJECT, definition_id)]

@@ -66,6 +66,8 @@ class LlmPanel:
         unasked: Uncertain verdicts that it could not be asked about when they were given.
         today: What was asked today, in a sentence.
         is_spent: Whether the budget of today is spent.
+        shared: What all projects that share the LLM have asked today; empty where it is its own.
+        is_shared_spent: Whether nothing is left of what they may ask today.
         uses: What each event asked in the last 30 days.
         form: To change it.
     """
@@ -78,6 +80,8 @@ class LlmPanel:
     unasked: int
     today: str
     is_spent: bool
+    shared: str
+    is_shared_spent: bool
     uses: Sequence[EventUse]
     form: LlmForm
 
@@ -97,7 +101,7 @@ def load_panel(
     held = llm.find_settings(db, project_id)
     today = llm_usage.use_of_today(db, project_id)
     budget = setup.make_budget()
-    budget.set_spent(nanos=today.cost_nanos, tokens=today.tokens)
+    setup.read_spent(db, project_id, budget)
     url = setup.endpoint.base_url if setup.endpoint else ""
     return LlmPanel(
         setup=setup,
@@ -108,6 +112,8 @@ def load_panel(
         unasked=llm_unasked.count(db, project_id),
         today=_today(today, setup),
         is_spent=budget.is_spent and setup.endpoint is not None,
+        shared=_shared(llm_usage.shared_tokens_of_today(db), setup),
+        is_shared_spent=budget.is_ceiling_met,
         uses=_uses(db, project_id, setup),
         form=form or (LlmForm.of(held) if held else LlmForm()),
     )
@@ -135,6 +141,12 @@ def _today(use: LlmUse, setup: Setup) -> str:
             cost += f" of {money(setup.limit_nanos, setup.currency)}"
         parts.append(cost)
     return ", ".join(parts)
+
+
+def _shared(tokens: int, setup: Setup) -> str:
+    if setup.shared_tokens is None:
+        return ""
+    return f"{number(tokens)} of {number(setup.shared_tokens)} tokens"
 
 
 def _uses(db: Connection, project_id: str, setup: Setup) -> list[EventUse]:

@@ -30,7 +30,7 @@ from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, define, interaction
 from tests.server.views.conftest import Visitor, text_of
-from tests.server.views.people import make, member
+from tests.server.views.people import enter, make, member
 
 URL = "https://llm.example.org/v1"
 KEY = "sk-never-to-be-seen"
@@ -327,6 +327,30 @@ def test_a_project_may_keep_its_texts_to_itself(
     assert "as the server’s environment says" in text_of(visitor.get(f"{home}/settings"))
     visitor.post(f"{home}/settings/llm", is_off="1")
     assert "Nothing is sent anywhere." in text_of(visitor.get(f"{home}/settings"))
+
+
+def test_settings_say_when_the_budget_that_all_projects_share_is_used_up(
+    store: SqliteStore, project: Project, home: str
+) -> None:
+    environment = {"PHOSPHO_LLM_BASE_URL": URL, "PHOSPHO_LLM_MODEL": "gpt-e"}
+    app: Flask = create_app(store, detectors={}, setups=Setups(Sealer(store.path), environment))
+    make(store)  # the first owns the server
+    ana, ben = Visitor(app.test_client()), Visitor(app.test_client())
+    enter(ana)
+    member(store, project, ben, "owner")
+    store.write(lambda db: llm_usage.add_shared(db, Usage(900_000, 0)))
+    assert "0 calls, 0 tokens" in text_of(ben.get(f"{home}/settings"))
+    assert "900,000" not in text_of(ben.get(f"{home}/settings"))
+    assert "server’s LLM: 900,000 of 1,000,000 tokens" in text_of(ana.get(f"{home}/settings"))
+    store.write(lambda db: llm_usage.add_shared(db, Usage(100_000, 0)))
+    used_up = "What all projects together may ask of the server’s LLM today is used up."
+    for visitor, can_raise in ((ana, True), (ben, False)):
+        page = text_of(visitor.get(f"{home}/settings"))
+        assert used_up in page
+        assert "Budget of today spent" in page
+        assert ("PHOSPHO_LLM_DAILY_TOKENS" in page) == can_raise
+    assert save(ben, home).status_code == 303
+    assert used_up not in text_of(ben.get(f"{home}/settings"))
 
 
 def test_strangers_and_other_projects_change_nothing(
