@@ -152,8 +152,7 @@ def _check_visitor(who: str) -> ResponseReturnValue | None:
     visitor = signing_in.find_visitor()
     if visitor is None:
         return _ask_to_sign_in()
-    if who == SERVER_OWNER and not visitor.sign_in.owns_server:
-        raise ForbiddenError("Only owners of the server may do this. Ask one of them.")
+    _check_owner(who, visitor.sign_in)
     if who in ROLES:
         with services().store.read() as db:
             g.role = get_role(db, _named_project(), visitor.sign_in.account)
@@ -200,10 +199,16 @@ def make_recheck() -> Callable[[Connection], None]:
         sign_in = find_sign_in(db, token)
         if sign_in is None:
             raise ForbiddenError("You were signed out meanwhile. Sign in, and repeat what you did.")
+        _check_owner(who, sign_in)
         if who in ROLES:
             _check_role(db, who, project_id, sign_in)
 
     return recheck
+
+
+def _check_owner(who: str, sign_in: SignIn) -> None:
+    if who == SERVER_OWNER and not sign_in.owns_server:
+        raise ForbiddenError("Only owners of the server may do this. Ask one of them.")
 
 
 def _ask_to_sign_in() -> ResponseReturnValue:

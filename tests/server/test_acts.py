@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from phospho.detectors import Detector
-from phospho_server.security import API_KEY, EDITOR, OWNER, PUBLIC
+from phospho_server.security import API_KEY, EDITOR, OWNER, PUBLIC, SERVER_OWNER
 from phospho_server.store import Connection
 from phospho_server.store.memberships import Role, add_member, list_members
 from phospho_server.store.sign_ins import find_sign_in
@@ -53,6 +53,11 @@ def forget_all(now: Opened, world: World, route: Route) -> None:
         now.store.write(lambda db: db.execute("delete from counters where project_id = :id", mine))
 
 
+def who_may(route: Route) -> str:
+    """Return who may do no more than what a route needs."""
+    return "server owner" if route.who == SERVER_OWNER else "owner"
+
+
 def list_noted(now: Opened) -> list[dict[str, Any]]:
     with now.store.read() as db:
         return [dict(row) for row in db.rows("select * from audit_log order by id")]
@@ -61,7 +66,7 @@ def list_noted(now: Opened) -> list[dict[str, Any]]:
 @each(CHANGES)
 def test_every_act_is_noted_and_nothing_else(world: World, now: Opened, route: Route) -> None:
     forget_all(now, world, route)
-    name = "signed out" if route.endpoint == "sign_up.create" else "owner"
+    name = "signed out" if route.endpoint == "sign_up.create" else who_may(route)
     earlier = len(list_noted(now))
     answer = call(route, client_of(now, world, name), world.a)
     assert answer.status_code in {200, 302, 303}
@@ -69,7 +74,8 @@ def test_every_act_is_noted_and_nothing_else(world: World, now: Opened, route: R
     assert bool(noted) == (route.endpoint not in EVERYDAY)
     who = {"sign_up.create": "new@example.com", "sign_in.enter": "root@example.com"}
     for entry in noted:
-        assert entry["who"] == who.get(route.endpoint, "a-owner@example.com")
+        email = "root@example.com" if route.who == SERVER_OWNER else "a-owner@example.com"
+        assert entry["who"] == who.get(route.endpoint, email)
         is_of_project = route.has_project and route.endpoint != "data.delete"
         assert not is_of_project or entry["project_id"] == world.a.project_id
         for secret in (world.a.key, world.a.invitation):
@@ -110,12 +116,25 @@ def test_whoever_loses_their_role_meanwhile_changes_nothing(
     assert dump(now) == before
 
 
+@each([route for route in ACTS if route.who == SERVER_OWNER])
+def test_whoever_owns_the_server_no_more_changes_nothing(
+    world: World, now: Opened, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, before = client_of(now, world, "server owner"), now.dump()
+    lost = interrupted(now, lambda db: db.execute("update accounts set is_owner = 0"))
+    monkeypatch.setattr(now.store, "write", lost)
+    answer = call(route, client, world.a)
+    assert answer.status_code == 403
+    after = now.dump()
+    assert [name for name in before if before[name] != after[name]] == ["accounts"]
+
+
 @each([route for route in ACTS if route.who not in {PUBLIC, API_KEY}])
 def test_whoever_is_signed_out_meanwhile_changes_nothing(
     world: World, now: Opened, route: Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forget_all(now, world, route)
-    client, before = client_of(now, world, "owner"), dump(now)
+    client, before = client_of(now, world, who_may(route)), dump(now)
     monkeypatch.setattr(
         now.store, "write", interrupted(now, lambda db: db.execute("delete from sign_ins"))
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -11,7 +13,7 @@ from phospho_server.answering import headers_of
 from phospho_server.errors import ForbiddenError, InvalidError, ServerError, TooManyTriesError
 from phospho_server.guarding import verify
 from phospho_server.passwords import MIN_CHARS, check_password, hash_password
-from phospho_server.security import SIGNED_IN, access
+from phospho_server.security import SERVER_OWNER, SIGNED_IN, access
 from phospho_server.services import services
 from phospho_server.store import Connection
 from phospho_server.store.accounts import Account, has_owner, set_password_hash
@@ -22,6 +24,7 @@ from phospho_server.store.sign_ins import (
     end_sign_ins,
     list_sign_ins,
 )
+from phospho_server.views.formats import counted
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
@@ -73,6 +76,27 @@ def sign_out_elsewhere() -> ResponseReturnValue:
     return redirect(url_for(".show"), 303)
 
 
+@bp.post("/link-sign-outs")
+@access(SERVER_OWNER)
+def sign_out_links() -> ResponseReturnValue:
+    """End every sign-in by a one-time link, but for one's own."""
+    present = signing_in.get_visitor().sign_in
+    act(
+        "signed out all who came by link",
+        lambda db: _end_links(db, present),
+        project_id=None,
+        what=lambda ended: counted(ended, "sign-in"),
+    )
+    return redirect(url_for(".show", _anchor="link-sign-ins"), 303)
+
+
+def _end_links(db: Connection, present: SignIn) -> int:
+    """End the sign-ins by links but one; return how many had not ended by themselves."""
+    ended = sum(sign_in.key != present.key for sign_in in list_sign_ins(db, None))
+    end_sign_ins(db, None, but=present)
+    return ended
+
+
 def _change(db: Connection, account: Account, password_hash: str, browser: Browser) -> str:
     """Set the password, end every sign-in, and begin this one anew."""
     set_password_hash(db, account.id, password_hash)
@@ -94,16 +118,25 @@ def name_browser(agent: str) -> str:
     return f"{named} on {system}" if system else named
 
 
+def _named(sign_ins: Sequence[SignIn]) -> list[tuple[SignIn, str]]:
+    return [(sign_in, name_browser(sign_in.agent)) for sign_in in sign_ins]
+
+
 def _render(problem: ServerError | None = None) -> str:
     present: SignIn = signing_in.get_visitor().sign_in
     with services().store.read() as db:
         sign_ins = list_sign_ins(db, present.account)
+        # Who came by a link has them above, as those of this sign-in.
+        sees_links = present.account is not None and present.owns_server
+        by_link = list_sign_ins(db, None) if sees_links else []
         is_new = not has_owner(db)
     return render_template(
         "account/show.html",
         account=present.account,
         present=present,
-        sign_ins=[(sign_in, name_browser(sign_in.agent)) for sign_in in sign_ins],
+        sign_ins=_named(sign_ins),
+        sees_links=sees_links,
+        by_link=_named(by_link),
         is_new=is_new,
         problem=problem,
         least=MIN_CHARS,

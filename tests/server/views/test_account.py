@@ -11,7 +11,7 @@ from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.views.account import name_browser
 from tests.server.views.conftest import Visitor, text_of
-from tests.server.views.people import ANA, actions, enter, invite, token_of
+from tests.server.views.people import ANA, actions, enter, invite, member, token_of
 from tests.server.worlds import PASSWORD
 
 
@@ -73,6 +73,50 @@ def test_sign_ins_are_listed_and_ended_everywhere_else(
     assert ana.post("/account/sign-outs").status_code == 303
     assert elsewhere.get("/account").status_code == 302
     assert "192.0.2.7" not in text_of(ana.get("/account"))
+
+
+def test_an_owner_of_the_server_sees_who_came_by_link_and_signs_them_out(
+    ana: Visitor, new_visitor: Callable[[], Visitor], store: SqliteStore
+) -> None:
+    """They own the server as well, for up to 30 days."""
+    assert "Signed in by one-time link Nobody is." in text_of(ana.get("/account"))
+    linked = [new_visitor(), new_visitor()]
+    for visitor in linked:
+        visitor.sign_in(store)
+    page = text_of(ana.get("/account"))
+    assert "2 sign-ins without an account, which own the server." in page
+    assert page.count("This browser") == 1
+    assert ana.post("/account/link-sign-outs").status_code == 303
+    assert [visitor.get("/account").status_code for visitor in linked] == [302, 302]
+    assert "Nobody is." in text_of(ana.get("/account"))
+    assert f"{ANA} | signed out all who came by link | 2 sign-ins" in actions(store)
+
+
+def test_who_came_by_link_signs_out_all_others_and_stays(
+    ana: Visitor, visitor: Visitor, new_visitor: Callable[[], Visitor], store: SqliteStore
+) -> None:
+    other = new_visitor()
+    other.sign_in(store)
+    page = text_of(visitor.get("/account"))
+    assert "Signed in by one-time link" not in page
+    assert page.count("signed in ") >= 2
+    assert visitor.post("/account/link-sign-outs").status_code == 303
+    assert other.get("/account").status_code == 302
+    assert visitor.get("/account").status_code == 200
+    assert ana.get("/account").status_code == 200
+
+
+def test_who_does_not_own_the_server_neither_sees_nor_ends_sign_ins_by_link(
+    ana: Visitor,
+    visitor: Visitor,
+    new_visitor: Callable[[], Visitor],
+    store: SqliteStore,
+    project: Project,
+) -> None:
+    ben = member(store, project, new_visitor(), "owner")
+    assert "one-time link" not in text_of(ben.get("/account"))
+    assert ben.post("/account/link-sign-outs").status_code == 403
+    assert visitor.get("/account").status_code == 200
 
 
 @pytest.mark.parametrize(

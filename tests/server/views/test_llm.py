@@ -162,6 +162,14 @@ def test_a_private_address_is_for_owners_of_the_server(
     assert held(store, project).is_trusted
 
 
+def test_one_person_with_a_one_time_link_names_a_model_on_their_own_machine(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    assert save(visitor, home, base_url=PRIVATE, api_key="").status_code == 303
+    assert held(store, project).is_trusted
+    assert "Asks gpt-x at 127.0.0.1:11434" in text_of(visitor.get(f"{home}/settings"))
+
+
 def test_who_owns_the_server_stands_behind_the_base_url_that_they_typed(
     ana: Visitor,
     new_visitor: Callable[[], Visitor],

@@ -43,7 +43,8 @@ def test_any_form_of_a_stranger_is_answered(
         make(store)
     for path in ("/login", "/signup"):
         assert stranger.post(path, **fields).status_code in {403, 422}
-    for path in ("/join", "/account/password", "/account/sign-outs", "/logout"):
+    ends = ("/account/sign-outs", "/account/link-sign-outs", "/logout")
+    for path in ("/join", "/account/password", *ends):
         answer = stranger.post(path, **fields)
         assert answer.headers["Location"] == "/login"
     for path in ("/login", "/signup"):
