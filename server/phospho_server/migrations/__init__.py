@@ -22,7 +22,7 @@ from phospho_server.migrations import (
     m012_dashboard,
     m013_settings,
     m014_session_details,
-    m016_llm_limits,
+    m015_llm_limits,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -42,7 +42,7 @@ STEPS = (
     m012_dashboard,
     m013_settings,
     m014_session_details,
-    m016_llm_limits,
+    m015_llm_limits,
 )
 
 __all__ = ["STEPS", "migrations"]

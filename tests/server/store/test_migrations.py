@@ -275,7 +275,7 @@ def test_the_roll_ups_of_the_dashboard_are_filled_from_what_is_stored(tmp_path: 
 def test_an_llm_is_trusted_where_an_owner_of_the_server_has_set_it(tmp_path: Path) -> None:
     path = tmp_path / "phospho.db"
     database = Database(path)
-    migrations.apply(database, stop_before="m016_llm_limits")
+    migrations.apply(database, stop_before="m015_llm_limits")
     for number, is_owner in enumerate((1, 0)):
         account = {"id": f"a{number}", "email": f"{'nb'[number]}@x.org", "password_hash": ""}
         database.table("accounts").insert({**account, "is_owner": is_owner, "created_at_ms": 0})

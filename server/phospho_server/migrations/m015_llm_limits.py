@@ -30,6 +30,6 @@ create table llm_shared_usage (
 
 
 @migrations()
-def m016_llm_limits(db: Database) -> None:
+def m015_llm_limits(db: Database) -> None:
     """Which LLMs may be in a private network, and what projects ask of one that they share."""
     run(db, _LLM_TRUST + _SHARED_LLM)
