@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from phospho.detectors import Detector
-from phospho_server.security import API_KEY, EDITOR, OWNER, PUBLIC, SERVER_OWNER
+from phospho_server.security import EDITOR, OWNER, PUBLIC, SERVER_OWNER
 from phospho_server.store import Connection
 from phospho_server.store.memberships import Role, add_member, list_members
 from phospho_server.store.sign_ins import find_sign_in
-from tests.server.test_access import ROUTES, Route, call, client_of, each, token_of
+from tests.server.test_access import PROGRAMS, ROUTES, Route, call, client_of, each, token_of
 from tests.server.worlds import PASSWORD, Opened, World, make_world, opened
 
 # Changes that are no administrative acts: what people say of conversations, how they look at
@@ -28,7 +28,7 @@ EVERYDAY = {
     "saved_views.delete",
     "previews.show",
 }
-CHANGES = [route for route in ROUTES if route.changes and route.who != API_KEY]
+CHANGES = [route for route in ROUTES if route.changes and route.who not in PROGRAMS]
 ACTS = [route for route in CHANGES if route.endpoint not in EVERYDAY]
 
 # Makes a key only while nothing was logged.
@@ -129,7 +129,7 @@ def test_whoever_owns_the_server_no_more_changes_nothing(
     assert [name for name in before if before[name] != after[name]] == ["accounts"]
 
 
-@each([route for route in ACTS if route.who not in {PUBLIC, API_KEY}])
+@each([route for route in ACTS if route.who not in {PUBLIC, *PROGRAMS}])
 def test_whoever_is_signed_out_meanwhile_changes_nothing(
     world: World, now: Opened, route: Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
