@@ -12,17 +12,22 @@ WORKERS ?= auto
 # The oldest versions of what phospho integrates, beside the newest of `test`.
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-oldest lint docs setup bench serve clean
+# Apps that OpenTelemetry watches: their libraries do not get along with what tests need.
+APPS := .venv-apps
+
+.PHONY: demo test test-oldest apps lint docs setup bench serve clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/phospho demo --port $(PORT)
 
-test: $(VENV)/.dev $(OLD)/.test
+test: $(VENV)/.dev $(OLD)/.test $(APPS)/.apps
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-oldest: $(OLDEST)/.test
 	# What old releases warn of was repaired in newer ones.
 	$(OLDEST)/bin/python -m pytest -n $(WORKERS) -W default tests/integrations tests/detectors/test_onnx_encoder.py $(ARGS)
+
+apps: $(APPS)/.apps
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -44,7 +49,7 @@ serve: $(VENV)/.demo
 	$(BIN)/phospho serve --port $(PORT)
 
 clean:
-	rm -rf $(VENV) $(OLD) $(OLDEST)
+	rm -rf $(VENV) $(OLD) $(OLDEST) $(APPS)
 
 $(VENV)/bin/python:
 	@PYTHON="$(PYTHON)" sh .ci/make-venv $(VENV)
@@ -65,6 +70,13 @@ $(OLDEST)/.test: pyproject.toml
 	@test -x $(OLDEST)/bin/python || PYTHON="$(PYTHON)" sh .ci/make-venv $(OLDEST)
 	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[server]' --group oldest
+	@touch $@
+
+$(APPS)/.apps: pyproject.toml
+	@echo "Installing apps that OpenTelemetry watches into $(APPS); this takes about 40 seconds."
+	@test -x $(APPS)/bin/python || PYTHON="$(PYTHON)" sh .ci/make-venv $(APPS)
+	@$(APPS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(APPS)/bin/python -m pip install --quiet --disable-pip-version-check --group apps
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

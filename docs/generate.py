@@ -2,7 +2,8 @@
 """Write what of the documentation comes from the code: `make docs`.
 
 The end of `extraction.md` shows, for each source, what phospho reads of the values recorded in
-`tests/extractors/recorded/`. What stands above the mark there is written by hand.
+`tests/extractors/recorded/`. What stands above the mark there is written by hand. So is
+`opentelemetry.md`, but for a table of which each cell is tested.
 """
 
 from __future__ import annotations
@@ -25,10 +26,15 @@ from phospho.collecting import Collector
 from phospho.extraction import Extracted, extract
 from phospho.extractors import catalogue
 from phospho.plugins import Plugins
+from tests.server.instrumented.table import as_markdown
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "extraction.md"
 RECORDED = ROOT / "tests" / "extractors" / "recorded"
+
+OTEL_PAGE = ROOT / "docs" / "opentelemetry.md"
+OTEL_BEGIN = "<!-- From here to the next mark, `make docs` writes this page. -->\n"
+OTEL_END = "<!-- End of what `make docs` writes. -->\n"
 
 # All that comes after it is generated.
 MARK = "<!-- From here on, `make docs` writes this page. -->\n"
@@ -60,8 +66,16 @@ class Example:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the pages."""
     PAGE.write_text(page(), encoding="utf-8")
+    OTEL_PAGE.write_text(otel_page(), encoding="utf-8")
+
+
+def otel_page() -> str:
+    """Return the page on OpenTelemetry with the table that its tests check."""
+    before, begin, rest = OTEL_PAGE.read_text(encoding="utf-8").partition(OTEL_BEGIN)
+    _, end, after = rest.partition(OTEL_END)
+    return f"{before}{begin}\n{as_markdown()}\n{end}{after}"
 
 
 def page() -> str:

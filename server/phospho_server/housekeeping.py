@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from phospho_server.clock import HOUR_MS, now_ms
-from phospho_server.store import Connection, Store, deleting, retention
+from phospho_server.store import Connection, Store, deleting, retention, spans
 from phospho_server.working import Worker
 
 # Changes wait for each other: one of ours is to take this long, and is made smaller if it takes
@@ -23,6 +23,10 @@ _FEWEST, _MOST = 10, 2_000
 
 # SQLite takes some thousands of parameters in a statement, and a part has one for each.
 _MOST_INTERACTIONS = 500
+
+
+# A trace may have thousands of spans.
+_MOST_TRACES = 50
 
 
 @dataclass
@@ -62,9 +66,15 @@ class Housekeeping(Worker):
         with self.store.read() as db:
             deleted = deleting.find_next(db)
             due = None if deleted else retention.find_due(db, every_ms=HOUR_MS)
+            is_old = spans.has_old(db)
         if deleted:
             return self._remove(lambda db, most: deleting.erase_part(db, deleted, most=most))
-        return self._retain(*due) if due else 0
+        if due:
+            return self._retain(*due)
+        return self._forget_spans() if is_old else 0
+
+    def _forget_spans(self) -> int:
+        return self._remove(lambda db, most: spans.forget_old(db, most=min(most, _MOST_TRACES)))
 
     def _retain(self, project_id: str, days: int) -> int:
         """Remove some interactions that are too old."""

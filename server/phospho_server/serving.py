@@ -15,6 +15,7 @@ from phospho.detectors.registry import load_detectors
 from phospho.errors import ConfigurationError
 from phospho.plugins import Plugins
 from phospho_server import create_app
+from phospho_server.assembling import Assembler
 from phospho_server.connections import create_server
 from phospho_server.detection import DetectionWorker
 from phospho_server.housekeeping import Housekeeping
@@ -84,6 +85,7 @@ class Server:
         sender = Sender(setups.sealer, allow_private=is_private_allowed(os.environ))
         self.webhook_worker = WebhookWorker(store, sender)
         self.housekeeping = Housekeeping(store)
+        self.assembler = Assembler(store, on_new_work=self.worker.wake)
         app = create_app(
             store,
             detectors=detectors,
@@ -112,10 +114,12 @@ class Server:
         self.worker.start()
         self.llm_worker.start()
         self.housekeeping.start()
+        self.assembler.start()
         self.webhook_worker.start()
         with _stopped_by_sigterm():
             self._waitress.run()
         self.webhook_worker.stop()
+        self.assembler.stop()
         self.housekeeping.stop()
         self.llm_worker.stop()
         self.worker.stop()
@@ -124,6 +128,7 @@ class Server:
     def _wake(self) -> None:
         self.worker.wake()
         self.housekeeping.wake()
+        self.assembler.wake()
         self._wake_others()
 
     def _wake_others(self) -> None:

@@ -28,7 +28,7 @@ class OpenAIServer:
 
     The model of a request says what happens: `flaky` fails once for each question, `refused` is
     refused, `failing` ends a stream with an error, `broken` loses its connection, `slow` takes its
-    time; `cut` ends an answer at its length.
+    time; `cut` ends an answer at its length; `tool-user` asks for a tool first.
     """
 
     url: str = ""
@@ -129,6 +129,8 @@ def answer_of(path: str, request: dict[str, Any], text: str) -> dict[str, Any]:
     if path.endswith("/chat/completions"):
         if "response_format" in request and model != "unparsable":
             text = json.dumps({"text": text})
+        if model == "tool-user" and request["messages"][-1]["role"] == "user":
+            return _ask_for_tool(request)
         answer = completion(text, model=model)
         if model == "cut":
             answer["choices"][0]["finish_reason"] = "length"
@@ -139,6 +141,16 @@ def answer_of(path: str, request: dict[str, Any], text: str) -> dict[str, Any]:
         "id": "cmpl-1", "object": "text_completion", "created": 1, "model": model,
         "choices": [choice], "usage": usage,
     }  # fmt: skip
+
+
+def _ask_for_tool(request: dict[str, Any]) -> dict[str, Any]:
+    """Return a completion that calls the first tool there is."""
+    function = request["tools"][0]["function"]
+    called = {"name": function["name"], "arguments": json.dumps({"city": "Paris"})}
+    call = {"id": "call_1", "type": "function", "function": called}
+    answer = completion(None, model=request["model"], tool_calls=[call])
+    answer["choices"][0]["finish_reason"] = "tool_calls"
+    return answer
 
 
 def response(text: str, request: dict[str, Any], status: str = "completed") -> dict[str, Any]:

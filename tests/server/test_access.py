@@ -101,11 +101,19 @@ def query_of(endpoint: str, place: Place) -> dict[str, str]:
     }.get(endpoint, {})
 
 
+_IDS = {"traceId": "1" * 32, "spanId": "2" * 16}
+ONE_SPAN = {"resourceSpans": [{"scopeSpans": [{"spans": [_IDS]}]}]}
+ONE_RECORD = {"resourceLogs": [{"scopeLogs": [{"logRecords": [_IDS]}]}]}
+
+
 def body_of(endpoint: str, place: Place) -> dict[str, Any]:
     """Return a body that is right for what a program calls."""
     bodies: dict[str, dict[str, Any]] = {
         "log.log": {"batched_log_events": [{"input": "hello"}]},
         "feedback.give": {"human_eval": "success", "project_id": place.project_id},
+        "otlp.traces": ONE_SPAN,
+        "otlp.logs": ONE_RECORD,
+        "otlp.traces_of_project": ONE_SPAN,
         "api_previews.show": {"description": "The user said 'hello'"},
         "tasks.create": {"input": "hello", "project_id": place.project_id},
         "v2_sessions.create": {"project_id": place.project_id},
@@ -391,14 +399,15 @@ def test_a_program_needs_a_key_of_the_project(world: World, now: Opened, route: 
         assert answer.headers["WWW-Authenticate"] == "Bearer"
         assert_silent(answer, "a", "b")
     assert ask(None, data=b"{{{{").status_code == 401
+    assert now.dump() == before
     foreign = ask(f"Bearer {world.b.key}")
     names_project = route.has_project or "project_id" in body_of(route.endpoint, world.a)
     if route.rule.arguments or names_project:
         # An object by itself is looked for in the project of the key.
         refusal = (403, "forbidden") if names_project else (404, "not_found")
         assert (foreign.status_code, foreign.get_json()["error"]["code"]) == refusal
+        assert now.dump() == before
     assert_silent(foreign, "a")
-    assert now.dump() == before
     let_in = ask(f"Bearer {key}")
     assert let_in.status_code == 200, let_in.get_data(as_text=True)
     assert_silent(let_in, "b")

@@ -46,10 +46,12 @@ from phospho_server.store import (
     reviews,
     versions,
 )
+from phospho_server.store.amending import amend_interaction
 from phospho_server.store.facts import EVENT, Fact
 from phospho_server.store.filters import Filter
 from phospho_server.store.projects import create_project
 from phospho_server.store.review_values import Value
+from phospho_server.store.rows import NewInteraction
 from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.judges import Asked, honest
@@ -243,6 +245,35 @@ class Recounting(RuleBasedStateMachine):
     def an_answer_comes_late(self, task: int, word: str) -> None:
         row_id = self.pick(task)
         self.store.write(lambda db: changing.answer(db, self.project.id, row_id, f"a {word}"))
+        for name in self.enabled:
+            self.owed[name].add(row_id)
+
+    @precondition(lambda self: self.all_ids())
+    @rule(
+        task=st.integers(1, 1_000),
+        score=st.sampled_from(["0.05", "0.6"]),
+        word=st.sampled_from(_WORDS),
+        user=st.sampled_from(["u0", "u2"]),
+        version=st.sampled_from([None, "v1"]),
+    )
+    def an_interaction_turns_out_to_be_different(
+        self, task: int, score: str, word: str, user: str, version: str | None
+    ) -> None:
+        row_id = self.pick(task)
+        (row,) = self.rows(
+            f"select task_id, session_id, created_at_ms from interactions where id = {row_id}"
+        )
+        changed = NewInteraction(
+            **row,
+            input=f"{score} {word} {row_id}",
+            output=f"a {word}",
+            user_id=user,
+            version_id=version,
+            metadata=json.dumps({"usage": {"total_tokens": row_id}}),
+        )
+        assert self.store.write(
+            lambda db: amend_interaction(db, self.project.id, changed.task_id, changed)
+        )
         for name in self.enabled:
             self.owed[name].add(row_id)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Flask
 
-from phospho_server.api import health, previews, v2, v3
+from phospho_server.api import health, otlp, previews, v2, v3
 
-_BLUEPRINTS = (health.bp, previews.bp)
+_BLUEPRINTS = (health.bp, otlp.bp, previews.bp)
 
 
 def register(app: Flask) -> None:

@@ -22,7 +22,7 @@ def read_object() -> dict[str, Any]:
         TooLargeError: It is larger than 32 MiB, also after decompression, or has too many values.
         UnsupportedError: It is compressed in a way that is not known.
     """
-    data = _read_bytes()
+    data = read_bytes()
     _refuse_many_values(data)
     try:
         value = parse_json(data)
@@ -57,7 +57,13 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _read_bytes() -> bytes:
+def read_bytes() -> bytes:
+    """Return the request's body, decompressed.
+
+    Raises:
+        BadRequestError: It cannot be decompressed.
+        TooLargeError: It is larger than 32 MiB, also after decompression.
+    """
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"", "identity", "gzip"}:
         raise UnsupportedError("The Content-Encoding is not known. Send gzip, or none.")

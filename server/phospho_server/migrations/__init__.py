@@ -23,6 +23,7 @@ from phospho_server.migrations import (
     m013_settings,
     m014_session_details,
     m015_llm_limits,
+    m016_spans,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -43,6 +44,7 @@ STEPS = (
     m013_settings,
     m014_session_details,
     m015_llm_limits,
+    m016_spans,
 )
 
 __all__ = ["STEPS", "migrations"]

@@ -27,7 +27,7 @@ from phospho_server.store.users import Said
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Kept:
     """What of an interaction is summed up, beside its texts."""
 
     id: int
@@ -65,7 +65,7 @@ def add_metadata(
     Raises:
         InvalidError: The metadata would be too long.
     """
-    before = _find(db, project_id, task_id)
+    before = find(db, project_id, task_id)
     if before is None:
         return False
     merged = {**json.loads(before.metadata or "{}"), **metadata}
@@ -75,7 +75,7 @@ def add_metadata(
             f"The metadata would have {len(dumped):,} characters as JSON; at most "
             f"{MAX_METADATA_CHARS:,} are kept. Send less."
         )
-    after = _Kept(
+    after = Kept(
         id=before.id,
         session_id=before.session_id,
         created_at_ms=before.created_at_ms,
@@ -86,22 +86,24 @@ def add_metadata(
         metadata=dumped,
     )
     if after != before:
-        _replace(db, project_id, before, after)
+        replace_kept(db, project_id, before, after)
     return True
 
 
-def _find(db: Connection, project_id: str, task_id: str) -> _Kept | None:
+def find(db: Connection, project_id: str, task_id: str) -> Kept | None:
+    """Return what of an interaction is summed up, or None."""
     row = db.row(
         "select id, session_id, created_at_ms, user_id, version_id, flag, tokens, metadata "
         "from interactions where project_id = :project_id and task_id = :task_id",
         {"project_id": project_id, "task_id": task_id},
     )
-    return _Kept(**dict(row)) if row else None
+    return Kept(**dict(row)) if row else None
 
 
-def _replace(db: Connection, project_id: str, before: _Kept, after: _Kept) -> None:
+def replace_kept(db: Connection, project_id: str, before: Kept, after: Kept) -> None:
+    """Let user, version, metadata and tokens be others, and every count follow."""
     was_true = facts.list_of_interactions(db, project_id, [before.id])[before.id]
-    events = _list_events(db, project_id, before.id)
+    events = list_events(db, project_id, before.id)
     is_other_version = after.version_id != before.version_id
     if is_other_version:
         _count_events(db, project_id, events, before.id, -1)
@@ -137,7 +139,7 @@ def _replace(db: Connection, project_id: str, before: _Kept, after: _Kept) -> No
     _follow_in_session(db, project_id, before, after)
 
 
-def _list_events(db: Connection, project_id: str, interaction_id: int) -> list[str]:
+def list_events(db: Connection, project_id: str, interaction_id: int) -> list[str]:
     """Return the definitions of the events of an interaction, those that are not deleted."""
     rows = db.rows(
         "select d.definition_id from detections d join event_definitions e "
@@ -157,7 +159,7 @@ def _count_events(
         app_versions.add_events(db, mine, [(interaction_id, difference)])
 
 
-def _follow_in_users(db: Connection, project_id: str, before: _Kept, after: _Kept) -> None:
+def _follow_in_users(db: Connection, project_id: str, before: Kept, after: Kept) -> None:
     was, said = (
         [Said(kept.user_id, kept.created_at_ms, kept.tokens or 0)] if kept.user_id else []
         for kept in (before, after)
@@ -179,7 +181,7 @@ def _follow_in_users(db: Connection, project_id: str, before: _Kept, after: _Kep
     users.roll_up(db, project_id, said)
 
 
-def _follow_in_session(db: Connection, project_id: str, before: _Kept, after: _Kept) -> None:
+def _follow_in_session(db: Connection, project_id: str, before: Kept, after: Kept) -> None:
     """Let the session be of the user and the version that were heard of last."""
     mine = {"project_id": project_id, "session_id": before.session_id}
     changed = {

@@ -12,7 +12,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from phospho_server.clock import hour_of
-from phospho_server.store import Connection, counters, facts, in_list, users, versions
+from phospho_server.store import (
+    Connection,
+    app_versions,
+    changing,
+    counters,
+    facts,
+    in_list,
+    spans,
+    users,
+    versions,
+)
 from phospho_server.store.detections import EventChange, roll_up
 from phospho_server.store.facts import EVENT, Fact, FactChange
 from phospho_server.store.firsts import settle_session
@@ -35,22 +45,27 @@ class _Gone:
     task_id: str
     session_id: str
     user_id: str | None
+    version_id: str | None
     created_at_ms: int
     flag: str | None
     tokens: int
     facts: Sequence[Fact]
 
 
-def remove_interactions(db: Connection, project_id: str, ids: Sequence[int]) -> int:
+def remove_interactions(
+    db: Connection, project_id: str, ids: Sequence[int], *, keep_numbers: bool = True
+) -> int:
     """Remove interactions with their detections, reviews, feedback, vectors and search entries.
 
-    Sessions and users that have none left go with them; an event that occurs once in a session
-    passes to the next interaction that has it.
+    Sessions and users that have none left go with them, and the spans they were made of; an event
+    that occurs once in a session passes to the next interaction that has it.
 
     Args:
         db: A connection in a write transaction.
         project_id: The project; interactions of others are left.
         ids: Rows of `interactions`, at most some hundred.
+        keep_numbers: Whether they count as having been there. If not, it is as if they had never
+            come, and whoever kept them may do so again in another form.
 
     Returns:
         How many there were.
@@ -58,10 +73,15 @@ def remove_interactions(db: Connection, project_id: str, ids: Sequence[int]) -> 
     gone = _load(db, project_id, ids)
     if not gone:
         return 0
+    if keep_numbers:
+        traces = spans.forget_turns(db, project_id, [each.task_id for each in gone])
+        spans.close(db, project_id, traces)
+    else:
+        _uncount(db, project_id, gone)
     text, params = in_list("i", [each.id for each in gone])
     mine = {"project_id": project_id, **params}
     remove_from_index(db, [each.id for each in gone])
-    events = _take_back_verdicts(db, project_id, gone)
+    events = _take_back_verdicts(db, project_id, gone, keep_numbers=keep_numbers)
     for table in _ABOUT_ONE:
         db.execute(
             f"delete from {table} where project_id = :project_id and interaction_id {text}", mine
@@ -78,18 +98,60 @@ def remove_interactions(db: Connection, project_id: str, ids: Sequence[int]) -> 
         db,
         project_id,
         [Said(each.user_id, each.created_at_ms, each.tokens) for each in gone if each.user_id],
+        keep_numbers=keep_numbers,
     )
-    _pass_on(db, project_id, [each for each in events if each.session_id in left])
-    hours = Counter(hour_of(each.created_at_ms) for each in gone)
-    counters.add(db, project_id, {("removed", "", hour): n for hour, n in hours.items()})
+    moved = [each for each in events if each.session_id in left]
+    _pass_on(db, project_id, moved, keep_numbers=keep_numbers)
+    if keep_numbers:
+        hours = Counter(hour_of(each.created_at_ms) for each in gone)
+        counters.add(db, project_id, {("removed", "", hour): n for hour, n in hours.items()})
     return len(gone)
+
+
+def _uncount(db: Connection, project_id: str, gone: Sequence[_Gone]) -> None:
+    """Take interactions out of the numbers over time, while they are still there."""
+    counted = Counter(("interactions", "", hour_of(each.created_at_ms)) for each in gone)
+    counted.update(
+        ("feedback", each.flag, hour_of(each.created_at_ms)) for each in gone if each.flag
+    )
+    counted.update(_sessions_of_these_alone(db, project_id, gone))
+    counters.add(db, project_id, {place: -n for place, n in counted.items()})
+    for each in gone:
+        app_versions.move_interaction(
+            db,
+            project_id,
+            (each.version_id, None),
+            created_at_ms=each.created_at_ms,
+            flag=each.flag,
+        )
+        for definition_id in changing.list_events(db, project_id, each.id):
+            mine = {"project_id": project_id, "definition_id": definition_id}
+            app_versions.add_events(db, mine, [(each.id, -1)])
+
+
+def _sessions_of_these_alone(
+    db: Connection, project_id: str, gone: Sequence[_Gone]
+) -> list[tuple[str, str, int]]:
+    """Return where sessions are counted that have no other interactions."""
+    removed = Counter(each.session_id for each in gone)
+    text, params = in_list("s", list(removed))
+    rows = db.rows(
+        "select session_id, interactions, coalesce(counted_hour_ms, first_at_ms) as at_ms "
+        f"from sessions where project_id = :project_id and session_id {text}",
+        {"project_id": project_id, **params},
+    )
+    return [
+        ("sessions", "", hour_of(row["at_ms"]))
+        for row in rows
+        if row["interactions"] == removed[row["session_id"]]
+    ]
 
 
 def _load(db: Connection, project_id: str, ids: Sequence[int]) -> list[_Gone]:
     text, params = in_list("i", ids)
     # With the project as a condition, SQLite would walk through all of it to find some ids.
     rows = db.rows(
-        "select project_id, id, task_id, session_id, user_id, created_at_ms, flag, "
+        "select project_id, id, task_id, session_id, user_id, version_id, created_at_ms, flag, "
         "coalesce(tokens, 0) as tokens from interactions "
         f"where id {text}",
         params,
@@ -115,7 +177,9 @@ class _Event:
     created_at_ms: int
 
 
-def _take_back_verdicts(db: Connection, project_id: str, gone: Sequence[_Gone]) -> list[_Event]:
+def _take_back_verdicts(
+    db: Connection, project_id: str, gone: Sequence[_Gone], *, keep_numbers: bool
+) -> list[_Event]:
     """Remove the verdicts on interactions and what they count for; return the events there were."""
     by_id = {each.id: each for each in gone}
     text, params = in_list("i", list(by_id))
@@ -149,13 +213,9 @@ def _take_back_verdicts(db: Connection, project_id: str, gone: Sequence[_Gone]) 
     )
     defined = _list_defined(db, project_id)
     events = [each for each in events if each.definition_id in defined]
-    counters.add(
-        db,
-        project_id,
-        Counter(
-            ("removed_events", each.definition_id, hour_of(each.created_at_ms)) for each in events
-        ),
-    )
+    metric, difference = ("removed_events", 1) if keep_numbers else ("events", -1)
+    hours = Counter((each.definition_id, hour_of(each.created_at_ms)) for each in events)
+    counters.add(db, project_id, {(metric, *place): difference * n for place, n in hours.items()})
     return events
 
 
@@ -169,7 +229,9 @@ def _list_defined(db: Connection, project_id: str) -> dict[str, int]:
     return {row["id"]: row["version"] for row in rows}
 
 
-def _pass_on(db: Connection, project_id: str, events: Iterable[_Event]) -> None:
+def _pass_on(
+    db: Connection, project_id: str, events: Iterable[_Event], *, keep_numbers: bool
+) -> None:
     """Let events that occur once in a session stand at the next interaction that has them.
 
     Such an event is still the same one: it moves to another hour, and is not counted twice.
@@ -185,7 +247,7 @@ def _pass_on(db: Connection, project_id: str, events: Iterable[_Event]) -> None:
                 continue
             for heir in settle_session(db, mine, version, session_id):
                 roll_up(db, mine, [EventChange.to(heir)])
-                if heir.detected and removed:
+                if heir.detected and removed and keep_numbers:
                     hour = hour_of(removed.pop().created_at_ms)
                     both = {
                         (name, definition_id, hour): -1 for name in ("events", "removed_events")

@@ -142,7 +142,8 @@ def test_no_body_that_means_nothing_is_taken(app: Flask, sender: Sender, project
     for path in paths:
         for name, body in BODIES.items():
             answer = sender.send("POST", path, data=body, content_type="application/json")
-            if answer.status_code == 200 and "/log" in path and name not in READABLE:
+            is_log = "/log" in path and not path.startswith("/v1/")
+            if answer.status_code == 200 and is_log and name not in READABLE:
                 assert all("error_in_log" in each for each in answer.get_json()["logged_events"]), (
                     name
                 )
