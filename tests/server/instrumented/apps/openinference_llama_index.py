@@ -14,7 +14,6 @@ from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
 
 from tests.integrations.llama_index_models import (
     Echo,
-    chat_engine,
     function_agent,
     query_engine,
     run,
@@ -28,7 +27,7 @@ def plain(question: str) -> None:
 
 def streaming(question: str) -> None:
     """Read a streamed answer to its end."""
-    for _ in chat_engine("simple").stream_chat(question).response_gen:
+    for _ in query_engine(streaming=True).query(question).response_gen:
         pass
 
 
