@@ -236,10 +236,13 @@ def test_a_daemon_thread_that_goes_on_logging_does_not_keep_the_process(
 ) -> None:
     ended = run_host(
         """
-        import threading, phospho
+        import threading, time, phospho
         phospho.init()
         def go_on():
-            while True: phospho.log("on and on")
+            while True:
+                phospho.log("on and on")
+                # As fast as it could, it would fill the queue, which gives up the oldest.
+                time.sleep(0.0005)
         threading.Thread(target=go_on, daemon=True).start()
         log_many(200)
         end()
