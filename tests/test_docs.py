@@ -532,3 +532,12 @@ def test_the_llm_page_runs_and_names_every_variable(tmp_path: Path) -> None:
     assert [each["detected"] for each in found] == [True]
     page = (ROOT / "docs" / "llm.md").read_text(encoding="utf-8")
     assert {name for name in settings if f"`{name}`" not in page} == set()
+
+
+def test_every_picture_is_shown_and_every_shown_picture_is_there() -> None:
+    shown = {
+        name
+        for page in PAGES
+        for name in re.findall(r"images/([\w-]+\.png)", page.read_text(encoding="utf-8"))
+    }
+    assert shown == {path.name for path in (ROOT / "docs" / "images").iterdir()}
