@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from phospho_server.store import Connection
@@ -73,3 +73,12 @@ def resolve(db: Connection, project_id: str, wanted: Filter, *, by: str) -> Aske
     has = sorted({known[fact] for fact in wanted.has}, key=lambda each: int(getattr(each, by)))
     lacks = [known[fact] for fact in wanted.lacks if fact in known]
     return Asked(has[0] if has else None, has[1:], lacks)
+
+
+def name_facts(asked: Asked, params: dict[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield of each fact, but the lead, `exists` or `not exists`, and the parameter with its id."""
+    for word, facts in (("exists", asked.has), ("not exists", asked.lacks)):
+        for number, known in enumerate(facts):
+            name = f"{word.replace(' ', '_')}_{number}"
+            params[name] = known.id
+            yield word, name

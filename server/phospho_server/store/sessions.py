@@ -10,7 +10,7 @@ from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, cursors, in_list, search
 from phospho_server.store.cursors import Cursor
 from phospho_server.store.facts import Fact, find_facts
-from phospho_server.store.filters import Asked, Filter, resolve
+from phospho_server.store.filters import Asked, Filter, name_facts, resolve
 from phospho_server.store.rows import EventCount, SessionPage, SessionRow
 from phospho_server.store.walking import Way, walk
 
@@ -160,15 +160,10 @@ def _period(column: str, wanted: Filter, params: dict[str, object]) -> list[str]
 
 def _conditions(wanted: Filter, asked: Asked, params: dict[str, object]) -> list[str]:
     """Return what has to hold of `s` besides its place in the list."""
-    conditions = []
-    for word, facts in (("exists", asked.has), ("not exists", asked.lacks)):
-        for number, known in enumerate(facts):
-            name = f"{word.replace(' ', '_')}_{number}"
-            params[name] = known.id
-            conditions.append(
-                f"{word} (select 1 from session_facts f "
-                f"where f.session_row = s.id and f.fact_id = :{name})"
-            )
+    conditions = [
+        f"{word} (select 1 from session_facts f where f.session_row = s.id and f.fact_id = :{name})"
+        for word, name in name_facts(asked, params)
+    ]
     if wanted.shortest is not None:
         conditions.append("s.interactions >= :shortest")
     if wanted.longest is not None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from phospho_server.clock import day_of
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, cursors, user_days
-from phospho_server.store.filters import Asked, Filter, resolve
+from phospho_server.store.filters import Asked, Filter, name_facts, resolve
 from phospho_server.store.walking import Way, walk
 
 PAGE_SIZE = 50
@@ -193,14 +193,7 @@ def list_users(
     asked = resolve(db, project_id, wanted, by="sessions")
     if asked is None:
         return UserPage([], None)
-    column, is_down = SORTS[sort]
-    keys, where = [f"u.{column}", "u.user_id"], ["u.project_id = :project_id"]
-    params: dict[str, object] = {"project_id": project_id}
-    if starts_with:
-        keys, is_down = ["u.user_id"], False
-        where.append("u.user_id >= :starts_with and u.user_id < :ends_before")
-        # The last character there is comes after whatever follows.
-        params |= {"starts_with": starts_with, "ends_before": starts_with + "\U0010ffff"}
+    keys, is_down, where, params = _order(project_id, starts_with, sort)
     if asked.lead and asked.lead.sessions <= FEW_SESSIONS:
         where.append(_OF_LEAD)
         params["lead"] = asked.lead.id
@@ -227,6 +220,20 @@ def list_users(
     )
 
 
+def _order(
+    project_id: str, starts_with: str, sort: str
+) -> tuple[list[str], bool, list[str], dict[str, object]]:
+    """Return the columns that order a list, whether downwards, and what bounds it there."""
+    params: dict[str, object] = {"project_id": project_id}
+    if not starts_with:
+        column, is_down = SORTS[sort]
+        return [f"u.{column}", "u.user_id"], is_down, ["u.project_id = :project_id"], params
+    # The last character there is comes after whatever follows.
+    params |= {"starts_with": starts_with, "ends_before": starts_with + "\U0010ffff"}
+    begins = "u.user_id >= :starts_with and u.user_id < :ends_before"
+    return ["u.user_id"], False, ["u.project_id = :project_id", begins], params
+
+
 def _period(wanted: Filter, params: dict[str, object]) -> list[str]:
     params |= {"since_ms": wanted.since_ms, "until_ms": wanted.until_ms}
     since = ["u.last_at_ms >= :since_ms"] if wanted.since_ms is not None else []
@@ -235,17 +242,11 @@ def _period(wanted: Filter, params: dict[str, object]) -> list[str]:
 
 def _conditions(asked: Asked, params: dict[str, object]) -> list[str]:
     """Return what one of a user's sessions has to have, for each fact that is asked for."""
-    conditions = []
-    for word, facts in (("exists", asked.has), ("not exists", asked.lacks)):
-        for number, known in enumerate(facts):
-            name = f"{word.replace(' ', '_')}_{number}"
-            params[name] = known.id
-            conditions.append(
-                f"{word} (select 1 from session_facts mine join session_facts g "
-                f"on g.session_row = mine.session_row and g.fact_id = :{name} "
-                "where mine.fact_id = f.id)"
-            )
-    return conditions
+    return [
+        f"{word} (select 1 from session_facts mine join session_facts g "
+        f"on g.session_row = mine.session_row and g.fact_id = :{name} where mine.fact_id = f.id)"
+        for word, name in name_facts(asked, params)
+    ]
 
 
 def get_user(db: Connection, project_id: str, user_id: str) -> UserRow:
