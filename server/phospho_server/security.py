@@ -159,7 +159,7 @@ def _check_visitor(who: str) -> ResponseReturnValue | None:
             if not is_enough(g.role, who):
                 # The page that says so stays within the project.
                 g.project = get_project(db, _named_project())
-            _check_role(db, who, _named_project(), visitor.sign_in)
+            _require_role(g.role, who)
     return None
 
 
@@ -167,20 +167,17 @@ def _named_project() -> str:
     return str((request.view_args or {})["project_id"])
 
 
-def _check_role(db: Connection, who: str, project_id: str, sign_in: SignIn) -> Role:
-    """Return the role in a project, if it is enough.
+def _require_role(role: Role, who: str) -> None:
+    """Refuse a role that may do less than `who`.
 
     Raises:
-        NotFoundError: There is no such project, or they are no member of it.
         ForbiddenError: It is not enough.
     """
-    role = get_role(db, project_id, sign_in.account)
     if not is_enough(role, cast("Role", who)):
         raise ForbiddenError(
             f"You are {'an' if role == EDITOR else 'a'} {role} of this project, and this "
             f"needs an {who}. Ask an owner of the project for that role."
         )
-    return role
 
 
 def make_recheck() -> Callable[[Connection], None]:
@@ -201,7 +198,7 @@ def make_recheck() -> Callable[[Connection], None]:
             raise ForbiddenError("You were signed out meanwhile. Sign in, and repeat what you did.")
         _check_owner(who, sign_in)
         if who in ROLES:
-            _check_role(db, who, project_id, sign_in)
+            _require_role(get_role(db, project_id, sign_in.account), who)
 
     return recheck
 

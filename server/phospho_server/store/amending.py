@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from phospho_server.store import Connection, changing, erasing, interactions, jobs, search
+from phospho_server.store import Connection, changing, erasing, interactions
 from phospho_server.store.rows import NewInteraction
 
 _TEXTS = ("input", "output", "raw_input", "raw_output", "steps")
-
-_PREVIEW_LENGTH = 200
 
 
 def amend_interaction(
@@ -66,19 +64,17 @@ def _retell(
     new: dict[str, str | None],
 ) -> None:
     """Replace what was said, and have it looked at again where it reads differently."""
-    is_other_text = any(old[name] != new[name] for name in ("input", "output"))
-    if is_other_text:
-        search.remove_from_index(db, [interaction_id])
-    assigned = ", ".join(f"{name} = :{name}" for name in _TEXTS)
-    db.execute(f"update interactions set {assigned} where id = :id", {**new, "id": interaction_id})
-    if not is_other_text:
-        return
-    search.add_to_index(db, [interaction_id])
     mine = {"project_id": project_id, "id": interaction_id}
-    db.execute("delete from vectors where project_id = :project_id and interaction_id = :id", mine)
-    if old["input"] != new["input"]:
-        _follow_in_session(db, mine)
-    jobs.add_detect(db, project_id, [interaction_id])
+    if any(old[name] != new[name] for name in ("input", "output")):
+        changing.replace_texts(db, project_id, interaction_id, new)
+        if old["input"] != new["input"]:
+            _follow_in_session(db, mine)
+        return
+    assigned = ", ".join(f"{name} = :{name}" for name in _TEXTS)
+    db.execute(
+        f"update interactions set {assigned} where project_id = :project_id and id = :id",
+        {**new, **mine},
+    )
 
 
 def _follow_in_session(db: Connection, mine: dict[str, object]) -> None:
@@ -90,7 +86,7 @@ def _follow_in_session(db: Connection, mine: dict[str, object]) -> None:
         return
     here = {"project_id": mine["project_id"], "session_id": session["session_id"]}
     first = db.row(
-        f"select substr(input, 1, {_PREVIEW_LENGTH}) as input from interactions "
+        f"select substr(input, 1, {interactions.PREVIEW_LENGTH}) as input from interactions "
         "where project_id = :project_id and session_id = :session_id "
         "order by created_at_ms, id limit 1",
         here,

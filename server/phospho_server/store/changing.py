@@ -206,14 +206,27 @@ def answer(db: Connection, project_id: str, interaction_id: int, output: str) ->
         interaction_id: The row of `interactions`, which has no output.
         output: What the app answered.
     """
+    replace_texts(db, project_id, interaction_id, {"output": output})
+
+
+def replace_texts(
+    db: Connection, project_id: str, interaction_id: int, texts: Mapping[str, str | None]
+) -> None:
+    """Replace what was said in an interaction, and have it looked at again.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project.
+        interaction_id: The row of `interactions`.
+        texts: By column, what stands there from now on.
+    """
+    mine = {"project_id": project_id, "id": interaction_id}
     search.remove_from_index(db, [interaction_id])
+    assigned = ", ".join(f"{name} = :{name}" for name in texts)
     db.execute(
-        "update interactions set output = :output where id = :id",
-        {"output": output, "id": interaction_id},
+        f"update interactions set {assigned} where project_id = :project_id and id = :id",
+        {**texts, **mine},
     )
     search.add_to_index(db, [interaction_id])
-    db.execute(
-        "delete from vectors where project_id = :project_id and interaction_id = :id",
-        {"project_id": project_id, "id": interaction_id},
-    )
+    db.execute("delete from vectors where project_id = :project_id and interaction_id = :id", mine)
     jobs.add_detect(db, project_id, [interaction_id])

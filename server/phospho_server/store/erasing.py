@@ -26,15 +26,13 @@ from phospho_server.store import (
 from phospho_server.store.detections import EventChange, roll_up
 from phospho_server.store.facts import EVENT, Fact, FactChange
 from phospho_server.store.firsts import settle_session
-from phospho_server.store.interactions import note_removed
+from phospho_server.store.interactions import PREVIEW_LENGTH, note_removed
 from phospho_server.store.rows import PERSON
 from phospho_server.store.search import remove_from_index
 from phospho_server.store.users import Said
 
 # Tables in which a row is about one interaction, besides `detections` and `feedback`.
 _ABOUT_ONE = ("reviews", "vectors", "llm_unasked")
-
-_PREVIEW_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -288,7 +286,7 @@ def _shrink_session(db: Connection, mine: dict[str, str], removed: Sequence[_Gon
     """Take interactions out of a session; tell whether it has any left."""
     ends = "created_at_ms, id limit 1"
     first = db.row(
-        f"select created_at_ms, substr(input, 1, {_PREVIEW_LENGTH}) as input {_OF_SESSION} "
+        f"select created_at_ms, substr(input, 1, {PREVIEW_LENGTH}) as input {_OF_SESSION} "
         f"order by {ends}",
         mine,
     )

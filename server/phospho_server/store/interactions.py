@@ -29,7 +29,8 @@ from phospho_server.store.users import Said
 # Rows handled by one set of statements: within SQLite's limit of parameters, and a job's worth.
 CHUNK = 500
 
-_PREVIEW_LENGTH = 200
+# Of what was said first in a session, which lists show.
+PREVIEW_LENGTH = 200
 
 _TOKEN_KEYS = ("total_tokens", "prompt_tokens", "completion_tokens")
 
@@ -201,7 +202,7 @@ class _Session:
         at_ms = interaction.created_at_ms
         if at_ms < self.first_at_ms or not self.interactions:
             self.first_at_ms = at_ms
-            self.first_input = interaction.input[:_PREVIEW_LENGTH]
+            self.first_input = interaction.input[:PREVIEW_LENGTH]
         self.last_at_ms = max(at_ms, self.last_at_ms)
         self.interactions += 1
         self.successes += interaction.flag == "success"

@@ -12,7 +12,7 @@ from phospho_server.api.v2.fields import (
     project_of,
     read_body,
     read_flag_field,
-    read_task_id,
+    read_path_id,
     read_text_field,
 )
 from phospho_server.errors import InvalidError
@@ -39,8 +39,8 @@ def give(task_id: str) -> ResponseReturnValue:
     """
     body = read_body()
     if g.key is None:
-        return jsonify(_give_from_page(read_task_id(task_id), body))
-    project_id, task_id = project_of(body), read_task_id(task_id)
+        return jsonify(_give_from_page(read_path_id(task_id), body))
+    project_id, task_id = project_of(body), read_path_id(task_id)
     flag = read_flag_field(body, "human_eval", "flag")
     notes, source = (read_text_field(body, name) for name in ("notes", "source"))
 

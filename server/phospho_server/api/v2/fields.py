@@ -45,8 +45,8 @@ def project_of(body: dict[str, Any]) -> str:
     return project_id
 
 
-def read_task_id(text: str) -> str:
-    """Return the id of an interaction in an address.
+def read_path_id(text: str) -> str:
+    """Return the id of an interaction or a session in an address.
 
     Raises:
         InvalidError: It is longer than ids are.

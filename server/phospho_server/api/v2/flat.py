@@ -12,7 +12,7 @@ from phospho_server.api.v2.fields import (
     MOST,
     read_flag_field,
     read_object_field,
-    read_task_id,
+    read_path_id,
     read_text_field,
 )
 from phospho_server.errors import BadRequestError, InvalidError, TooLargeError
@@ -82,7 +82,7 @@ def _read(row: object) -> FlatRow:
         if value is not None
     }
     return FlatRow(
-        task_id=read_task_id(task_id),
+        task_id=read_path_id(task_id),
         metadata=metadata,
         user_id=read_id(metadata, "user_id"),
         version_id=read_id(metadata, "version_id"),

@@ -10,7 +10,7 @@ from phospho_server.api.v2.fields import (
     project_of,
     read_body,
     read_object_field,
-    read_task_id,
+    read_path_id,
     read_text_field,
 )
 from phospho_server.security import API_KEY, access
@@ -28,7 +28,7 @@ bp = Blueprint("v2_sessions", __name__)
 def show(session_id: str) -> ResponseReturnValue:
     """Answer with a session of the key's project."""
     with services().store.read() as db:
-        record = get_session_record(db, g.key.project_id, read_task_id(session_id))
+        record = get_session_record(db, g.key.project_id, read_path_id(session_id))
     return jsonify(shapes.session(record, g.key.project_id))
 
 
@@ -58,7 +58,7 @@ def change(session_id: str) -> ResponseReturnValue:
     `metadata` that there is gets the new value. Answer: the session.
     """
     body, project_id = read_body(), g.key.project_id
-    session_id = read_task_id(session_id)
+    session_id = read_path_id(session_id)
     metadata, data = (read_object_field(body, name) for name in ("metadata", "data"))
     notes, preview = (read_text_field(body, name) for name in ("notes", "preview"))
 
@@ -75,7 +75,7 @@ def change(session_id: str) -> ResponseReturnValue:
 @access(API_KEY)
 def list_tasks(session_id: str) -> ResponseReturnValue:
     """Answer with the interactions of a session in the order of time, at most 10,000."""
-    project_id, session_id = g.key.project_id, read_task_id(session_id)
+    project_id, session_id = g.key.project_id, read_path_id(session_id)
     with services().store.read() as db:
         get_session_record(db, project_id, session_id)
         ids = list_ids_of_session(db, project_id, session_id)
@@ -87,7 +87,7 @@ def list_tasks(session_id: str) -> ResponseReturnValue:
 @access(API_KEY)
 def show_transcript(session_id: str) -> ResponseReturnValue:
     """Answer with what was said in a session, as one text."""
-    project_id, session_id = g.key.project_id, read_task_id(session_id)
+    project_id, session_id = g.key.project_id, read_path_id(session_id)
     with services().store.read() as db:
         get_session_record(db, project_id, session_id)
         ids = list_ids_of_session(db, project_id, session_id)

@@ -13,7 +13,7 @@ from phospho_server.api.v2.fields import (
     read_body,
     read_flag_field,
     read_object_field,
-    read_task_id,
+    read_path_id,
     read_text_field,
 )
 from phospho_server.clock import now_ms
@@ -34,7 +34,7 @@ bp = Blueprint("tasks", __name__)
 def show(task_id: str) -> ResponseReturnValue:
     """Answer with an interaction of the key's project."""
     with services().store.read() as db:
-        record = get_record(db, g.key.project_id, read_task_id(task_id))
+        record = get_record(db, g.key.project_id, read_path_id(task_id))
     return jsonify(shapes.task(record, g.key.project_id))
 
 
@@ -78,7 +78,7 @@ def change(task_id: str) -> ResponseReturnValue:
     key of `metadata` that there is gets the new value. Answer: the task.
     """
     body, project_id = read_body(), g.key.project_id
-    task_id = read_task_id(task_id)
+    task_id = read_path_id(task_id)
     metadata = read_object_field(body, "metadata") or {}
     if data := read_object_field(body, "data"):
         metadata["data"] = data
