@@ -84,12 +84,11 @@ class DetectionWorker(Worker):
         self._studies = Studies(self.store, self.detectors)
         self._embedding = Embedding(self.store, self.detectors)
 
-    def start(self) -> None:
-        """Take back what an earlier process left unfinished, and start the thread."""
-        self.store.write(leases.release_all)
+    def prepare(self) -> None:
+        """Take back what an earlier process left unfinished, and plan which facts to tell."""
+        self.store.write(lambda db: leases.release(db, leases.KINDS))
         told = [fact.id for fact in facts_told_by(self.detectors)]
         self.store.write(lambda db: message_facts.plan_past(db, told))
-        super().start()
 
     def forget(self) -> None:
         """Drop what was claimed: its lease runs out, and its attempts are counted."""

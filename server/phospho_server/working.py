@@ -28,6 +28,9 @@ class Worker:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
+    def prepare(self) -> None:
+        """Do what comes before the first batch in the thread; again if the database refuses."""
+
     def run_once(self) -> int:
         """Do one batch of work; return how much it was, 0 if nothing waits."""
         raise NotImplementedError
@@ -61,9 +64,13 @@ class Worker:
             on_progress(done)
 
     def _run(self) -> None:
+        is_prepared = False
         while not self._stopping.is_set():
             self._wake.clear()
             try:
+                if not is_prepared:
+                    self.prepare()
+                    is_prepared = True
                 if not self.run_once():
                     self._wake.wait(IDLE_S)
             except ServerError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -37,19 +38,35 @@ def port() -> Iterator[int]:
 
 
 def say(port: int, first: bytes, then: bytes, *, every_s: float) -> bytes:
-    """Send something, then more again and again; return the answer, empty where none came."""
+    """Send something, then more again and again; return the answer, empty where none came.
+
+    All of the answer, which may come in parts.
+    """
     until = time.monotonic() + PATIENCE_S
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as talking:
         talking.sendall(first)
         talking.settimeout(every_s)
         while time.monotonic() < until:
             with contextlib.suppress(TimeoutError):
-                return talking.recv(65_536)
+                return _read(talking, talking.recv(65_536))
             try:
                 talking.sendall(then)
             except OSError:
                 return b""
     pytest.fail("The connection was neither answered nor closed.")
+
+
+def _read(talking: socket.socket, answer: bytes) -> bytes:
+    """Return an answer of which the beginning is there."""
+    talking.settimeout(PATIENCE_S)
+    while answer and len(answer.partition(b"\r\n\r\n")[2]) < _length(answer):
+        answer += talking.recv(65_536)
+    return answer
+
+
+def _length(answer: bytes) -> int:
+    found = re.search(rb"Content-Length: (\d+)\r\n", answer)
+    return int(found[1]) if found else 1
 
 
 @pytest.mark.parametrize(

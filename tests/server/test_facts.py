@@ -81,10 +81,9 @@ def worker(store: SqliteStore, *detectors: Detector) -> DetectionWorker:
 
 
 def restart(store: SqliteStore, *detectors: Detector) -> None:
-    """Start a worker on the store, do all it finds to do, and stop it."""
+    """Do what a worker does that starts on the store, and all it finds to do."""
     started = worker(store, *detectors)
-    started.start()
-    started.stop()
+    started.prepare()
     started.run_until_done()
 
 
@@ -195,9 +194,7 @@ def test_the_past_is_told_when_a_detector_is_first_there(
 def test_the_past_is_told_once(store: SqliteStore, project: Project) -> None:
     add(store, project, interaction("t1", input=SPANISH))
     worker(store, LanguageDetector()).run_until_done()
-    started = worker(store, LanguageDetector())
-    started.start()
-    started.stop()
+    worker(store, LanguageDetector()).prepare()
     with store.read() as db:
         assert db.rows("select * from jobs") == []
 

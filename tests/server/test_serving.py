@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from phospho_server.commands import opened
+from phospho_server.store import jobs, leases
 from tests.server.processes import ServerProcess, log, phospho, serving, wait_until
 
 
@@ -94,6 +96,9 @@ def test_a_server_that_starts_on_a_full_disk_still_shows_what_it_has(database: P
         key, project_id = server.setting("PHOSPHO_API_KEY"), server.setting("PHOSPHO_PROJECT_ID")
         log(server, key, project_id, {"input": "hi", "session_id": "s1"})
         cookies = dict(browser.cookies)
+        with opened(str(database)) as store:  # it is killed while it looks for events
+            store.write(lambda db: jobs.add_facts(db, project_id, ["language"], [1]))
+            assert store.write(lambda db: leases.claim(db, most=10))
         server.kill()
     with a_full_disk(most_bytes=64 * 1024), serving(database) as server:
         assert "Free some space" in server.output

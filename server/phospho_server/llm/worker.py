@@ -36,6 +36,7 @@ from phospho_server.store import (
     llm_usage,
 )
 from phospho_server.store.deleting import unless_gone
+from phospho_server.store.leases import release
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Job
 from phospho_server.store.turns import load_turns
@@ -111,6 +112,10 @@ class LlmWorker(Worker):
     name: ClassVar[str] = "LLM"
     _asked: dict[str, _Asked] = field(default_factory=dict)
     _served: dict[str, float] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """Take back what an earlier process left unfinished."""
+        self.store.write(lambda db: release(db, ["llm"]))
 
     def run_once(self) -> int:
         """Ask about one batch of one project; return how many verdicts it was to give.

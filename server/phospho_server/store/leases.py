@@ -101,6 +101,9 @@ def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
     )
 
 
-def release_all(db: Connection) -> None:
+def release(db: Connection, kinds: Sequence[str]) -> None:
     """Give back what a process held that ended, when the only server of a file starts."""
-    db.execute("update jobs set leased_until_ms = 0 where leased_until_ms > 0")
+    text, params = in_list("k", kinds)
+    db.execute(
+        f"update jobs set leased_until_ms = 0 where leased_until_ms > 0 and kind {text}", params
+    )

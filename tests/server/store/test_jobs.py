@@ -68,9 +68,9 @@ def test_what_takes_the_process_down_each_time_is_parked_alone(
         add(store, project, interaction(f"t{n}"))
     assert len(claim(store)) == 3  # together, at first
     for _ in range(3 * jobs.MAX_ATTEMPTS["detect"]):
-        store.write(leases.release_all)
+        store.write(lambda db: leases.release(db, leases.KINDS))
         assert len(claim(store)) <= 1
-    store.write(leases.release_all)
+    store.write(lambda db: leases.release(db, leases.KINDS))
     assert claim(store) == []
     with store.read() as db:
         (row,) = list_definitions(db, project.id)
@@ -84,7 +84,7 @@ def test_a_starting_server_takes_back_what_was_claimed(
 ) -> None:
     add(store, project, interaction("t1"))
     claim(store)
-    store.write(leases.release_all)
+    store.write(lambda db: leases.release(db, leases.KINDS))
     assert len(claim(store)) == 1
 
 
