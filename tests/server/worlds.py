@@ -53,6 +53,7 @@ class Place:
     task_id: str
     user_id: str
     event_id: str
+    definition_id: str
     key_id: str
     account_id: str
     invitation_id: str
@@ -237,6 +238,7 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
         task_id=new.task_id,
         user_id=f"{name}-user",
         event_id=event.id,
+        definition_id=event.id,
         key_id=key.id,
         account_id=accounts["viewer"].id,
         invitation_id=invitation.id,

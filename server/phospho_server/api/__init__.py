@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Flask
 
-from phospho_server.api import health, otlp, previews, v2, v3
+from phospho_server.api import health, otlp, resources, v2, v3
 
-_BLUEPRINTS = (health.bp, otlp.bp, previews.bp)
+_BLUEPRINTS = (health.bp, otlp.bp)
 
 
 def register(app: Flask) -> None:
@@ -15,3 +15,4 @@ def register(app: Flask) -> None:
         app.register_blueprint(blueprint)
     v2.register(app)
     v3.register(app)
+    resources.register(app)

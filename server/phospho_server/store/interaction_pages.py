@@ -20,6 +20,9 @@ PAGE_SIZE = 50
 # A line shows the beginning of a message, or what is around a word that was searched for.
 _MOST_CHARS = 4_000
 
+# A message is never longer.
+WHOLE = 10**9
+
 # Neighbours in their sessions that are counted for one page, to know the places of candidates.
 _MOST_COUNTED = 20_000
 

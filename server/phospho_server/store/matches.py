@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from phospho.models import Turn
 from phospho_server.errors import NotFoundError
-from phospho_server.store import Connection, in_list
+from phospho_server.store import Connection, cursors, in_list
 from phospho_server.store.events import list_events
 from phospho_server.store.review_values import read_value
 from phospho_server.store.rows import Event
@@ -24,6 +25,7 @@ class Match:
     """An interaction in which an event occurred; of long texts the beginning."""
 
     interaction_id: int
+    task_id: str
     session_id: str
     created_at_ms: int
     input: str
@@ -87,23 +89,82 @@ def list_matches(
     )
 
 
+def list_of_several(
+    db: Connection,
+    project_id: str,
+    definition_ids: Sequence[str],
+    *,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> tuple[list[Match], str | None]:
+    """Return where any of some events occurred, those that arrived last first, and what goes on.
+
+    Raises:
+        InvalidError: The cursor is not one of ours.
+    """
+    place = cursors.read(cursor) if cursor is not None else None
+    found: list[tuple[int, str]] = []
+    # One step to the end of the index for each: all of them in one would be read and sorted.
+    for definition_id in definition_ids:
+        rows = db.rows(
+            "select interaction_id from detections where project_id = :project_id "
+            "and definition_id = :definition_id and detected = 1 and interaction_id < :before "
+            "order by interaction_id desc limit :limit",
+            {
+                "project_id": project_id,
+                "definition_id": definition_id,
+                "before": _before(place, definition_id),
+                "limit": limit + 1,
+            },
+        )
+        found += [(-row["interaction_id"], definition_id) for row in rows]
+    newest = sorted(found)[:limit]
+    events = _index_events(db, project_id, [-row_id for row_id, _ in newest])
+    texts = _load_texts(db, [-row_id for row_id, _ in newest])
+    listed = [
+        Match(**texts[-row_id], event=events[-row_id, definition_id])
+        for row_id, definition_id in newest
+    ]
+    is_more = len(found) > limit
+    next_place = cursors.Cursor(-newest[-1][0], newest[-1][1]) if is_more else None
+    return listed, cursors.write(next_place) if next_place else None
+
+
+def _before(place: cursors.Cursor | None, definition_id: str) -> int:
+    """Return below which id an event's interactions go on: at one of it, by the events' ids."""
+    if place is None:
+        return 2**62
+    return place.key + 1 if definition_id > place.id else place.key
+
+
+def _index_events(
+    db: Connection, project_id: str, ids: Sequence[int]
+) -> dict[tuple[int, str], Event]:
+    return {
+        (interaction_id, event.definition_id): event
+        for interaction_id, found in list_events(db, project_id, list(dict.fromkeys(ids))).items()
+        for event in found
+    }
+
+
+def _load_texts(db: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return of each interaction what a match says of it."""
+    text, params = in_list("i", list(dict.fromkeys(ids)))
+    rows = db.rows(
+        "select id as interaction_id, task_id, session_id, created_at_ms, "
+        "substr(input, 1, :length) as input, substr(output, 1, :length) as output "
+        f"from interactions where id {text}",
+        {"length": _MOST_CHARS, **params},
+    )
+    return {row["interaction_id"]: dict(row) for row in rows}
+
+
 def _load_matches(
     db: Connection, project_id: str, definition_id: str, ids: Sequence[int]
 ) -> list[Match]:
-    events = {
-        interaction_id: event
-        for interaction_id, found in list_events(db, project_id, ids).items()
-        for event in found
-        if event.definition_id == definition_id
-    }
-    text, params = in_list("i", ids)
-    rows = db.rows(
-        "select id as interaction_id, session_id, created_at_ms, "
-        "substr(input, 1, :length) as input, substr(output, 1, :length) as output "
-        f"from interactions where id {text} order by id desc",
-        {"length": _MOST_CHARS, **params},
-    )
-    return [Match(**dict(row), event=events[row["interaction_id"]]) for row in rows]
+    events = _index_events(db, project_id, ids)
+    texts = _load_texts(db, ids)
+    return [Match(**texts[each], event=events[each, definition_id]) for each in ids]
 
 
 def get_turn(db: Connection, project_id: str, interaction_id: int) -> Turn:

@@ -16,7 +16,7 @@ from phospho_server.errors import InvalidError, NotFoundError
 from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import Connection, Store
-from phospho_server.store.interaction_pages import InteractionRow, list_interactions
+from phospho_server.store.interaction_pages import WHOLE, InteractionRow, list_interactions
 from phospho_server.store.rows import SessionRow
 from phospho_server.store.sessions import list_sessions
 from phospho_server.store.users import UserRow, list_users
@@ -35,9 +35,6 @@ _ROWS = 200
 
 # What stands in an address besides filters: what kind of file, and where a list goes on.
 _OF_A_LIST = {"format", "cursor"}
-
-# A message is never longer.
-_WHOLE = 10**9
 
 # What a spreadsheet takes for a formula begins with one of these, or with one in wide letters.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -67,11 +64,22 @@ def download(project_id: str, page: str) -> Response:
     `page` is `sessions`, `interactions` or `users`; `format` in the address is `csv` or `jsonl`,
     and everything else there is as in the list's own address.
     """
+    with services().store.read() as db:
+        open_project(db, project_id)
+    return send(project_id, page)
+
+
+def send(project_id: str, page: str) -> Response:
+    """Send what an address asks for as a file.
+
+    Raises:
+        InvalidError: The address asks for what cannot be meant.
+        NotFoundError: There is no such list.
+    """
     choices = Choices()
     name = read_choice(choices, "format", FORMATS, default="csv")
     with services().store.read() as db:
-        project = open_project(db, project_id)
-        export = _choose(db, project.id, page, choices)
+        export = _choose(db, project_id, page, choices)
     _refuse_unknown(choices)
     if choices.problems:
         # Left out, a filter would make the file longer than what was asked for.
@@ -154,7 +162,7 @@ def _read_interactions(project_id: str, asked: Asked) -> Callable[[Connection, s
             sort=asked.sort,
             cursor=cursor,
             limit=_ROWS,
-            most_chars=_WHOLE,
+            most_chars=WHOLE,
         )
         return [_record_interaction(row) for row in page.interactions], page.next_cursor
 

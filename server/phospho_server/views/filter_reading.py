@@ -130,6 +130,14 @@ def _read_period(choices: Choices) -> dict[str, list[str]]:
     return days or {"period": [] if period in ("all", "custom") else [period]}
 
 
+def read_span(choices: Choices) -> tuple[int | None, int | None]:
+    """Return where the period of an address begins and ends, in UTC milliseconds.
+
+    None where it is open; a period that cannot be meant is left out, with a notice.
+    """
+    return _span({name: [v for v in each if v] for name, each in _read_period(choices).items()})
+
+
 def _to_ms(value: str, *, ends: bool = False) -> int | None:
     """Return a day or a time in UTC milliseconds; where it ends something, a day is over then."""
     try:
@@ -158,14 +166,21 @@ def _to_filter(kind: ListKind, used: Mapping[str, Sequence[str]], offered: Offer
     for value in used.get("position", ()):
         earliest, latest = _bounds("position", value)
         wanted = replace(wanted, earliest=earliest, latest=latest)
+    since_ms, until_ms = _span(used)
+    return replace(wanted, since_ms=since_ms, until_ms=until_ms)
+
+
+def _span(used: Mapping[str, Sequence[str]]) -> tuple[int | None, int | None]:
+    """Return where a period begins and ends, in UTC milliseconds; None where it is open."""
+    since_ms = until_ms = None
     for name in used.get("period", ()):
         period = periods.get_period(name, now_ms())
-        wanted = replace(wanted, since_ms=period.since_ms, until_ms=period.until_ms)
+        since_ms, until_ms = period.since_ms, period.until_ms
     for day in used.get("since", ()):
-        wanted = replace(wanted, since_ms=_to_ms(day))
+        since_ms = _to_ms(day)
     for day in used.get("until", ()):
-        wanted = replace(wanted, until_ms=_to_ms(day, ends=True))
-    return wanted
+        until_ms = _to_ms(day, ends=True)
+    return since_ms, until_ms
 
 
 def _bounds(name: str, value: str) -> tuple[int, int | None]:

@@ -73,18 +73,22 @@ def test_what_is_left_out_stays_as_the_event_has_it(
     ("body", "words"),
     [
         pytest.param({}, "The description is empty", id="nothing"),
-        pytest.param({"description": 3}, "description cannot be used", id="number"),
+        pytest.param({"description": 3}, "'description' cannot be used", id="number"),
         pytest.param({"description": "x", "color": 1}, "Extra inputs", id="unknown"),
-        pytest.param({"description": "x", "id": "event_1"}, "not for a draft", id="own-id"),
-        pytest.param({"description": "x", "reviews": []}, "not for a draft", id="reviews"),
+        pytest.param({"description": "x", "id": "event_1"}, "Extra inputs", id="own-id"),
+        pytest.param({"description": "x", "reviews": []}, "Extra inputs", id="reviews"),
         pytest.param({"description": "x", "pattern": "("}, "regular expression", id="pattern"),
         pytest.param({"description": "x", "detector": "oracle"}, "no detector", id="detector"),
-        pytest.param({"description": "x", "interactions": 0}, "from 1 to 10,000", id="none"),
-        pytest.param({"description": "x", "interactions": MOST + 1}, "from 1 to", id="many"),
-        pytest.param({"description": "x", "interactions": True}, "from 1 to", id="bool"),
-        pytest.param({"description": "x", "interactions": "9"}, "from 1 to", id="text"),
         pytest.param(
-            {"description": "x", "examples": [{"input": "a"}] * 201}, "more than 200", id="examples"
+            {"description": "x", "interactions": 0}, "greater than or equal to 1", id="none"
+        ),
+        pytest.param(
+            {"description": "x", "interactions": MOST + 1}, "less than or equal to 10000", id="many"
+        ),
+        pytest.param({"description": "x", "interactions": True}, "valid integer", id="bool"),
+        pytest.param({"description": "x", "interactions": "9"}, "valid integer", id="text"),
+        pytest.param(
+            {"description": "x", "examples": [{"input": "a"}] * 201}, "at most 200", id="examples"
         ),
         pytest.param(
             {"description": "x", "answer": "category", "categories": ["a"]},

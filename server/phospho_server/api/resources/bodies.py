@@ -1,0 +1,37 @@
+"""What is sent to the JSON API, read strictly: a number is no text, an unknown name no field."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from phospho_server.api.body import read_clean_object
+from phospho_server.errors import InvalidError
+
+Sent = TypeVar("Sent", bound=BaseModel)
+
+_MOST_SHOWN = 100
+
+
+class Body(BaseModel):
+    """Base of what is sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def read_body(model: type[Sent]) -> Sent:
+    """Return what was sent.
+
+    Raises:
+        BadRequestError: The body is not a JSON object.
+        InvalidError: A field cannot be used; says which and why.
+        TooLargeError: The body is larger than 32 MiB, also after decompression.
+    """
+    try:
+        return model.model_validate_json(json.dumps(read_clean_object()))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = " ".join(str(part) for part in first["loc"])[:_MOST_SHOWN] or "body"
+        raise InvalidError(f"{name!r} cannot be used: {first['msg']}. Change it.") from error
