@@ -102,7 +102,6 @@ def _enable(db: Connection, project_id: str, definition_id: str, *, enabled: boo
 @operation(Operation(None, status=204, refusals=[404]))
 def delete(project_id: str, definition_id: str) -> ResponseReturnValue:
     """Delete an event definition, and the events it found."""
-
     who = _who()
 
     def remove(db: Connection) -> None:
