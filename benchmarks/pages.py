@@ -1,4 +1,4 @@
-"""How much CPU a page of each list costs the server, and how that grows with the data.
+"""How much CPU a page of each list costs the server, also as JSON, and how that grows.
 
     python benchmarks/pages.py [--sessions 10000 100000] [--rounds 15]
 
@@ -24,7 +24,7 @@ from phospho_server import create_app
 from phospho_server.store import detections, message_facts
 from phospho_server.store.definitions import create_definition
 from phospho_server.store.interactions import add_interactions, find_ids
-from phospho_server.store.projects import create_project
+from phospho_server.store.projects import create_key, create_project
 from phospho_server.store.rows import NewInteraction, Project, StoredDetection
 from phospho_server.store.sign_ins import create_link
 from phospho_server.store.sqlite import SqliteStore
@@ -105,6 +105,24 @@ PAGES = {
     "dashboard, hours": "dashboard?period=24h",
     "dashboard, an event": "dashboard?show=events",
     "events": "events",
+}
+
+# The JSON API, with pages of 50.
+ANSWERS = {
+    "json: sessions": "sessions",
+    "json: sessions, event": "sessions?event=common",
+    "json: sessions, never both": "sessions?version=v1&model=model-b",
+    "json: a session": "sessions/s77",
+    "json: interactions": "interactions",
+    "json: interactions, metadata": "interactions?metadata=plan%3Dpro&flag=failure",
+    "json: interactions, common word": "interactions?q=the",
+    "json: users": "users",
+    "json: events": "events",
+    "json: definitions": "definitions",
+    "json: stats": "stats",
+    "json: stats, all time": "stats?period=all",
+    "json: series": "stats/series?period=30d",
+    "json: search": "search?q=flight+refund",
 }
 
 
@@ -204,12 +222,12 @@ def _judge(
     store.write(lambda db: message_facts.record(db, project.id, told))
 
 
-def measure(client: FlaskClient, address: str, rounds: int) -> float:
+def measure(client: FlaskClient, address: str, rounds: int, **headers: str) -> float:
     """Return the median CPU time of a page, in milliseconds."""
     times = []
     for _ in range(rounds + 2):
         start = time.thread_time()
-        response = client.get(address)
+        response = client.get(address, headers=headers)
         response.get_data()
         times.append((time.thread_time() - start) * 1000)
         if response.status_code != 200:
@@ -241,6 +259,11 @@ def measure_all(sessions: int, rounds: int) -> dict[str, float]:
             name: measure(client, f"{home}/{path.format(late=cursor, day=day)}", rounds)
             for name, path in PAGES.items()
         }
+        key = store.write(lambda db: create_key(db, project.id, "a key"))[1]
+        found |= {
+            name: measure(client, f"/api{home}/{path}", rounds, Authorization=f"Bearer {key}")
+            for name, path in ANSWERS.items()
+        }
         store.close()
     return found
 
@@ -253,7 +276,7 @@ def main() -> None:
     asked = parser.parse_args()
     found = [measure_all(sessions, asked.rounds) for sessions in asked.sessions]
     print(f"{'CPU ms of a page':32}" + "".join(f"{n:>12,}" for n in asked.sessions) + "   growth")
-    for name in PAGES:
+    for name in (*PAGES, *ANSWERS):
         values = [each[name] for each in found]
         row = "".join(f"{value:12.1f}" for value in values)
         print(f"{name:32}{row}{values[-1] / values[0]:9.2f}")

@@ -427,6 +427,17 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path, is_disabled: str) ->
     assert f"{len(list(tmp_path.glob('test_*.py'))) + 1} passed" in ended.stdout
 
 
+def test_the_page_on_the_json_api_shows_what_a_server_answers(server: ServerProcess) -> None:
+    (code,) = blocks("docs/api.md", "python")
+    assert [run(code, server)] == blocks("docs/api.md", "text")
+    described = httpx.get(f"{server.url}/api/openapi.json").json()["paths"]
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    for path, operations in described.items():
+        shown = path.removeprefix("/api/projects/{project_id}").strip("/").partition("/")[0]
+        assert f"/{shown}" in page, path
+        assert all(method.upper() in page for method in operations), path
+
+
 def test_the_page_of_definitions_shows_what_its_code_prints_and_commands_that_exist(
     server: ServerProcess, tmp_path: Path
 ) -> None:

@@ -385,7 +385,7 @@ class Page(_Answer, Generic[Item]):
     next_cursor: str | None = None
 
     @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         """Name a page in the API's document after what is on it."""
         return f"{params[0].__name__}Page"
 

@@ -55,7 +55,12 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     if error.code is not None and error.code < 400:  # noqa: PLR2004 - redirects are no errors
         return error
     name = (error.name or "error").lower().replace(" ", "_")
-    return _answer(error.code or 500, name, error.description or "Something went wrong.")
+    response, status = _answer(
+        error.code or 500, name, error.description or "Something went wrong."
+    )
+    # For example `Allow`, which says what an address can do instead.
+    more = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return response, status, more
 
 
 def _answer_server_error(error: ServerError) -> ResponseReturnValue:

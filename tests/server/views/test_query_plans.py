@@ -37,6 +37,15 @@ PAGES = (
     *(f"export/{page}" for page in ("sessions", "interactions", "users")),
 )
 
+# The same as JSON, and what has no page.
+ANSWERS = (
+    *(f"{page}?{q}&limit=5" for page in ("sessions", "interactions") for q in _FILTERS if q),
+    *("users", "users?sort=most", "users?q=u", "users/u1", "user?id=u1", "export/interactions"),
+    *("sessions/s1", "interactions/t1", "interaction?id=t1", "search?q=flight&cursor=0.3"),
+    *("events", "events?event=booking&limit=5", "events?cursor=9.event_0", "definitions"),
+    *("stats", "stats?period=all", "stats/series?period=all", "stats/series?event=booking"),
+)
+
 
 @pytest.fixture
 def filled(store: SqliteStore, project: Project) -> None:
@@ -99,11 +108,12 @@ def scans(store: SqliteStore, statement: str) -> list[str]:
 
 @pytest.mark.usefixtures("filled")
 def test_no_list_reads_a_growing_table_from_end_to_end(
-    visitor: Visitor, store: SqliteStore, home: str
+    visitor: Visitor, store: SqliteStore, home: str, api_key: str
 ) -> None:
-    for page in PAGES:
+    key = {"Authorization": f"Bearer {api_key}"}
+    for page in (*(f"{home}/{page}" for page in PAGES), *(f"/api{home}/{a}" for a in ANSWERS)):
         with watched(store) as statements:
-            response = visitor.get(f"{home}/{page}")
+            response = visitor.get(page, headers=key if page.startswith("/api") else {})
             assert response.status_code == 200, page
             response.get_data()
         assert statements, page

@@ -41,5 +41,6 @@ _RESOURCES = (
 
 def register(app: Flask) -> None:
     """Add every route of the JSON API."""
+    app.url_map.converters["definition"] = definitions.DefinitionId
     for resource in _RESOURCES:
         app.register_blueprint(resource.bp)

@@ -40,7 +40,7 @@ class DefinitionFields(Body):
     """What a person may write of a definition; see `phospho.models.EventDefinition`."""
 
     scope: Scope = "auto"
-    detector: str = "auto"
+    detector: Annotated[str, Field(examples=["auto", "rules"])] = "auto"
     keywords: Annotated[Sequence[_Keyword], Field(max_length=MAX_KEYWORDS)] = ()
     pattern: _Pattern | None = None
     examples: Annotated[Sequence[ExampleGiven], Field(max_length=MOST_EXAMPLES)] = ()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import BaseConverter
 
 from phospho.api import answers
 from phospho_server.api.resources import shapes
@@ -21,6 +22,13 @@ from phospho_server.store import definitions as store
 from phospho_server.store.rows import DefinitionRow
 
 bp = Blueprint("api_definitions", __name__, url_prefix="/api/projects/<project_id>/definitions")
+
+
+class DefinitionId(BaseConverter):
+    """An id in an address; `preview` is none, and has an address of its own."""
+
+    regex = "(?!preview$)[^/]+"
+
 
 # What may be sent and is no part of the definition itself.
 _ASIDE = {"enabled", "version", "to_past"}
@@ -52,7 +60,7 @@ def create(project_id: str) -> answers.Definition:
     )
 
 
-@bp.get("/<definition_id>")
+@bp.get("/<definition:definition_id>")
 @access(API_KEY)
 @operation(Operation(answers.Definition, refusals=[404]))
 def show(project_id: str, definition_id: str) -> answers.Definition:
@@ -61,7 +69,7 @@ def show(project_id: str, definition_id: str) -> answers.Definition:
         return shapes.definition(_find(db, project_id, definition_id))
 
 
-@bp.patch("/<definition_id>")
+@bp.patch("/<definition:definition_id>")
 @access(API_KEY)
 @operation(Operation(answers.Definition, body=DefinitionChange, refusals=[400, 404, 409, 413, 415]))
 def edit(project_id: str, definition_id: str) -> answers.Definition:
@@ -97,7 +105,7 @@ def _enable(db: Connection, project_id: str, definition_id: str, *, enabled: boo
         store.enable_definition(db, project_id, definition_id, enabled=enabled)
 
 
-@bp.delete("/<definition_id>")
+@bp.delete("/<definition:definition_id>")
 @access(API_KEY)
 @operation(Operation(None, status=204, refusals=[404]))
 def delete(project_id: str, definition_id: str) -> ResponseReturnValue:

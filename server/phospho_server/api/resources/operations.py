@@ -95,10 +95,10 @@ def find_operation(handler: Callable[..., Any]) -> Operation | None:
 
 
 def _check_query(allowed: Sequence[Parameter]) -> None:
-    """Refuse a name that means nothing here: without it, the answer would be another one.
+    """Refuse what means nothing here: left out, it would make the answer another one.
 
     Raises:
-        InvalidError: A name is unknown or misspelt, given too often, or missing.
+        InvalidError: A name is unknown or misspelt, given too often, without a value, or missing.
     """
     known = {parameter.name: parameter for parameter in allowed}
     for name, values in request.args.lists():
@@ -107,10 +107,12 @@ def _check_query(allowed: Sequence[Parameter]) -> None:
             raise InvalidError(
                 f"{visible(name[:_MOST_SHOWN])!r} means nothing in this address. It takes {names}."
             )
+        if any(not value.strip() for value in values):
+            raise InvalidError(f"{name!r} is empty. Give it a value, or leave it out.")
         if len(values) > 1 and not known[name].is_many:
             raise InvalidError(f"{name!r} is given {len(values)} times. Give it once.")
     for name, parameter in known.items():
-        if parameter.is_required and not request.args.get(name, "").strip():
+        if parameter.is_required and name not in request.args:
             raise InvalidError(f"{name!r} is missing in this address. {parameter.description}")
 
 
