@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from phospho.detectors.rules import (
     MAX_DESCRIPTION_CHARS,
@@ -57,6 +57,12 @@ class NewDefinition(DefinitionFields):
     description: Description
 
 
+def _leave_out_defaults(schema: dict[str, Any]) -> None:
+    """Take the defaults out of a schema, where what is left out stays as it is."""
+    for described in schema["properties"].values():
+        described.pop("default", None)
+
+
 class DefinitionChange(DefinitionFields):
     """What changes of an event definition; what is left out stays.
 
@@ -66,8 +72,10 @@ class DefinitionChange(DefinitionFields):
         to_past: Whether past interactions are looked at again where more than the name changes.
     """
 
-    name: Name = Field(default="")
-    description: Description = Field(default="")
+    model_config = ConfigDict(json_schema_extra=_leave_out_defaults)
+
+    name: Name = ""
+    description: Description = ""
     enabled: bool = True
     version: Annotated[int, Field(ge=1)] = 1
     to_past: bool = True
@@ -81,7 +89,9 @@ class Draft(DefinitionFields):
         interactions: How many of the newest to look at.
     """
 
-    name: Name = Field(default="draft")
-    description: Description = Field(default="")
+    model_config = ConfigDict(json_schema_extra=_leave_out_defaults)
+
+    name: Name = "draft"
+    description: Description = ""
     event_id: str | None = None
     interactions: Annotated[int, Field(ge=1, le=MOST)] = USUAL

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from flask import Flask
+from openapi_spec_validator import validate
 
 from phospho.version import __version__
 from phospho_server.api.resources import parameters
@@ -35,6 +36,7 @@ def test_every_route_of_the_api_is_described(app: Flask) -> None:
         for r in app.url_map.iter_rules()
         if r.rule.startswith("/api/projects")
     )
+    validate(document)
     ids = [each["operationId"] for found in document["paths"].values() for each in found.values()]
     assert len(ids) == len(set(ids))
     assert all(each["summary"] for found in document["paths"].values() for each in found.values())
