@@ -227,7 +227,7 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
     underway = backfills.list_backfills(db, project_id)
     rows = db.rows(
         f"select {_COLUMNS}, color, enabled, created_at_ms, "
-        "(select coalesce(sum(c.value), 0) from counters c where c.project_id = d.project_id "
+        "(select coalesce(sum(c.value), 0) from day_counters c where c.project_id = d.project_id "
         " and c.metric = 'events' and c.key = d.id) as events, "
         "(select coalesce(sum(j.size), 0) from jobs j where j.project_id = d.project_id "
         " and (j.kind in ('detect', 'backfill') or j.kind = 'llm' and d.detector = 'llm') "
