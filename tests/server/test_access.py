@@ -102,6 +102,7 @@ def query_of(endpoint: str, place: Place) -> dict[str, str]:
         "api_users.show_by_id": {"id": place.user_id},
         "api_interactions.show_by_id": {"id": place.task_id},
         "api_search.index": {"q": "canary"},
+        "api_reviews.take_back": {"task_id": place.task_id, "definition_id": place.event_id},
     }.get(endpoint, {})
 
 
@@ -121,6 +122,11 @@ def body_of(endpoint: str, place: Place) -> dict[str, Any]:
         "api_previews.show": {"description": "The user said 'hello'"},
         "api_definitions.create": {"name": "new", "description": "The user said 'hello'"},
         "api_definitions.edit": {"description": "The user said 'hello'"},
+        "api_reviews.keep": {
+            "task_id": place.task_id,
+            "definition_id": place.event_id,
+            "occurred": True,
+        },
         "api_feedback.give": {"task_id": place.task_id, "flag": "success"},
         "tasks.create": {"input": "hello", "project_id": place.project_id},
         "v2_sessions.create": {"project_id": place.project_id},

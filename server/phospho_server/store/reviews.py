@@ -19,10 +19,10 @@ from phospho_server.store.firsts import settle_session
 from phospho_server.store.review_values import Value, dump_value, read_value, settle_review
 from phospho_server.store.rows import PERSON
 
-Source = Literal["transcript", "events", "audit"]
+Source = Literal["transcript", "events", "audit", "api"]
 """Where somebody clicked: in a transcript, on an event's own page, or in a drawn sample."""
 
-SOURCES: tuple[Source, ...] = ("transcript", "events", "audit")
+SOURCES: tuple[Source, ...] = ("transcript", "events", "audit", "api")
 
 _INSERT = """
 insert into reviews (id, project_id, definition_id, interaction_id, occurred, value, judged, score,

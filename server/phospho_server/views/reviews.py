@@ -63,7 +63,7 @@ class Click:
             InvalidError: It says nothing that can be meant.
         """
         found = _CLICK.fullmatch(text)
-        if found is None or source not in SOURCES:
+        if found is None or source not in SOURCES or source == "api":
             raise InvalidError("This form is not complete. Open the page again and click there.")
         word, event_id, interaction_id, category = found.groups()
         return cls(event_id, int(interaction_id), word, source, category or "", score.strip())

@@ -25,7 +25,7 @@ from phospho_server.views.query import MAX_LENGTH, Choices
 MOST, USUAL = 200, 50
 
 _TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}
-_ID: Mapping[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
+ID_SCHEMA: Mapping[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
 _TIME: Mapping[str, Any] = {
     "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
 }
@@ -63,8 +63,8 @@ _FILTERS = (
     Parameter("without", _TEXT, "The name of an event that did not occur.", is_many=True),
     Parameter("flag", _choice(*FLAGS), "What feedback says."),
     Parameter("notes", _choice("yes"), "Somebody wrote a note."),
-    Parameter("user", _ID, "The id of a user."),
-    Parameter("version", _ID, "The version of the app."),
+    Parameter("user", ID_SCHEMA, "The id of a user."),
+    Parameter("version", ID_SCHEMA, "The version of the app."),
     Parameter("model", _TEXT, "The model that answered."),
     Parameter("language", _choice(*CODES), "The language of the user, as an ISO 639-1 code."),
     Parameter("sentiment", _choice(*FEELINGS), "How a message of the user sounds."),
@@ -196,4 +196,4 @@ def read_id(name: str = "id") -> str:
     return request.args.get(name, "")
 
 
-ID = Parameter("id", _ID, "The id, where it cannot stand in a path.", is_required=True)
+ID = Parameter("id", ID_SCHEMA, "The id, where it cannot stand in a path.", is_required=True)

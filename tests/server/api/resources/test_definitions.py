@@ -127,6 +127,32 @@ def test_each_change_is_noted_with_the_key_that_made_it(
     assert {e.who for e in entries} == {"API key a key"}
 
 
+@pytest.mark.usefixtures("filled")
+def test_an_event_is_rejected_confirmed_and_left_to_the_detector_again(program: Program) -> None:
+    ids = {row["name"]: row["id"] for row in program.read("/definitions")["data"]}
+    place = {"task_id": "t5", "definition_id": ids["anger"]}
+
+    def names(answer: Any) -> tuple[list[str], list[str]]:
+        assert answer.status_code == 200, answer.get_json()
+        found = answer.get_json()
+        assert found == program.read("/interactions/t5")
+        return [e["name"] for e in found["events"]], [e["name"] for e in found["rejected"]]
+
+    assert names(program.call("PUT", "/reviews", json={**place, "occurred": False})) == (
+        [],
+        ["anger"],
+    )
+    assert names(program.call("PUT", "/reviews", json={**place, "occurred": True})) == (
+        ["anger"],
+        [],
+    )
+    assert names(program.call("DELETE", "/reviews", query_string=place)) == (["anger"], [])
+    added = {**place, "definition_id": ids["booking"], "occurred": True}
+    assert names(program.call("PUT", "/reviews", json=added)) == (["booking", "anger"], [])
+    nobody = {**place, "task_id": "none", "occurred": True}
+    assert program.call("PUT", "/reviews", json=nobody).status_code == 404
+
+
 def test_feedback_is_kept_before_its_interaction_comes(
     program: Program, store: SqliteStore, project: Project
 ) -> None:
