@@ -82,10 +82,12 @@ def edit(project_id: str, definition_id: str) -> answers.Definition:
 
     def keep(db: Connection) -> str:
         if fields or "version" in sent:
+            # Another name is no newer version, so it may have got one since it was read.
+            name = fields.get("name", store.get_definition(db, project_id, definition_id).name)
             store.edit_definition(
                 db,
                 project_id,
-                changed,
+                changed.model_copy(update={"name": name}),
                 to_past=sent.get("to_past", True),
                 # What is left out was read above: it must not undo what somebody does meanwhile.
                 seen=sent.get("version", current["version"]),

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from phospho.models import EventDefinition
+from phospho_server.api.resources import definitions
+from phospho_server.defining import make_definition
 from phospho_server.store.audit_log import list_entries
+from phospho_server.store.definitions import edit_definition, get_definition
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.api.resources.conftest import Program
@@ -71,6 +75,23 @@ def test_what_somebody_changed_meanwhile_is_not_replaced(program: Program) -> No
     late = change(program, made["id"], description="Something else", version=1)
     assert (late.status_code, late.get_json()["error"]["code"]) == (409, "conflict")
     assert program.read(f"/definitions/{made['id']}")["description"] == NEW["description"]
+
+
+def test_a_name_that_somebody_gives_meanwhile_stays(
+    program: Program, store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(program)
+
+    def rename_then_make(*arguments: Any) -> EventDefinition:
+        with store.read() as db:
+            current = get_definition(db, project.id, made["id"])
+        renamed = current.model_copy(update={"name": "theirs"})
+        store.write(lambda db: edit_definition(db, project.id, renamed))
+        return make_definition(*arguments)
+
+    monkeypatch.setattr(definitions, "make_definition", rename_then_make)
+    changed = change(program, made["id"], keywords=["cash"]).get_json()
+    assert (changed["name"], changed["keywords"], changed["version"]) == ("theirs", ["cash"], 2)
 
 
 def test_a_deleted_event_is_gone_and_its_name_free(program: Program) -> None:
