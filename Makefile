@@ -6,8 +6,9 @@ BIN    := $(VENV)/bin
 # The phospho that was published before has the same import name, so it lives apart.
 OLD    := .venv-old-phospho
 PORT   ?= 8000
-# Half of a test run waits for processes and sockets, so more workers than cores pay off a little.
-WORKERS ?= auto
+# A third of a test run waits for processes and sockets, so one more worker than cores pays off.
+CORES   := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+WORKERS ?= $(shell expr $(CORES) + 1)
 
 # The oldest versions of what phospho integrates, beside the newest of `test`.
 OLDEST := .venv-oldest
