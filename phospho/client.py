@@ -1,5 +1,7 @@
 """The client: logs each interaction, by handing its record to the worker; flushes; closes.
 
+What it reads of the server is in `api_client` and `api_lists`.
+
 `log` runs in somebody else's request: it copies and appends, and leaves encoding and sending to
 the sender thread. It never raises.
 """
@@ -16,6 +18,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from phospho import guard, lifecycle, snapshot
+from phospho.api_client import ApiClient
 from phospho.config import Settings, read_settings
 from phospho.encoding import NOT_JSON, encode
 from phospho.feedback import read_flag
@@ -41,11 +44,12 @@ _get_ident = threading.get_ident
 _MAX_RECORD_CHARS = 5_000_000
 
 
-class Client:
-    """Logs interactions to one project; several may live in one process.
+class Client(ApiClient):
+    """Logs interactions to one project, and reads it; several may live in one process.
 
     Settings that are None come from the environment, as for `phospho.init`. The sender thread
-    starts with the first interaction.
+    starts with the first interaction: whoever only reads has none. `log` never raises; what reads
+    does, see `ApiClient`.
 
     Args:
         api_key: The key (`PHOSPHO_API_KEY`).
@@ -425,6 +429,7 @@ class Client:
     def close(self, timeout_s: float = 2.0) -> bool:
         """Flush, then end the sender thread; a later `log` starts it again."""
         with guard.guarded("close"):
+            self._close_calls()
             is_all = self._is_all_handed_over()
             return self._worker.close(_read_timeout(timeout_s)) and is_all
         return False

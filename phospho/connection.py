@@ -72,7 +72,7 @@ class Connections:
 
 def _make_pool(base_url: str, backend: httpcore.NetworkBackend) -> httpcore.ConnectionPool:
     scheme = urlsplit(base_url).scheme
-    proxy_url = _find_proxy(base_url)
+    proxy_url = find_proxy(base_url)
     # Making a TLS context takes longer than a hundred requests.
     context = _make_tls_context() if scheme == "https" else None
     return httpcore.ConnectionPool(
@@ -89,7 +89,7 @@ def _make_tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _find_proxy(base_url: str) -> str | None:
+def find_proxy(base_url: str) -> str | None:
     """Return the URL of the proxy that the environment, or the system, names for this server.
 
     A server on this machine is asked directly: no proxy reaches it.

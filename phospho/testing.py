@@ -28,8 +28,10 @@ from phospho.backlog import Item, Stats
 from phospho.client import Client
 from phospho.conformance import check_detector, check_embedder
 from phospho.encoding import NOT_JSON
+from phospho.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from phospho.api.calls import Calls
     from phospho.backlog import Waiting
     from phospho.config import Settings
     from phospho.plugins import Plugins
@@ -163,7 +165,14 @@ class CaptureClient(Client):
         return Logged()
 
     @property
-    def interactions(self) -> list[dict[str, Any]]:
+    def _calls(self) -> Calls:
+        raise ConfigurationError(
+            "A client of phospho.testing has no server to read. Hand what reads another client, or "
+            "what it would have read."
+        )
+
+    @property
+    def interactions(self) -> list[dict[str, Any]]:  # type: ignore[override]  # it reads no server
         """The interactions logged with this client; see `Logged`."""
         return self.logged.interactions
 

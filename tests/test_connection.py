@@ -83,7 +83,7 @@ def test_the_proxy_is_found_as_everywhere_else(
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert connection._find_proxy(base_url) == proxy
+    assert connection.find_proxy(base_url) == proxy
 
 
 def test_a_proxy_may_have_an_ipv6_address_and_tls() -> None:

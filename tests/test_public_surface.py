@@ -12,7 +12,7 @@ from tests.processes import run_script
 
 HEAVY = [
     "openai", "langchain_core", "llama_index", "flask", "sqlite_utils", "numpy", "pydantic",
-    "pluggy", "httpx", "importlib.metadata", "asyncio", "phospho.testing",
+    "pluggy", "httpx", "importlib.metadata", "asyncio", "phospho.api", "phospho.testing",
 ]  # fmt: skip
 
 # Imports only the standard library: what they cost depends on the machine, what they are does not.
