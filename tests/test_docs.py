@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +32,7 @@ from phospho_server.store.sqlite import SqliteStore
 from tests.extractors.recordings import fields_of, load
 from tests.judges import serve_judge
 from tests.loopback import serve_openai
-from tests.server.processes import ServerProcess, phospho, serving
+from tests.server.processes import ServerProcess, phospho, serving, wait_until
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -449,6 +450,32 @@ def test_the_page_of_definitions_shows_what_its_code_prints_and_commands_that_ex
         program, *arguments = shlex.split(line.replace("PROJECT_ID", project_id))
         ended = phospho(*arguments, "--database", str(tmp_path / "phospho.db"))
         assert (program, ended.returncode, ended.stderr) == ("phospho", 0, "")
+
+
+def test_the_page_of_reading_shows_what_its_code_prints(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = ("PHOSPHO_API_KEY", "PHOSPHO_PROJECT_ID")
+    with sdk.Client(*map(server.setting, keys), base_url=server.url) as client:
+        client.define("booking", "The user books", keywords=["book"])
+        client.define("refund", "The user wants a refund", keywords=["refund"])
+        said = {"plan": "pro"}
+        client.log("Book a flight to Oslo", "Done.", session_id="trip-1", user_id="ben")
+        for question, answer in (
+            ("I want a refund for my flight", "Refunds take ten days."),
+            ("That is too slow", "I am sorry."),
+        ):
+            log = client.log(question, answer, session_id="trip-2", user_id="ada", metadata=said)
+            # In the order of time, to the millisecond.
+            time.sleep(0.002)
+        client.user_feedback(log["task_id"], "failure")
+        assert client.flush()
+        wait_until(
+            lambda: sum(each.events for each in client.definitions()) == 2, what="two events"
+        )
+    printed = [run(code, server) for code in blocks("docs/reading.md", "python")]
+    assert printed == blocks("docs/reading.md", "text")
 
 
 def test_the_queries_of_the_data_page_run(tmp_path: Path) -> None:

@@ -42,9 +42,8 @@ Query = Sequence[tuple[str, str]]
 # A preview of an event reads thousands of interactions.
 TIMEOUT_S = 60.0
 
-# The first and three more: a server that is started again is back within that.
-TRIES = 4
-FIRST_PAUSE_S = 0.5
+# Between tries: a server that is started again is back within that.
+PAUSES_S = (0.5, 1.0, 2.0)
 
 # Whoever waits for an answer would not wait longer.
 MAX_PAUSE_S = 20.0
@@ -179,24 +178,22 @@ class Calls:
             # The connections are those of the parent.
             self._connect()
         request = self._build(method, path, query, body)
-        for tries_left in range(TRIES - 1, -1, -1):
-            pause_s = FIRST_PAUSE_S * 2 ** (TRIES - 2 - tries_left)
+        for pause_s in (*PAUSES_S, None):
             try:
                 response = self._http.send(request, stream=stream)
             except httpx.TransportError as error:
-                if not tries_left or not _is_harmless(method, error):
+                if pause_s is None or not _is_harmless(method, error):
                     raise
-            else:
-                if response.is_success:
-                    return response
-                response.read()
-                response.close()
-                asked_s = read_retry_after(response.headers.get("Retry-After"))
-                pause_s = max(pause_s, asked_s or 0.0)
-                if not tries_left or pause_s > MAX_PAUSE_S or not _may_repeat(method, response):
-                    self._refuse(response)
-            time.sleep(pause_s)
-        raise AssertionError("unreachable")
+                time.sleep(pause_s)
+                continue
+            if response.is_success:
+                return response
+            response.read()
+            asked_s = read_retry_after(response.headers.get("Retry-After")) or 0.0
+            if pause_s is None or asked_s > MAX_PAUSE_S or not _may_repeat(method, response):
+                self._refuse(response)
+            time.sleep(max(pause_s, asked_s))
+        raise AssertionError("the last try answers or raises")
 
     def _build(
         self, method: str, path: str, query: Query, body: Mapping[str, Any] | None

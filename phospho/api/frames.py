@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
-from types import NoneType
-from typing import TYPE_CHECKING, Any, get_args
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -101,7 +101,8 @@ def _plain(value: object) -> object:
 
 def _dtype(annotation: Any) -> str | None:
     """Return how pandas keeps a field, where it would not find that by itself."""
-    options = set(get_args(annotation)) or {annotation}
+    is_union = get_origin(annotation) in {Union, UnionType}
+    options = set(get_args(annotation)) if is_union else {annotation}
     kinds = options - {NoneType}
     if kinds == {int}:
         return "Int64" if NoneType in options else "int64"

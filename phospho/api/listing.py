@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from phospho.api.answers import Page
 
-Item = TypeVar("Item", bound=BaseModel)
+Item_co = TypeVar("Item_co", bound=BaseModel, covariant=True)
 
 # What the server gives at most.
 PAGE_SIZE = 200
 
 
-class Listing(Generic[Item]):
+class Listing(Generic[Item_co]):
     """All that matches, newest first unless asked for otherwise; nothing is read before it is used.
 
     Going through it again reads it again. How many there are is known at its end only, so it has no
@@ -42,8 +42,8 @@ class Listing(Generic[Item]):
 
     def __init__(
         self,
-        kind: type[Item],
-        read: Callable[[str | None, int], Page[Item]],
+        kind: type[Item_co],
+        read: Callable[[str | None, int], Page[Item_co]],
         *,
         limit: int | None = None,
     ) -> None:
@@ -53,12 +53,12 @@ class Listing(Generic[Item]):
         self._read = read
         self._limit = limit
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[Item_co]:
         """Go through all, reading a page when the one before is used up."""
         for page in self.pages():
             yield from page
 
-    def pages(self, size: int = PAGE_SIZE) -> Iterator[Sequence[Item]]:
+    def pages(self, size: int = PAGE_SIZE) -> Iterator[Sequence[Item_co]]:
         """Go through all in parts, none of which is empty.
 
         Args:
@@ -76,7 +76,7 @@ class Listing(Generic[Item]):
                 raise AnswerError("The server answered with the same page twice. Update it.")
             left, cursor = left and left - len(found), page.next_cursor
 
-    def first(self) -> Item | None:
+    def first(self) -> Item_co | None:
         """Return the first, or None where nothing matches."""
         return next((found for page in self.pages(1) for found in page), None)
 
