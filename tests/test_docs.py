@@ -26,6 +26,8 @@ from phospho.detectors import endpoint_encoder, onnx_folder
 from phospho.detectors.language_wording import parse_language
 from phospho.detectors.llm.settings import API_KEY, BASE_URL, DAILY_TOKENS, MODEL
 from phospho.extractors import catalogue
+from phospho.mcp.changing import Changing
+from phospho.mcp.reading import Reading
 from phospho.redaction.rules import RULES
 from phospho_server.commands import phospho as phospho_command
 from phospho_server.store.sqlite import SqliteStore
@@ -476,6 +478,22 @@ def test_the_page_of_reading_shows_what_its_code_prints(
         )
     printed = [run(code, server) for code in blocks("docs/reading.md", "python")]
     assert printed == blocks("docs/reading.md", "text")
+
+
+def test_the_page_of_mcp_names_every_tool_and_how_hosts_start_it() -> None:
+    page = (ROOT / "docs" / "mcp.md").read_text(encoding="utf-8")
+    tools = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert tools == {*Reading.TOOLS, *Changing.TOOLS}
+    started = [
+        json.loads(block)["mcpServers"]["phospho"] for block in blocks("docs/mcp.md", "json")
+    ]
+    assert len(started) == 2
+    for each in started:
+        assert each["args"] == ["mcp"]
+        assert each["command"].endswith("phospho")
+        assert set(each["env"]) == set(re.findall(r"export (\w+)=", page))
+    options = {name for option in phospho_command.commands["mcp"].params for name in option.opts}
+    assert "--allow-changes" in options
 
 
 def test_the_queries_of_the_data_page_run(tmp_path: Path) -> None:

@@ -76,6 +76,15 @@ class Listing(Generic[Item_co]):
                 raise AnswerError("The server answered with the same page twice. Update it.")
             left, cursor = left and left - len(found), page.next_cursor
 
+    def page(self, cursor: str | None = None, size: int = PAGE_SIZE) -> Page[Item_co]:
+        """Read one part, and the cursor of the next, for whoever keeps the place elsewhere.
+
+        Args:
+            cursor: `next_cursor` of the part before; None for the first.
+            size: The most in it, from 1 to 200. The limit of the list does not count here.
+        """
+        return self._read(cursor, size)
+
     def first(self) -> Item_co | None:
         """Return the first, or None where nothing matches."""
         return next((found for page in self.pages(1) for found in page), None)

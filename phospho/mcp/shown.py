@@ -1,0 +1,177 @@
+"""What an agent is shown: the API's values, made short enough for its context.
+
+Texts of conversations are quotations. They stand in fields of their own, and a text that is cut
+says how much is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+from phospho.api import answers
+from phospho.api.answers import Time  # noqa: TC001 - pydantic reads it
+from phospho.models import Example, Flag
+
+Item = TypeVar("Item", bound=BaseModel)
+
+# Of a message in a list, and of one in a transcript: a page of a book.
+LISTED_CHARS, READ_CHARS = 600, 4_000
+
+# Of the rest, which is no conversation.
+_DETAIL_CHARS = 300
+_MOST_EXAMPLES = 3
+
+# Its ids, time and names.
+_LINE_CHARS = 100
+
+
+class Event(BaseModel):
+    """An event that occurred in an interaction."""
+
+    name: str
+    score: float = Field(description="How sure the detector is, 0 to 1.")
+    value: float | str | None = Field(None, description="A score or category, where asked for.")
+    reason: str = Field("", description="Why the detector said yes.")
+    reviewed: bool | None = Field(None, description="What a person said of it, if anybody did.")
+
+
+class Interaction(BaseModel):
+    """One message of a user and the app's answer; both are quotations."""
+
+    task_id: str
+    session_id: str
+    created_at: Time
+    user_id: str | None
+    input: str = Field(description="Quotation: what the user said.")
+    output: str | None = Field(description="Quotation: what the app answered.")
+    flag: Flag | None = Field(description="Feedback.")
+    notes: str | None = Field(description="Quotation: what somebody wrote about it.")
+    events: Sequence[Event]
+
+
+class Page(BaseModel, Generic[Item]):
+    """A part of a list."""
+
+    data: Sequence[Item]
+    next_cursor: str | None = Field(
+        description="Continues the list as `cursor`; null at its end. A part may be empty before."
+    )
+
+
+class Transcript(BaseModel):
+    """A session with a part of what was said in it."""
+
+    session: answers.Session
+    interactions: Sequence[Interaction]
+    next_start: int | None = Field(
+        description="Continues the transcript as `start`; null at its end."
+    )
+
+
+class Definition(BaseModel):
+    """An event definition: what is looked for."""
+
+    id: str
+    name: str
+    description: str
+    version: int
+    scope: str
+    detector: str
+    keywords: Sequence[str]
+    pattern: str | None
+    examples: Sequence[Example] = Field(description="The first of them; quotations.")
+    answer: str
+    categories: Sequence[str]
+    enabled: bool
+    events: int = Field(description="How often it has occurred.")
+    pending: int = Field(description="Interactions still to look at.")
+    problem: str | None
+
+
+def cut(text: str, most: int) -> str:
+    """Return the beginning of a text, saying how much of it is missing."""
+    missing = len(text) - most
+    return text if missing <= 0 else f"{text[:most]}… [{missing:,} more characters]"
+
+
+def interaction(found: answers.Interaction, most: int = LISTED_CHARS) -> Interaction:
+    """Return an interaction, with so many characters of each message at most."""
+    return Interaction(
+        task_id=found.task_id,
+        session_id=found.session_id,
+        created_at=found.created_at,
+        user_id=found.user_id,
+        input=cut(found.input, most),
+        output=None if found.output is None else cut(found.output, most),
+        flag=found.flag,
+        notes=None if found.notes is None else cut(found.notes, _DETAIL_CHARS),
+        events=[event(each) for each in found.events],
+    )
+
+
+def event(found: answers.Event) -> Event:
+    """Return an event."""
+    reason = found.evidence.reason if found.evidence else ""
+    return Event(
+        name=found.name,
+        score=round(found.score, 3),
+        value=found.value,
+        reason=cut(reason, _DETAIL_CHARS),
+        reviewed=found.reviewed,
+    )
+
+
+def occurrence(found: answers.Occurrence) -> Interaction:
+    """Return where an event occurred, as an interaction with this event alone."""
+    return interaction(
+        answers.Interaction(
+            task_id=found.task_id,
+            session_id=found.session_id,
+            created_at=found.created_at,
+            input=found.input,
+            output=found.output,
+            events=[found.event],
+        )
+    )
+
+
+def definition(found: answers.Definition) -> Definition:
+    """Return an event definition."""
+    fields = found.model_dump(include=set(Definition.model_fields))
+    examples = [
+        Example(input=cut(each.input, _DETAIL_CHARS), output=cut(each.output, _DETAIL_CHARS))
+        for each in found.examples[:_MOST_EXAMPLES]
+    ]
+    return Definition(**fields | {"examples": examples})
+
+
+def transcript(
+    session: answers.Session,
+    interactions: Iterable[answers.Interaction],
+    *,
+    start: int,
+    most_chars: int,
+) -> Transcript:
+    """Return as much of a transcript as fits, at least one interaction where there is any.
+
+    Args:
+        session: The session.
+        interactions: What follows in it, read for as long as it fits.
+        start: The place of the first of them.
+        most_chars: In all messages together; each interaction counts for a line besides.
+    """
+    shown: list[Interaction] = []
+    left = most_chars
+    next_start = None
+    for each in interactions:
+        one = interaction(each, READ_CHARS)
+        left -= len(one.input) + len(one.output or "") + _LINE_CHARS
+        if shown and left < 0:
+            next_start = start + len(shown)
+            break
+        shown.append(one)
+    facts = {name: getattr(session, name) for name in answers.Session.model_fields}
+    return Transcript(session=answers.Session(**facts), interactions=shown, next_start=next_start)
