@@ -111,6 +111,35 @@ class ApiClient(ApiLists):
 
         return self._calls.send("POST", "/definitions/preview", {**draft}, answers.Preview)
 
+    def review(
+        self,
+        task_id: str,
+        definition_id: str,
+        *,
+        occurred: bool,
+        value: float | str | None = None,
+    ) -> answers.InteractionDetails:
+        """Confirm or reject an event, or add one: a person's word, which stands; see `reviews.md`.
+
+        `value` is the score or the category, where the definition asks for one.
+        """
+        from phospho.api import answers
+
+        body = {
+            "task_id": task_id,
+            "definition_id": definition_id,
+            "occurred": occurred,
+            "value": value,
+        }
+        return self._calls.send("PUT", "/reviews", body, answers.InteractionDetails)
+
+    def undo_review(self, task_id: str, definition_id: str) -> answers.InteractionDetails:
+        """Take a person's word back, so that the detector's stands."""
+        from phospho.api import answers
+
+        query = [("task_id", task_id), ("definition_id", definition_id)]
+        return self._calls.take_back("/reviews", query, answers.InteractionDetails)
+
     def project_stats(
         self,
         *,

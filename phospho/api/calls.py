@@ -93,7 +93,8 @@ class Calls:
         self._settings = settings
         self._transport = transport
         self._root = f"/api/projects/{quote(settings.project_id, safe='')}"
-        self._connect()
+        self._http: httpx.Client | None = None
+        self._pid = 0
 
     def get(self, path: str, answer: type[Answer], query: Query = ()) -> Answer:
         """Return what stands under a path of the project, which begins with `/` or is empty.
@@ -111,6 +112,10 @@ class Calls:
         """Delete what stands under a path; raises as `get` does."""
         self._request("DELETE", path)
 
+    def take_back(self, path: str, query: Query, answer: type[Answer]) -> Answer:
+        """Delete what a query names and return what is left; raises as `get` does."""
+        return _read(self._request("DELETE", path, query), answer)
+
     @contextmanager
     def stream(self, path: str, query: Query) -> Iterator[Iterator[bytes]]:
         """Yield a file in parts as it arrives; raises as `get` does, also while it is read."""
@@ -123,13 +128,20 @@ class Calls:
 
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
-        self._finalizer()
-        self._connect()
+        if self._http is not None:
+            self._http.close()
+            self._http = None
 
-    def _connect(self) -> None:
+    def _connected(self) -> httpx.Client:
+        """Return the HTTP client of this process; a child leaves its parent's connections alone."""
+        if self._http is None or self._pid != os.getpid():
+            self._http, self._pid = self._connect(), os.getpid()
+            weakref.finalize(self, self._http.close)
+        return self._http
+
+    def _connect(self) -> httpx.Client:
         settings = self._settings
-        self._pid = os.getpid()
-        self._http = httpx.Client(
+        return httpx.Client(
             base_url=settings.base_url,
             headers={
                 "Authorization": f"Bearer {settings.api_key}",
@@ -142,7 +154,6 @@ class Calls:
             trust_env=False,
             verify=httpx.create_ssl_context() if settings.base_url.startswith("https") else True,
         )
-        self._finalizer = weakref.finalize(self, self._http.close)
 
     def _request(
         self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None
@@ -174,13 +185,11 @@ class Calls:
         stream: bool = False,
     ) -> httpx.Response:
         """Send a request, and again where that can help; return an answer that is no refusal."""
-        if self._pid != os.getpid():
-            # The connections are those of the parent.
-            self._connect()
-        request = self._build(method, path, query, body)
+        http = self._connected()
+        request = self._build(http, method, path, query, body)
         for pause_s in (*PAUSES_S, None):
             try:
-                response = self._http.send(request, stream=stream)
+                response = http.send(request, stream=stream)
             except httpx.TransportError as error:
                 if pause_s is None or not _is_harmless(method, error):
                     raise
@@ -196,10 +205,15 @@ class Calls:
         raise AssertionError("the last try answers or raises")
 
     def _build(
-        self, method: str, path: str, query: Query, body: Mapping[str, Any] | None
+        self,
+        http: httpx.Client,
+        method: str,
+        path: str,
+        query: Query,
+        body: Mapping[str, Any] | None,
     ) -> httpx.Request:
         try:
-            return self._http.build_request(
+            return http.build_request(
                 method,
                 self._root + path,
                 params=list(query),

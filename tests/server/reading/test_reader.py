@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import threading
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from pydantic import BaseModel
 
 import phospho
+from phospho.api.fields import DefinitionChanges, DefinitionFields, DraftFields, ExampleFields
 from phospho.api.listing import Listing
 from phospho.errors import (
     AccessRefusedError,
@@ -19,10 +22,14 @@ from phospho.errors import (
     InvalidRequestError,
     NotFoundError,
 )
+from phospho_server.api.resources import definition_bodies as bodies
+from phospho_server.api.resources.parameters import of_export, of_list
 from phospho_server.store import detections
 from phospho_server.store.feedback import add_feedback
 from phospho_server.store.rows import NewInteraction, Project
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.views.exports import FORMATS
+from phospho_server.views.filters import INTERACTIONS, SEARCH, SESSIONS, USERS, ListKind
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction, verdict
 from tests.server.reading.conftest import reader_of
 
@@ -158,6 +165,19 @@ def test_an_event_is_defined_edited_previewed_and_deleted(client: phospho.Client
 
 
 @pytest.mark.usefixtures("booked")
+def test_a_persons_word_stands_until_it_is_taken_back(client: phospho.Client) -> None:
+    (booking,) = client.definitions()
+    rejected = client.review("t2", booking.id, occurred=False)
+    assert [event.name for event in (*rejected.events, *rejected.rejected)] == ["booking"]
+    assert rejected.rejected[0].reviewed is False
+    (event,) = client.review("t5", booking.id, occurred=True).events
+    assert (event.name, event.reviewed) == ("booking", True)
+    assert client.undo_review("t2", booking.id).events[0].reviewed is None
+    with pytest.raises(NotFoundError):
+        client.review("nobody", booking.id, occurred=True)
+
+
+@pytest.mark.usefixtures("booked")
 def test_an_export_is_written_to_a_path_or_a_file(client: phospho.Client, tmp_path: Path) -> None:
     path = tmp_path / "talks.jsonl"
     size = client.export("interactions", path, format="jsonl", event="booking")
@@ -187,6 +207,43 @@ def test_a_filter_that_would_ask_for_nothing_is_refused(
 ) -> None:
     with pytest.raises(InvalidRequestError):
         client.interactions(**filters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        pytest.param("sessions", SESSIONS, id="sessions"),
+        pytest.param("interactions", INTERACTIONS, id="interactions"),
+        pytest.param("users", USERS, id="users"),
+        pytest.param("search", SEARCH, id="search"),
+    ],
+)
+def test_a_list_takes_every_filter_that_the_server_has(method: str, kind: ListKind) -> None:
+    taken = set(inspect.signature(getattr(phospho.Client, method)).parameters) - {"self", "limit"}
+    # A search has one order.
+    there = {each.name for each in of_list(kind)} - {"limit", "cursor"}
+    assert taken == (there - {"sort"} if kind is SEARCH else there)
+
+
+def test_an_export_takes_every_filter_of_its_lists() -> None:
+    taken = set(inspect.signature(phospho.Client.export).parameters) - {"self", "what", "to"}
+    kinds = (SESSIONS, INTERACTIONS, USERS)
+    assert taken == {each.name for kind in kinds for each in of_export(kind, FORMATS)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        pytest.param(DefinitionFields, bodies.DefinitionFields, id="new"),
+        pytest.param(DefinitionChanges, bodies.DefinitionChange, id="change"),
+        pytest.param(DraftFields, bodies.Draft, id="draft"),
+        pytest.param(ExampleFields, bodies.ExampleGiven, id="example"),
+    ],
+)
+def test_what_may_be_said_of_a_definition_is_what_the_server_takes(
+    fields: type, body: type[BaseModel]
+) -> None:
+    assert set(fields.__annotations__) == set(body.model_fields)
 
 
 def test_refusals_are_the_words_of_the_server(
