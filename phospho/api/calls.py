@@ -245,8 +245,13 @@ class Calls:
 
 
 def _is_harmless(method: str, error: httpx.TransportError) -> bool:
-    """Tell whether a request may be sent again: it changes nothing, or was never sent."""
-    return method == "GET" or isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+    """Tell whether a request may be sent again: it changes nothing, or was never sent.
+
+    What a server has had no time for, it would have none for again.
+    """
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+        return True
+    return method == "GET" and not isinstance(error, httpx.TimeoutException)
 
 
 def _may_repeat(method: str, response: httpx.Response) -> bool:

@@ -59,7 +59,7 @@ Start = Annotated[
 ]
 MostChars = Annotated[
     int,
-    Field(ge=500, le=50_000, description="The most characters of messages in one answer."),
+    Field(ge=500, le=50_000, description="The most characters of interactions in one answer."),
 ]
 
 Name = Annotated[

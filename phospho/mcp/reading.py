@@ -110,7 +110,7 @@ class Reading:
         events: inputs.Events = None,
         limit: inputs.Limit = 10,
         cursor: inputs.Cursor = None,
-    ) -> shown.Page[shown.Interaction]:
+    ) -> shown.Page[shown.Occurrence]:
         """List where events occurred, the newest first, and why: these events, or all."""
         found = self._client.events(events).page(cursor, limit)
         return shown.Page(

@@ -61,7 +61,8 @@ def _tool(function: Callable[..., object], annotations: ToolAnnotations) -> Tool
 
     Left out, as the SDK does, a misspelt filter would make the answer another one.
     """
-    tool = Tool.from_function(_told(function), annotations=annotations)
+    title = function.__name__.replace("_", " ").capitalize()
+    tool = Tool.from_function(_told(function), title=title, annotations=annotations)
     arguments = tool.fn_metadata.arg_model
     arguments.model_config["extra"] = "forbid"
     arguments.model_rebuild(force=True)

@@ -6,7 +6,8 @@ says how much is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, Field
@@ -23,9 +24,9 @@ LISTED_CHARS, READ_CHARS = 600, 4_000
 # Of the rest, which is no conversation.
 _DETAIL_CHARS = 300
 _MOST_EXAMPLES = 3
-
-# Its ids, time and names.
-_LINE_CHARS = 100
+# Keys of metadata with short values: enough to filter by them.
+_MOST_KEYS, _KEY_CHARS = 10, 100
+_MOST_STEPS = 20
 
 
 class Event(BaseModel):
@@ -49,7 +50,22 @@ class Interaction(BaseModel):
     output: str | None = Field(description="Quotation: what the app answered.")
     flag: Flag | None = Field(description="Feedback.")
     notes: str | None = Field(description="Quotation: what somebody wrote about it.")
+    metadata: Mapping[str, str] = Field(description="Quotations: short values that were logged.")
+    steps: Sequence[str] | None = Field(
+        description="Calls that led to the answer, as in `tool search`; only in a transcript."
+    )
     events: Sequence[Event]
+
+
+class Occurrence(BaseModel):
+    """Where an event occurred; the messages are quotations."""
+
+    event: Event
+    task_id: str
+    session_id: str
+    created_at: Time
+    input: str = Field(description="Quotation: what the user said.")
+    output: str | None = Field(description="Quotation: what the app answered.")
 
 
 class Page(BaseModel, Generic[Item]):
@@ -108,8 +124,32 @@ def interaction(found: answers.Interaction, most: int = LISTED_CHARS) -> Interac
         output=None if found.output is None else cut(found.output, most),
         flag=found.flag,
         notes=None if found.notes is None else cut(found.notes, _DETAIL_CHARS),
+        metadata=_metadata(found.metadata),
+        steps=_steps(found) if isinstance(found, answers.InteractionDetails) else None,
         events=[event(each) for each in found.events],
     )
+
+
+def _metadata(logged: Mapping[str, object]) -> dict[str, str]:
+    """Return what of the metadata can be asked for: short texts, numbers, true and false."""
+    simple = {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in logged.items()
+        if isinstance(value, (str, int)) and len(key) <= _KEY_CHARS
+    }
+    short = {key: text for key, text in simple.items() if len(text) <= _KEY_CHARS}
+    return dict(itertools.islice(short.items(), _MOST_KEYS))
+
+
+def _steps(found: answers.InteractionDetails) -> list[str]:
+    """Return each step in a line, with its error where it failed."""
+    lines = []
+    for step in found.steps[:_MOST_STEPS]:
+        error = step.get("error")
+        failed = f": {error.get('type')}: {error.get('message')}" if error else ""
+        lines.append(cut(f"{step.get('kind')} {step.get('name')}{failed}", _DETAIL_CHARS))
+    missing = len(found.steps) - len(lines)
+    return [*lines, f"[{missing} more]"] if missing else lines
 
 
 def event(found: answers.Event) -> Event:
@@ -124,17 +164,15 @@ def event(found: answers.Event) -> Event:
     )
 
 
-def occurrence(found: answers.Occurrence) -> Interaction:
-    """Return where an event occurred, as an interaction with this event alone."""
-    return interaction(
-        answers.Interaction(
-            task_id=found.task_id,
-            session_id=found.session_id,
-            created_at=found.created_at,
-            input=found.input,
-            output=found.output,
-            events=[found.event],
-        )
+def occurrence(found: answers.Occurrence) -> Occurrence:
+    """Return where an event occurred."""
+    return Occurrence(
+        event=event(found.event),
+        task_id=found.task_id,
+        session_id=found.session_id,
+        created_at=found.created_at,
+        input=cut(found.input, LISTED_CHARS),
+        output=None if found.output is None else cut(found.output, LISTED_CHARS),
     )
 
 
@@ -161,14 +199,14 @@ def transcript(
         session: The session.
         interactions: What follows in it, read for as long as it fits.
         start: The place of the first of them.
-        most_chars: In all messages together; each interaction counts for a line besides.
+        most_chars: Of what is shown of all interactions together.
     """
     shown: list[Interaction] = []
     left = most_chars
     next_start = None
     for each in interactions:
         one = interaction(each, READ_CHARS)
-        left -= len(one.input) + len(one.output or "") + _LINE_CHARS
+        left -= len(one.model_dump_json())
         if shown and left < 0:
             next_start = start + len(shown)
             break

@@ -80,7 +80,6 @@ def test_the_key_is_sent_to_where_the_server_is(serve: Callable[..., Server]) ->
     [
         pytest.param(httpx.ConnectError("refused"), id="not-there-yet"),
         pytest.param(httpx.RemoteProtocolError("cut off"), id="cut-off"),
-        pytest.param(httpx.ReadTimeout(""), id="too-slow"),
         pytest.param(httpx.Response(502, text="<html>"), id="nothing-behind-the-proxy"),
         pytest.param(httpx.Response(503, json=BUSY), id="busy"),
         pytest.param(httpx.Response(429, json=BUSY), id="too-often"),
@@ -107,6 +106,12 @@ def test_a_server_that_stays_away_is_named(serve: Callable[..., Server]) -> None
     ):
         server.client.project()
     assert server.pauses_s == [0.5, 1.0, 2.0]
+
+
+def test_a_server_that_is_too_slow_is_asked_once(serve: Callable[..., Server]) -> None:
+    server = serve(httpx.ReadTimeout(""))
+    with pytest.raises(ServerAwayError, match="ReadTimeout"):
+        server.client.project()
 
 
 def test_nobody_waits_for_minutes(serve: Callable[..., Server]) -> None:
