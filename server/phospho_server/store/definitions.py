@@ -89,8 +89,8 @@ def edit_definition(
     current = get_definition(db, project_id, definition.id)
     if seen is not None and seen != current.version:
         raise ChangedMeanwhileError(
-            f"Somebody has changed this event since you opened it; version {current.version} is "
-            "the newest. Look at all versions below; save again to put yours in its place."
+            f"Somebody has changed this event meanwhile; version {current.version} is the newest. "
+            "Look at it; then save yours again to put it in its place."
         )
     if definition.name != current.name:
         _refuse_taken_name(db, project_id, definition.name)

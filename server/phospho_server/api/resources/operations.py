@@ -34,6 +34,7 @@ class Parameter:
         description: What it is for.
         is_many: Whether it may be given several times.
         is_required: Whether it has to be there.
+        is_exact: Whether space means something in it, as in an id.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Parameter:
     description: str
     is_many: bool = False
     is_required: bool = False
+    is_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _check_query(allowed: Sequence[Parameter]) -> None:
             raise InvalidError(
                 f"{visible(name[:_MOST_SHOWN])!r} means nothing in this address. It takes {names}."
             )
-        if any(not value.strip() for value in values):
+        if not all(values if known[name].is_exact else (value.strip() for value in values)):
             raise InvalidError(f"{name!r} is empty. Give it a value, or leave it out.")
         if len(values) > 1 and not known[name].is_many:
             raise InvalidError(f"{name!r} is given {len(values)} times. Give it once.")

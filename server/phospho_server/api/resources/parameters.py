@@ -196,4 +196,6 @@ def read_id(name: str = "id") -> str:
     return request.args.get(name, "")
 
 
-ID = Parameter("id", ID_SCHEMA, "The id, where it cannot stand in a path.", is_required=True)
+ID = Parameter(
+    "id", ID_SCHEMA, "The id, where it cannot stand in a path.", is_required=True, is_exact=True
+)

@@ -23,7 +23,7 @@ from phospho_server.store.records import get_record
 bp = Blueprint("api_reviews", __name__, url_prefix="/api/projects/<project_id>/reviews")
 
 _PLACE = (
-    Parameter("task_id", ID_SCHEMA, "The interaction.", is_required=True),
+    Parameter("task_id", ID_SCHEMA, "The interaction.", is_required=True, is_exact=True),
     Parameter("definition_id", ID_SCHEMA, "The event definition.", is_required=True),
 )
 

@@ -128,7 +128,7 @@ def test_a_transcript_is_read_in_parts(
     assert {part["interactions"] for part in parts} == {5}
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a/b", "a//b", "?x=1", "ü ", "%2F", "preview"])
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "a//b", "?x=1", "ü ", " ", "%2F", "preview"])
 def test_whatever_the_id_is_it_is_read(
     program: Program, store: SqliteStore, project: Project, name: str
 ) -> None:
