@@ -6,7 +6,8 @@ import secrets
 import threading
 import time
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 # Crockford's base 32: no letters that look alike, safe in URLs and on the phone.
@@ -42,3 +43,8 @@ def hour_of(at_ms: int) -> int:
 def day_of(at_ms: int) -> int:
     """Return the start of the UTC day, in milliseconds."""
     return at_ms - at_ms % DAY_MS
+
+
+def minute_of(at_ms: int) -> int:
+    """Return the start of the minute, in milliseconds."""
+    return at_ms - at_ms % MINUTE_MS

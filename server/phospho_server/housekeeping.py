@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from phospho_server.clock import HOUR_MS, now_ms
-from phospho_server.store import Connection, Store, deleting, retention, spans
+from phospho_server.store import Connection, Store, deleting, retention, spans, windows
 from phospho_server.working import Worker
 
 # Changes wait for each other: one of ours is to take this long, and is made smaller if it takes
@@ -67,10 +67,13 @@ class Housekeeping(Worker):
             deleted = deleting.find_next(db)
             due = None if deleted else retention.find_due(db, every_ms=HOUR_MS)
             is_old = spans.has_old(db)
+            has_old_counts = windows.has_old(db)
         if deleted:
             return self._remove(lambda db, most: deleting.erase_part(db, deleted, most=most))
         if due:
             return self._retain(*due)
+        if has_old_counts:
+            return self._remove(lambda db, most: windows.forget_old(db, most=most))
         return self._forget_spans() if is_old else 0
 
     def _forget_spans(self) -> int:

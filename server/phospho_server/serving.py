@@ -15,6 +15,7 @@ from phospho.detectors.registry import load_detectors
 from phospho.errors import ConfigurationError
 from phospho.plugins import Plugins
 from phospho_server import create_app
+from phospho_server.alerts.worker import AlertWorker
 from phospho_server.assembling import Assembler
 from phospho_server.connections import create_server
 from phospho_server.detection import DetectionWorker
@@ -84,6 +85,7 @@ class Server:
         )
         sender = Sender(setups.sealer, allow_private=is_private_allowed(os.environ))
         self.webhook_worker = WebhookWorker(store, sender)
+        self.alert_worker = AlertWorker(store)
         self.housekeeping = Housekeeping(store)
         self.assembler = Assembler(store, on_new_work=self.worker.wake)
         app = create_app(
@@ -116,8 +118,10 @@ class Server:
         self.housekeeping.start()
         self.assembler.start()
         self.webhook_worker.start()
+        self.alert_worker.start()
         with _stopped_by_sigterm():
             self._waitress.run()
+        self.alert_worker.stop()
         self.webhook_worker.stop()
         self.assembler.stop()
         self.housekeeping.stop()

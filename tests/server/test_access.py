@@ -86,6 +86,8 @@ def form_of(endpoint: str, place: Place) -> dict[str, str]:
         "webhooks.create": {"url": "https://93.184.216.34/hook", "format": "json", "scope": "all"},
         "webhooks.choose": {"scope": "all"},
         "webhooks.send_again": {"message": place.message_id},
+        "alerts.create": {"event_id": place.event_id, "at_least": "5", "window": "1440"},
+        "alerts.save": {"at_least": "5", "window": "15", "factor": "3"},
         "account.change_password": {"password": PASSWORD, "new_password": "quite another one"},
         "sign_in.enter": {"email": "root@example.com", "password": PASSWORD},
         "sign_up.create": {"email": "new@example.com", "password": "a new password"},
@@ -310,7 +312,7 @@ def test_objects_of_another_project_are_not_there(world: World, now: Opened, rou
 # What belongs to one project; names that people choose may be the same in several.
 OF_ONE_PROJECT = (
     *("event_id", "interaction_id", "task_id", "session_id", "user_id", "key_id", "account_id"),
-    *("invitation_id", "view_id", "webhook_id", "message_id"),
+    *("invitation_id", "view_id", "webhook_id", "message_id", "rule_id"),
 )
 
 # Ids that are sent in a form.
@@ -319,6 +321,7 @@ SENT: Mapping[str, tuple[str, ...]] = {
     "audit.answer": ("event_id", "interaction_id"),
     "feedback_pages.save": ("task_id",),
     "webhooks.send_again": ("message_id",),
+    "alerts.create": ("event_id",),
 }
 
 
@@ -364,7 +367,7 @@ def test_each_id_of_another_project_alone_is_not_there(
 
 def of_project(now: Opened, place: Place) -> dict[str, list[tuple[object, ...]]]:
     """Return the rows of a project, and those that name something of it."""
-    own = {place.project_id, place.event_id, place.account_id, place.webhook_id}
+    own = {place.project_id, place.event_id, place.account_id, place.webhook_id, place.rule_id}
     return {
         name: [r for r in rows if own.intersection(map(str, r))]
         for name, rows in now.dump().items()

@@ -15,9 +15,11 @@ from flask.testing import FlaskClient
 from phospho.detectors import Detector
 from phospho.models import Evidence
 from phospho_server import create_app
+from phospho_server.clock import now_ms
 from phospho_server.passwords import hash_password
-from phospho_server.store import Connection, deliveries, detections, sign_ins
+from phospho_server.store import Connection, alerts, deliveries, detections, sign_ins
 from phospho_server.store.accounts import Account, create_account
+from phospho_server.store.alert_rules import Terms, add_rule
 from phospho_server.store.audit_log import record
 from phospho_server.store.definitions import create_definition
 from phospho_server.store.feedback import add_feedback
@@ -64,6 +66,7 @@ class Place:
     view_id: str
     webhook_id: str
     message_id: str
+    rule_id: str
     project_name: str
     version: int = 1
     page: str = "sessions"
@@ -232,6 +235,8 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
     )
     message = deliveries.add_test(db, webhook)
     db.execute("update webhook_deliveries set state = 'parked' where id = :id", vars(message))
+    rule = add_rule(db, project.id, event.id, Terms(60, 1))
+    alerts.fire(db, rule, count=1, usual=None, at_ms=now_ms())
     place = Place(
         project_id=project.id,
         session_id=new.session_id,
@@ -249,6 +254,7 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
         view_id=view.id,
         webhook_id=webhook.id,
         message_id=message.id,
+        rule_id=rule.id,
         project_name=project.name,
     )
     return place, accounts["editor"], accounts["owner"]

@@ -24,6 +24,7 @@ from phospho_server.migrations import (
     m014_session_details,
     m015_llm_limits,
     m016_spans,
+    m017_alerts,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -45,6 +46,7 @@ STEPS = (
     m014_session_details,
     m015_llm_limits,
     m016_spans,
+    m017_alerts,
 )
 
 __all__ = ["STEPS", "migrations"]

@@ -1,11 +1,11 @@
-"""Roll-ups by hour and by day: counts that no page has to scan for."""
+"""Roll-ups by hour, by day and by the minute: counts that nothing has to scan for."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from phospho_server.clock import DAY_MS, HOUR_MS, day_of
+from phospho_server.clock import DAY_MS, HOUR_MS, day_of, hour_of, minute_of, now_ms
 from phospho_server.store import Connection
 from phospho_server.store.rows import EventCount, Series, Totals
 from phospho_server.store.time_steps import TimeSteps
@@ -25,6 +25,16 @@ on conflict (project_id, metric, key, day_ms)
     do update set value = day_counters.value + excluded.value
 """
 
+# The same by the minute, of what alerts are about and for as long as they look back.
+_ADD_TO_MINUTES = """
+insert into minute_counters (project_id, metric, key, minute_ms, value)
+values (:project_id, :metric, :key, :at_ms, :value)
+on conflict (project_id, metric, key, minute_ms)
+    do update set value = minute_counters.value + excluded.value
+"""
+_MINUTE_METRICS = frozenset({"interactions", "events"})
+MINUTES_KEPT_MS = 16 * DAY_MS
+
 
 def add(db: Connection, project_id: str, changes: Mapping[tuple[str, str, int], int]) -> None:
     """Add to counters.
@@ -32,12 +42,18 @@ def add(db: Connection, project_id: str, changes: Mapping[tuple[str, str, int], 
     Args:
         db: A connection in a write transaction.
         project_id: The project.
-        changes: `(metric, key, hour_ms)` to the difference, which may be negative.
+        changes: `(metric, key, at_ms)` to the difference, which may be negative.
     """
+    hours: Counter[tuple[str, str, int]] = Counter()
     days: Counter[tuple[str, str, int]] = Counter()
-    for (metric, key, hour_ms), difference in changes.items():
-        days[metric, key, day_of(hour_ms)] += difference
-    for statement, counts in ((_ADD, changes), (_ADD_TO_DAYS, days)):
+    minutes: Counter[tuple[str, str, int]] = Counter()
+    oldest_ms = now_ms() - MINUTES_KEPT_MS
+    for (metric, key, at_ms), difference in changes.items():
+        hours[metric, key, hour_of(at_ms)] += difference
+        days[metric, key, day_of(at_ms)] += difference
+        if metric in _MINUTE_METRICS and at_ms >= oldest_ms:
+            minutes[metric, key, minute_of(at_ms)] += difference
+    for statement, counts in ((_ADD, hours), (_ADD_TO_DAYS, days), (_ADD_TO_MINUTES, minutes)):
         db.execute_many(
             statement,
             [

@@ -161,9 +161,9 @@ def delete_definition(db: Connection, project_id: str, definition_id: str) -> No
     jobs.drop_for_definition(db, definition_id)
     mine = {"project_id": project_id, "definition_id": definition_id}
     where = "where project_id = :project_id and definition_id = :definition_id"
-    for table in ("verdict_counts", "llm_unasked"):
+    for table in ("verdict_counts", "llm_unasked", "alert_rules", "alerts"):
         db.execute(f"delete from {table} {where}", mine)
-    for table in ("counters", "day_counters"):
+    for table in ("counters", "day_counters", "minute_counters"):
         db.execute(
             f"delete from {table} where project_id = :project_id "
             "and metric in ('events', 'removed_events') and key = :definition_id",

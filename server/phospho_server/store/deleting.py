@@ -57,6 +57,7 @@ OWNED = (
     Owned("user_gaps", "project_id, day_ms, gap_days"),
     Owned("counters", "project_id, metric, key, hour_ms"),
     Owned("day_counters", "project_id, metric, key, day_ms"),
+    Owned("minute_counters", "project_id, metric, key, minute_ms"),
     Owned("version_days", "project_id, day_ms, version_id"),
     Owned("version_events", "project_id, day_ms, version_id, definition_id"),
     Owned("verdict_counts", "project_id, definition_id, definition_version, detector, embedder"),
@@ -77,6 +78,8 @@ OWNED = (
     Owned("trace_turns", "project_id, task_id"),
     Owned("spans", "project_id, trace_id, span_id, record"),
     Owned("traces", "project_id, trace_id"),
+    Owned("alert_rules", "id"),
+    Owned("alerts", "id"),
     Owned("webhook_deliveries", "id"),
     Owned("webhooks", "id"),
     Owned("retention", "project_id"),
@@ -105,6 +108,7 @@ OF_NO_PROJECT = {
 # `projects` without `on delete cascade`, whose row goes after these.
 _AT_ONCE = (
     "api_keys",
+    "alert_rules",
     "webhook_deliveries",
     "webhooks",
     "llm_settings",

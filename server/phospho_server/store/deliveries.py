@@ -34,8 +34,12 @@ _CLAIM_MS = 30_000
 
 _COLUMNS = (
     "id, project_id, webhook_id, definition_id, interaction_id, state, attempts, run_at_ms, "
-    "created_at_ms, tried_at_ms, duration_ms, status, error"
+    "created_at_ms, tried_at_ms, duration_ms, status, error, type, alert_id"
 )
+
+# What a message is about.
+EVENT_DETECTED, TEST = "event.detected", "test"
+ALERT_FIRED, ALERT_ENDED = "alert.fired", "alert.ended"
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,15 @@ class Delivery:
     Args:
         id: The same at every attempt.
         definition_id: The event; empty for a test.
-        interaction_id: Where it occurred; 0 for a test.
+        interaction_id: Where it occurred; 0 for a test and for an alert.
         state: `waiting`, `sent`, `parked` after its last attempt, or `dropped` where the event
             does not stand any more.
         run_at_ms: Not tried before.
         tried_at_ms: When it was last tried.
         status: Of the last answer.
         error: Why it did not arrive.
+        type: What it is about, as receivers read it.
+        alert_id: The alert; empty for what is none.
         event: Name of the event; None for a test, or where its definition is gone.
     """
 
@@ -68,12 +74,14 @@ class Delivery:
     duration_ms: int | None = None
     status: int | None = None
     error: str | None = None
+    type: str = EVENT_DETECTED
+    alert_id: str = ""
     event: str | None = None
 
     @property
     def is_test(self) -> bool:
         """Whether somebody wanted to see that it works."""
-        return not self.definition_id
+        return self.type == TEST
 
 
 def plan_deliveries(
@@ -87,7 +95,7 @@ def plan_deliveries(
     hooks = [
         hook
         for hook in webhooks.list_webhooks(db, project_id)
-        if hook.is_on and hook.hears_of(definition.id)
+        if hook.is_on and hook.hears_events and hook.hears_of(definition.id)
     ]
     if not hooks or not interaction_ids:
         return
@@ -107,9 +115,20 @@ def plan_deliveries(
                 add_delivery(db, hook, definition_id=definition.id, interaction_id=row["id"])
 
 
+def plan_alert(
+    db: Connection, project_id: str, definition_id: str, alert_id: str, message_type: str
+) -> None:
+    """Have webhooks told that an alert was fired, or has ended."""
+    for hook in webhooks.list_webhooks(db, project_id):
+        if hook.is_on and hook.hears_alerts and hook.hears_of(definition_id):
+            add_delivery(
+                db, hook, definition_id=definition_id, alert_id=alert_id, message_type=message_type
+            )
+
+
 def add_test(db: Connection, webhook: Webhook) -> Delivery:
     """Keep a test that is sent at once by who made it; the worker does if that one dies."""
-    return add_delivery(db, webhook, in_ms=_TEST_MS)
+    return add_delivery(db, webhook, in_ms=_TEST_MS, message_type=TEST)
 
 
 def add_delivery(
@@ -118,15 +137,19 @@ def add_delivery(
     *,
     definition_id: str = "",
     interaction_id: int = 0,
+    alert_id: str = "",
+    message_type: str = EVENT_DETECTED,
     in_ms: int = 0,
 ) -> Delivery:
-    """Have an event told that occurred in an interaction, after a while.
+    """Have a webhook told of something, after a while.
 
     Args:
         db: A connection in a write transaction.
         webhook: To whom.
         definition_id: The event; empty for a test.
-        interaction_id: Where it occurred; 0 for a test.
+        interaction_id: Where it occurred; 0 for a test and for an alert.
+        alert_id: The alert; empty for what is none.
+        message_type: What it is about, as receivers read it.
         in_ms: Not before this time from now.
     """
     now = now_ms()
@@ -140,6 +163,8 @@ def add_delivery(
         attempts=0,
         run_at_ms=now + in_ms,
         created_at_ms=now,
+        type=message_type,
+        alert_id=alert_id,
     )
     names = _COLUMNS.split(", ")
     db.execute(

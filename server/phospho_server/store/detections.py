@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phospho.models import EventDefinition
-from phospho_server.clock import hour_of, now_ms
+from phospho_server.clock import now_ms
 from phospho_server.store import Connection, app_versions, counters, facts, in_list
 from phospho_server.store.facts import EVENT, Fact, FactChange
 from phospho_server.store.firsts import keep_firsts
@@ -183,10 +183,10 @@ def roll_up(db: Connection, mine: Mapping[str, str], changes: Sequence[EventChan
         changes: At most one for each interaction.
     """
     event = Fact(EVENT, mine["definition_id"])
-    hours: Counter[tuple[str, str, int]] = Counter()
+    counts: Counter[tuple[str, str, int]] = Counter()
     for change in changes:
-        hours["events", mine["definition_id"], hour_of(change.created_at_ms)] += change.difference
-    counters.add(db, mine["project_id"], hours)
+        counts["events", mine["definition_id"], change.created_at_ms] += change.difference
+    counters.add(db, mine["project_id"], counts)
     app_versions.add_events(db, mine, [(each.interaction_id, each.difference) for each in changes])
     facts.move(
         db,

@@ -101,17 +101,14 @@ def remove_interactions(
     moved = [each for each in events if each.session_id in left]
     _pass_on(db, project_id, moved, keep_numbers=keep_numbers)
     if keep_numbers:
-        hours = Counter(hour_of(each.created_at_ms) for each in gone)
-        counters.add(db, project_id, {("removed", "", hour): n for hour, n in hours.items()})
+        counters.add(db, project_id, Counter(("removed", "", each.created_at_ms) for each in gone))
     return len(gone)
 
 
 def _uncount(db: Connection, project_id: str, gone: Sequence[_Gone]) -> None:
     """Take interactions out of the numbers over time, while they are still there."""
-    counted = Counter(("interactions", "", hour_of(each.created_at_ms)) for each in gone)
-    counted.update(
-        ("feedback", each.flag, hour_of(each.created_at_ms)) for each in gone if each.flag
-    )
+    counted = Counter(("interactions", "", each.created_at_ms) for each in gone)
+    counted.update(("feedback", each.flag, each.created_at_ms) for each in gone if each.flag)
     counted.update(_sessions_of_these_alone(db, project_id, gone))
     counters.add(db, project_id, {place: -n for place, n in counted.items()})
     for each in gone:
@@ -212,8 +209,8 @@ def _take_back_verdicts(
     defined = _list_defined(db, project_id)
     events = [each for each in events if each.definition_id in defined]
     metric, difference = ("removed_events", 1) if keep_numbers else ("events", -1)
-    hours = Counter((each.definition_id, hour_of(each.created_at_ms)) for each in events)
-    counters.add(db, project_id, {(metric, *place): difference * n for place, n in hours.items()})
+    places = Counter((each.definition_id, each.created_at_ms) for each in events)
+    counters.add(db, project_id, {(metric, *place): difference * n for place, n in places.items()})
     return events
 
 
@@ -246,9 +243,9 @@ def _pass_on(
             for heir in settle_session(db, mine, version, session_id):
                 roll_up(db, mine, [EventChange.to(heir)])
                 if heir.detected and removed and keep_numbers:
-                    hour = hour_of(removed.pop().created_at_ms)
+                    at_ms = removed.pop().created_at_ms
                     both = {
-                        (name, definition_id, hour): -1 for name in ("events", "removed_events")
+                        (name, definition_id, at_ms): -1 for name in ("events", "removed_events")
                     }
                     counters.add(db, project_id, both)
 

@@ -95,8 +95,8 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
         ],
     )
     interaction_days.roll_up(db, project_id, ((i.created_at_ms, ids[i.task_id]) for i in new))
-    counted = Counter(("interactions", "", hour_of(i.created_at_ms)) for i in new)
-    counted.update(("feedback", i.flag, hour_of(i.created_at_ms)) for i in new if i.flag)
+    counted = Counter(("interactions", "", i.created_at_ms) for i in new)
+    counted.update(("feedback", i.flag, i.created_at_ms) for i in new if i.flag)
     counter_store.add(db, project_id, counted)
     app_versions.add_interactions(db, project_id, new)
     job_store.add_detect(db, project_id, sorted(ids.values()))

@@ -14,6 +14,9 @@ from phospho_server.store.projects import get_project
 MOST = 20
 FORMATS = ("json", "slack")
 
+# What a webhook is told: of each event, of alerts, or of both.
+HEARS = ("events", "alerts", "both")
+
 # A receiver that fails is left alone for so long, doubled each time up to the most.
 _FIRST_REST_MS = 5_000
 _LONGEST_REST_MS = 600_000
@@ -24,7 +27,7 @@ _LONGEST_FAILING_MS = 5 * DAY_MS
 
 _COLUMNS = (
     "id, project_id, url, shown_url, format, secret, definition_ids, page_url, created_at_ms, "
-    "failing_since_ms, failures, rests_until_ms, disabled_at_ms, disabled_reason"
+    "failing_since_ms, failures, rests_until_ms, disabled_at_ms, disabled_reason, hears"
 )
 
 
@@ -43,6 +46,7 @@ class Webhook:
         failures: In a row.
         disabled_at_ms: When it was switched off; None while it is on.
         disabled_reason: Why, where it was not a person who did it.
+        hears: `events`, `alerts` or `both`.
     """
 
     id: str
@@ -59,14 +63,25 @@ class Webhook:
     rests_until_ms: int = 0
     disabled_at_ms: int | None = None
     disabled_reason: str | None = None
+    hears: str = "both"
 
     @property
     def is_on(self) -> bool:
         """Whether anything is sent."""
         return self.disabled_at_ms is None
 
+    @property
+    def hears_events(self) -> bool:
+        """Whether it is told of each event."""
+        return self.hears != "alerts"
+
+    @property
+    def hears_alerts(self) -> bool:
+        """Whether it is told of alerts."""
+        return self.hears != "events"
+
     def hears_of(self, definition_id: str) -> bool:
-        """Tell whether it is for an event."""
+        """Tell whether it is for an event, and the alerts of that."""
         return self.definition_ids is None or definition_id in self.definition_ids
 
 
@@ -80,6 +95,7 @@ def add_webhook(
     secret: str,
     definition_ids: Sequence[str] | None,
     page_url: str,
+    hears: str = "both",
 ) -> Webhook:
     """Keep a new webhook.
 
@@ -102,6 +118,7 @@ def add_webhook(
         definition_ids=None if definition_ids is None else tuple(definition_ids),
         page_url=page_url,
         created_at_ms=now_ms(),
+        hears=hears,
     )
     names = _COLUMNS.split(", ")
     db.execute(
@@ -119,6 +136,14 @@ def list_webhooks(db: Connection, project_id: str) -> list[Webhook]:
         {"project_id": project_id},
     )
     return [_read(row) for row in rows]
+
+
+def is_told_of_alerts(db: Connection, project_id: str, definition_id: str | None = None) -> bool:
+    """Tell whether a webhook that is on is told of alerts: those of an event, or any."""
+    return any(
+        hook.is_on and hook.hears_alerts and (definition_id is None or hook.hears_of(definition_id))
+        for hook in list_webhooks(db, project_id)
+    )
 
 
 def find_given_up(db: Connection, project_id: str) -> Webhook | None:
@@ -147,13 +172,18 @@ def get_webhook(db: Connection, project_id: str, webhook_id: str) -> Webhook:
 
 
 def choose_events(
-    db: Connection, project_id: str, webhook_id: str, definition_ids: Sequence[str] | None
+    db: Connection,
+    project_id: str,
+    webhook_id: str,
+    definition_ids: Sequence[str] | None,
+    *,
+    hears: str = "both",
 ) -> None:
-    """Choose of which events a webhook hears from now on; None: of every one."""
+    """Choose what a webhook hears from now on, and of which events; None: of every one."""
     get_webhook(db, project_id, webhook_id)
     db.execute(
-        "update webhooks set definition_ids = :ids where id = :id",
-        {"id": webhook_id, "ids": _dump(definition_ids)},
+        "update webhooks set definition_ids = :ids, hears = :hears where id = :id",
+        {"id": webhook_id, "ids": _dump(definition_ids), "hears": hears},
     )
 
 

@@ -6,6 +6,7 @@ from flask import Flask
 
 from phospho_server.views import (
     account,
+    alerts,
     audit,
     audit_log,
     dashboard,
@@ -52,6 +53,7 @@ _BLUEPRINTS = (
     feedback.bp,
     settings.bp,
     events.bp,
+    alerts.bp,
     previews.bp,
     versions.bp,
     event_pages.bp,

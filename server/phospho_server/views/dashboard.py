@@ -14,10 +14,12 @@ from phospho_server.mixing import find_marks, list_mixes
 from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import Connection, counters, quality
+from phospho_server.store.alert_rules import list_firing
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.event_shapes import get_shapes
 from phospho_server.store.sessions import list_sessions
 from phospho_server.views import chart_steps, periods
+from phospho_server.views.alert_panel import show_rule
 from phospho_server.views.course import get_course
 from phospho_server.views.fact_figures import figure_facts
 from phospho_server.views.figures import METRICS, Figure, get_figures
@@ -139,6 +141,7 @@ def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> di
         "positions": _POSITIONS,
         "facts": figure_facts(db, project_id, asked.own_period),
         "versions": figure_versions(db, project_id, period),
+        "firing": [show_rule(db, rule) for rule in list_firing(db, project_id)],
         "recent": list_sessions(db, project_id, limit=_RECENT).sessions,
     }
 

@@ -12,10 +12,12 @@ from phospho_server.mixing import list_mixes
 from phospho_server.security import VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import counters, quality
+from phospho_server.store.alerts import list_log
 from phospho_server.store.definitions import find_color, get_definition, list_definitions
 from phospho_server.store.matches import Match, list_matches
 from phospho_server.store.values import count_answers
 from phospho_server.views import periods
+from phospho_server.views.alert_panel import load_panel
 from phospho_server.views.formats import Message, hue, lay_out
 from phospho_server.views.frame import open_project
 from phospho_server.views.query import Choices, read_choice, read_number
@@ -72,6 +74,8 @@ def show(project_id: str, event_id: str) -> str:
         page = list_matches(db, project_id, event_id, before=before or None)
         color = find_color(db, event_id)
         answers = count_answers(db, project_id, definition)
+        alerts = load_panel(db, project_id, definition_id=event_id)
+        alert_log = list_log(db, project_id, definition_id=event_id)
     return render_template(
         "events/show.html",
         project=project,
@@ -84,6 +88,8 @@ def show(project_id: str, event_id: str) -> str:
         periods=periods.NAMES,
         trend=trend,
         answers=answers,
+        alerts=alerts,
+        alert_log=alert_log,
         matches=[_lay_out(match, color) for match in page.matches],
         before=before,
         next_before=page.next_before,

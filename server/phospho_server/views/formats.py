@@ -12,10 +12,10 @@ from flask import Flask
 
 from phospho.detectors.language_names import language_name
 from phospho.detectors.sentiment import feeling_of
-from phospho_server.clock import DAY_MS, HOUR_MS
+from phospho_server.alerts.wording import say_alert
+from phospho_server.clock import DAY_MS, HOUR_MS, MINUTE_MS
 
 SECOND_MS = 1_000
-MINUTE_MS = 60_000
 
 # The stylesheet has this many colours for events: `hue-0`, `hue-1`, ...
 HUES = 12
@@ -247,6 +247,7 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     pretty_json,
     language_name,
     feeling_of,
+    say_alert,
 )
 
 

@@ -18,10 +18,13 @@ from phospho_server.mixing import list_mixes
 from phospho_server.security import OWNER, VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import projects as store
+from phospho_server.store.alerts import list_log
 from phospho_server.store.definitions import list_defined, list_definitions
 from phospho_server.store.memberships import list_members
 from phospho_server.store.rows import DefinitionRow
 from phospho_server.store.webhooks import list_webhooks
+from phospho_server.views.alert_form import AlertForm
+from phospho_server.views.alert_panel import load_panel as load_alert_panel
 from phospho_server.views.data_panel import DataForm, load_data_panel
 from phospho_server.views.event_form import EventForm, detector_names, understand
 from phospho_server.views.frame import base_url, open_project
@@ -115,6 +118,7 @@ def render_settings(
     llm_form: LlmForm | None = None,
     data_form: DataForm | None = None,
     webhook_form: WebhookForm | None = None,
+    alert_form: AlertForm | None = None,
     **problems: Any,
 ) -> str:
     """Render the page, with what was typed and what is wrong with it, if anything.
@@ -125,6 +129,7 @@ def render_settings(
         llm_form: The LLM as it was typed.
         data_form: How long data is to be kept, as it was chosen.
         webhook_form: The new webhook as it was typed.
+        alert_form: The new alert rule as it was typed.
         problems: `project_name`, `name_problem`, `key_name`, `key_problem`, `typed_name`,
             `delete_problem`; `preview`, `problem` and `most` where a draft was tried out.
     """
@@ -136,6 +141,8 @@ def render_settings(
         owners = [m.email for m in list_members(db, project_id) if m.role == "owner"]
         llm = load_panel(db, project_id, services().setups, llm_form)
         hooks = list_webhooks(db, project_id)
+        alerts = load_alert_panel(db, project_id, form=alert_form)
+        alert_log = list_log(db, project_id)
         data = load_data_panel(db, project_id, data_form)
     return render_template(
         "settings/show.html",
@@ -151,6 +158,8 @@ def render_settings(
         llm=llm,
         owners=owners,
         data=data,
+        alerts=alerts,
+        alert_log=alert_log,
         webhooks=hooks,
         webhook_form=webhook_form or WebhookForm(),
         webhooks_need=None if Sealer.can_seal() else NEEDS_PACKAGE,

@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from phospho.errors import MissingDependencyError, PhosphoError
 from phospho_server.errors import InvalidError
 from phospho_server.networks import is_public
-from phospho_server.store.webhooks import FORMATS, Webhook
+from phospho_server.store.webhooks import FORMATS, HEARS, Webhook
 from phospho_server.webhooks.sending import ALLOW_PRIVATE
 
 NEEDS_PACKAGE = (
@@ -38,6 +38,7 @@ class WebhookForm:
     Args:
         scope: `all` events, or `some` of them.
         events: Ids of definitions.
+        hears: What of these: one of `HEARS`.
         problem: What must be changed; None while nothing is known to be wrong.
     """
 
@@ -45,6 +46,7 @@ class WebhookForm:
     format: str = "json"
     scope: str = "all"
     events: tuple[str, ...] = ()
+    hears: str = "both"
     problem: str | None = None
 
     @classmethod
@@ -55,13 +57,19 @@ class WebhookForm:
             format=fields.get("format", "json"),
             scope=fields.get("scope", "all"),
             events=tuple(fields.getlist("event")),
+            hears=fields.get("hears", "both"),
         )
 
     @classmethod
     def of(cls, webhook: Webhook) -> WebhookForm:
         """Return the form that would make a webhook, without its address."""
         ids = webhook.definition_ids
-        return cls(format=webhook.format, scope="all" if ids is None else "some", events=ids or ())
+        return cls(
+            format=webhook.format,
+            scope="all" if ids is None else "some",
+            events=ids or (),
+            hears=webhook.hears,
+        )
 
     def refused(self, error: PhosphoError) -> WebhookForm:
         """Return the form with the reason why it was not accepted."""
@@ -74,8 +82,10 @@ class WebhookForm:
             defined: Ids of the definitions there are.
 
         Raises:
-            InvalidError: None was chosen.
+            InvalidError: None was chosen, or what it hears is no choice.
         """
+        if self.hears not in HEARS:
+            raise InvalidError("Choose what is told: each event, alerts, or both.")
         if self.scope == "all":
             return None
         chosen = tuple(each for each in defined if each in self.events)

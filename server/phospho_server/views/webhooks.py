@@ -49,6 +49,7 @@ def create(project_id: str) -> ResponseReturnValue:
                 secret=sealed,
                 definition_ids=events,
                 page_url=page_url,
+                hears=form.hears,
             ),
             project_id=project_id,
             what=form.shown_url,
@@ -69,7 +70,7 @@ def show(project_id: str, webhook_id: str) -> str:
 @bp.post("/<webhook_id>/events")
 @access(OWNER)
 def choose(project_id: str, webhook_id: str) -> ResponseReturnValue:
-    """Choose of which events it hears."""
+    """Choose what it hears, and of which events."""
     form = WebhookForm.read(request.form)
     try:
         events = form.to_events(_list_ids(project_id))
@@ -77,7 +78,7 @@ def choose(project_id: str, webhook_id: str) -> ResponseReturnValue:
         return _show(project_id, webhook_id, form=form.refused(error)), error.status
     act(
         "webhook's events changed",
-        lambda db: store.choose_events(db, project_id, webhook_id, events),
+        lambda db: store.choose_events(db, project_id, webhook_id, events, hears=form.hears),
         project_id=project_id,
         what=_name(project_id, webhook_id),
     )

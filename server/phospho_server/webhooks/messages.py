@@ -77,23 +77,23 @@ def make_headers(secret: str, message_id: str, at_s: int, body: bytes) -> dict[s
 
 def make_body(told: Told, format_name: str) -> bytes:
     """Return what is sent of an event."""
-    return _dump(_to_slack(told) if format_name == "slack" else _to_json(told))
+    return dump(_to_slack(told) if format_name == "slack" else _to_json(told))
 
 
 def make_test_body(project: Project, page_url: str, format_name: str, at_ms: int) -> bytes:
     """Return what is sent to try a webhook."""
     if format_name == "slack":
-        name = _escape(project.name)
-        return _dump({"text": f"This is a test from phospho, project {name}: {page_url}"})
+        name = escape(project.name)
+        return dump({"text": f"This is a test from phospho, project {name}: {page_url}"})
     data = {"project": {"id": project.id, "name": project.name}}
-    return _dump({"type": "test", "timestamp": _iso(at_ms), "data": data})
+    return dump({"type": "test", "timestamp": iso(at_ms), "data": data})
 
 
 def _to_json(told: Told) -> dict[str, Any]:
     event, interaction, definition = told.event, told.interaction, told.definition
     return {
         "type": "event.detected",
-        "timestamp": _iso(interaction.created_at_ms),
+        "timestamp": iso(interaction.created_at_ms),
         "data": {
             "project": {"id": told.project.id, "name": told.project.name},
             "event": {
@@ -113,7 +113,7 @@ def _to_json(told: Told) -> dict[str, Any]:
                 "session_id": interaction.session_id,
                 "user_id": interaction.user_id,
                 "version_id": interaction.version_id,
-                "created_at": _iso(interaction.created_at_ms),
+                "created_at": iso(interaction.created_at_ms),
                 "input": interaction.input[:_MOST_CHARS],
                 "output": interaction.output and interaction.output[:_MOST_CHARS],
                 "is_cut": max(len(interaction.input), len(interaction.output or "")) > _MOST_CHARS,
@@ -124,15 +124,15 @@ def _to_json(told: Told) -> dict[str, Any]:
 
 
 def _to_slack(told: Told) -> dict[str, Any]:
-    value = "" if told.event.value is None else f" as {_escape(str(told.event.value))}"
+    value = "" if told.event.value is None else f" as {escape(str(told.event.value))}"
     said = _shorten(told.interaction.input)
     answered = _shorten(told.interaction.output or "")
-    event, project = _escape(told.definition.name), _escape(told.project.name)
+    event, project = escape(told.definition.name), escape(told.project.name)
     link = f"<{told.session_url}|open the conversation>"
     lines = [
         f"*{event}* was detected{value} in {project}: {link}",
         *(
-            f"> *{who}:* {_escape(text)}"
+            f"> *{who}:* {escape(text)}"
             for who, text in (("User", said), ("Assistant", answered))
             if text
         ),
@@ -146,15 +146,18 @@ def _shorten(text: str) -> str:
     return line if len(line) <= _SLACK_CHARS else line[: _SLACK_CHARS - 1] + "…"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Return a text in which nothing comes alive in Slack."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _iso(at_ms: int) -> str:
+def iso(at_ms: int) -> str:
+    """Return a time as receivers read it."""
     at = datetime.fromtimestamp(at_ms / 1000, tz=timezone.utc)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _dump(value: Mapping[str, Any]) -> bytes:
+def dump(value: Mapping[str, Any]) -> bytes:
+    """Return JSON."""
     # Halves of characters cannot be encoded; as JSON's own escapes they can.
     return json.dumps(value, separators=(",", ":")).encode()

@@ -16,12 +16,15 @@ from phospho.errors import PhosphoError
 from phospho_server.clock import now_ms
 from phospho_server.errors import NotFoundError
 from phospho_server.llm.sealing import Sealer
-from phospho_server.store import Connection, Store, deliveries, webhooks
+from phospho_server.store import Connection, Store, alerts, deliveries, webhooks
+from phospho_server.store.definitions import get_definition
 from phospho_server.store.deleting import unless_gone
 from phospho_server.store.deliveries import Delivery
 from phospho_server.store.events import load_events
 from phospho_server.store.projects import get_project
+from phospho_server.store.rows import Project
 from phospho_server.store.webhooks import Webhook
+from phospho_server.webhooks.alert_messages import ToldAlert, make_alert_body
 from phospho_server.webhooks.messages import Told, make_body, make_headers, make_test_body
 from phospho_server.webhooks.sending import TIMEOUT_S, Outcome, post
 from phospho_server.working import Worker
@@ -89,11 +92,24 @@ def _load_body(db: Connection, webhook: Webhook, delivery: Delivery) -> bytes | 
         return None
     if delivery.is_test:
         return make_test_body(project, webhook.page_url, webhook.format, delivery.created_at_ms)
+    if delivery.alert_id:
+        return _load_alert(db, project, webhook, delivery)
     found = load_events(db, webhook.project_id, delivery.definition_id, [delivery.interaction_id])
     for _, event, interaction, definition in found:
         told = Told(project, event, interaction, definition, webhook.page_url)
         return make_body(told, webhook.format)
     return None
+
+
+def _load_alert(
+    db: Connection, project: Project, webhook: Webhook, delivery: Delivery
+) -> bytes | None:
+    alert = alerts.find_alert(db, project.id, delivery.alert_id)
+    if alert is None:
+        return None
+    definition = get_definition(db, project.id, alert.definition_id)
+    told = ToldAlert(project, alert, definition, webhook.page_url, delivery.type)
+    return make_alert_body(told, webhook.format)
 
 
 def _keep(db: Connection, webhook: Webhook, delivery: Delivery, outcome: Outcome) -> None:
