@@ -27,7 +27,7 @@ from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sign_ins import create_link
 from phospho_server.store.sqlite import SqliteStore
-from tests.browser.conversations import fill, fill_webhook
+from tests.browser.conversations import fill, fill_alerts, fill_webhook
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -75,7 +75,7 @@ def pytest_terminal_summary(
 class Site:
     """A running server with two projects: one full of conversations, one empty.
 
-    The full one has a webhook with messages in every state.
+    The full one has a webhook with messages, and alert rules, in every state.
     """
 
     url: str
@@ -83,6 +83,7 @@ class Site:
     full: Project
     empty: Project
     webhook_id: str = ""
+    rule_id: str = ""
 
     def page_of(self, project: Project, rest: str = "dashboard") -> str:
         return f"{self.url}/projects/{project.id}/{rest}"
@@ -99,8 +100,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     empty = store.write(lambda db: create_project(db, "Banking bot"))
     fill(store, full)
     webhook = store.write(lambda db: fill_webhook(db, full))
+    rule = store.write(lambda db: fill_alerts(db, full))
     with running(store) as url:
-        yield Site(url, store, full, empty, webhook.id)
+        yield Site(url, store, full, empty, webhook.id, rule.id)
 
 
 @contextmanager

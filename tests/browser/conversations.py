@@ -9,6 +9,7 @@ from typing import Any
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.store import (
     Connection,
+    alerts,
     deliveries,
     detections,
     feedback,
@@ -18,6 +19,8 @@ from phospho_server.store import (
     reviews,
     webhooks,
 )
+from phospho_server.store.alert_changes import pause_rule
+from phospho_server.store.alert_rules import AlertRule, Terms, add_rule, get_rule
 from phospho_server.store.definitions import list_defined
 from phospho_server.store.projects import create_key
 from phospho_server.store.rows import NewInteraction, Project
@@ -224,3 +227,15 @@ def fill_webhook(db: Connection, project: Project) -> Webhook:
     deliveries.add_test(db, hook)
     webhooks.note_failure(db, hook, HOSTILE, is_gone=False)
     return hook
+
+
+def fill_alerts(db: Connection, project: Project) -> AlertRule:
+    """Make an alert rule in every state, and return the one that fires."""
+    (event, *_) = list_defined(db, project.id)
+    firing, ended, paused = (add_rule(db, project.id, event.id, Terms(60, n)) for n in (1, 2, 3))
+    add_rule(db, project.id, event.id, Terms(1_440, 1_000_000, 10))
+    for rule in (ended, firing):
+        alerts.fire(db, rule, count=1_234, usual=5.5, at_ms=now_ms())
+    alerts.end(db, get_rule(db, project.id, ended.id), count=1, at_ms=now_ms())
+    pause_rule(db, project.id, paused.id, paused=True)
+    return firing

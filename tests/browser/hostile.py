@@ -18,6 +18,7 @@ from phospho_server.incoming import read_interaction
 from phospho_server.store import (
     Connection,
     accounts,
+    alerts,
     audit_log,
     deliveries,
     detections,
@@ -31,6 +32,7 @@ from phospho_server.store import (
     reviews,
     webhooks,
 )
+from phospho_server.store.alert_rules import Terms, add_rule
 from phospho_server.store.definitions import create_definition, edit_definition
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.llm import LlmSettings
@@ -63,6 +65,7 @@ class Hostile:
         user_ids: The same of users.
         event_ids: Events that hold all payloads, one of each kind of answer.
         webhook_id: A webhook that failed with all of them.
+        rule_id: A rule that fires, on an event that holds all of them.
     """
 
     project: Project
@@ -70,6 +73,7 @@ class Hostile:
     user_ids: Sequence[str]
     event_ids: Sequence[str]
     webhook_id: str
+    rule_id: str
 
 
 def fill(store: SqliteStore, detectors: Mapping[str, Detector]) -> Hostile:
@@ -85,6 +89,7 @@ def fill(store: SqliteStore, detectors: Mapping[str, Detector]) -> Hostile:
     store.write(lambda db: _set(db, project.id))
     store.write(lambda db: _let_in(db, project.id))
     webhook_id = store.write(lambda db: _tell_others(db, project.id, events[0].id))
+    rule_id = store.write(lambda db: _alert(db, project.id, events[0].id))
     ids = list(packed(MAX_ID_CHARS))
     return Hostile(
         project,
@@ -92,6 +97,7 @@ def fill(store: SqliteStore, detectors: Mapping[str, Detector]) -> Hostile:
         ids,
         [event.id for event in events[:3]],
         webhook_id,
+        rule_id,
     )
 
 
@@ -294,3 +300,10 @@ def _tell_others(db: Connection, project_id: str, event_id: str) -> str:
         deliveries.note_failed(db, tried, text, status=500, duration_ms=5)
     webhooks.note_failure(db, replace(hook, failures=99), " ".join(texts), is_gone=False)
     return hook.id
+
+
+def _alert(db: Connection, project_id: str, event_id: str) -> str:
+    """Fire an alert, and return the id of its rule."""
+    rule = add_rule(db, project_id, event_id, Terms(60, 1))
+    alerts.fire(db, rule, count=1, usual=0.5, at_ms=now_ms())
+    return rule.id

@@ -93,6 +93,7 @@ def list_addresses(site: Site, page: Page) -> list[str]:
         *(f"{event}/review" for event in events),
         f"{events[0]}/review?of=1-2-3&at=4",
         site.page_of(site.full, f"settings/webhooks/{site.webhook_id}"),
+        site.page_of(site.full, f"alerts/{site.rule_id}"),
         *(site.page_of(site.full, rest) for rest in PAGES),
         *(
             site.page_of(site.empty, rest)

@@ -115,6 +115,7 @@ def arguments(hostile: Hostile) -> dict[str, Sequence[Any]]:
         "task_id": ["task"],
         "event_id": hostile.event_ids,
         "webhook_id": [hostile.webhook_id],
+        "rule_id": [hostile.rule_id],
         "version": [1, 2],
         "page": ["sessions", "interactions", "users"],
     }
@@ -330,8 +331,9 @@ OURS = frozenset(
         "removed_ids": "table_name",
         "vectors": "made_by",
         "verdict_counts": "embedder",
-        "webhook_deliveries": "state",
-        "webhooks": "url format secret page_url",
+        "minute_counters": "metric key",
+        "webhook_deliveries": "state type",
+        "webhooks": "url format secret page_url hears",
     }.items()
     for column in columns.split()
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from phospho_server.clock import day_of, hour_of
-from phospho_server.store import Connection, facts, user_days
+from phospho_server.clock import HOUR_MS, day_of, hour_of, now_ms
+from phospho_server.store import Connection, counters, facts, user_days
 
 Counts = Counter[tuple[Any, ...]]
+
+_BY_MINUTE = ("interactions", "events")
 
 
 def check_roll_ups(db: Connection) -> None:
@@ -18,6 +20,14 @@ def check_roll_ups(db: Connection) -> None:
     for (project_id, metric, key, hour_ms), value in hours.items():
         days[project_id, metric, key, day_of(hour_ms)] += value
     assert _rows(db, "select project_id, metric, key, day_ms, value from day_counters") == days
+    minutes: Counts = Counter()
+    rows = "select project_id, metric, key, minute_ms, value from minute_counters"
+    for (project_id, metric, key, minute_ms), value in _rows(db, rows).items():
+        minutes[project_id, metric, key, hour_of(minute_ms)] += value
+    # Of what is older there are no minutes any more.
+    oldest_ms = now_ms() - counters.MINUTES_KEPT_MS + HOUR_MS
+    recent = {p: n for p, n in hours.items() if p[1] in _BY_MINUTE and p[3] >= oldest_ms}
+    assert {place: n for place, n in minutes.items() if n} == recent
     # Numbers over time stay when interactions are removed: then they are at least what is left.
     has_all = not any(metric == "removed" for _, metric, _, _ in hours)
 

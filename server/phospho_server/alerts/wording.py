@@ -23,7 +23,7 @@ def say_count(count: int, usual: float | None, terms: Terms) -> str:
 
 def say_usual(usual: float) -> str:
     """Return a number that is no more precise than it is known."""
-    return f"{usual:,.0f}" if usual >= _TEN or usual == int(usual) else f"{usual:.1f}"
+    return f"{usual:,.0f}" if usual >= _TEN else f"{round(usual, 1):g}"
 
 
 def say_alert(alert: Alert) -> str:

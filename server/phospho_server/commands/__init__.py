@@ -103,6 +103,7 @@ def _cell(value: object) -> str:
 
 from phospho_server.commands import (  # noqa: E402 - they add themselves to the group above
     accounts,
+    alerts,
     demo,
     detect,
     evaluate,
@@ -118,6 +119,7 @@ from phospho_server.commands import (  # noqa: E402 - they add themselves to the
 
 __all__ = [
     "accounts",
+    "alerts",
     "demo",
     "detect",
     "evaluate",

@@ -74,6 +74,30 @@ def test_events_are_defined_and_listed(database: Path, project: str) -> None:
     ]
 
 
+def test_alert_rules_are_made_listed_and_deleted(database: Path, project: str) -> None:
+    assert "phospho alerts create" in run("alerts", "list", project).output
+    run("events", "create", project, "refund", "The user said 'refund'")
+    made = run_json("alerts", "create", project, "refund", "--at-least", "5", "--times-usual", "3")
+    assert run_json("alerts", "list", project) == [
+        {
+            "rule_id": made["rule_id"],
+            "event": "refund",
+            "fires_at": "5 or more in an hour, and 3 times the usual number",
+            "state": "on",
+        }
+    ]
+    assert "refund" in run("alerts", "create", project, "refund", "--window", "7d").output
+    assert "5 or more" in run("alerts", "list", project).output
+    assert run_json("alerts", "delete", project, made["rule_id"])["deleted"] is True
+    (left,) = run_json("alerts", "list", project)
+    assert "is deleted" in run("alerts", "delete", project, left["rule_id"]).output
+    store = SqliteStore(database)
+    with store.read() as db:
+        noted = [row["action"] for row in db.rows("select action from audit_log order by id")]
+    store.close()
+    assert noted[-4:] == ["alert rule created"] * 2 + ["alert rule deleted"] * 2
+
+
 def test_an_event_takes_any_number_of_examples(database: Path, project: str) -> None:
     options = ["--example", "fly me home", "--example", "a plane, please", "--json"]
     run("events", "create", project, "fly", "The user wants to fly", *options)
@@ -182,6 +206,9 @@ def test_routes_lists_every_url_with_who_may_call_it() -> None:
         pytest.param(["keys", "create", "PROJECT", "--name", " "], "is empty", id="blank-key"),
         pytest.param(["events", "list", "proj_none"], "phospho projects list", id="no-events"),
         pytest.param(["events", "create", "proj_none", "a", "b"], "projects list", id="into-none"),
+        pytest.param(["alerts", "list", "proj_none"], "phospho projects list", id="no-alerts"),
+        pytest.param(["alerts", "create", "PROJECT", "none"], "phospho events list", id="no-event"),
+        pytest.param(["alerts", "delete", "PROJECT", "none"], "does not exist", id="no-alert"),
         pytest.param(["events", "create", "PROJECT", "", "The user"], "name", id="no-event-name"),
         pytest.param(["events", "create", "PROJECT", "a", ""], "description", id="no-description"),
         pytest.param(

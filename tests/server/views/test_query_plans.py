@@ -10,7 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from phospho_server.store import detections, message_facts
+from phospho_server.alerts.worker import AlertWorker
+from phospho_server.store import Connection, alerts, detections, message_facts
+from phospho_server.store.alert_rules import AlertRule, Terms, add_rule
+from phospho_server.store.definitions import list_defined
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
@@ -19,7 +22,8 @@ from tests.server.views.conftest import Visitor
 # What grows with the traffic. Everything else grows with what people define.
 GROWING = (
     *("interactions", "sessions", "users", "user_days", "detections", "reviews", "feedback"),
-    *("facts", "interaction_facts", "session_facts", "counters", "jobs", "vectors"),
+    *("facts", "interaction_facts", "session_facts", "counters", "minute_counters", "jobs"),
+    *("vectors", "alerts"),
 )
 
 _FILTERS = (
@@ -45,6 +49,9 @@ ANSWERS = (
     *("events", "events?event=booking&limit=5", "events?cursor=9.event_0", "definitions"),
     *("stats", "stats?period=all", "stats/series?period=all", "stats/series?event=booking"),
 )
+
+# What each shows alerts of.
+_ALERTS = ("dashboard", "events/{event_id}", "alerts/{rule_id}", "settings")
 
 
 @pytest.fixture
@@ -120,6 +127,28 @@ def test_no_list_reads_a_growing_table_from_end_to_end(
         for statement in statements:
             if statement.lower().startswith(("select", "with")):
                 assert scans(store, statement) == [], f"{page}: {statement}"
+
+
+@pytest.mark.usefixtures("filled")
+def test_no_alert_is_looked_for_by_reading_a_growing_table(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    def add_alert(db: Connection) -> AlertRule:
+        (event,) = list_defined(db, project.id)
+        rule = add_rule(db, project.id, event.id, Terms(1_440, 1, 3))
+        alerts.fire(db, rule, count=1, usual=0, at_ms=NOON_MS)
+        return rule
+
+    rule = store.write(add_alert)
+    with watched(store) as statements:
+        AlertWorker(store).run_once()
+        for page in _ALERTS:
+            path = page.format(event_id=rule.definition_id, rule_id=rule.id)
+            assert visitor.get(f"{home}/{path}").status_code == 200
+    asked = [each for each in statements if re.search(r"minute_counters|\balerts\b", each)]
+    assert len(asked) > 5
+    for statement in asked:
+        assert scans(store, statement) == [], statement
 
 
 def test_a_statement_that_reads_everything_is_noticed(store: SqliteStore) -> None:

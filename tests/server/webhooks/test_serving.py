@@ -15,13 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from click.testing import CliRunner
 
+from phospho_server.commands import phospho
+from phospho_server.webhooks.alert_messages import make_alert_body
 from phospho_server.webhooks.messages import make_body
 from tests.loopback import free_port
+from tests.server.alerts.test_messages import told as make_told_alert
 from tests.server.processes import ServerProcess, log, serving, wait_until
 from tests.server.webhooks.test_messages import told as make_told
 
-PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+_DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (_DOCS / "webhooks.md").read_text(encoding="utf-8")
+ALERTS = (_DOCS / "alerts.md").read_text(encoding="utf-8")
 ALLOWED = {"PHOSPHO_ALLOW_PRIVATE_WEBHOOKS": "1"}
 
 
@@ -77,7 +83,7 @@ def states(database: Path) -> list[str]:
         return [row[0] for row in raw.execute("select state from webhook_deliveries")]
 
 
-def test_an_event_outlives_the_server_and_reaches_the_receiver_of_the_documentation(
+def test_an_event_and_its_alert_outlive_the_server_and_reach_the_receiver_of_the_documentation(
     tmp_path: Path,
 ) -> None:
     database, port = tmp_path / "phospho.db", free_port()
@@ -87,9 +93,12 @@ def test_an_event_outlives_the_server_and_reaches_the_receiver_of_the_documentat
         log(server, key, project, {"input": "well hello", "task_id": "t1"})
         wait_until(lambda: states(database) == ["waiting"], what="the event is found")
         server.kill()
+    rule = ["alerts", "create", project, "greeting", "--at-least", "1"]
+    made = CliRunner().invoke(phospho, [*rule, "--database", str(database)])
+    assert made.exit_code == 0, made.output
     with receiving(port, secret) as lines, serving(database, **ALLOWED):
-        wait_until(lambda: states(database) == ["sent"], what="the receiver hears of it")
-        assert [line.split()[1] for line in lines] == ["event.detected"]
+        wait_until(lambda: states(database) == ["sent"] * 2, what="the receiver hears of both")
+    assert sorted(line.split()[1] for line in lines) == ["alert.fired", "event.detected"]
 
 
 def shape(value: Any) -> Any:
@@ -100,6 +109,9 @@ def shape(value: Any) -> Any:
 
 
 def test_the_documentation_shows_what_is_sent() -> None:
-    (shown,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    sent = json.loads(make_body(make_told(), "json"))
-    assert shape(json.loads(shown)) == shape(sent)
+    for page, sent in (
+        (PAGE, make_body(make_told(), "json")),
+        (ALERTS, make_alert_body(make_told_alert(), "json")),
+    ):
+        (shown,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+        assert shape(json.loads(shown)) == shape(json.loads(sent))
