@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from phospho_server.clock import DAY_MS, HOUR_MS, MINUTE_MS, minute_of, now_ms
+from phospho_server.clock import DAY_MS, HOUR_MS, MINUTE_MS, hour_of, minute_of, now_ms
 from phospho_server.store import Connection, counters
 from phospho_server.store.counters import MINUTES_KEPT_MS
 
@@ -37,16 +37,39 @@ class Stretch:
         until_ms = minute_of(at_ms) + MINUTE_MS
         return cls(until_ms - length_ms - MINUTE_MS, until_ms)
 
+    @property
+    def whole_hours(self) -> tuple[int, int]:
+        """Begin and end of the whole hours in it, which the roll-up by hour knows."""
+        first_ms, last_ms = hour_of(self.since_ms + HOUR_MS - 1), hour_of(self.until_ms)
+        return (first_ms, last_ms) if first_ms < last_ms else (self.until_ms, self.until_ms)
+
 
 _COUNT = """
-select coalesce(sum(value), 0) from minute_counters m where m.project_id = :project_id
-and m.metric = '{metric}' and m.key = {key}
-and m.minute_ms >= :since - n * :day and m.minute_ms < :until - n * :day
+(select coalesce(sum(value), 0) from {table} where project_id = :project_id
+and metric = '{metric}' and key = {key}
+and {time} >= {begin} - n * :day and {time} < {end} - n * :day)
 """
+
+
+def _count(metric: str, key: str) -> str:
+    """Return SQL that counts a stretch of a day: by hours, and by minutes at its ends."""
+    of = {"metric": metric, "key": key}
+    minutes = {**of, "table": "minute_counters", "time": "minute_ms"}
+    return " + ".join(
+        (
+            _COUNT.format(**minutes, begin=":since", end=":first_hour"),
+            _COUNT.format(
+                **of, table="counters", time="hour_ms", begin=":first_hour", end=":last_hour"
+            ),
+            _COUNT.format(**minutes, begin=":last_hour", end=":until"),
+        )
+    )
+
+
 _COUNT_DAYS = f"""
 with recursive days (n) as (select 0 union all select n + 1 from days where n < :days)
-select ({_COUNT.format(metric="events", key=":definition_id")}) as events,
-    ({_COUNT.format(metric="interactions", key="''")}) as interactions
+select {_count("events", ":definition_id")} as events,
+    {_count("interactions", "''")} as interactions
 from days order by n
 """
 
@@ -63,6 +86,7 @@ def count_windows(
         stretch: The time of today.
         days: How many days before, yesterday first.
     """
+    first_hour, last_hour = stretch.whole_hours
     rows = db.rows(
         _COUNT_DAYS,
         {
@@ -70,6 +94,8 @@ def count_windows(
             "definition_id": definition_id,
             "since": stretch.since_ms,
             "until": stretch.until_ms,
+            "first_hour": first_hour,
+            "last_hour": last_hour,
             "day": DAY_MS,
             "days": days,
         },

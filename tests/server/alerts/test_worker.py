@@ -292,6 +292,21 @@ def test_the_past_of_a_day_is_compared_at_the_same_time_of_the_day(
     assert known == 8
 
 
+@pytest.mark.parametrize("minutes", [15, 60, 360, 1_440, 10_080])
+@pytest.mark.parametrize("past_the_hour", [0, 1, 37, 59])
+def test_a_window_is_as_long_as_it_is_called_and_at_most_a_minute_longer(
+    store: SqliteStore, project: Project, event: EventDefinition, clock: Clock, happen: Happen,
+    minutes: int, past_the_hour: int,
+) -> None:  # fmt: skip
+    clock.pass_by(past_the_hour + 0.5)
+    for ago, events in ((0, 1), (minutes / 2, 10), (minutes, 100), (minutes + 1.1, 200)):
+        happen(events, ago=ago)
+    with store.read() as db:
+        stretch = windows.Stretch.ending(clock(), minutes * MINUTE_MS)
+        (now,) = windows.count_windows(db, project.id, event.id, stretch)
+    assert now == windows.Window(111, 111)
+
+
 @pytest.mark.parametrize("step", ["fire", "end"])
 def test_of_several_workers_one_tells(
     store: SqliteStore, project: Project, event: EventDefinition, worker: AlertWorker,

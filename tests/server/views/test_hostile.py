@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phospho_server.clock import new_id
+from phospho_server.store.alert_rules import Terms, add_rule
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
@@ -24,7 +25,7 @@ FIELDS = (
     *("name", "description", "scope", "detector", "keywords", "pattern", "enabled", "examples"),
     *("answer", "categories", "lowest", "highest", "apply", "event_id", "most", "part", "live"),
     *("click", "source", "back", "of", "copy_of", "keep", "days", "sure", "url", "format"),
-    *("event", "message"),
+    *("event", "message", "at_least", "window", "factor", "hears"),
 )
 
 calmly = settings(
@@ -57,6 +58,7 @@ def test_any_form_is_answered(
     visitor: Visitor, store: SqliteStore, project: Project, home: str, fields: dict[str, str]
 ) -> None:
     event = define(store, project, name=f"event {visitor.token()[:40]}")
+    rule = store.write(lambda db: add_rule(db, project.id, event.id, Terms(60, 1)))
     for path in (
         "/projects",
         f"{home}/settings/name",
@@ -72,6 +74,9 @@ def test_any_form_is_answered(
         f"{home}/reviews",
         f"{home}/settings/data",
         f"{home}/settings/webhooks",
+        f"{home}/alerts",
+        f"{home}/alerts/{rule.id}",
+        f"{home}/alerts/{rule.id}/toggle",
     ):
         assert visitor.post(path, **fields).status_code < 500
     typed = {**fields, "name": f"not {fields.get('name', '')}"}
