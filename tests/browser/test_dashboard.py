@@ -9,10 +9,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from phospho_server.clock import DAY_MS, HOUR_MS, now_ms
+from phospho_server.store import alerts
+from phospho_server.store.alert_changes import delete_rule
+from phospho_server.store.alert_rules import Terms, add_rule
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from tests.browser.conftest import OpenPage, Site
-from tests.server.builders import add, interaction
+from tests.server.builders import add, define, interaction
 
 pytestmark = pytest.mark.browser
 
@@ -186,6 +189,23 @@ def test_new_numbers_come_by_themselves_and_nothing_jumps(open_page: OpenPage, s
     expect(page.locator("#twin")).to_have_attribute("open", "")
     assert page.locator("#versions").bounding_box() == before
     assert page.evaluate("window.stillHere")
+
+
+def test_an_alert_is_seen_while_it_is_on(open_page: OpenPage, site: Site) -> None:
+    project = make_project(site, "Alarming", interactions=3)
+    event = define(site.store, project, name="refund")
+    rule = site.store.write(lambda db: add_rule(db, project.id, event.id, Terms(60, 10)))
+    page = open_page()
+    page.clock.install()
+    page.goto(site.page_of(project))
+    pass_time(page, 2)
+    site.store.write(lambda db: alerts.fire(db, rule, count=42, usual=6, at_ms=now_ms()))
+    pass_time(page, 15)
+    marker = page.locator("#firing .notice")
+    expect(marker).to_contain_text("42 in the last hour, usually 6")
+    site.store.write(lambda db: delete_rule(db, project.id, rule.id))
+    pass_time(page, 25)
+    expect(marker).to_have_count(0)
 
 
 def test_nothing_is_renewed_under_a_focus_but_offered(open_page: OpenPage, site: Site) -> None:

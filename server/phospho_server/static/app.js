@@ -270,6 +270,7 @@ function pulse() {
   const newsIn = (now) => {
     if (now.interactions > first.interactions) return "New interactions";
     if (now.events > first.events) return "New events";
+    if (now.firing !== first.firing) return "Alerts have changed";
     return first.pending > 0 && now.pending === 0 ? "Detection is up to date" : null;
   };
   const show = async (now) => {

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from phospho_server.security import VIEWER, access
 from phospho_server.services import services
+from phospho_server.store.alert_rules import list_firing
 from phospho_server.store.counters import count_all
 from phospho_server.store.jobs import count_all_pending
 from phospho_server.store.projects import get_project
@@ -22,4 +23,7 @@ def show(project_id: str) -> ResponseReturnValue:
         get_project(db, project_id)
         totals = count_all(db, project_id)
         pending = count_all_pending(db, project_id)
-    return jsonify(interactions=totals.interactions, events=totals.events, pending=pending)
+        firing = len(list_firing(db, project_id))
+    return jsonify(
+        interactions=totals.interactions, events=totals.events, pending=pending, firing=firing
+    )

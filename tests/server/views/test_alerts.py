@@ -76,6 +76,7 @@ def test_what_fires_is_seen_on_the_dashboard_until_it_is_over(
     address = make(visitor, home, event)
     assert "Alert since" not in text_of(visitor.get(f"{home}/dashboard"))
     AlertWorker(store).run_once()
+    assert visitor.get(f"{home}/pulse").get_json()["firing"] == 1
     said = text_of(visitor.get(f"{home}/dashboard"))
     assert "refund Alert since" in said
     assert "4 in the last hour" in said

@@ -102,6 +102,7 @@ def test_the_pulse_counts_what_there_is(visitor: Visitor, home: str) -> None:
     assert pulse["interactions"] == 4
     assert pulse["events"] == 1
     assert pulse["pending"] > 0
+    assert pulse["firing"] == 0
 
 
 def test_a_dashboard_without_events_offers_to_define_one(
