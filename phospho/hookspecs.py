@@ -115,8 +115,10 @@ def phospho_event_detected(
 ) -> None:
     """Take note that an event occurred: send a message, open a ticket.
 
-    Called by the worker after the detection is committed, at least once for each event. If an
-    implementation raises, the call is repeated later with growing pauses.
+    Called by the worker after the detection is committed, at least once for each event that a
+    detector finds, in new interactions and in past ones; not for one that a person adds, nor for
+    one that a person rejects before the call. If an implementation raises, the call is repeated
+    later with growing pauses.
 
     Args:
         event: The positive detection, with its score and evidence.

@@ -15,13 +15,14 @@ from phospho.models import Detection, EventDefinition, Evidence, Interaction, Tu
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.errors import StorageFullError
-from phospho_server.store import jobs, leases
+from phospho_server.store import jobs, leases, reviews
 from phospho_server.store.definitions import (
     delete_definition,
     edit_definition,
     enable_definition,
     list_definitions,
 )
+from phospho_server.store.interactions import find_ids
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import DefinitionRow, Project
 from phospho_server.store.sqlite import SqliteStore
@@ -486,6 +487,26 @@ def test_an_event_that_no_longer_stands_is_not_told(
     assert listener.told == []
     store.write(lambda db: delete_definition(db, project.id, event.id))
     at_work.run_until_done()
+
+
+def test_an_event_that_a_person_spoke_of_first_is_not_told(
+    store: SqliteStore, project: Project, detector: WordDetector
+) -> None:
+    listener = Listener()
+    event = define(store, project, name="flights", description="flight")
+    new = [interaction(f"t{n}", session_id=f"s{n}", input="flight") for n in range(3)]
+    add(store, project, *new)
+    with store.read() as db:
+        ids = find_ids(db, project.id, ["t0", "t1"])
+    for task, occurred in (("t0", True), ("t1", False)):
+        store.write(
+            lambda db, t=task, o=occurred: reviews.review(  # type: ignore[misc]
+                db, project.id, event.id, ids[t], occurred=o, source="transcript"
+            )
+        )
+    worker(store, detector, plugins=[listener]).run_until_done()
+    assert len(listener.told) == 1
+    assert listed(store, project)["flights"].events == 2
 
 
 def test_the_thread_detects_soon_after_it_is_woken_and_stops_when_asked(
