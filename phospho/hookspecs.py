@@ -26,7 +26,7 @@ import pluggy
 if TYPE_CHECKING:
     from phospho.detectors import Detector, Embedder
     from phospho.extraction import Extracted
-    from phospho.models import Detection, EventDefinition, Interaction
+    from phospho.models import Alert, Detection, EventDefinition, Interaction
 
 PROJECT = "phospho"
 
@@ -124,4 +124,27 @@ def phospho_event_detected(
         event: The positive detection, with its score and evidence.
         interaction: The interaction in which it occurred.
         definition: The definition it answers.
+    """
+
+
+@hookspec
+def phospho_alert_fired(alert: Alert, definition: EventDefinition) -> None:
+    """Take note that an event occurs too often: page somebody, switch something off.
+
+    Called by the worker after the alert is kept, at least once for each. If an implementation
+    raises, the call is repeated later with growing pauses.
+
+    Args:
+        alert: What there is, and at what its rule fires.
+        definition: The event.
+    """
+
+
+@hookspec
+def phospho_alert_ended(alert: Alert, definition: EventDefinition) -> None:
+    """Take note that an alert is over; called as `phospho_alert_fired` is, mostly after it.
+
+    Args:
+        alert: The same, with the time at which it ended.
+        definition: The event.
     """

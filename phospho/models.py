@@ -180,6 +180,38 @@ class Evidence(_Value):
     reason: str = ""
 
 
+class Alert(_Value):
+    """An event that occurred too often, as plugins and receivers of webhooks are told.
+
+    Args:
+        id: The same when it is fired and when it has ended.
+        rule_id: The alert rule that fired.
+        event_id: The `EventDefinition.id`.
+        text: What there was when it fired: `42 in the last hour, usually 6`.
+        count: Events in the window when it fired.
+        usual: How many were usual; None where nothing was compared.
+        window_minutes: How far back events are counted.
+        at_least: The rule fires at so many events,
+        factor: and so many times the usual number; None: whatever is usual.
+        fired_at_ms: UTC milliseconds.
+        ended_at_ms: UTC milliseconds; None while it is on.
+        ended_count: Events in the window when it ended; None where somebody ended it.
+    """
+
+    id: str
+    rule_id: str
+    event_id: str
+    text: str
+    count: int
+    usual: float | None = None
+    window_minutes: int
+    at_least: int
+    factor: int | None = None
+    fired_at_ms: int
+    ended_at_ms: int | None = None
+    ended_count: int | None = None
+
+
 class Detection(_Value):
     """One verdict for one event definition on one interaction.
 

@@ -16,6 +16,7 @@ from phospho.detectors import Detector
 from phospho.detectors.auto import chosen
 from phospho.models import EventDefinition
 from phospho.plugins import Plugins
+from phospho_server.alerts.plugins import tell_of_alert
 from phospho_server.embedding import Embedding
 from phospho_server.facts import facts_of, facts_told_by
 from phospho_server.judging import Verdicts, Work, judge
@@ -285,6 +286,8 @@ class DetectionWorker(Worker):
     def _notify(self, claimed: Sequence[Job]) -> int:
         """Tell one plugin of events; keep those for later that it could not take."""
         (job,) = claimed
+        if "alert_id" in job.payload:
+            return tell_of_alert(self.store, self.plugins, job)
         with self.store.read() as db:
             events = load_events(
                 db, job.project_id, job.definition_id or "", job.payload["interaction_ids"]

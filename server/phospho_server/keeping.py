@@ -6,7 +6,7 @@ from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.errors import NotFoundError
 from phospho_server.judging import Verdicts
-from phospho_server.store import Connection, definitions, deliveries, detections, jobs
+from phospho_server.store import Connection, definitions, detections, jobs, telling
 
 EVENT_HOOK = "phospho_event_detected"
 
@@ -23,7 +23,7 @@ def keep_verdicts(db: Connection, plugins: Plugins, project_id: str, verdicts: V
     if new_events:
         for plugin in plugins.implementers(EVENT_HOOK):
             jobs.add_notify(db, project_id, verdicts.definition.id, plugin, new_events)
-        deliveries.plan_deliveries(db, project_id, verdicts.definition, new_events)
+        telling.plan_deliveries(db, project_id, verdicts.definition, new_events)
     return True
 
 

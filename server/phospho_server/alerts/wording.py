@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from phospho import models
 from phospho_server.store.alert_rules import WINDOWS, AlertRule, Terms
 from phospho_server.store.alerts import Alert
 
@@ -34,3 +35,19 @@ def say_alert(alert: Alert) -> str:
 def say_rule(rule: AlertRule) -> str:
     """Return an alert rule with its event, for the audit log."""
     return f"{rule.event}: {say_terms(rule.terms)}"
+
+
+def to_model(alert: Alert) -> models.Alert:
+    """Return an alert as others are told."""
+    return models.Alert(
+        id=alert.id,
+        rule_id=alert.rule_id,
+        event_id=alert.definition_id,
+        text=say_alert(alert),
+        count=alert.count,
+        usual=alert.usual,
+        **vars(alert.terms),
+        fired_at_ms=alert.fired_at_ms,
+        ended_at_ms=alert.ended_at_ms,
+        ended_count=alert.ended_count,
+    )

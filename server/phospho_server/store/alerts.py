@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phospho_server.clock import new_id
-from phospho_server.store import Connection, Row, deliveries
+from phospho_server.store import Connection, Row, telling
 from phospho_server.store.alert_rules import AlertRule, Terms
 from phospho_server.store.deliveries import ALERT_ENDED, ALERT_FIRED
 
@@ -95,7 +95,7 @@ def fire(
         },
     )
     _forget_oldest(db, rule)
-    deliveries.plan_alert(db, rule.project_id, rule.definition_id, alert_id, ALERT_FIRED)
+    telling.plan_alert(db, rule.project_id, rule.definition_id, alert_id, ALERT_FIRED)
     return alert_id
 
 
@@ -136,7 +136,7 @@ def end(db: Connection, rule: AlertRule, *, count: int | None, at_ms: int) -> bo
         "update alerts set ended_at_ms = :at_ms, ended_count = :count where id = :id",
         {"id": rule.alert_id, "at_ms": at_ms, "count": count},
     )
-    deliveries.plan_alert(db, rule.project_id, rule.definition_id, rule.alert_id, ALERT_ENDED)
+    telling.plan_alert(db, rule.project_id, rule.definition_id, rule.alert_id, ALERT_ENDED)
     return True
 
 

@@ -8,13 +8,11 @@ that was removed meanwhile leaves the server.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from phospho.models import EventDefinition
 from phospho_server.clock import new_id, now_ms
 from phospho_server.errors import NotFoundError
-from phospho_server.store import Connection, Row, in_list, webhooks
+from phospho_server.store import Connection, Row, webhooks
 from phospho_server.store.webhooks import Webhook
 
 # Pauses before each further attempt: about 20 hours in all.
@@ -23,9 +21,6 @@ PAUSES_S = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 21_600)
 # Of a webhook's log.
 SHOWN = 50
 MOST_PARKED = 1_000
-
-# Interactions that waited to be looked at when the definition was edited are no past ones.
-_GRACE_MS = 600_000
 
 _TEST_MS = 60_000
 
@@ -82,48 +77,6 @@ class Delivery:
     def is_test(self) -> bool:
         """Whether somebody wanted to see that it works."""
         return self.type == TEST
-
-
-def plan_deliveries(
-    db: Connection, project_id: str, definition: EventDefinition, interaction_ids: Sequence[int]
-) -> None:
-    """Have webhooks told of new events.
-
-    Those found in the past, which arrived before the webhook was made or the definition was last
-    edited, are not told: there may be thousands.
-    """
-    hooks = [
-        hook
-        for hook in webhooks.list_webhooks(db, project_id)
-        if hook.is_on and hook.hears_events and hook.hears_of(definition.id)
-    ]
-    if not hooks or not interaction_ids:
-        return
-    version = db.row(
-        "select created_at_ms from event_definition_versions "
-        "where definition_id = :id and version = :version",
-        {"id": definition.id, "version": definition.version},
-    )
-    defined_ms = version["created_at_ms"] - _GRACE_MS if version else 0
-    text, params = in_list("i", interaction_ids)
-    rows = db.rows(
-        f"select id, received_at_ms from interactions where id {text} order by id", params
-    )
-    for hook in hooks:
-        for row in rows:
-            if row["received_at_ms"] >= max(defined_ms, hook.created_at_ms):
-                add_delivery(db, hook, definition_id=definition.id, interaction_id=row["id"])
-
-
-def plan_alert(
-    db: Connection, project_id: str, definition_id: str, alert_id: str, message_type: str
-) -> None:
-    """Have webhooks told that an alert was fired, or has ended."""
-    for hook in webhooks.list_webhooks(db, project_id):
-        if hook.is_on and hook.hears_alerts and hook.hears_of(definition_id):
-            add_delivery(
-                db, hook, definition_id=definition_id, alert_id=alert_id, message_type=message_type
-            )
 
 
 def add_test(db: Connection, webhook: Webhook) -> Delivery:

@@ -97,6 +97,20 @@ def add_notify(
     )
 
 
+def add_alert(
+    db: Connection,
+    project_id: str,
+    definition_id: str,
+    alert_id: str,
+    hook: str,
+    *,
+    plugin: str | None = None,
+) -> None:
+    """Have a plugin told of an alert; None: every one that there is."""
+    payload = {"alert_id": alert_id, "hook": hook, "plugin": plugin}
+    insert(db, project_id, "notify", payload, size=1, definition_id=definition_id)
+
+
 def add_failed(
     db: Connection,
     project_id: str,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from phospho_server.alerts.judging import Reading, calm_ms, find_needed
-from phospho_server.alerts.wording import say_count, say_terms, say_usual
+from phospho_server.alerts.wording import say_count, say_terms
 from phospho_server.alerts.worker import take_reading
 from phospho_server.clock import now_ms
 from phospho_server.store import Connection
@@ -63,11 +63,6 @@ class ShownRule:
     def calm_ms(self) -> int:
         """How long there must be no reason for an alert before it is over."""
         return calm_ms(self.rule.terms)
-
-    @property
-    def usual(self) -> str:
-        """The usual number."""
-        return say_usual(self.reading.usual or 0)
 
     @property
     def needed(self) -> int | None:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ from phospho_server.store import (
     deliveries,
     detections,
     erasing,
+    jobs,
+    telling,
     webhooks,
     windows,
 )
@@ -342,10 +345,15 @@ class CrashError(Exception):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("where", ["plan_alert", "add_delivery"])
+@pytest.mark.parametrize(
+    ("module", "where"),
+    [(telling, "plan_alert"), (deliveries, "add_delivery"), (jobs, "add_alert")],
+    ids=["before-all", "before-webhooks", "before-plugins"],
+)
 def test_a_crash_between_steps_neither_loses_nor_repeats_an_alert(
     store: SqliteStore, project: Project, event: EventDefinition, worker: AlertWorker,
-    clock: Clock, happen: Happen, hook: Webhook, where: str, monkeypatch: pytest.MonkeyPatch,
+    clock: Clock, happen: Happen, hook: Webhook, module: ModuleType, where: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     make_rule(store, event, project, 60, 3)
     happen(3)
@@ -354,7 +362,7 @@ def test_a_crash_between_steps_neither_loses_nor_repeats_an_alert(
         raise CrashError
 
     with monkeypatch.context() as patch:
-        patch.setattr(deliveries, where, crash)
+        patch.setattr(module, where, crash)
         with pytest.raises(CrashError):
             worker.run_once()
     assert (waiting(store), log_of(store, project)) == ([], [])
