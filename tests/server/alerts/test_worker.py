@@ -270,13 +270,17 @@ def test_nothing_is_called_usual_before_it_is_known(
     fill_days(clock, happen, days=6 if change == "few-days" else 9, events=1, traffic=20)
     make_rule(store, event, project, 60, 5, 2)
     happen(19)
-    if change != "few-days":
-        edited = event.model_copy(update={"description": "The user wants money back"})
-        store.write(
-            lambda db: definitions.edit_definition(
-                db, project.id, edited, to_past=change == "looking-back"
+    edited = event.model_copy(update={"description": "The user wants money back"})
+    if change == "new-version":
+        store.write(lambda db: definitions.edit_definition(db, project.id, edited, to_past=False))
+    elif change == "looking-back":
+        # While it was off, nothing was looked at.
+        for enabled in (False, True):
+            store.write(
+                lambda db, on=enabled: definitions.enable_definition(  # type: ignore[misc]
+                    db, project.id, event.id, enabled=on
+                )
             )
-        )
     worker.run_once()
     assert log_of(store, project) == []
 
@@ -392,34 +396,40 @@ Act = Callable[[Connection, str, str], object]
 
 
 @pytest.mark.parametrize(
-    ("act", "told"),
+    ("act", "told", "left"),
     [
         pytest.param(
             lambda db, p, r: alert_changes.pause_rule(db, p, r, paused=True),
             ["alert.fired", "alert.ended"],
+            1,
             id="paused",
         ),
         pytest.param(
             lambda db, p, r: alert_changes.change_terms(db, p, r, Terms(60, 4)),
             ["alert.fired", "alert.ended"],
+            1,
             id="edited",
         ),
-        pytest.param(alert_changes.delete_rule, ["alert.fired", "alert.ended"], id="deleted"),
+        pytest.param(alert_changes.delete_rule, ["alert.fired", "alert.ended"], 0, id="deleted"),
         pytest.param(
             lambda db, p, r: definitions.delete_definition(
                 db, p, alert_rules.get_rule(db, p, r).definition_id
             ),
             ["alert.fired"],
+            0,
             id="event-deleted",
         ),
         pytest.param(
-            lambda db, p, _: delete_project(db, p, typed_name="Support bot"), [], id="project-gone"
+            lambda db, p, _: delete_project(db, p, typed_name="Support bot"),
+            [],
+            0,
+            id="project-gone",
         ),
     ],
 )
 def test_a_rule_that_is_no_more_fires_no_more(
     store: SqliteStore, project: Project, event: EventDefinition, worker: AlertWorker,
-    clock: Clock, happen: Happen, hook: Webhook, act: Act, told: list[str],
+    clock: Clock, happen: Happen, hook: Webhook, act: Act, told: list[str], left: int,
 ) -> None:  # fmt: skip
     made = make_rule(store, event, project, 60, 3)
     happen(3)
@@ -429,6 +439,8 @@ def test_a_rule_that_is_no_more_fires_no_more(
         clock.pass_by(30)
         worker.run_once()
     assert waiting(store) == told
+    with store.read() as db:
+        assert len(db.rows("select * from alert_rules")) == left
 
 
 def test_a_message_about_a_deleted_event_is_not_sent(

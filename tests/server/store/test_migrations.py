@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from phospho_server.clock import day_of
+from phospho_server.clock import DAY_MS, day_of, hour_of, now_ms
 from phospho_server.migrations import migrations
-from phospho_server.store import llm
+from phospho_server.store import deliveries, llm, webhooks
 from phospho_server.store.backfills import list_backfills
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Backfill, Project, Step
@@ -310,3 +310,45 @@ def test_an_llm_is_trusted_where_an_owner_of_the_server_has_set_it(tmp_path: Pat
         }
     assert trusted == {"before", "link", "owner"}
     store.close()
+
+
+def test_alerts_know_the_newest_days_of_what_was_counted_by_the_hour(tmp_path: Path) -> None:
+    path = tmp_path / "phospho.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m017_alerts")
+    hour_ms = hour_of(now_ms())
+    counted = [("interactions", "", hour_ms, 9), ("events", "e", hour_ms - 15 * DAY_MS, 2)]
+    left_out = [("events", "e", hour_ms - 17 * DAY_MS, 5), ("sessions", "", hour_ms, 3)]
+    for metric, key, at_ms, value in counted + left_out:
+        database.execute(
+            "insert into counters values ('p', ?, ?, ?, ?)", [metric, key, at_ms, value]
+        )
+    hook = {"url": "u", "shown_url": "s", "format": "json", "secret": "s", "page_url": "p"}
+    database.table("webhooks").insert(
+        {
+            "id": "h",
+            "project_id": "p",
+            "created_at_ms": 0,
+            "failures": 0,
+            "rests_until_ms": 0,
+            **hook,
+        }
+    )
+    message = {"webhook_id": "h", "state": "sent", "attempts": 1, "run_at_ms": 0}
+    for message_id, definition_id in (("event", "e"), ("test", "")):
+        database.table("webhook_deliveries").insert(
+            {"id": message_id, "project_id": "p", "definition_id": definition_id,
+             "interaction_id": 1, "created_at_ms": 0, **message}
+        )  # fmt: skip
+    database.conn.commit()
+    database.close()
+    store = SqliteStore(path)
+    with store.read() as db:
+        kept = db.rows("select metric, key, minute_ms, value from minute_counters order by value")
+        (known,) = webhooks.list_webhooks(db, "p")
+        sent = {each.id: each.is_test for each in deliveries.list_log(db, "p", "h")}
+    store.close()
+    assert [tuple(dict(row).values()) for row in kept] == counted[::-1]
+    # Those there are go on hearing of what they did.
+    assert (known.hears_events, known.hears_alerts) == (True, False)
+    assert sent == {"event": False, "test": True}
