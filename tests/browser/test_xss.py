@@ -114,6 +114,7 @@ def arguments(hostile: Hostile) -> dict[str, Sequence[Any]]:
         "user_id": list(filter(_is_plain, hostile.user_ids)),
         "task_id": ["task"],
         "event_id": hostile.event_ids,
+        "definition_id": hostile.event_ids,
         "webhook_id": [hostile.webhook_id],
         "rule_id": [hostile.rule_id],
         "version": [1, 2],
