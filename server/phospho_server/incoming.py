@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from phospho.models import Flag
@@ -47,23 +47,32 @@ _NOT_METADATA = frozenset(
     }
 )
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MS = timedelta(milliseconds=1)
+
 # 9999-12-31 in seconds.
 _LATEST_S = 253_402_300_799
 
 
-def parse_json(text: bytes) -> Any:
+def parse_json(text: str | bytes) -> Any:
     """Return a JSON value; numbers JSON does not have, such as NaN and 1e999, become None.
 
     Raises:
         ValueError: It is not JSON.
         RecursionError: It is nested too deeply.
     """
+    if isinstance(text, str):
+        return JSON.decode(text)
     return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
 
 
 def _finite(text: str) -> float | None:
     number = float(text)
     return number if math.isfinite(number) else None
+
+
+# Of numbers JSON does not have, such as NaN and 1e999, it makes None.
+JSON = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite)
 
 
 def read_interaction(event: object, *, received_at_ms: int) -> NewInteraction:
@@ -191,7 +200,8 @@ def _parse_iso(text: str) -> int | None:
     except ValueError:
         return None
     at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-    return int(at.timestamp() * 1000)
+    # Not by way of a float, in which some milliseconds become the one before.
+    return (at - _EPOCH) // _MS
 
 
 def _dump_raw(
@@ -199,7 +209,9 @@ def _dump_raw(
 ) -> str | None:
     """Return a raw value as JSON, unless it says no more than the text or is too large."""
     value = event.get(name)
-    if value is None or value == text or value in ({}, []):
+    if isinstance(value, str) and clean_text(value) == text:
+        return None
+    if value is None or value in ({}, []):
         return None
     dumped = _dump(value)
     if len(dumped) > MAX_RAW_CHARS:

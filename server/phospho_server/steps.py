@@ -49,8 +49,12 @@ def _is_step(entry: object) -> bool:
 
 def _read_step(step: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {"kind": "other"}
-    other: dict[str, Any] = {}
+    # A step that was read here before, and comes back in a file, has its own already.
+    given = step.get("other")
+    other: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
     for key, value in step.items():
+        if key == "other" and isinstance(given, dict):
+            continue
         fact = _READERS[key](value) if key in _READERS else None
         if fact is not None:
             kept[key] = fact

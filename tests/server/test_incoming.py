@@ -67,6 +67,8 @@ def test_values_nested_too_deeply_are_refused(name: str) -> None:
         pytest.param({"created_at": 1795170000.5}, 1795170000500, id="fraction"),
         pytest.param({"created_at": "2026-11-20T10:00:00Z"}, NOON_MS - 7_200_000, id="iso"),
         pytest.param({"created_at": "2026-11-20T12:00:00+02:00"}, NOON_MS - 7_200_000, id="zone"),
+        # As seconds in a float, it is of the millisecond before.
+        pytest.param({"created_at": "2004-06-22T13:28:38.574Z"}, 1087910918574, id="iso-to-the-ms"),
         pytest.param({"created_at": "soon"}, NOON_MS, id="no-time"),
         pytest.param({"created_at": -5}, NOON_MS, id="negative"),
         pytest.param({"created_at": (NOON_MS + 2 * DAY_MS) // 1000}, NOON_MS, id="future"),
@@ -129,6 +131,10 @@ def test_ids_are_made_where_there_are_none() -> None:
 )
 def test_raw_values_are_kept_where_they_say_more(raw: object, expected: str | None) -> None:
     assert read(raw_input=raw).raw_input == expected
+
+
+def test_a_raw_value_that_was_only_cleaned_says_no_more_than_the_text() -> None:
+    assert read(input="a\ud800\0", raw_input="a\ud800\0").raw_input is None
 
 
 def test_what_is_too_large_is_cut_and_says_so() -> None:

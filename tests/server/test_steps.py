@@ -71,6 +71,8 @@ def test_what_the_sdk_sends_is_kept_as_it_is() -> None:
         ),
         pytest.param({"error": False}, {"other": {"error": False}}, id="no-error"),
         pytest.param({"plan": "pro"}, {"other": {"plan": "pro"}}, id="another-key"),
+        pytest.param({"other": {"plan": 1}}, {"other": {"plan": 1}}, id="read-before"),
+        pytest.param({"other": []}, {"other": {"other": []}}, id="other-that-is-no-object"),
         pytest.param({"input": "a\0b"}, {"input": "a\ufffdb"}, id="nul"),
     ],
 )
