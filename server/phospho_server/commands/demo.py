@@ -13,7 +13,6 @@ from phospho_server.commands import opened, phospho
 from phospho_server.commands.serve import PORT, announce
 from phospho_server.demo import sample_definitions, sample_interactions
 from phospho_server.incoming import read_interaction
-from phospho_server.serving import Server
 from phospho_server.store import Connection
 from phospho_server.store.definitions import create_definition
 from phospho_server.store.feedback import add_feedback
@@ -25,6 +24,8 @@ from phospho_server.store.projects import create_key, create_project
 @click.option("--port", default=8000, show_default=True, type=PORT, help="0 takes a free one.")
 def demo(port: int) -> None:
     """Show phospho on sample conversations, in a database that is thrown away at the end."""
+    from phospho_server.serving import Server
+
     logs.configure(as_json=False)
     with (
         tempfile.TemporaryDirectory(prefix="phospho-demo-") as folder,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from phospho_server import create_app
 from phospho_server.commands import json_option, opened, phospho, show_json, show_table
-from phospho_server.security import access_of
 
 
 @phospho.command()
 @json_option
 def routes(*, as_json: bool) -> None:
     """List every URL with its methods and who may call it."""
+    from phospho_server import create_app
+    from phospho_server.security import access_of
+
     with tempfile.TemporaryDirectory() as folder, opened(str(Path(folder, "routes.db"))) as store:
         app = create_app(store, detectors={})
         rows = [

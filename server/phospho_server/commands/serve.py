@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from phospho_server import logs
 from phospho_server.commands import base_url_option, database_option, opened, phospho
 from phospho_server.commands.projects import make_project
 from phospho_server.errors import ServerError
-from phospho_server.serving import Server
 from phospho_server.store import Connection
 from phospho_server.store.projects import list_projects
 from phospho_server.store.sign_ins import create_link
+
+if TYPE_CHECKING:
+    from phospho_server.serving import Server
 
 PORT = click.IntRange(0, 65_535)
 
@@ -62,6 +66,9 @@ def serve(
 
     The first start makes a project and an API key; the key is shown this once.
     """
+    # The pages and all they need are 20 MB that other commands do without.
+    from phospho_server.serving import Server
+
     logs.configure(as_json=json_logs)
     with opened(database) as store:
         server = Server(store, host=host, port=port, proxy=proxy, feedback_from=origins)
