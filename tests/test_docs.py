@@ -19,6 +19,7 @@ from typing import Any
 import click
 import httpx
 import pytest
+from click.testing import CliRunner
 
 import phospho as sdk
 from phospho import hookspecs
@@ -30,6 +31,9 @@ from phospho.mcp.changing import Changing
 from phospho.mcp.reading import Reading
 from phospho.redaction.rules import RULES
 from phospho_server.commands import phospho as phospho_command
+from phospho_server.files.fields import FIELDS
+from phospho_server.files.mapping import USUAL
+from phospho_server.store.projects import create_project
 from phospho_server.store.sqlite import SqliteStore
 from tests.extractors.recordings import fields_of, load
 from tests.judges import serve_judge
@@ -494,6 +498,37 @@ def test_the_page_of_mcp_names_every_tool_and_how_hosts_start_it() -> None:
         assert set(each["env"]) == set(re.findall(r"export (\w+)=", page))
     options = {name for option in phospho_command.commands["mcp"].params for name in option.opts}
     assert "--allow-changes" in options
+
+
+def test_the_page_of_files_shows_what_its_commands_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PHOSPHO_DATABASE_URL", "phospho.db")
+    store = SqliteStore(tmp_path / "phospho.db")
+    project = store.write(lambda db: create_project(db, "files"))
+    store.close()
+    (table,) = blocks("docs/files.md", "csv")
+    Path("questions.csv").write_text(table, encoding="utf-8")
+    Path("fragen.csv").write_text("Frage;Antwort\nWo?;Hier.\n", encoding="utf-8")
+    said = []
+    for line in "".join(blocks("docs/files.md", "bash")).splitlines():
+        program, *arguments = shlex.split(line.replace("PROJECT_ID", project.id))
+        ended = CliRunner().invoke(phospho_command, arguments)
+        assert (program, ended.exit_code) == ("phospho", 0), ended.output
+        said.append(ended.stdout)
+    assert said[0] == blocks("docs/files.md", "text")[0]
+    assert said[4].count("ana@example.com") == 2
+    assert json.loads(said[5])["session_id"] == "c1"
+
+
+def test_the_page_of_files_names_every_usual_name_of_a_column() -> None:
+    page = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    assert set(USUAL) < set(FIELDS)
+    for field, names in USUAL.items():
+        assert f"| `{field}` | {', '.join(names)} |" in page
+    for field in FIELDS:
+        assert f"`{field}`" in page
 
 
 def test_the_queries_of_the_data_page_run(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 `create_app` makes the Flask application; `phospho serve` runs it (`serving.py`). Requests come in
 by `api/` (programs, API keys) and `views/` (people, signed in); both read and change what
-`store/` keeps. `detection.py` works through what was stored, outside of any request.
+`store/` keeps, and so does `files/`, for commands. `detection.py` works through what was stored,
+outside of any request.
 """
 
 from __future__ import annotations

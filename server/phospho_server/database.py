@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from phospho.errors import ConfigurationError
-from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.sqlite import WRITER_CACHE_KIB, SqliteStore
 
 DEFAULT = "phospho.db"
 VARIABLE = "PHOSPHO_DATABASE_URL"
 
 
-def open_store(database: str) -> SqliteStore:
+def open_store(database: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> SqliteStore:
     """Open a store, made if it does not exist.
 
     Args:
         database: Path of a file, or a `sqlite:///` URL.
+        writer_cache_kib: What its writer keeps of it in memory.
 
     Raises:
         ConfigurationError: The setting names something this version cannot open.
@@ -31,4 +32,4 @@ def open_store(database: str) -> SqliteStore:
             f"This version keeps its data in SQLite, and cannot use {scheme!r}. "
             f"Give a file with --database or {VARIABLE}, as in --database phospho.db."
         )
-    return SqliteStore(Path(path).expanduser())
+    return SqliteStore(Path(path).expanduser(), writer_cache_kib=writer_cache_kib)

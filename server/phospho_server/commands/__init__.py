@@ -12,7 +12,7 @@ import click
 from phospho.errors import PhosphoError
 from phospho_server import database
 from phospho_server.store import Connection, audit_log
-from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.sqlite import WRITER_CACHE_KIB, SqliteStore
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -64,9 +64,9 @@ def json_option(command: Command) -> Command:
 
 
 @contextmanager
-def opened(setting: str) -> Iterator[SqliteStore]:
+def opened(setting: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> Iterator[SqliteStore]:
     """Open the store for one command."""
-    store = database.open_store(setting)
+    store = database.open_store(setting, writer_cache_kib=writer_cache_kib)
     try:
         yield store
     finally:
@@ -108,6 +108,7 @@ from phospho_server.commands import (  # noqa: E402 - they add themselves to the
     detect,
     evaluate,
     events,
+    exporting,
     importing,
     keys,
     mcp,
@@ -124,6 +125,7 @@ __all__ = [
     "detect",
     "evaluate",
     "events",
+    "exporting",
     "importing",
     "keys",
     "mcp",

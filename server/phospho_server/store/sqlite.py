@@ -33,7 +33,7 @@ BUSY_TIMEOUT_MS = 10_000
 
 # A reader's cache in KiB; there are as many readers as requests at once, so it stays small.
 _READER_CACHE_KIB = 8_192
-_WRITER_CACHE_KIB = 65_536
+WRITER_CACHE_KIB = 65_536
 
 # The log is cut back to this after a checkpoint, whatever it had grown to.
 _WAL_BYTES = 64 * 1024 * 1024
@@ -70,13 +70,14 @@ class SqliteStore:
 
     Args:
         path: The file; its folder must exist.
+        writer_cache_kib: What the writer keeps of the file in memory.
 
     Raises:
         ConfigurationError: The file cannot be opened, is no database, or is from a newer phospho.
         StorageFullError: Its disk has no room for the files beside it, which SQLite needs.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> None:
         self.path = path
         _prepare(path)
         self._readers: queue.LifoQueue[SqliteConnection] = queue.LifoQueue()
@@ -86,7 +87,7 @@ class SqliteStore:
         self._put_lock = threading.Lock()
         self._writer = threading.Thread(
             target=self._run_writer,
-            args=(_open(path, cache_kib=_WRITER_CACHE_KIB),),
+            args=(_open(path, cache_kib=writer_cache_kib),),
             name="phospho-writer",
             daemon=True,
         )
@@ -278,7 +279,7 @@ def _open_when_free(path: Path) -> SqliteConnection:
     deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         try:
-            return _open(path, cache_kib=_WRITER_CACHE_KIB)
+            return _open(path, cache_kib=WRITER_CACHE_KIB)
         except sqlite3.OperationalError as exc:
             if "locked" not in str(exc) or time.monotonic() > deadline:
                 raise

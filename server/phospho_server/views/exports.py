@@ -84,7 +84,7 @@ def send(project_id: str, page: str) -> Response:
     if choices.problems:
         # Left out, a filter would make the file longer than what was asked for.
         raise InvalidError(choices.problems[0])
-    records = _read_all(services().store, export)
+    records = read_all(services().store, export)
     lines = _to_csv(export.columns, records) if name == "csv" else map(_to_json, records)
     return Response(
         lines,
@@ -103,15 +103,19 @@ def _choose(db: Connection, project_id: str, page: str, choices: Choices) -> Exp
     if page not in KINDS:
         raise NotFoundError(f"There is no such export. Choose one of: {', '.join(KINDS)}.")
     kind = KINDS[page]
-    asked = read_filter(choices, kind, list_choices(db, project_id))
-    if kind == SESSIONS:
+    return list_as_asked(project_id, read_filter(choices, kind, list_choices(db, project_id)))
+
+
+def list_as_asked(project_id: str, asked: Asked) -> Export:
+    """Return a list with what its filters ask for."""
+    if asked.kind == SESSIONS:
         return Export(_SESSION, _read_sessions(project_id, asked))
-    if kind == USERS:
+    if asked.kind == USERS:
         return Export(_USER, _read_users(project_id, asked))
     return Export(_INTERACTION, _read_interactions(project_id, asked))
 
 
-def _read_all(store: Store, export: Export) -> Iterator[Record]:
+def read_all(store: Store, export: Export) -> Iterator[Record]:
     """Read page after page, each in its own transaction; this runs while the answer is sent."""
     cursor = None
     while True:

@@ -149,7 +149,7 @@ def test_a_file_in_which_nothing_can_be_read_is_an_error(
     file.write_text("\n".join("not json" for _ in range(20)))
     result = run("import", str(file), "--project", project)
     assert result.exit_code == 1
-    assert "20 lines were left out in all" in result.output
+    assert "20 rows were left out" in result.output
     assert "Nothing in" in result.output
 
 

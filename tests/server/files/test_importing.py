@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phospho_server.importing import ImportReport, import_file
+from phospho_server.errors import InvalidError
+from phospho_server.files.importing import ImportReport, import_file
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
@@ -143,8 +145,9 @@ def test_a_bad_line_is_named_and_left_out(
     )
     report = run(store, project, path)
     assert report.added == 2
-    assert [line for line, _ in report.problems] == [2, 4, 5, 6, 7, 8, 9, 10]
-    assert all(reason for _, reason in report.problems)
+    assert [problem.number for problem in report.problems] == [2, 4, 5, 6, 7, 8, 9, 10]
+    assert all(problem.reason for problem in report.problems)
+    assert report.rows_left_out == 8
 
 
 def test_gzip_is_read_and_progress_ends_at_the_size_of_the_file(
@@ -166,7 +169,7 @@ def test_what_stands_before_the_damage_of_a_file_is_kept(
     path.write_bytes(gzip.compress(lines.encode())[:-200])
     report = run(store, project, path)
     assert report.added > 1000
-    assert "damaged" in report.problems[-1][1]
+    assert "damaged" in report.problems[-1].reason
     assert totals(store, project).interactions == report.added
 
 
@@ -177,5 +180,6 @@ def test_any_file_is_read_or_named(
 ) -> None:
     path = tmp_path / "any.jsonl"
     path.write_bytes(data)
-    report = run(store, project, path)
-    assert report.added <= report.read
+    with contextlib.suppress(InvalidError):
+        report = run(store, project, path)
+        assert report.added <= report.read
