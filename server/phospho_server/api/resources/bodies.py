@@ -18,7 +18,8 @@ _MOST_SHOWN = 100
 class Body(BaseModel):
     """Base of what is sent."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # A whole number of 400 digits would be an endless one, which no answer can say.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def read_body(model: type[Sent]) -> Sent:

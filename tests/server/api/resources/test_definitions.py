@@ -118,6 +118,7 @@ def test_a_taken_name_is_refused(program: Program, store: SqliteStore, project: 
         pytest.param({**NEW, "pattern": "("}, "regular expression", id="pattern"),
         pytest.param({**NEW, "detector": "oracle"}, "There is no detector", id="detector"),
         pytest.param({**NEW, "score_range": ["1", 2]}, "score_range", id="text-for-number"),
+        pytest.param({**NEW, "score_range": [1, 10**400]}, "finite number", id="endless"),
         pytest.param({**NEW, "enabled": True}, "'enabled'", id="not-of-a-new-one"),
     ],
 )
