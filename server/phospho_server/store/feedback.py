@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import cast
 
 from phospho.models import Flag
 from phospho_server.clock import hour_of, new_id, now_ms
@@ -75,8 +76,8 @@ def add_feedback(
     flag: str | None,
     notes: str | None,
     source: str | None,
-) -> None:
-    """Keep feedback, also on an interaction that is still on its way.
+) -> Feedback:
+    """Keep feedback, also on an interaction that is still on its way; return what was kept.
 
     Feedback that comes first waits for its interaction. Later feedback replaces the flag; notes
     stay unless new ones are given.
@@ -85,17 +86,11 @@ def add_feedback(
         NotFoundError: The project was deleted meanwhile.
     """
     get_project(db, project_id)
+    kept = Feedback(task_id, cast("Flag | None", flag), notes, source, now_ms())
     db.execute(
-        "insert into feedback values (:id, :project_id, :task_id, :flag, :notes, :source, :now)",
-        {
-            "id": new_id("fb_"),
-            "project_id": project_id,
-            "task_id": task_id,
-            "flag": flag,
-            "notes": notes,
-            "source": source,
-            "now": now_ms(),
-        },
+        "insert into feedback values "
+        "(:id, :project_id, :task_id, :flag, :notes, :source, :created_at_ms)",
+        {"id": new_id("fb_"), "project_id": project_id, **asdict(kept)},
     )
     row = db.row(
         "select id, session_id, flag, notes, version_id, created_at_ms from interactions "
@@ -103,7 +98,7 @@ def add_feedback(
         {"project_id": project_id, "task_id": task_id},
     )
     if row is None:
-        return
+        return kept
     db.execute(
         "update interactions set flag = coalesce(:flag, flag), notes = coalesce(:notes, notes) "
         "where id = :id",
@@ -121,6 +116,7 @@ def add_feedback(
     facts.move(
         db, project_id, [FactChange(row["session_id"], *change, row["id"]) for change in changes]
     )
+    return kept
 
 
 def _move_in_session(

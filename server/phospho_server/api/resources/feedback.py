@@ -14,7 +14,7 @@ from phospho_server.api.resources.operations import Operation, operation
 from phospho_server.security import API_KEY, access
 from phospho_server.services import services
 from phospho_server.store import Connection
-from phospho_server.store.feedback import Feedback, add_feedback, list_feedback
+from phospho_server.store.feedback import Feedback, add_feedback
 
 bp = Blueprint("api_feedback", __name__, url_prefix="/api/projects/<project_id>")
 
@@ -43,7 +43,7 @@ def give(project_id: str) -> answers.Feedback:
     given = read_body(FeedbackGiven)
 
     def keep(db: Connection) -> Feedback:
-        add_feedback(
+        return add_feedback(
             db,
             project_id,
             given.task_id,
@@ -51,6 +51,5 @@ def give(project_id: str) -> answers.Feedback:
             notes=given.notes,
             source=given.source,
         )
-        return list_feedback(db, project_id, [given.task_id])[given.task_id][-1]
 
     return shapes.feedback(services().store.write(keep))

@@ -183,3 +183,12 @@ def test_feedback_is_kept_before_its_interaction_comes(
     assert (answer.status_code, {**answer.get_json(), **sent}) == (201, answer.get_json())
     add(store, project, interaction("later"))
     assert program.read("/interactions/later")["flag"] == "failure"
+
+
+def test_feedback_is_answered_with_itself_however_much_there_is(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho_server.store.feedback._MOST_LISTED", 1)
+    for notes in ("first", "second"):
+        answer = program.call("POST", "/feedback", json={"task_id": "t0", "notes": notes})
+        assert answer.get_json()["notes"] == notes
