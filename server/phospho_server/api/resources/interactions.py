@@ -46,7 +46,7 @@ def index(project_id: str) -> answers.Page[answers.Interaction]:
     )
 
 
-@bp.get("/interactions/<path:task_id>")
+@bp.get("/interactions/<path:task_id>", merge_slashes=False)
 @access(API_KEY)
 @operation(Operation(answers.InteractionDetails, refusals=[404]))
 def show(project_id: str, task_id: str) -> answers.InteractionDetails:

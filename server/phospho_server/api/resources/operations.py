@@ -122,7 +122,7 @@ def _respond(found: BaseModel, status: int) -> Response:
     """Return a value as JSON. What was read has a tag, by which whoever asks again is spared it."""
     body = found.model_dump_json().encode()
     response = Response(body, status, content_type="application/json")
-    if request.method == "GET":
+    if request.method in {"GET", "HEAD"}:
         response.headers["Cache-Control"] = "private, no-cache"
         response.set_etag(hashlib.sha256(body).hexdigest()[:32])
         response.make_conditional(request)

@@ -47,7 +47,7 @@ def index(project_id: str) -> answers.Page[answers.Session]:
     )
 
 
-@bp.get("/sessions/<path:session_id>")
+@bp.get("/sessions/<path:session_id>", merge_slashes=False)
 @access(API_KEY)
 @operation(Operation(answers.Transcript, [TRANSCRIPT_CURSOR], refusals=[404]))
 def show(project_id: str, session_id: str) -> answers.Transcript:

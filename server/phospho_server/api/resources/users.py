@@ -42,7 +42,7 @@ def index(project_id: str) -> answers.Page[answers.User]:
     return answers.Page(data=[shapes.user(row) for row in page.users], next_cursor=page.next_cursor)
 
 
-@bp.get("/users/<path:user_id>")
+@bp.get("/users/<path:user_id>", merge_slashes=False)
 @access(API_KEY)
 @operation(Operation(answers.User, refusals=[404]))
 def show(project_id: str, user_id: str) -> answers.User:

@@ -138,6 +138,19 @@ def test_whatever_the_id_is_it_is_read(
     assert program.read("/user", id=name)["user_id"] == name
 
 
+@pytest.mark.parametrize(
+    ("path", "read"), [("a%2Fb", "a/b"), ("a%2F%2Fb", "a//b"), ("%2Fb", None), ("/b", None)]
+)
+def test_an_id_in_a_path_is_never_taken_for_another(
+    program: Program, store: SqliteStore, project: Project, path: str, read: str | None
+) -> None:
+    for name in ("b", "a/b", "a//b"):
+        add(store, project, interaction(name, session_id=name, user_id=name))
+    for kind, id_name in (("sessions", "session_id"), ("interactions", "task_id")):
+        answer = program.call("GET", f"/{kind}/{path}")
+        assert (answer.status_code, answer.get_json().get(id_name)) == (200 if read else 404, read)
+
+
 def test_search_marks_the_words(program: Program) -> None:
     found = program.read("/search", q="NUMBER 3")["data"]
     assert [row["interaction"]["task_id"] for row in found] == ["t3"]
@@ -177,6 +190,8 @@ def test_what_has_not_changed_is_not_sent_again(program: Program, path: str) -> 
     tag = first.headers["ETag"]
     again = program.call("GET", path, headers={"If-None-Match": tag})
     assert (again.status_code, again.get_data(), again.headers["ETag"]) == (304, b"", tag)
+    head = program.call("HEAD", path)
+    assert (head.headers["ETag"], head.headers["Cache-Control"]) == (tag, "private, no-cache")
 
 
 def test_what_has_changed_is_sent(program: Program, store: SqliteStore, project: Project) -> None:
