@@ -21,7 +21,7 @@ from phospho_server.store.rows import SessionRow
 from phospho_server.store.sessions import list_sessions
 from phospho_server.store.users import UserRow, list_users
 from phospho_server.views.filter_reading import list_choices, read_filter
-from phospho_server.views.filters import KINDS, NAMES, SESSIONS, USERS, Asked
+from phospho_server.views.filters import KINDS, NAMES, SESSIONS, USERS, Asked, Offered
 from phospho_server.views.formats import to_datetime
 from phospho_server.views.frame import open_project
 from phospho_server.views.query import Choices, read_choice
@@ -41,6 +41,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 
 Record = Mapping[str, Any]
 Page = tuple[Sequence[Record], "str | None"]
+Offer = Callable[[Connection, str], Offered]
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,13 @@ def download(project_id: str, page: str) -> Response:
     return send(project_id, page)
 
 
-def send(project_id: str, page: str) -> Response:
+def send(project_id: str, page: str, offer: Offer = list_choices) -> Response:
     """Send what an address asks for as a file.
+
+    Args:
+        project_id: The project.
+        page: The list, by its name in addresses.
+        offer: Returns what may be asked for, by default what there is to choose from on the page.
 
     Raises:
         InvalidError: The address asks for what cannot be meant.
@@ -79,7 +85,7 @@ def send(project_id: str, page: str) -> Response:
     choices = Choices()
     name = read_choice(choices, "format", FORMATS, default="csv")
     with services().store.read() as db:
-        export = _choose(db, project_id, page, choices)
+        export = _choose(db, project_id, page, choices, offer)
     _refuse_unknown(choices)
     if choices.problems:
         # Left out, a filter would make the file longer than what was asked for.
@@ -99,11 +105,11 @@ def _refuse_unknown(choices: Choices) -> None:
         choices.say(name, f"is no filter. Choose of: {', '.join(sorted(NAMES))}")
 
 
-def _choose(db: Connection, project_id: str, page: str, choices: Choices) -> Export:
+def _choose(db: Connection, project_id: str, page: str, choices: Choices, offer: Offer) -> Export:
     if page not in KINDS:
         raise NotFoundError(f"There is no such export. Choose one of: {', '.join(KINDS)}.")
     kind = KINDS[page]
-    return list_as_asked(project_id, read_filter(choices, kind, list_choices(db, project_id)))
+    return list_as_asked(project_id, read_filter(choices, kind, offer(db, project_id)))
 
 
 def list_as_asked(project_id: str, asked: Asked) -> Export:

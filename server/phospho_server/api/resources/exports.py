@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from phospho_server.api.resources.operations import Operation, operation
-from phospho_server.api.resources.parameters import of_export
+from phospho_server.api.resources.parameters import check_period, of_export, offer
 from phospho_server.security import API_KEY, access
 from phospho_server.views.exports import FORMATS, send
 from phospho_server.views.filters import INTERACTIONS, SESSIONS, USERS, ListKind
@@ -18,12 +18,17 @@ def _file(kind: ListKind) -> Operation:
     return Operation(None, of_export(kind, FORMATS), content_types=types)
 
 
+def _send(project_id: str, kind: ListKind) -> Response:
+    check_period()
+    return send(project_id, kind.page, offer)
+
+
 @bp.get("/sessions")
 @access(API_KEY)
 @operation(_file(SESSIONS))
 def sessions(project_id: str) -> Response:
     """Read every session that matches, as CSV or JSONL, sent while it is read."""
-    return send(project_id, SESSIONS.page)
+    return _send(project_id, SESSIONS)
 
 
 @bp.get("/interactions")
@@ -31,7 +36,7 @@ def sessions(project_id: str) -> Response:
 @operation(_file(INTERACTIONS))
 def interactions(project_id: str) -> Response:
     """Read every interaction that matches, as CSV or JSONL, sent while it is read."""
-    return send(project_id, INTERACTIONS.page)
+    return _send(project_id, INTERACTIONS)
 
 
 @bp.get("/users")
@@ -39,4 +44,4 @@ def interactions(project_id: str) -> Response:
 @operation(_file(USERS))
 def users(project_id: str) -> Response:
     """Read every user that matches, as CSV or JSONL, sent while it is read."""
-    return send(project_id, USERS.page)
+    return _send(project_id, USERS)

@@ -112,14 +112,30 @@ def read_asked(db: Connection, project_id: str, kind: ListKind) -> Asked:
     Raises:
         InvalidError: A filter cannot be meant; says which and why.
     """
+    check_period()
     choices = Choices()
-    asked = read_filter(choices, kind, _offer(db, project_id))
+    asked = read_filter(choices, kind, offer(db, project_id))
     if choices.problems:
         raise InvalidError(choices.problems[0])
     return asked
 
 
-def _offer(db: Connection, project_id: str) -> Offered:
+def check_period() -> None:
+    """Refuse a period beside days of one's own: one of the two would ask for nothing.
+
+    Raises:
+        InvalidError: There is both, or the form's name for days of one's own without them.
+    """
+    period = request.args.get("period")
+    has_days = not {"since", "until"}.isdisjoint(request.args)
+    if has_days and period in periods.NAMES:
+        raise InvalidError("'period' stands beside 'since' or 'until'. Leave one of them out.")
+    # In the address of a page it stands beside the days.
+    if period == "custom" and not has_days:
+        raise InvalidError(f"'period' must be one of: {', '.join(periods.NAMES)}. Change it.")
+
+
+def offer(db: Connection, project_id: str) -> Offered:
     """Return what may be asked for: also a language that nobody has spoken yet."""
     return Offered(
         events={each.name: each.id for each in list_defined(db, project_id)},
@@ -158,6 +174,7 @@ def read_period(first_ms: int | None) -> Span:
     Raises:
         InvalidError: It cannot be meant.
     """
+    check_period()
     choices = Choices()
     since_ms, until_ms = read_span(choices)
     if choices.problems:

@@ -74,8 +74,13 @@ def test_filters_leave_what_they_say(program: Program) -> None:
     assert [(row["session_id"], row["interactions"]) for row in sessions] == [("s4", 1)]
 
 
-def test_a_language_nobody_has_spoken_yet_finds_nothing(program: Program) -> None:
-    assert program.read("/sessions", language="fr")["data"] == []
+@pytest.mark.parametrize("asked", [{"language": "fr"}, {"sentiment": "negative"}])
+def test_a_language_nobody_has_spoken_yet_finds_nothing(
+    program: Program, asked: dict[str, str]
+) -> None:
+    assert program.read("/sessions", **asked)["data"] == []
+    file = program.call("GET", "/export/sessions", query_string={**asked, "format": "jsonl"})
+    assert (file.status_code, file.get_data()) == (200, b"")
 
 
 def test_an_interaction_says_what_was_found_in_it(program: Program) -> None:
@@ -182,6 +187,21 @@ def test_what_cannot_be_meant_is_refused_in_words(
     program: Program, asked: dict[str, object], says: str
 ) -> None:
     assert says in program.refused("/sessions", **asked)
+
+
+@pytest.mark.parametrize("path", ["/sessions", "/export/users", "/stats", "/stats/series"])
+@pytest.mark.parametrize(
+    "asked", [{"period": "custom"}, {"period": "24h", "since": "2020-01-01"}], ids=["form", "two"]
+)
+def test_a_period_is_refused_where_another_would_be_read(
+    program: Program, path: str, asked: dict[str, str]
+) -> None:
+    assert "'period'" in program.refused(path, **asked)
+
+
+def test_days_that_a_page_asks_for_are_read(program: Program) -> None:
+    days = {"since": "2026-11-20", "until": "2026-11-20"}
+    assert program.read("/sessions", period="custom", **days) == program.read("/sessions", **days)
 
 
 @pytest.mark.parametrize("path", [*LISTS, "/sessions/s1", "/users/u1", "/stats", "/search?q=3"])
