@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import request
@@ -12,7 +12,7 @@ from phospho.detectors.language_names import CODES, language_name
 from phospho.detectors.sentiment import FEELINGS
 from phospho.snapshot import MAX_ID_CHARS
 from phospho_server.api.resources.operations import Parameter
-from phospho_server.clock import HOUR_MS, now_ms
+from phospho_server.clock import DAY_MS, HOUR_MS, now_ms
 from phospho_server.errors import InvalidError
 from phospho_server.store import Connection
 from phospho_server.store.counters import whole_hours
@@ -153,16 +153,24 @@ class Span:
 
     Args:
         is_all: Whether nothing can lie before it.
+        is_open: Whether it ends with the present hour because no other end was asked for.
     """
 
     since_ms: int
     until_ms: int
     is_all: bool
+    is_open: bool
 
     @property
     def length_ms(self) -> int:
         """How long it is."""
         return self.until_ms - self.since_ms
+
+    def to_whole_day(self) -> Span:
+        """Return it with all of today, where it is open: parts of it are whole UTC days then."""
+        if not self.is_open:
+            return self
+        return replace(self, until_ms=-(-self.until_ms // DAY_MS) * DAY_MS)
 
 
 def read_period(first_ms: int | None) -> Span:
@@ -188,7 +196,7 @@ def read_period(first_ms: int | None) -> Span:
     start_ms = max(0, start_ms - start_ms % HOUR_MS)
     if start_ms >= end_ms:
         raise InvalidError("The period ends before it begins. Change 'since' or 'until'.")
-    return Span(start_ms, end_ms, is_all=since_ms is None)
+    return Span(start_ms, end_ms, is_all=since_ms is None, is_open=until_ms is None)
 
 
 def read_limit() -> int:

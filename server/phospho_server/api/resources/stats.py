@@ -71,10 +71,14 @@ def show(project_id: str) -> answers.Stats:
 @access(API_KEY)
 @operation(Operation(answers.Series, (*_PERIOD, _STEP, _EVENT)))
 def series(project_id: str) -> answers.Series:
-    """Read numbers over time, by default by the hour for up to two days, and else by the day."""
+    """Read numbers over time, by default by the hour for up to two days, and else by the day.
+
+    Without an end of its own, a series of days or weeks has all of today in UTC.
+    """
     with services().store.read() as db:
         span = read_period(counters.first_hour(db, project_id))
         step = _read_step(span)
+        span = span if step == "hour" else span.to_whole_day()
         parts = {
             "since_ms": span.since_ms, "until_ms": span.until_ms, "step_ms": _STEPS_MS[step]
         }  # fmt: skip

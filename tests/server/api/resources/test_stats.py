@@ -49,6 +49,20 @@ def test_a_course_adds_up_to_the_numbers_of_its_period(program: Program) -> None
     assert booking["values"]["events"] == [0] * 12 + [1] * 5 + [0] * 7
 
 
+@pytest.mark.parametrize(
+    "asked", [{"period": "all"}, {"since": "2026-11-20"}], ids=["all", "since"]
+)
+@pytest.mark.parametrize("step", ["day", "week"])
+@pytest.mark.usefixtures("filled")
+def test_steps_of_days_begin_with_a_day(
+    program: Program, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], step: str
+) -> None:
+    clock = "phospho_server.api.resources.parameters.now_ms"
+    monkeypatch.setattr(clock, lambda: NOON_MS + 20 * DAY_MS)
+    starts = program.read("/stats/series", **asked, step=step)["starts"]
+    assert {start[11:] for start in starts[1:]} == {"00:00:00.000Z"}
+
+
 def test_an_empty_project_has_numbers_too(program: Program) -> None:
     found = program.read("/stats")
     assert set(found["totals"].values()) == {0}
