@@ -112,6 +112,34 @@ def test_a_listing_can_be_gone_through_again() -> None:
     assert asked == [None, "1.1", "2.2"] * 2
 
 
+@pytest.mark.parametrize("kind", ["sessions", "users"])
+def test_oldest_first_nothing_is_left_out_while_more_arrives(
+    client: phospho.Client, store: SqliteStore, project: ProjectRow, kind: str
+) -> None:
+    def talk(n: int, later: int = 0) -> None:
+        new = interaction(
+            f"t{n}.{later}",
+            session_id=f"{n}",
+            user_id=f"{n}",
+            created_at_ms=NOON_MS + n + later,
+        )
+        add(store, project, new)
+
+    for n in range(4):
+        talk(n)
+    pages = getattr(client, kind)(sort="oldest").pages(2)
+    first = next(pages)
+    talk(0, later=10)
+    talk(3, later=20)
+    ids = [
+        getattr(each, f"{kind[:-1]}_id")
+        for page in ([first], pages)
+        for part in page
+        for each in part
+    ]
+    assert ids == ["0", "1", "2", "0", "3"]
+
+
 def test_a_server_that_gives_a_page_twice_ends_the_list() -> None:
     listing = Listing(User, lambda cursor, size: Page(data=(), next_cursor="1.1"))
     with pytest.raises(AnswerError, match="twice"):
