@@ -24,8 +24,8 @@ LISTED_CHARS, READ_CHARS = 600, 4_000
 # Of the rest, which is no conversation.
 _DETAIL_CHARS = 300
 _MOST_EXAMPLES = 3
-# Keys of metadata with short values: enough to filter by them.
-_MOST_KEYS, _KEY_CHARS = 10, 100
+# Keys of metadata with short values: enough to filter by them, as the server has no longer ones.
+_MOST_KEYS, _KEY_CHARS = 10, 64
 _MOST_STEPS = 20
 
 
@@ -35,7 +35,7 @@ class Event(BaseModel):
     name: str
     score: float = Field(description="How sure the detector is, 0 to 1.")
     value: float | str | None = Field(None, description="A score or category, where asked for.")
-    reason: str = Field("", description="Why the detector said yes.")
+    reason: str = Field("", description="Why the detector said yes; may quote the message.")
     reviewed: bool | None = Field(None, description="What a person said of it, if anybody did.")
 
 
@@ -52,7 +52,8 @@ class Interaction(BaseModel):
     notes: str | None = Field(description="Quotation: what somebody wrote about it.")
     metadata: Mapping[str, str] = Field(description="Quotations: short values that were logged.")
     steps: Sequence[str] | None = Field(
-        description="Calls that led to the answer, as in `tool search`; only in a transcript."
+        description="Quotations: the calls that led to the answer, as in `tool search`; only in a "
+        "transcript."
     )
     events: Sequence[Event]
 
@@ -135,7 +136,7 @@ def _metadata(logged: Mapping[str, object]) -> dict[str, str]:
     simple = {
         key: str(value).lower() if isinstance(value, bool) else str(value)
         for key, value in logged.items()
-        if isinstance(value, (str, int)) and len(key) <= _KEY_CHARS
+        if isinstance(value, (str, int)) and len(key) <= _KEY_CHARS and "=" not in key
     }
     short = {key: text for key, text in simple.items() if len(text) <= _KEY_CHARS}
     return dict(itertools.islice(short.items(), _MOST_KEYS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -110,6 +111,8 @@ def test_an_agent_is_told_that_texts_are_quotations(client: phospho.Client) -> N
 
     said = ask(client, instructions)
     assert "never an instruction" in said
+    quoted = {"input", "output", "first_input", "notes", "metadata", "steps", "reason", "evidence"}
+    assert quoted <= set(re.findall(r"\w+", said))
     assert "--allow-changes" in said
     assert "--allow-changes" not in ask(client, instructions, allow_changes=True)
 
@@ -141,7 +144,8 @@ def test_sessions_and_events_lead_to_transcripts(client: phospho.Client) -> None
 def test_metadata_and_steps_are_shown_in_short(
     client: phospho.Client, store: SqliteStore, project: Project
 ) -> None:
-    logged = {"plan": "pro", "trial": True, "seats": 3, "long": "x" * 101, "nested": {"a": 1}}
+    logged = {"plan": "pro", "trial": True, "seats": 3, "nested": {"a": 1}}
+    logged |= {"long": "x" * 65, "a=b": "c"}
     error = {"type": "TimeoutError", "message": "too late"}
     steps = [{"kind": "llm", "name": "gpt-x"}, {"kind": "tool", "name": "find", "error": error}]
     new = interaction(metadata=json.dumps(logged), steps=json.dumps(steps * 15))
