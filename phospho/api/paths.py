@@ -6,8 +6,8 @@ import re
 
 from phospho.errors import NotFoundError
 
-# As the server makes them. Another one would lead elsewhere, as `..` does.
-_DEFINITION_ID = re.compile(r"\w+", re.ASCII)
+# As the server makes them. Another one would lead elsewhere, as `..` and `preview` do.
+_DEFINITION_ID = re.compile(r"(?!preview$)\w+", re.ASCII)
 
 
 def of_definition(definition_id: str) -> str:

@@ -256,6 +256,8 @@ def test_refusals_are_the_words_of_the_server(
         client.session("nobody")
     with pytest.raises(NotFoundError):
         client.definition("../sessions")
+    with pytest.raises(NotFoundError):
+        client.definition("preview")
     with pytest.raises(AccessRefusedError, match="key"):
         reader_of(app, project.id, "wrong").project()
 
