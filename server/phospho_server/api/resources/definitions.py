@@ -125,12 +125,14 @@ def delete(project_id: str, definition_id: str) -> ResponseReturnValue:
 
 
 def _write(project_id: str, action: str, change: Callable[[Connection], str]) -> answers.Definition:
-    """Carry out a change and note it in the audit log; return the definition it is of."""
+    """Carry out a change and note in the audit log what it changed; return the definition."""
     who = _who()
 
     def both(db: Connection) -> DefinitionRow:
+        before = store.list_definitions(db, project_id)
         row = _find(db, project_id, change(db))
-        audit_log.record(db, project_id, who=who, action=action, what=row.definition.name)
+        if row not in before:
+            audit_log.record(db, project_id, who=who, action=action, what=row.definition.name)
         return row
 
     row = services().store.write(both)

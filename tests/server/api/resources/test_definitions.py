@@ -136,6 +136,8 @@ def test_each_change_is_noted_with_the_key_that_made_it(
 ) -> None:
     made = create(program)
     change(program, made["id"], keywords=["cash"])
+    for changes in ({}, {"keywords": ["cash"]}, {"enabled": True}, {"version": 2}):
+        assert change(program, made["id"], **changes).status_code == 200
     change(program, made["id"], enabled=False)
     program.call("DELETE", f"/definitions/{made['id']}")
     with store.read() as db:
