@@ -135,7 +135,15 @@ class Calls:
     def _connected(self) -> httpx.Client:
         """Return the HTTP client of this process; a child leaves its parent's connections alone."""
         if self._http is None or self._pid != os.getpid():
-            self._http, self._pid = self._connect(), os.getpid()
+            try:
+                self._http, self._pid = self._connect(), os.getpid()
+            except (httpx.InvalidURL, ValueError, ImportError, OSError) as error:
+                raise ConfigurationError(
+                    # What is wrong with a proxy may be a part of its password.
+                    "What the environment says of proxies or certificates cannot be used to reach "
+                    f"{self._settings.base_url}. Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY (for "
+                    "SOCKS, install httpx[socks]), SSL_CERT_FILE and SSL_CERT_DIR."
+                ) from error
             weakref.finalize(self, self._http.close)
         return self._http
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -122,9 +123,10 @@ def test_nobody_waits_for_minutes(serve: Callable[..., Server]) -> None:
 
 
 def test_a_change_is_sent_once_unless_nothing_came_of_it(serve: Callable[..., Server]) -> None:
-    server = serve(httpx.ReadTimeout("no answer"))
-    with pytest.raises(ServerAwayError):
-        server.client.define("refund", "The user wants a refund")
+    for broken in (httpx.ReadTimeout("no answer"), httpx.RemoteProtocolError("cut off")):
+        server = serve(broken)
+        with pytest.raises(ServerAwayError):
+            server.client.define("refund", "The user wants a refund")
     busy = serve(httpx.ConnectError("refused"), httpx.Response(503, json=BUSY), refusal(422))
     with pytest.raises(InvalidRequestError):
         busy.client.define("refund", "The user wants a refund")
@@ -176,6 +178,42 @@ def test_an_export_that_breaks_off_leaves_what_was_there(
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [
         ("users.csv", "before")
     ]
+
+
+def test_a_file_that_cannot_be_written_ends_the_export(serve: Callable[..., Server]) -> None:
+    closed: list[bool] = []
+
+    class Endless(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                yield b"user_id\r\n"
+
+        def close(self) -> None:
+            closed.append(True)
+
+    class Full(io.BytesIO):
+        def write(self, part: object, /) -> int:
+            raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        serve(httpx.Response(200, stream=Endless())).client.export("users", Full())
+    assert closed == [True]
+
+
+def test_a_proxy_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:port")
+    client = phospho.Client("key", "p", base_url="http://phospho.test")
+    with pytest.raises(ConfigurationError, match="HTTP_PROXY"):
+        client.project()
+
+
+def test_certificates_that_are_not_there_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    client = phospho.Client("key", "p", base_url="https://phospho.test")
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+        client.project()
 
 
 @pytest.mark.parametrize("an_id", ["\ud800", "x" * 70_000], ids=["half-a-character", "endless"])

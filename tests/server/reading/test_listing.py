@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from phospho_server.store.rows import Project as ProjectRow
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, interaction
 from tests.server.reading.conftest import reader_of
+
+AT = datetime(2026, 11, 20, tzinfo=timezone.utc)
 
 IDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
     str.strip
@@ -144,6 +147,12 @@ def test_a_server_that_gives_a_page_twice_ends_the_list() -> None:
     listing = Listing(User, lambda cursor, size: Page(data=(), next_cursor="1.1"))
     with pytest.raises(AnswerError, match="twice"):
         list(listing)
+
+
+def test_a_server_that_gives_more_than_was_asked_for_makes_no_list_longer() -> None:
+    user = User(user_id="u", first_at=AT, last_at=AT, interactions=1, sessions=1)
+    listing = Listing(User, lambda cursor, size: Page(data=[user] * 9, next_cursor="1.1"), limit=2)
+    assert list(listing) == [user] * 2
 
 
 def test_a_limit_below_nothing_is_refused(client: phospho.Client) -> None:

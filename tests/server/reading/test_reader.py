@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 
 import phospho
 from phospho.api.fields import DefinitionChanges, DefinitionFields, DraftFields, ExampleFields
+from phospho.api.filters import to_query
 from phospho.api.listing import Listing
 from phospho.errors import (
     AccessRefusedError,
@@ -196,6 +198,17 @@ def test_a_refused_export_leaves_what_was_there(client: phospho.Client, tmp_path
         client.export("users", path, length=3)
     assert [file.name for file in tmp_path.iterdir() if "users" in file.name] == ["users.csv"]
     assert path.read_text() == "before"
+
+
+def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        naive = datetime(2026, 11, 20, 9)  # noqa: DTZ001 - that is what it is about
+        assert to_query(since=naive) == [("since", "2026-11-20T00:00:00.000Z")]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
