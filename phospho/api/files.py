@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -25,9 +26,10 @@ def write(calls: Calls, path: str, query: Query, to: str | os.PathLike[str] | Bi
         if not isinstance(to, (str, os.PathLike)):
             return _copy(parts, to)
         whole = Path(to)
-        part = whole.with_name(f"{whole.name}.part")
+        # A name of its own: somebody may export to the same path, or have a file called so.
+        part = whole.with_name(f"{whole.name}.{secrets.token_hex(4)}.part")
         try:
-            with part.open("wb") as file:
+            with part.open("xb") as file:
                 size = _copy(parts, file)
             part.replace(whole)
         except BaseException:

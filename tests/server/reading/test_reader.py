@@ -7,14 +7,17 @@ import io
 import json
 import threading
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from flask import Flask
 from pydantic import BaseModel
 
 import phospho
+from phospho.api import files
 from phospho.api.fields import DefinitionChanges, DefinitionFields, DraftFields, ExampleFields
 from phospho.api.filters import to_query
 from phospho.api.listing import Listing
@@ -189,6 +192,22 @@ def test_an_export_is_written_to_a_path_or_a_file(client: phospho.Client, tmp_pa
     client.export("users", file)
     assert file.getvalue().decode("utf-8-sig").startswith("user_id,")
     assert list(tmp_path.glob("*.part")) == []
+
+
+def test_two_exports_to_one_path_leave_one_whole_file(
+    client: phospho.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "users.csv"
+    copy = files._copy
+
+    def export_meanwhile(parts: Iterable[bytes], file: BinaryIO) -> int:
+        monkeypatch.setattr(files, "_copy", copy)
+        client.export("users", path)
+        return copy(parts, file)
+
+    monkeypatch.setattr(files, "_copy", export_meanwhile)
+    assert client.export("users", path) == path.stat().st_size
+    assert list(tmp_path.glob("users*")) == [path]
 
 
 def test_a_refused_export_leaves_what_was_there(client: phospho.Client, tmp_path: Path) -> None:
