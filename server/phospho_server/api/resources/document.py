@@ -102,7 +102,20 @@ def _schemas(
         if operation.body:
             wanted[operation.body, "validation"] = None
     references, definitions = models_json_schema(list(wanted), ref_template=_TEMPLATE)
-    return cast("Any", references), definitions.get("$defs", {})
+    schemas = definitions.get("$defs", {})
+    for schema in schemas.values():
+        _describe_fields(schema)
+    return cast("Any", references), schemas
+
+
+def _describe_fields(schema: dict[str, Any]) -> None:
+    """Take what a docstring says of each field to where readers of a document look for it."""
+    text, _, arguments = schema.get("description", "").partition("\n\nArgs:\n")
+    if not arguments:
+        return
+    schema["description"] = text
+    for name, said in re.findall(r"^ {4}(\w+): ((?:.|\n {8})*)", arguments, re.MULTILINE):
+        schema["properties"][name]["description"] = " ".join(said.split())
 
 
 def _describe(

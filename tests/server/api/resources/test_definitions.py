@@ -94,6 +94,23 @@ def test_a_name_that_somebody_gives_meanwhile_stays(
     assert (changed["name"], changed["keywords"], changed["version"]) == ("theirs", ["cash"], 2)
 
 
+def test_what_is_left_out_undoes_no_change_that_was_made_meanwhile(
+    program: Program, store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(program)
+
+    def edit_then_make(*arguments: Any) -> EventDefinition:
+        with store.read() as db:
+            current = get_definition(db, project.id, made["id"])
+        edited = current.model_copy(update={"keywords": ("theirs",)})
+        store.write(lambda db: edit_definition(db, project.id, edited))
+        return make_definition(*arguments)
+
+    monkeypatch.setattr(definitions, "make_definition", edit_then_make)
+    assert change(program, made["id"], description="Something else").status_code == 409
+    assert program.read(f"/definitions/{made['id']}")["keywords"] == ["theirs"]
+
+
 def test_a_deleted_event_is_gone_and_its_name_free(program: Program) -> None:
     made = create(program)
     assert program.call("DELETE", f"/definitions/{made['id']}").status_code == 204

@@ -42,6 +42,15 @@ def test_every_route_of_the_api_is_described(app: Flask) -> None:
     assert all(each["summary"] for found in document["paths"].values() for each in found.values())
 
 
+def test_each_field_says_what_it_is_where_readers_look_for_it(app: Flask) -> None:
+    schemas = app.test_client().get("/api/openapi.json").get_json()["components"]["schemas"]
+    assert not [name for name, each in schemas.items() if "Args:" in each.get("description", "")]
+    event = schemas["Event"]
+    assert event["description"] == "An event that occurred in an interaction."
+    assert event["properties"]["evidence"]["description"] == "Why."
+    assert event["properties"]["value"]["description"].endswith("where one gave another.")
+
+
 @pytest.mark.parametrize("kind", [*KINDS.values(), SEARCH], ids=lambda kind: kind.page)
 def test_lists_take_the_filters_of_their_pages(kind: ListKind) -> None:
     names = {parameter.name for parameter in parameters.of_list(kind)}
