@@ -67,6 +67,8 @@ def test_past_interactions_are_left_alone_if_asked(
     made = create(program)
     changed = change(program, made["id"], keywords=["cash"], to_past=False).get_json()
     assert (changed["version"], changed["pending"]) == (2, 1)
+    # It is on already.
+    assert change(program, made["id"], enabled=True).get_json()["pending"] == 1
 
 
 def test_what_somebody_changed_meanwhile_is_not_replaced(program: Program) -> None:
