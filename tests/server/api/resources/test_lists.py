@@ -175,6 +175,7 @@ def test_search_marks_the_words(program: Program) -> None:
         pytest.param({"evnt": "x"}, "'evnt' means nothing", id="misspelt"),
         pytest.param({"event": "x"}, "not a choice", id="no-such-event"),
         pytest.param({"user": ""}, "'user' is empty", id="empty"),
+        pytest.param({"user": " "}, "'user' is empty", id="space"),
         pytest.param({"user": ["a", "b"]}, "given 2 times", id="twice"),
         pytest.param({"limit": "201"}, "from 1 to 200", id="limit"),
         pytest.param({"limit": "\u0661"}, "from 1 to 200", id="arabic-digit"),

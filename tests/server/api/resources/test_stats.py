@@ -35,6 +35,15 @@ def test_a_day_has_its_numbers_beside_those_of_the_day_before(
     assert [(e["name"], e["count"]) for e in found["events"]] == [("booking", 5), ("anger", 2)]
 
 
+def test_the_period_before_is_as_long(
+    program: Program, store: SqliteStore, project: Project
+) -> None:
+    new = [interaction(f"t{n}", created_at_ms=NOON_MS - n * DAY_MS) for n in range(5)]
+    add(store, project, *new)
+    found = program.read("/stats", since="2026-11-19", until="2026-11-20")
+    assert (found["totals"]["interactions"], found["before"]["interactions"]) == (2, 2)
+
+
 @pytest.mark.usefixtures("filled")
 def test_a_course_adds_up_to_the_numbers_of_its_period(program: Program) -> None:
     hours = program.read("/stats/series", **DAY)
