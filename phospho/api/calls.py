@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from phospho import version
+from phospho import lifecycle, version
 from phospho.api import answers
 from phospho.connection import CONNECT_TIMEOUT_S, find_proxy
 from phospho.encoding import NOT_JSON
@@ -133,35 +133,42 @@ class Calls:
             self._http = None
 
     def _connected(self) -> httpx.Client:
-        """Return the HTTP client of this process; a child leaves its parent's connections alone."""
-        if self._http is None or self._pid != os.getpid():
-            try:
+        """Return the HTTP client of this process; a child leaves its parent's connections alone.
+
+        Raises:
+            ConfigurationError: The environment names a proxy or certificates that are none.
+        """
+        # No child is forked while a TLS context is made: see `lifecycle.loading`.
+        with lifecycle.loading:
+            if self._http is None or self._pid != os.getpid():
                 self._http, self._pid = self._connect(), os.getpid()
-            except (httpx.InvalidURL, ValueError, ImportError, OSError) as error:
-                raise ConfigurationError(
-                    # What is wrong with a proxy may be a part of its password.
-                    "What the environment says of proxies or certificates cannot be used to reach "
-                    f"{self._settings.base_url}. Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY (for "
-                    "SOCKS, install httpx[socks]), SSL_CERT_FILE and SSL_CERT_DIR."
-                ) from error
-            weakref.finalize(self, self._http.close)
-        return self._http
+                weakref.finalize(self, self._http.close)
+            return self._http
 
     def _connect(self) -> httpx.Client:
         settings = self._settings
-        return httpx.Client(
-            base_url=settings.base_url,
-            headers={
-                "Authorization": f"Bearer {settings.api_key}",
-                "User-Agent": f"phospho-python/{version.__version__}",
-            },
-            timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            transport=self._transport,
-            proxy=None if self._transport else find_proxy(settings.base_url),
-            # Its proxies are found above, where a server on this machine is asked directly.
-            trust_env=False,
-            verify=httpx.create_ssl_context() if settings.base_url.startswith("https") else True,
-        )
+        is_https = settings.base_url.startswith("https")
+        try:
+            return httpx.Client(
+                base_url=settings.base_url,
+                headers={
+                    "Authorization": f"Bearer {settings.api_key}",
+                    "User-Agent": f"phospho-python/{version.__version__}",
+                },
+                timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+                transport=self._transport,
+                proxy=None if self._transport else find_proxy(settings.base_url),
+                # Its proxies are found above, where a server on this machine is asked directly.
+                trust_env=False,
+                verify=httpx.create_ssl_context() if is_https else True,
+            )
+        except (httpx.InvalidURL, ValueError, ImportError, OSError) as error:
+            # What is wrong with a proxy may be a part of its password.
+            raise ConfigurationError(
+                "What the environment says of proxies or certificates cannot be used to reach "
+                f"{settings.base_url}. Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY (for SOCKS, "
+                "install httpx[socks]), SSL_CERT_FILE and SSL_CERT_DIR."
+            ) from error
 
     def _request(
         self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None

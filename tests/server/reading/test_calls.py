@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -237,6 +238,26 @@ def test_reading_needs_a_key_also_where_logging_is_off(monkeypatch: pytest.Monke
 def test_a_client_of_tests_reads_no_server() -> None:
     with pytest.raises(ConfigurationError, match=r"phospho\.testing"):
         CaptureClient().sessions()
+
+
+def test_threads_share_one_client(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = serve().client._calls
+    connect, never, made = calls._connect, threading.Event(), []
+
+    def connect_slowly() -> httpx.Client:
+        never.wait(0.05)
+        made.append(connect())
+        return made[-1]
+
+    monkeypatch.setattr(calls, "_connect", connect_slowly)
+    threads = [threading.Thread(target=calls._connected) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [calls._http]
 
 
 def test_a_child_process_opens_connections_of_its_own(
