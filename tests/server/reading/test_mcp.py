@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -236,6 +237,46 @@ def test_a_definition_is_tried_out_made_and_changed_where_that_is_allowed(
     assert gone["pattern"] is None
     (listed,) = use(client, "list_event_definitions")["data"]
     assert (listed["id"], listed["version"]) == (made["id"], 3)
+
+
+class NotedError(Exception):
+    """What a tool asked of a client."""
+
+
+class Noting:
+    """In the place of a client: raises what it is asked for."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def note(*_: object, **asked: object) -> None:
+            raise NotedError(asked)
+
+        return note
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "renamed"),
+    [
+        (Reading, "search_interactions", {"words": "q", "events": "event"}),
+        (Reading, "list_sessions", {"words": "q", "events": "event"}),
+        (Reading, "preview_event_definition", {}),
+        (Reading, "read_stats", {}),
+        (Reading, "read_series", {}),
+        (Changing, "define_event", {}),
+        (Changing, "edit_event", {}),
+    ],
+)
+def test_whatever_a_tool_takes_is_asked_for(
+    kind: Callable[[Any], object], name: str, renamed: Mapping[str, str]
+) -> None:
+    tool = getattr(kind(Noting()), name)
+    # What is handed over by its place, or says which part of the answer is wanted.
+    elsewhere = {"limit", "cursor", "definition_id"}
+    elsewhere |= {"name", "description"} if name == "define_event" else set()
+    taken = set(inspect.signature(tool).parameters)
+    with pytest.raises(NotedError) as noted:
+        tool(**{each: each for each in taken})
+    (asked,) = noted.value.args
+    assert asked == {renamed.get(each, each): each for each in taken - elsewhere}
 
 
 @pytest.mark.parametrize(
