@@ -196,6 +196,16 @@ def test_an_event_is_rejected_confirmed_and_left_to_the_detector_again(program: 
     assert program.call("PUT", "/reviews", json=nobody).status_code == 404
 
 
+def test_a_review_gives_the_category(
+    program: Program, store: SqliteStore, project: Project
+) -> None:
+    add(store, project, interaction("t1"))
+    made = create(program, answer="category", categories=["money", "voucher"])
+    sent = {"task_id": "t1", "definition_id": made["id"], "occurred": True, "value": "voucher"}
+    (event,) = program.call("PUT", "/reviews", json=sent).get_json()["events"]
+    assert (event["name"], event["value"], event["reviewed"]) == ("refund", "voucher", True)
+
+
 def test_feedback_is_kept_before_its_interaction_comes(
     program: Program, store: SqliteStore, project: Project
 ) -> None:
