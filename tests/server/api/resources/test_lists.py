@@ -167,6 +167,9 @@ def test_search_marks_the_words(program: Program) -> None:
         {"text": "3", "is_match": True},
     ]
     assert "'q' is missing" in program.refused("/search")
+    whole = program.read("/search", q="flight")["data"]
+    assert len(whole) == 9
+    assert program.read_all("/search", q="flight", limit=2) == whole
 
 
 @pytest.mark.parametrize(
