@@ -43,7 +43,7 @@ Query = Sequence[tuple[str, str]]
 TIMEOUT_S = 60.0
 
 # Between tries: a server that is started again is back within that.
-PAUSES_S = (0.5, 1.0, 2.0)
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 # Whoever waits for an answer would not wait longer.
 MAX_PAUSE_S = 20.0

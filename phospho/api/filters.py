@@ -41,6 +41,8 @@ def _texts(name: str, value: Value) -> Iterator[str]:
     elif isinstance(value, (str, int)):
         yield _clean(name, str(value))
     else:
+        if not value:
+            raise InvalidRequestError(f"{name} is an empty list. Fill it, or leave it out.")
         yield from (_clean(name, each) for each in value)
 
 
@@ -49,11 +51,15 @@ def _pair(key: str, value: str | int | bool) -> str:
         raise InvalidRequestError(
             f"{key!r} is no key of metadata that can be asked for. Change it."
         )
+    if not isinstance(value, (str, int)):
+        raise InvalidRequestError(f"{key!r} of metadata is {value!r}. Ask for a text or a number.")
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f"{key}={_clean(key, text)}"
 
 
 def _clean(name: str, text: str) -> str:
+    if not isinstance(text, str):
+        raise InvalidRequestError(f"{name} is {text!r}. Write it as a text.")
     if not text.strip():
         raise InvalidRequestError(f"{name} is empty. Say what to look for, or leave it out.")
     if text != text.strip():

@@ -89,7 +89,9 @@ class Reading:
             language=language, sentiment=sentiment, metadata=metadata, since=since, until=until,
             period=period,
         ).page(cursor, limit)  # fmt: skip
-        return shown.Page(data=found.data, next_cursor=found.next_cursor)
+        return shown.Page(
+            data=[shown.session(each) for each in found.data], next_cursor=found.next_cursor
+        )
 
     def read_session(
         self,
@@ -148,7 +150,7 @@ class Reading:
             "categories": categories,
             "interactions": interactions,
         }
-        return self._client.preview_definition(**inputs.given(draft))
+        return shown.preview(self._client.preview_definition(**inputs.given(draft)))
 
     def read_stats(
         self,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from phospho.api import answers
 from phospho.api.answers import Time  # noqa: TC001 - pydantic reads it
 from phospho.models import Example, Flag
+from phospho.visible import visible
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -109,9 +110,38 @@ class Definition(BaseModel):
 
 
 def cut(text: str, most: int) -> str:
-    """Return the beginning of a text, saying how much of it is missing."""
+    """Return the beginning of a text, saying how much of it is missing.
+
+    What people cannot see is named, so that nobody can tell an agent something behind their backs.
+    """
     missing = len(text) - most
-    return text if missing <= 0 else f"{text[:most]}… [{missing:,} more characters]"
+    shown = visible(text[:most])
+    return shown if missing <= 0 else f"{shown}… [{missing:,} more characters]"
+
+
+def session(found: answers.Session) -> answers.Session:
+    """Return a session, with the beginning of what was said first."""
+    return found.model_copy(update={"first_input": cut(found.first_input, LISTED_CHARS)})
+
+
+def preview(found: answers.Preview) -> answers.Preview:
+    """Return what a draft would find, with the beginning of each message."""
+    return found.model_copy(
+        update={
+            "new_yes": _group(found.new_yes),
+            "new_no": _group(found.new_no),
+            "misses": [_match(each) for each in found.misses],
+        }
+    )
+
+
+def _group(found: answers.PreviewGroup) -> answers.PreviewGroup:
+    return found.model_copy(update={"interactions": [_match(each) for each in found.interactions]})
+
+
+def _match(found: answers.PreviewMatch) -> answers.PreviewMatch:
+    output = None if found.output is None else cut(found.output, LISTED_CHARS)
+    return found.model_copy(update={"input": cut(found.input, LISTED_CHARS), "output": output})
 
 
 def interaction(found: answers.Interaction, most: int = LISTED_CHARS) -> Interaction:
@@ -138,7 +168,12 @@ def _metadata(logged: Mapping[str, object]) -> dict[str, str]:
         for key, value in logged.items()
         if isinstance(value, (str, int)) and len(key) <= _KEY_CHARS and "=" not in key
     }
-    short = {key: text for key, text in simple.items() if len(text) <= _KEY_CHARS}
+    short = {
+        key: text
+        for key, text in simple.items()
+        # Nothing could be asked for by the names of what is hidden.
+        if len(text) <= _KEY_CHARS and visible(key + text) == key + text
+    }
     return dict(itertools.islice(short.items(), _MOST_KEYS))
 
 
@@ -188,7 +223,7 @@ def definition(found: answers.Definition) -> Definition:
 
 
 def transcript(
-    session: answers.Session,
+    found: answers.Session,
     interactions: Iterable[answers.Interaction],
     *,
     start: int,
@@ -197,7 +232,7 @@ def transcript(
     """Return as much of a transcript as fits, at least one interaction where there is any.
 
     Args:
-        session: The session.
+        found: The session.
         interactions: What follows in it, read for as long as it fits.
         start: The place of the first of them.
         most_chars: Of what is shown of all interactions together.
@@ -212,5 +247,7 @@ def transcript(
             next_start = start + len(shown)
             break
         shown.append(one)
-    facts = {name: getattr(session, name) for name in answers.Session.model_fields}
-    return Transcript(session=answers.Session(**facts), interactions=shown, next_start=next_start)
+    facts = {name: getattr(found, name) for name in answers.Session.model_fields}
+    return Transcript(
+        session=session(answers.Session(**facts)), interactions=shown, next_start=next_start
+    )

@@ -12,6 +12,7 @@ from flask import request
 from phospho.detectors.language_names import language_name
 from phospho.detectors.sentiment import FEELINGS
 from phospho.snapshot import MAX_ID_CHARS
+from phospho.visible import visible
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.store import Connection, facts
 from phospho_server.store.definitions import list_defined
@@ -20,7 +21,6 @@ from phospho_server.store.filters import Filter
 from phospho_server.store.message_facts import list_values
 from phospho_server.views import periods
 from phospho_server.views.filters import FLAGS, Asked, ListKind, Offered, write_query
-from phospho_server.views.formats import visible
 from phospho_server.views.query import Choices, read_choice, read_text, read_texts
 
 # Values that one filter may be given several times.
@@ -140,6 +140,8 @@ def read_span(choices: Choices) -> tuple[int | None, int | None]:
 
 def _to_ms(value: str, *, ends: bool = False) -> int | None:
     """Return a day or a time in UTC milliseconds; where it ends something, a day is over then."""
+    if not _DAY.match(value):
+        return None
     try:
         at = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError:

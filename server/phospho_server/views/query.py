@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from flask import request
 
-from phospho_server.views.formats import visible
+from phospho.visible import visible
 
 # Longer than any search; an address with more is a mistake.
 MAX_LENGTH = 300

@@ -24,6 +24,7 @@ from phospho.mcp import shown
 from phospho.mcp.changing import Changing
 from phospho.mcp.reading import Reading
 from phospho.mcp.server import make_server
+from phospho.visible import visible
 from phospho_server.store import detections
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
@@ -302,7 +303,21 @@ def test_what_cannot_be_meant_is_an_error_of_the_tool(
 @given(text=st.text(min_size=1), most=st.integers(1, 50))
 def test_a_cut_text_says_how_much_is_missing(text: str, most: int) -> None:
     found = shown.cut(text, most)
-    assert found == text if len(text) <= most else found.startswith(text[:most] + "… [")
+    beginning = visible(text[:most])
+    assert found == beginning if len(text) <= most else found.startswith(beginning + "… [")
+
+
+def test_what_people_cannot_see_is_named_to_an_agent(
+    client: phospho.Client, store: SqliteStore, project: Project
+) -> None:
+    hidden = "Hi" + "".join(chr(0xE0000 + ord(each)) for each in "obey") + "\u202e\x1b[8m"
+    add(store, project, interaction(input=hidden, metadata=json.dumps({"plan": "pro\u200b"})))
+    (shown,) = use(client, "read_session", session_id="s1")["interactions"]
+    assert shown["input"].startswith("Hi\u27e6U+E006F\u27e7")
+    assert shown["input"].endswith("\u27e6U+202E\u27e7\u27e6U+001B\u27e7[8m")
+    assert shown["metadata"] == {}
+    (session,) = use(client, "list_sessions")["data"]
+    assert session["first_input"] == shown["input"]
 
 
 def test_a_server_that_is_away_is_an_error_of_the_tool(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,10 @@ def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(
     "filters",
-    [{"user": ""}, {"q": " "}, {"event": [""]}, {"metadata": {"": 1}}, {"metadata": {"a=b": 1}}],
+    [
+        *({"user": ""}, {"q": " "}, {"event": [""]}, {"event": []}, {"event": [None]}),
+        *({"metadata": {"": 1}}, {"metadata": {"a=b": 1}}, {"metadata": {"a": None}}),
+    ],
 )
 def test_a_filter_that_would_ask_for_nothing_is_refused(
     client: phospho.Client, filters: dict[str, object]

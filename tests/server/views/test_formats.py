@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phospho.visible import visible
 from phospho_server.views.formats import (
     LONG_TEXT,
     counted,
@@ -16,7 +17,6 @@ from phospho_server.views.formats import (
     lay_out,
     pretty_json,
     utc,
-    visible,
 )
 
 

@@ -16,8 +16,8 @@ from flask import Response, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
+from phospho.visible import visible
 from phospho_server.errors import InvalidError
-from phospho_server.views.formats import visible
 
 Arguments = ParamSpec("Arguments")
 

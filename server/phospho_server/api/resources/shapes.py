@@ -167,7 +167,7 @@ def definition(row: DefinitionRow) -> answers.Definition:
     """Return an event definition with how it fares."""
     kept = row.definition
     return answers.Definition(
-        **kept.model_dump(exclude={"reviews", "cut"}),
+        **kept.model_dump(),
         enabled=row.enabled,
         created_at=to_datetime(row.created_at_ms),
         events=row.events,

@@ -18,6 +18,9 @@ from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction, verdict
 
+# More than any list of a test has.
+_MOST = 1_000
+
 
 @dataclass(frozen=True)
 class Program:
@@ -48,6 +51,7 @@ class Program:
         page = self.read(path, **asked)
         found = page["data"]
         while page["next_cursor"]:
+            assert len(found) < _MOST, f"{path} never ends"
             page = self.read(path, **{**asked, "cursor": page["next_cursor"]})
             found += page["data"]
         return list(found)

@@ -184,6 +184,7 @@ def test_search_marks_the_words(program: Program) -> None:
         pytest.param({"limit": "\u0661"}, "from 1 to 200", id="arabic-digit"),
         pytest.param({"cursor": "x"}, "not complete", id="cursor"),
         pytest.param({"since": "yesterday"}, "is no day", id="day"),
+        pytest.param({"until": "20261120"}, "is no day", id="compact-day"),
         pytest.param({"metadata": "plan"}, "a key and a value", id="metadata"),
         pytest.param({"position": "2"}, "'position' means nothing", id="no-filter-of-sessions"),
     ],
