@@ -846,3 +846,17 @@ def test_any_value_keeps_its_shape(value: Any) -> None:
 def test_hostile_texts_take_time_in_proportion_to_their_length(unit: str) -> None:
     # Quadratic time would take minutes here; a second or two is linear.
     assert text_of((unit * 300_000)[:300_000])
+
+
+@pytest.mark.parametrize("end", ["", ")", "x"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("0", "01", "_1", "1_", "confirm", "confirmed_", "again", "hash", "value_", "password"),
+        *("token_", "a_", "prev_", "key", "Aa", "A", "_", "-", " ", "phone_", "mobile", "x_token_"),
+    ],
+)
+def test_hostile_names_take_no_longer_than_others(unit: str, end: str) -> None:
+    # More than one way to read the same would take hours here.
+    name = (unit * 64)[: 64 - len(end)] + end
+    assert redact({"metadata": {name: {name: "x"}}})["metadata"]

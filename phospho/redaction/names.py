@@ -49,7 +49,8 @@ def _spell(name: str) -> str:
 _HUMPS = re.compile("(?<=[a-z0-9])(?=[A-Z])")
 _GAPS = re.compile(r"[\s.\-_]+")
 # What is asked for twice, or stored in another form.
-_SUFFIX = re.compile("(?:_?(?:confirm(?:ation|ed)?|again|repeat(?:ed)?|hash|value|[0-9]{1,2}))+\\Z")
+# Each digit by itself: of several at once there would be ever more ways to read the same.
+_SUFFIX = re.compile("(?:_?(?:confirm(?:ation|ed)?|again|repeat(?:ed)?|hash|value|[0-9]))+\\Z")
 
 _PASSWORD = re.compile(
     r"(?:passwor[dt]|passwd|passphrase|passcode|authorization|pwd|(?:_|\A)pw|(?:_|\Adb|\Auser)pass)\Z"
