@@ -1,9 +1,4 @@
-"""The store on one SQLite file: one writer thread with group commit, readers apart.
-
-Every change waits in a queue; the writer takes all that wait, runs each in a savepoint of one
-transaction, and answers them after one COMMIT. So a sync to disk is shared by all who wait, the
-queue is fair, and a change that fails hurts nobody else.
-"""
+"""The store on one SQLite file: one writer with group commit, readers apart."""
 
 from __future__ import annotations
 
@@ -11,12 +6,10 @@ import contextlib
 import os
 import queue
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from sqlite_utils import Database
 
@@ -24,9 +17,7 @@ from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.migrations import migrations
 from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store
-
-# Changes that share one COMMIT at the most: bounds how long the first of them waits.
-MAX_GROUP = 64
+from phospho_server.store.writing import Writer
 
 # How long a statement waits for another program that writes to the file.
 BUSY_TIMEOUT_MS = 10_000
@@ -37,8 +28,6 @@ WRITER_CACHE_KIB = 65_536
 
 # The log is cut back to this after a checkpoint, whatever it had grown to.
 _WAL_BYTES = 64 * 1024 * 1024
-
-_Change = Callable[[Connection], Any]
 
 
 class SqliteConnection:
@@ -81,17 +70,7 @@ class SqliteStore:
         self.path = path
         _prepare(path)
         self._readers: queue.LifoQueue[SqliteConnection] = queue.LifoQueue()
-        self._changes: queue.SimpleQueue[tuple[_Change, Future[Any]] | None] = queue.SimpleQueue()
-        self._closed = threading.Event()
-        # Nothing may be put behind the end of the changes: nobody would answer it.
-        self._put_lock = threading.Lock()
-        self._writer = threading.Thread(
-            target=self._run_writer,
-            args=(_open(path, cache_kib=writer_cache_kib),),
-            name="phospho-writer",
-            daemon=True,
-        )
-        self._writer.start()
+        self._writer = Writer(_SqliteTransactions(_open(path, cache_kib=writer_cache_kib)))
 
     @contextlib.contextmanager
     def read(self) -> Iterator[SqliteConnection]:
@@ -106,100 +85,65 @@ class SqliteStore:
                 yield connection
         finally:
             connection.raw.rollback()
-            if self._closed.is_set():
+            if self._writer.is_closed:
                 connection.raw.close()
             else:
                 self._readers.put(connection)
 
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in a transaction and return its result once it is durable."""
-        answer: Future[Result] = Future()
-        with self._put_lock:
-            if self._closed.is_set():
-                raise BusyError("The server is stopping. Send this again in a moment.")
-            self._changes.put((change, answer))
-        return answer.result()
+        return self._writer.write(change)
 
     def close(self) -> None:
         """Finish the changes under way and close every connection."""
-        with self._put_lock:
-            if self._closed.is_set():
-                return
-            self._closed.set()
-            self._changes.put(None)
-        self._writer.join()
+        self._writer.close()
         while not self._readers.empty():
             self._readers.get_nowait().raw.close()
 
-    def _run_writer(self, connection: SqliteConnection) -> None:
-        stopping = False
-        while not stopping:
-            group, stopping = self._next_group()
-            if group:
-                _commit_group(connection, group)
+
+class _SqliteTransactions:
+    """`Transactions` of the connection that writes."""
+
+    def __init__(self, connection: SqliteConnection) -> None:
+        self._connection = connection
+        self._raw = connection.raw
+
+    def translated_errors(self) -> AbstractContextManager[None]:
+        return translated_errors()
+
+    def begin(self) -> Connection:
+        self._raw.execute("begin immediate")
+        return self._connection
+
+    def commit(self) -> None:
+        self._raw.execute("commit")
+
+    def rollback(self) -> None:
+        if self._raw.in_transaction:
+            self._raw.rollback()
+
+    def save(self) -> None:
+        self._raw.execute("savepoint change")
+
+    def take_back(self) -> bool:
+        # A full disk, for one, ends the whole transaction.
+        if self._raw.in_transaction:
+            self._raw.execute("rollback to change")
+        return self._raw.in_transaction
+
+    def keep(self) -> None:
+        self._raw.execute("release change")
+
+    def close(self) -> None:
         # Only advice to the planner: another program that holds the file may keep us from it.
         with contextlib.suppress(sqlite3.Error):
-            connection.raw.execute("pragma optimize")
-        connection.raw.close()
-
-    def _next_group(self) -> tuple[list[tuple[_Change, Future[Any]]], bool]:
-        """Wait for a change, then take all that wait with it, and tell whether to stop after."""
-        group: list[tuple[_Change, Future[Any]]] = []
-        item = self._changes.get()
-        while item is not None:
-            group.append(item)
-            if len(group) == MAX_GROUP:
-                return group, False
-            try:
-                item = self._changes.get_nowait()
-            except queue.Empty:
-                return group, False
-        return group, True
+            self._raw.execute("pragma optimize")
+        self._raw.close()
 
 
 def database_file(store: Store) -> Path | None:
     """Return the file of a store, where it is one."""
     return store.path if isinstance(store, SqliteStore) else None
-
-
-def _commit_group(
-    connection: SqliteConnection, group: Sequence[tuple[_Change, Future[Any]]]
-) -> None:
-    """Run each change in its savepoint, commit once, then answer every caller."""
-    answers: list[tuple[Future[Any], Any, BaseException | None]] = []
-    try:
-        with translated_errors():
-            connection.raw.execute("begin immediate")
-            answers.extend((answer, *_run_change(connection, change)) for change, answer in group)
-            connection.raw.execute("commit")
-    except BaseException as exc:  # noqa: BLE001 - whatever it was, every caller must hear of it
-        if connection.raw.in_transaction:
-            connection.raw.rollback()
-        answers = [(answer, None, exc) for _, answer in group]
-    for answer, result, problem in answers:
-        if problem is None:
-            answer.set_result(result)
-        else:
-            answer.set_exception(problem)
-
-
-def _run_change(connection: SqliteConnection, change: _Change) -> tuple[Any, BaseException | None]:
-    """Return a change's result, or what it raised after taking back what it had done.
-
-    Raises:
-        ServerError: SQLite has ended the whole transaction, as it does on a full disk.
-    """
-    connection.raw.execute("savepoint change")
-    try:
-        with translated_errors():
-            result, problem = change(connection), None
-    except Exception as exc:  # it is handed to the caller who sent the change
-        if not connection.raw.in_transaction or isinstance(exc, StorageFullError):
-            raise
-        connection.raw.execute("rollback to change")
-        result, problem = None, exc
-    connection.raw.execute("release change")
-    return result, problem
 
 
 @contextlib.contextmanager

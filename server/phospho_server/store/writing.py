@@ -1,0 +1,158 @@
+"""One writer thread with group commit: changes wait in a queue and share a transaction.
+
+The writer takes all that wait, runs each in a savepoint of one transaction, and answers them after
+one COMMIT. So a sync to disk is shared by all who wait, the queue is fair, and a change that fails
+hurts nobody else.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from phospho_server.errors import BusyError, StorageFullError
+from phospho_server.store import Connection, Result
+
+# Changes that share one COMMIT at the most: bounds how long the first of them waits.
+MAX_GROUP = 64
+
+_Change = Callable[[Connection], Any]
+_Waiting = tuple[_Change, "Future[Any]"]
+
+
+class Transactions(Protocol):
+    """What a writer needs of a database besides running changes; used in its thread alone."""
+
+    def translated_errors(self) -> AbstractContextManager[None]:
+        """Raise the database's errors as ours, where an operator can mend what is wrong."""
+        ...
+
+    def begin(self) -> Connection:
+        """Begin a transaction that nobody else writes beside."""
+        ...
+
+    def commit(self) -> None:
+        """Make it durable."""
+        ...
+
+    def rollback(self) -> None:
+        """Take back what was not committed; nothing where the transaction has ended."""
+        ...
+
+    def save(self) -> None:
+        """Begin a change within the transaction."""
+        ...
+
+    def take_back(self) -> bool:
+        """Undo the change; False where the database has ended the whole transaction."""
+        ...
+
+    def keep(self) -> None:
+        """End the change."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...
+
+
+class Writer:
+    """Carries out changes, one group after the other, in a thread of its own."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._changes: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        # Nothing may be put behind the end of the changes: nobody would answer it.
+        self._put_lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="phospho-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more changes."""
+        return self._closed.is_set()
+
+    def write(self, change: Callable[[Connection], Result]) -> Result:
+        """Run `change` in a transaction and return its result once it is durable.
+
+        Raises:
+            BusyError: The store is closed, or the database cannot be had.
+            StorageFullError: The disk is full; nothing was changed.
+            Exception: What `change` raised; nothing was changed.
+        """
+        answer: Future[Result] = Future()
+        with self._put_lock:
+            if self._closed.is_set():
+                raise BusyError("The server is stopping. Send this again in a moment.")
+            self._changes.put((change, answer))
+        return answer.result()
+
+    def close(self) -> None:
+        """Finish the changes under way."""
+        with self._put_lock:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            self._changes.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            group, stopping = self._next_group()
+            if group:
+                self._commit_group(group)
+        self._transactions.close()
+
+    def _next_group(self) -> tuple[list[_Waiting], bool]:
+        """Wait for a change, then take all that wait with it, and tell whether to stop after."""
+        group: list[_Waiting] = []
+        item = self._changes.get()
+        while item is not None:
+            group.append(item)
+            if len(group) == MAX_GROUP:
+                return group, False
+            try:
+                item = self._changes.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+    def _commit_group(self, group: Sequence[_Waiting]) -> None:
+        """Run each change in its savepoint, commit once, then answer every caller."""
+        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            with self._transactions.translated_errors():
+                db = self._transactions.begin()
+                answers.extend((answer, *self._run_change(db, change)) for change, answer in group)
+                self._transactions.commit()
+        except BaseException as exc:  # noqa: BLE001 - whatever it was, every caller must hear of it
+            self._transactions.rollback()
+            answers = [(answer, None, exc) for _, answer in group]
+        for answer, result, problem in answers:
+            if problem is None:
+                answer.set_result(result)
+            else:
+                answer.set_exception(problem)
+
+    def _run_change(self, db: Connection, change: _Change) -> tuple[Any, BaseException | None]:
+        """Return a change's result, or what it raised after taking back what it had done.
+
+        Raises:
+            ServerError: The database has ended the whole transaction, as on a full disk.
+        """
+        self._transactions.save()
+        try:
+            with self._transactions.translated_errors():
+                result, problem = change(db), None
+        except Exception as exc:  # it is handed to the caller who sent the change
+            if isinstance(exc, StorageFullError) or not self._transactions.take_back():
+                raise
+            result, problem = None, exc
+        self._transactions.keep()
+        return result, problem
