@@ -48,6 +48,44 @@ class Connection(Protocol):
         """Run a statement once for each set of parameters."""
         ...
 
+    def take_ids(self, table: str, count: int) -> Sequence[int]:
+        """Return ids for new rows of a table: ascending, above all there are and all there were.
+
+        `removed_ids` knows of those that were removed.
+        """
+        ...
+
+    @property
+    def texts(self) -> TextIndex:
+        """The words of interactions."""
+        ...
+
+
+class TextIndex(Protocol):
+    """Which interactions have which words; kept in the same transaction as they are.
+
+    All words of a text that a person typed have to occur, in the input or the output. What of a
+    text is a word, and whether accents and case matter, is the same in every index: they do not.
+    """
+
+    def add(self, ids: Sequence[int]) -> None:
+        """Add interactions that were just stored."""
+        ...
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Remove interactions that are about to be deleted."""
+        ...
+
+    def newest(self, project_id: str, text: str, *, before_id: int, most: int) -> Sequence[Row]:
+        """Return `interaction_id` and `session_id` of the newest that match, newest first."""
+        ...
+
+    def sessions(
+        self, project_id: str, text: str, session_ids: Sequence[str], *, from_id: int
+    ) -> Sequence[Row]:
+        """Return the `session_id` of those with a match whose id is `from_id` or above."""
+        ...
+
 
 class Store(Protocol):
     """Where everything is kept."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,16 +70,15 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
     more = {"project_id": project_id, "received_at_ms": now_ms()}
     metadata = [json.loads(i.metadata or "{}") for i in new]
     tokens = [tokens_of(each) for each in metadata]
-    # SQLite counts on from the highest id there is: the first of a batch may have to be told.
-    row_ids = itertools.chain([_find_free_id(db)], itertools.repeat(None))
+    row_ids = db.take_ids("interactions", len(new))
     db.execute_many(
         _INSERT,
         (
             {**vars(i), **more, "tokens": n, "id": row_id}
-            for i, n, row_id in zip(new, tokens, row_ids, strict=False)
+            for i, n, row_id in zip(new, tokens, row_ids, strict=True)
         ),
     )
-    ids = find_ids(db, project_id, [i.task_id for i in new])
+    ids = {i.task_id: row_id for i, row_id in zip(new, row_ids, strict=True)}
     search_store.add_to_index(db, list(ids.values()))
     went_on = _roll_up_sessions(db, project_id, new)
     facts.follow_sessions(db, project_id, went_on)
@@ -120,15 +118,6 @@ def tokens_of(metadata: Mapping[str, Any]) -> int | None:
     if total is not None or None in parts:
         return total
     return sum(count for count in parts if count is not None)
-
-
-def _find_free_id(db: Connection) -> int | None:
-    """Return an id above those that were removed, where they were the highest; else None."""
-    row = db.row(
-        "select highest_id + 1 as id from removed_ids where table_name = 'interactions' "
-        "and highest_id > (select coalesce(max(id), 0) from interactions)"
-    )
-    return row["id"] if row else None
 
 
 def note_removed(db: Connection, ids: Sequence[int]) -> None:

@@ -17,6 +17,7 @@ from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.migrations import migrations
 from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store
+from phospho_server.store.sqlite_texts import Fts5Index
 from phospho_server.store.writing import Writer
 
 # How long a statement waits for another program that writes to the file.
@@ -35,6 +36,7 @@ class SqliteConnection:
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
+        self.texts = Fts5Index(self)
 
     def rows(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
         """Return all rows of a query."""
@@ -52,6 +54,16 @@ class SqliteConnection:
     def execute_many(self, sql: str, params: Iterable[Params]) -> None:
         """Run a statement once for each set of parameters."""
         self.raw.executemany(sql, params)
+
+    def take_ids(self, table: str, count: int) -> Sequence[int]:
+        """Return ids for new rows of a table: ascending, above all there are and all there were."""
+        row = self.row(
+            f"select max(coalesce((select max(id) from {table}), 0), coalesce("
+            "(select highest_id from removed_ids where table_name = :table), 0)) + 1 as first",
+            {"table": table},
+        )
+        first = row["first"] if row else 1
+        return range(first, first + count)
 
 
 class SqliteStore:
