@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,9 +16,14 @@ from phospho.detectors import Detector
 from phospho.detectors.registry import load_detectors
 from phospho.plugins import Plugins
 from phospho_server import create_app
+from phospho_server.store import Store
+from phospho_server.store.postgresql.store import PostgresStore
 from phospho_server.store.projects import create_key, create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
+from tests.server.postgresql import Databases
+
+DEFAULT_STORE = os.environ.get("PHOSPHO_TEST_STORE", "sqlite")
 
 
 class CompiledTemplates(BytecodeCache):
@@ -41,8 +48,27 @@ def compiled_templates() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Databases]:
+    """A PostgreSQL server, started by the first test that needs it."""
+    # Not below pytest's folder, which is closed to the user that PostgreSQL runs as.
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    databases = Databases(Path(tempfile.gettempdir(), f"phospho-postgresql-{run}"))
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store on SQLite, or on the database that the test is parametrized with."""
+    if getattr(request, "param", DEFAULT_STORE) == "postgresql":
+        databases = request.getfixturevalue("postgresql")
+        url = databases.make()
+        opened: Store = PostgresStore(url)
+        yield opened
+        opened.close()
+        databases.drop(url)
+        return
     opened = SqliteStore(tmp_path / "phospho.db")
     yield opened
     opened.close()

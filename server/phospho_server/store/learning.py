@@ -19,9 +19,9 @@ MOST_REVIEWS = 500
 MOST_CHARS = 4_000
 
 _SELECT = """
-select r.occurred, r.value, substr(i.input, 1, :length) as input,
-    substr(coalesce(i.output, ''), 1, :length) as output, coalesce((
-        select substr(b.output, 1, :length) from interactions b
+select r.occurred, r.value, substr(i.input, 1, cast(:length as integer)) as input,
+    substr(coalesce(i.output, ''), 1, cast(:length as integer)) as output, coalesce((
+        select substr(b.output, 1, cast(:length as integer)) from interactions b
         where b.project_id = i.project_id and b.session_id = i.session_id
         and (b.created_at_ms, b.id) < (i.created_at_ms, i.id)
         order by b.created_at_ms desc, b.id desc limit 1

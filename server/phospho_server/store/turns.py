@@ -50,8 +50,8 @@ def load_turns(
 
 def _load_history(db: Connection, project_id: str, row: Row) -> tuple[Interaction, ...]:
     earlier = db.rows(
-        f"select {_FACTS}, substr(input, 1, :length) as input, "
-        "substr(output, 1, :length) as output from interactions "
+        f"select {_FACTS}, substr(input, 1, cast(:length as integer)) as input, "
+        "substr(output, 1, cast(:length as integer)) as output from interactions "
         "where project_id = :project_id and session_id = :session_id "
         "and (created_at_ms, id) < (:created_at_ms, :id) "
         "order by created_at_ms desc, id desc limit :limit",

@@ -1,0 +1,1 @@
+"""The schema in PostgreSQL: a file of SQL for each step, never edited once released."""

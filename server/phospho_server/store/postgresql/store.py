@@ -1,0 +1,221 @@
+"""The store on PostgreSQL: one writer with group commit in each process, and a pool of readers.
+
+All writers of a database, in whatever process, write one after the other: each begins its
+transaction with one advisory lock. So a change reads what it is about to write over, as in SQLite,
+and nothing has to be done again; a group shares the lock and the sync to disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+import psycopg
+from psycopg import errors
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+
+from phospho.errors import ConfigurationError
+from phospho_server.errors import BusyError, StorageFullError
+from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row
+from phospho_server.store.postgresql import schema
+from phospho_server.store.postgresql.dialect import adapt, is_typed, translate
+from phospho_server.store.postgresql.texts import GinIndex
+from phospho_server.store.writing import Writer
+
+# As many as requests at once, and the workers.
+MOST_READERS = 20
+
+_WAIT_S = 10
+
+# A process that stops in the middle, or whose machine is gone, must not keep others from writing.
+_SETTINGS = (
+    "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s -c statement_timeout=120s "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
+    # A plan for all values would be a bad one for a common word, or a user who said most.
+    "-c plan_cache_mode=force_custom_plan -c client_encoding=UTF8 -c timezone=UTC"
+)
+
+_BEGIN_TO_READ = "begin isolation level repeatable read, read only"
+_BEGIN_TO_WRITE = "begin isolation level read committed; select pg_advisory_xact_lock(7463, 2)"
+
+_Raw = psycopg.Connection[dict[str, Any]]
+
+
+class PostgresConnection:
+    """`Connection` over psycopg."""
+
+    def __init__(self, raw: _Raw) -> None:
+        self.raw = raw
+        self.texts = GinIndex(self)
+
+    def rows(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
+        """Return all rows of a query."""
+        return self._run(sql, params).fetchall()
+
+    def row(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
+        """Return the first row of a query, or None."""
+        return self._run(sql, params).fetchone()
+
+    def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
+        """Run a statement and return the number of rows it changed."""
+        return self._run(sql, params).rowcount
+
+    def execute_many(self, sql: str, params: Iterable[Params]) -> None:
+        """Run a statement once for each set of parameters."""
+        with self.raw.cursor() as cursor:
+            cursor.executemany(translate(sql), params)
+
+    def take_ids(self, table: str, count: int) -> Sequence[int]:
+        """Return ids for new rows of a table: ascending, above all there are and all there were."""
+        rows = self.rows(
+            f"select nextval('{table}_ids') as id from generate_series(1, :count)",
+            {"count": count},
+        )
+        return [row["id"] for row in rows]
+
+    def _run(self, sql: str, params: Params) -> psycopg.Cursor[dict[str, Any]]:
+        cursor = self.raw.cursor() if is_typed(sql) else psycopg.ClientCursor(self.raw)
+        return cursor.execute(translate(sql), params)
+
+
+class PostgresStore:
+    """`Store` on a PostgreSQL database, brought to the newest schema when opened.
+
+    Args:
+        url: As libpq takes it, `postgresql://user:password@host:port/database?option=value`.
+
+    Raises:
+        ConfigurationError: The database cannot be reached, or holds something else.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            with _connect(url) as connection:
+                schema.upgrade(connection)
+        except psycopg.Error as exc:
+            raise ConfigurationError(
+                f"The database {shown(url)} cannot be used: {_first_line(exc)}. Check that "
+                "PostgreSQL runs there, and the name, user and password in --database."
+            ) from exc
+        self._readers: ConnectionPool[_Raw] = ConnectionPool(
+            url,
+            kwargs=_ARGUMENTS,
+            min_size=1,
+            max_size=MOST_READERS,
+            timeout=_WAIT_S,
+            configure=adapt,
+            check=ConnectionPool.check_connection,
+            name="phospho-readers",
+            open=True,
+        )
+        self._writer = Writer(_PostgresTransactions(url))
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[PostgresConnection]:
+        """Give a connection that sees one consistent state and cannot change it."""
+        with translated_errors(), self._readers.connection() as raw:
+            raw.execute(_BEGIN_TO_READ)
+            try:
+                yield PostgresConnection(raw)
+            finally:
+                if not raw.closed:
+                    raw.rollback()
+
+    def write(self, change: Callable[[Connection], Result]) -> Result:
+        """Run `change` in a transaction and return its result once it is durable."""
+        return self._writer.write(change)
+
+    def close(self) -> None:
+        """Finish the changes under way and close every connection."""
+        self._writer.close()
+        self._readers.close()
+
+
+class _PostgresTransactions:
+    """`Transactions` of the connection that writes, which is made again when it is lost."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._raw = _connect(url)
+
+    def translated_errors(self) -> AbstractContextManager[None]:
+        return translated_errors()
+
+    def begin(self) -> Connection:
+        try:
+            self._raw.execute(_BEGIN_TO_WRITE)
+        except psycopg.OperationalError:
+            if not self._raw.broken and not self._raw.closed:
+                raise
+            # PostgreSQL was started again since the last change, for one: nothing is lost yet.
+            self._raw = _connect(self._url)
+            self._raw.execute(_BEGIN_TO_WRITE)
+        return PostgresConnection(self._raw)
+
+    def commit(self) -> None:
+        self._raw.execute("commit")
+
+    def rollback(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self._raw.rollback()
+
+    def save(self) -> None:
+        self._raw.execute("savepoint change")
+
+    def take_back(self) -> bool:
+        if self._raw.broken or self._raw.closed:
+            return False
+        self._raw.execute("rollback to change")
+        return True
+
+    def keep(self) -> None:
+        self._raw.execute("release change")
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+_ARGUMENTS: dict[str, Any] = {
+    "autocommit": True,
+    "row_factory": dict_row,
+    "connect_timeout": _WAIT_S,
+    "application_name": "phospho",
+    "options": _SETTINGS,
+}
+
+
+def _connect(url: str) -> _Raw:
+    raw = cast("_Raw", psycopg.connect(url, **_ARGUMENTS))
+    adapt(raw)
+    return raw
+
+
+@contextlib.contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn PostgreSQL's errors of a full disk, and of a database that is away, into ours."""
+    try:
+        yield
+    except errors.DiskFull as exc:
+        raise StorageFullError(
+            f"The disk that holds the database takes no more: {_first_line(exc)}. Free some space "
+            "and do this again: nothing of it was stored."
+        ) from exc
+    except psycopg.OperationalError as exc:
+        raise BusyError(
+            f"The database cannot be had: {_first_line(exc)}. Send this again in a moment."
+        ) from exc
+
+
+def shown(url: str) -> str:
+    """Return a URL without its password."""
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    where = ":".join(str(parts[key]) for key in ("host", "port") if key in parts)
+    return f"postgresql://{where or 'localhost'}/{parts.get('dbname', '')}"
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).partition("\n")[0].rstrip(".")
