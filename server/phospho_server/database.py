@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from phospho.errors import ConfigurationError
+from phospho.errors import ConfigurationError, MissingDependencyError
+from phospho_server.store import Store
 from phospho_server.store.sqlite import WRITER_CACHE_KIB, SqliteStore
 
 DEFAULT = "phospho.db"
 VARIABLE = "PHOSPHO_DATABASE_URL"
 
+_POSTGRES = ("postgresql://", "postgres://")
 
-def open_store(database: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> SqliteStore:
+
+def is_postgresql(database: str) -> bool:
+    """Tell whether a setting names a PostgreSQL database."""
+    return database.startswith(_POSTGRES)
+
+
+def open_store(database: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> Store:
     """Open a store, made if it does not exist.
 
     Args:
-        database: Path of a file, or a `sqlite:///` URL.
-        writer_cache_kib: What its writer keeps of it in memory.
+        database: Path of a file, or a `sqlite:///` or `postgresql://` URL.
+        writer_cache_kib: What the writer of a file keeps of it in memory.
 
     Raises:
-        ConfigurationError: The setting names something this version cannot open.
+        ConfigurationError: The setting names something that cannot be opened.
+        MissingDependencyError: What speaks with PostgreSQL is not installed.
     """
+    if is_postgresql(database):
+        return _open_postgresql(database)
     path = database.removeprefix("sqlite:///")
     if not path:
         raise ConfigurationError(
@@ -29,7 +40,16 @@ def open_store(database: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> Sq
     if "://" in path:
         scheme = path.partition("://")[0]
         raise ConfigurationError(
-            f"This version keeps its data in SQLite, and cannot use {scheme!r}. "
-            f"Give a file with --database or {VARIABLE}, as in --database phospho.db."
+            f"phospho keeps its data in SQLite or PostgreSQL, and cannot use {scheme!r}. Give a "
+            f"file or a postgresql:// URL with --database or {VARIABLE}, as in "
+            "--database phospho.db."
         )
     return SqliteStore(Path(path).expanduser(), writer_cache_kib=writer_cache_kib)
+
+
+def _open_postgresql(url: str) -> Store:
+    try:
+        from phospho_server.store.postgresql.store import PostgresStore
+    except ImportError as exc:
+        raise MissingDependencyError("psycopg", extra="postgres") from exc
+    return PostgresStore(url)

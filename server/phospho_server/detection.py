@@ -65,6 +65,7 @@ class DetectionWorker(Worker):
         project_id: Work for this project alone; None for all.
         llm_is_ready: Whether a project has an LLM that uncertain verdicts go to.
         on_questions: Called after an LLM may have something to be asked.
+        holder: The process in which it works, as `presence.py` speaks of it.
     """
 
     store: Store
@@ -73,6 +74,7 @@ class DetectionWorker(Worker):
     project_id: str | None = None
     llm_is_ready: IsReady = never_ready
     on_questions: Callable[[], None] = lambda: None
+    holder: str = ""
     name: ClassVar[str] = "detection"
     _studies: Studies = field(init=False)
     _embedding: Embedding = field(init=False)
@@ -86,8 +88,7 @@ class DetectionWorker(Worker):
         self._embedding = Embedding(self.store, self.detectors)
 
     def prepare(self) -> None:
-        """Take back what an earlier process left unfinished, and plan which facts to tell."""
-        self.store.write(lambda db: leases.release(db, leases.KINDS))
+        """Plan which facts to tell."""
         told = [fact.id for fact in facts_told_by(self.detectors)]
         self.store.write(lambda db: message_facts.plan_past(db, told))
 
@@ -115,7 +116,9 @@ class DetectionWorker(Worker):
         """
         looked_for = kinds or (_URGENT if time.monotonic() < self._busy_until else leases.KINDS)
         claimed = self._held or self.store.write(
-            lambda db: leases.claim(db, most=BATCH, kinds=looked_for, project_id=self.project_id)
+            lambda db: leases.claim(
+                db, most=BATCH, kinds=looked_for, project_id=self.project_id, holder=self.holder
+            )
         )
         if not claimed:
             return 0 if kinds or looked_for is _URGENT else self._embedding.run_once()

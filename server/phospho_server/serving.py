@@ -15,19 +15,13 @@ from phospho.detectors.registry import load_detectors
 from phospho.errors import ConfigurationError
 from phospho.plugins import Plugins
 from phospho_server import create_app
-from phospho_server.alerts.worker import AlertWorker
-from phospho_server.assembling import Assembler
 from phospho_server.connections import create_server
-from phospho_server.detection import DetectionWorker
-from phospho_server.housekeeping import Housekeeping
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.lending import setups_of
-from phospho_server.llm.worker import LlmWorker
 from phospho_server.store import Store
 from phospho_server.store.accounts import has_owner
 from phospho_server.store.sign_ins import create_link
-from phospho_server.webhooks.sending import is_private_allowed
-from phospho_server.webhooks.worker import Sender, WebhookWorker
+from phospho_server.workers import Workers
 
 # waitress stops at 100 connections by default, which 100 half-open ones would use up.
 _SETTINGS = {
@@ -53,6 +47,7 @@ class Server:
         proxy: The address of a proxy in front, which says where requests come from and whether
             they came by https; `*` believes any. None where there is no proxy.
         feedback_from: Origins of web pages that may send feedback without a key; `*` is any.
+        with_workers: Whether this process also looks for events, and does what else waits.
 
     Raises:
         ConfigurationError: The address is open to others and nobody owns the server, or it is in
@@ -67,6 +62,7 @@ class Server:
         port: int,
         proxy: str | None = None,
         feedback_from: Collection[str] = (),
+        with_workers: bool = True,
     ) -> None:
         self.is_open = _is_open(host)
         if self.is_open:
@@ -75,26 +71,15 @@ class Server:
         detectors = load_detectors(plugins)
         setups = setups_of(store, os.environ)
         self.store = store
-        self.llm_worker = LlmWorker(store, plugins, setups)
-        self.worker = DetectionWorker(
-            store,
-            detectors,
-            plugins,
-            llm_is_ready=setups.is_ready,
-            on_questions=self._wake_others,
-        )
-        sender = Sender(setups.sealer, allow_private=is_private_allowed(os.environ))
-        self.webhook_worker = WebhookWorker(store, sender)
-        self.alert_worker = AlertWorker(store)
-        self.housekeeping = Housekeeping(store)
-        self.assembler = Assembler(store, on_new_work=self.worker.wake)
+        self.workers = Workers(store, detectors=detectors, plugins=plugins, setups=setups)
+        self._runs_workers = with_workers
         app = create_app(
             store,
             detectors=detectors,
             setups=setups,
             is_behind_proxy=proxy is not None,
             feedback_from=feedback_from,
-            on_new_work=self._wake,
+            on_new_work=self.workers.wake,
         )
         try:
             self._waitress = create_server(
@@ -113,31 +98,13 @@ class Server:
 
     def run(self) -> None:
         """Answer requests and look for events until SIGTERM, SIGINT or `stop`."""
-        self.worker.start()
-        self.llm_worker.start()
-        self.housekeeping.start()
-        self.assembler.start()
-        self.webhook_worker.start()
-        self.alert_worker.start()
-        with _stopped_by_sigterm():
+        if self._runs_workers:
+            self.workers.start()
+        with stopped_by_sigterm():
             self._waitress.run()
-        self.alert_worker.stop()
-        self.webhook_worker.stop()
-        self.assembler.stop()
-        self.housekeeping.stop()
-        self.llm_worker.stop()
-        self.worker.stop()
+        if self._runs_workers:
+            self.workers.stop()
         self._waitress.close()
-
-    def _wake(self) -> None:
-        self.worker.wake()
-        self.housekeeping.wake()
-        self.assembler.wake()
-        self._wake_others()
-
-    def _wake_others(self) -> None:
-        self.llm_worker.wake()
-        self.webhook_worker.wake()
 
 
 def _is_open(host: str) -> bool:
@@ -191,8 +158,8 @@ def _in_url(host: str) -> str:
 
 
 @contextlib.contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the server as Ctrl-C does: what is under way is finished first."""
+def stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process as Ctrl-C does: what is under way is finished first."""
 
     def stop(_number: int, _frame: FrameType | None) -> Any:
         raise SystemExit(0)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
+import pytest
+
 from phospho.models import EventDefinition
-from phospho_server.store import counters
+from phospho_server import clock
+from phospho_server.store import Store, counters
 from phospho_server.store.definitions import create_definition
 from phospho_server.store.interactions import add_interactions, find_ids
 from phospho_server.store.rows import NewInteraction, Project, StoredDetection, Totals
-from phospho_server.store.sqlite import SqliteStore
 
 # 2026-11-20 12:00 UTC.
 NOON_MS = 1_795_176_000_000
 HOUR_MS = 3_600_000
+
+
+class Time:
+    """The clock of some modules of the store, moved by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
+        self.now_ms = clock.now_ms()
+        for module in modules:
+            monkeypatch.setattr(module, "now_ms", lambda: self.now_ms)
 
 
 def interaction(task_id: str = "t1", **changes: Any) -> NewInteraction:
@@ -31,16 +43,16 @@ def definition(name: str = "booking", **changes: Any) -> EventDefinition:
     return EventDefinition(name=name, **{**fields, **changes})
 
 
-def add(store: SqliteStore, project: Project, *interactions: NewInteraction) -> int:
+def add(store: Store, project: Project, *interactions: NewInteraction) -> int:
     return store.write(lambda db: add_interactions(db, project.id, interactions))
 
 
-def define(store: SqliteStore, project: Project, **changes: Any) -> EventDefinition:
+def define(store: Store, project: Project, **changes: Any) -> EventDefinition:
     return store.write(lambda db: create_definition(db, project.id, definition(**changes)))
 
 
 def verdict(
-    store: SqliteStore, project: Project, new: NewInteraction, *, detected: bool, **changes: Any
+    store: Store, project: Project, new: NewInteraction, *, detected: bool, **changes: Any
 ) -> StoredDetection:
     with store.read() as db:
         row_id = find_ids(db, project.id, [new.task_id])[new.task_id]
@@ -54,6 +66,6 @@ def verdict(
     )
 
 
-def totals(store: SqliteStore, project: Project) -> Totals:
+def totals(store: Store, project: Project) -> Totals:
     with store.read() as db:
         return counters.get_totals(db, project.id, since_ms=0, until_ms=NOON_MS * 2)

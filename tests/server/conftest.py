@@ -48,6 +48,13 @@ def compiled_templates() -> Iterator[None]:
         yield
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on each database that its mark names."""
+    mark = metafunc.definition.get_closest_marker("databases")
+    if mark is not None and "store" in metafunc.fixturenames:
+        metafunc.parametrize("store", mark.args, indirect=True)
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Databases]:
     """A PostgreSQL server, started by the first test that needs it."""

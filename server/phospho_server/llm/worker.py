@@ -36,7 +36,6 @@ from phospho_server.store import (
     llm_usage,
 )
 from phospho_server.store.deleting import unless_gone
-from phospho_server.store.leases import release
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Job
 from phospho_server.store.turns import load_turns
@@ -104,18 +103,16 @@ class LlmWorker(Worker):
         store: Where jobs and interactions are.
         plugins: Whom to tell of events.
         setups: Which LLM each project asks.
+        holder: The process in which it works, as `presence.py` speaks of it.
     """
 
     store: Store
     plugins: Plugins
     setups: Setups
+    holder: str = ""
     name: ClassVar[str] = "LLM"
     _asked: dict[str, _Asked] = field(default_factory=dict)
     _served: dict[str, float] = field(default_factory=dict)
-
-    def prepare(self) -> None:
-        """Take back what an earlier process left unfinished."""
-        self.store.write(lambda db: release(db, ["llm"]))
 
     def run_once(self) -> int:
         """Ask about one batch of one project; return how many verdicts it was to give.
@@ -147,7 +144,9 @@ class LlmWorker(Worker):
         if asked is None or asked.is_to_be_left_alone:
             return 0
         self._read_spent(asked, project_id)
-        claimed = self.store.write(lambda db: llm_jobs.claim(db, project_id, most=BATCH))
+        claimed = self.store.write(
+            lambda db: llm_jobs.claim(db, project_id, most=BATCH, holder=self.holder)
+        )
         if not claimed:
             return 0
         batch = self._load(project_id, claimed)

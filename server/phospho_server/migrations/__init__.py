@@ -25,6 +25,7 @@ from phospho_server.migrations import (
     m015_llm_limits,
     m016_spans,
     m017_alerts,
+    m018_processes,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -47,6 +48,7 @@ STEPS = (
     m015_llm_limits,
     m016_spans,
     m017_alerts,
+    m018_processes,
 )
 
 __all__ = ["STEPS", "migrations"]

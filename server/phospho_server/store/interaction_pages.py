@@ -258,9 +258,10 @@ def _load(
     """Return interactions in the order of their ids as given."""
     text, params = in_list("i", ids)
     rows = db.rows(
-        "select id, task_id, session_id, created_at_ms, substr(input, 1, cast(:most as integer)) as input, "
-        "substr(output, 1, cast(:most as integer)) as output, user_id, version_id, flag, notes, language, "
-        "sentiment, tokens, metadata from interactions "
+        "select id, task_id, session_id, created_at_ms, "
+        "substr(input, 1, cast(:most as integer)) as input, "
+        "substr(output, 1, cast(:most as integer)) as output, "
+        "user_id, version_id, flag, notes, language, sentiment, tokens, metadata from interactions "
         f"where project_id = :project_id and id {text}",
         {"project_id": project_id, "most": most_chars, **params},
     )

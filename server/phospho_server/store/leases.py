@@ -1,4 +1,7 @@
-"""Jobs are taken for a time: what a worker has that died is taken by another one after it."""
+"""Jobs are taken for a time: what a worker has that died is taken by another one after it.
+
+Where its death is noticed before (`processes.py`), they are given back at once.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,12 @@ KINDS = ("notify", "detect", "backfill", "purge", "facts")
 
 
 def claim(
-    db: Connection, *, most: int, kinds: Sequence[str] = KINDS, project_id: str | None = None
+    db: Connection,
+    *,
+    most: int,
+    kinds: Sequence[str] = KINDS,
+    project_id: str | None = None,
+    holder: str = "",
 ) -> list[Job]:
     """Take jobs that can be done together, leased for two minutes.
 
@@ -34,15 +42,18 @@ def claim(
         most: Interactions to take at the most; one job may hold more.
         kinds: What to take, the most urgent first.
         project_id: Take jobs of this project alone; None for all.
+        holder: The process that takes them; when it dies, they are given back before their time.
     """
     for kind in kinds:
-        jobs = claim_kind(db, kind, most, project_id=project_id)
+        jobs = claim_kind(db, kind, most, project_id=project_id, holder=holder)
         if jobs:
             return jobs
     return []
 
 
-def claim_kind(db: Connection, kind: str, most: int, *, project_id: str | None = None) -> list[Job]:
+def claim_kind(
+    db: Connection, kind: str, most: int, *, project_id: str | None = None, holder: str = ""
+) -> list[Job]:
     """Take jobs of one kind that can be done together, of one project where it is named."""
     now = now_ms()
     _park_exhausted(db, kind, now)
@@ -62,8 +73,13 @@ def claim_kind(db: Connection, kind: str, most: int, *, project_id: str | None =
     if taken:
         text, params = in_list("j", [job.id for job in taken])
         db.execute(
-            f"update jobs set leased_until_ms = :until, attempts = attempts + 1 where id {text}",
-            {"until": now + (_LLM_LEASE_MS if kind == "llm" else LEASE_MS), **params},
+            "update jobs set leased_until_ms = :until, attempts = attempts + 1, holder = :holder "
+            f"where id {text}",
+            {
+                "until": now + (_LLM_LEASE_MS if kind == "llm" else LEASE_MS),
+                "holder": holder,
+                **params,
+            },
         )
     return taken
 
@@ -101,9 +117,9 @@ def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
     )
 
 
-def release(db: Connection, kinds: Sequence[str]) -> None:
-    """Give back what a process held that ended, when the only server of a file starts."""
-    text, params = in_list("k", kinds)
+def release(db: Connection, holder: str) -> None:
+    """Give back what a process held that has ended."""
     db.execute(
-        f"update jobs set leased_until_ms = 0 where leased_until_ms > 0 and kind {text}", params
+        "update jobs set leased_until_ms = 0 where leased_until_ms > 0 and holder = :holder",
+        {"holder": holder},
     )

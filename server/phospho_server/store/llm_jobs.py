@@ -42,9 +42,9 @@ def add(
         )
 
 
-def claim(db: Connection, project_id: str, *, most: int) -> list[Job]:
+def claim(db: Connection, project_id: str, *, most: int, holder: str = "") -> list[Job]:
     """Take what an LLM is to be asked for one project, of any events, leased for five minutes."""
-    return claim_kind(db, "llm", most, project_id=project_id)
+    return claim_kind(db, "llm", most, project_id=project_id, holder=holder)
 
 
 def list_projects(db: Connection) -> list[str]:

@@ -8,24 +8,27 @@ from hypothesis import strategies as st
 
 from phospho_server import clock
 from phospho_server.errors import ConflictError, InvalidError, NotFoundError
-from phospho_server.store import accounts, audit_log, invitations, memberships, sign_ins
+from phospho_server.store import Store, accounts, audit_log, invitations, memberships, sign_ins
 from phospho_server.store.accounts import Account, clean_email, create_account
 from phospho_server.store.memberships import Role, add_member, get_role
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sign_ins import Browser, SignIn
 from phospho_server.store.sqlite import SqliteStore
+from tests.server.databases import on_each_database, on_sqlite
+
+pytestmark = on_each_database
 
 
-def account(store: SqliteStore, email: str = "ana@example.com") -> Account:
+def account(store: Store, email: str = "ana@example.com") -> Account:
     return store.write(lambda db: create_account(db, email, "hash"))
 
 
-def join(store: SqliteStore, project: Project, member: Account, role: Role) -> None:
+def join(store: Store, project: Project, member: Account, role: Role) -> None:
     store.write(lambda db: add_member(db, project.id, member.id, role))
 
 
-def find(store: SqliteStore, token: str) -> SignIn | None:
+def find(store: Store, token: str) -> SignIn | None:
     with store.read() as db:
         return sign_ins.find_sign_in(db, token)
 
@@ -79,7 +82,7 @@ def test_what_is_typed_as_an_email_is_remembered_to_some_length_only() -> None:
     assert len(accounts.fold_email("\ufdfa" * 100_000)) == accounts.MAX_EMAIL + 1
 
 
-def test_the_first_account_owns_the_server_and_no_other(store: SqliteStore) -> None:
+def test_the_first_account_owns_the_server_and_no_other(store: Store) -> None:
     with store.read() as db:
         assert not accounts.has_owner(db)
     first, second = account(store), account(store, "ben@example.com")
@@ -91,13 +94,13 @@ def test_the_first_account_owns_the_server_and_no_other(store: SqliteStore) -> N
         assert accounts.has_owner(db)
 
 
-def test_an_email_has_one_account(store: SqliteStore) -> None:
+def test_an_email_has_one_account(store: Store) -> None:
     account(store)
     with pytest.raises(ConflictError, match="already"):
         account(store, "ANA@example.com")
 
 
-def test_the_last_owner_of_the_server_cannot_be_deleted(store: SqliteStore) -> None:
+def test_the_last_owner_of_the_server_cannot_be_deleted(store: Store) -> None:
     first = account(store)
     with pytest.raises(ConflictError, match="last account that owns"):
         store.write(lambda db: accounts.delete_account(db, first))
@@ -107,9 +110,7 @@ def test_the_last_owner_of_the_server_cannot_be_deleted(store: SqliteStore) -> N
         accounts.get_account(db, first.email)
 
 
-def test_a_deleted_account_is_signed_out_and_no_member(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_deleted_account_is_signed_out_and_no_member(store: Store, project: Project) -> None:
     account(store)
     ben = account(store, "ben@example.com")
     join(store, project, ben, "editor")
@@ -120,7 +121,7 @@ def test_a_deleted_account_is_signed_out_and_no_member(
         assert memberships.list_members(db, project.id) == []
 
 
-def test_a_role_is_looked_up_and_nobody_else_has_one(store: SqliteStore, project: Project) -> None:
+def test_a_role_is_looked_up_and_nobody_else_has_one(store: Store, project: Project) -> None:
     root, ben, eva = (account(store, f"{name}@example.com") for name in ("root", "ben", "eva"))
     other = store.write(lambda db: create_project(db, "Other"))
     join(store, project, ben, "editor")
@@ -136,7 +137,7 @@ def test_a_role_is_looked_up_and_nobody_else_has_one(store: SqliteStore, project
         assert memberships.list_projects_of(db, None) == [project, other]
 
 
-def test_joining_again_never_makes_a_role_smaller(store: SqliteStore, project: Project) -> None:
+def test_joining_again_never_makes_a_role_smaller(store: Store, project: Project) -> None:
     ben = account(store)
     for offered, has in (("editor", "editor"), ("viewer", "editor"), ("owner", "owner")):
         assert (
@@ -147,7 +148,7 @@ def test_joining_again_never_makes_a_role_smaller(store: SqliteStore, project: P
         )
 
 
-def test_the_last_owner_of_a_project_stays_one(store: SqliteStore, project: Project) -> None:
+def test_the_last_owner_of_a_project_stays_one(store: Store, project: Project) -> None:
     ana, ben = account(store), account(store, "ben@example.com")
     join(store, project, ana, "owner")
     join(store, project, ben, "viewer")
@@ -168,7 +169,7 @@ def test_the_last_owner_of_a_project_stays_one(store: SqliteStore, project: Proj
 
 
 def test_who_is_no_owner_any_more_cannot_come_back_by_an_invitation_of_their_own(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     other = store.write(lambda db: create_project(db, "Other"))
     ana, ben, eva = (account(store, f"{name}@example.com") for name in ("ana", "ben", "eva"))
@@ -196,7 +197,7 @@ def test_who_is_no_owner_any_more_cannot_come_back_by_an_invitation_of_their_own
     assert [is_open(of_ana), is_open(elsewhere)] == [True, False]
 
 
-def test_a_member_of_another_project_is_not_changed(store: SqliteStore, project: Project) -> None:
+def test_a_member_of_another_project_is_not_changed(store: Store, project: Project) -> None:
     ana = account(store)
     other = store.write(lambda db: create_project(db, "Other"))
     join(store, other, ana, "editor")
@@ -206,7 +207,7 @@ def test_a_member_of_another_project_is_not_changed(store: SqliteStore, project:
         store.write(lambda db: memberships.remove_member(db, project.id, ana.id))
 
 
-def test_an_invitation_works_once(store: SqliteStore, project: Project) -> None:
+def test_an_invitation_works_once(store: Store, project: Project) -> None:
     made, token = store.write(
         lambda db: invitations.create_invitation(db, project.id, "editor", invited_by="ana")
     )
@@ -222,7 +223,7 @@ def test_an_invitation_works_once(store: SqliteStore, project: Project) -> None:
 
 
 def test_an_invitation_expires_and_can_be_withdrawn(
-    store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
+    store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = store.write(lambda db: create_project(db, "Other"))
     made, token = store.write(
@@ -239,6 +240,7 @@ def test_an_invitation_expires_and_can_be_withdrawn(
         assert invitations.find_invitation(db, token) is None
 
 
+@on_sqlite
 def test_tokens_are_kept_nowhere(store: SqliteStore, project: Project) -> None:
     ana = account(store)
     _, invitation = store.write(
@@ -253,7 +255,7 @@ def test_tokens_are_kept_nowhere(store: SqliteStore, project: Project) -> None:
 
 
 def test_a_sign_in_ends_by_itself_when_it_is_not_used(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = store.write(lambda db: sign_ins.create_sign_in(db, None))
     began = clock.now_ms()
@@ -271,7 +273,7 @@ def test_a_sign_in_ends_by_itself_when_it_is_not_used(
     assert find(store, token) is None
 
 
-def test_what_has_ended_is_forgotten(store: SqliteStore) -> None:
+def test_what_has_ended_is_forgotten(store: Store) -> None:
     store.write(lambda db: sign_ins.create_sign_in(db, None))
     store.write(lambda db: db.execute("update sign_ins set expires_at_ms = 1"))
     store.write(lambda db: sign_ins.create_sign_in(db, None))
@@ -279,7 +281,7 @@ def test_what_has_ended_is_forgotten(store: SqliteStore) -> None:
         assert len(db.rows("select 1 from sign_ins")) == 1
 
 
-def test_a_new_sign_in_takes_the_place_of_that_of_the_same_browser(store: SqliteStore) -> None:
+def test_a_new_sign_in_takes_the_place_of_that_of_the_same_browser(store: Store) -> None:
     first = store.write(lambda db: sign_ins.create_sign_in(db, None))
     found = find(store, first)
     browser = Browser("x" * 500, "192.0.2.1", signed_in=found)
@@ -290,7 +292,7 @@ def test_a_new_sign_in_takes_the_place_of_that_of_the_same_browser(store: Sqlite
     assert (len(renewed.agent), renewed.address) == (200, "192.0.2.1")
 
 
-def test_sign_ins_of_an_account_end_together_and_no_others(store: SqliteStore) -> None:
+def test_sign_ins_of_an_account_end_together_and_no_others(store: Store) -> None:
     ana, ben = account(store), account(store, "ben@example.com")
     tokens = {
         name: store.write(lambda db, who=who: sign_ins.create_sign_in(db, who))  # type: ignore[misc]
@@ -308,7 +310,7 @@ def test_sign_ins_of_an_account_end_together_and_no_others(store: SqliteStore) -
 
 
 def test_the_audit_log_is_read_newest_first_a_page_at_a_time(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     def note(n: int) -> None:
         store.write(

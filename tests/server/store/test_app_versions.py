@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from phospho_server.clock import DAY_MS, day_of
-from phospho_server.store import definitions, detections, reviews
+from phospho_server.store import Store, definitions, detections, reviews
 from phospho_server.store.app_versions import VersionRow, list_app_versions
 from phospho_server.store.feedback import add_feedback
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.rows import Project
-from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 TODAY_MS = day_of(NOON_MS)
 
 
 def versions(
-    store: SqliteStore, project: Project, *, days: int = 30, most: int = 8
+    store: Store, project: Project, *, days: int = 30, most: int = 8
 ) -> tuple[Sequence[VersionRow], int, int]:
     with store.read() as db:
         return list_app_versions(
@@ -29,9 +31,7 @@ def versions(
         )
 
 
-def test_a_version_has_its_interactions_feedback_and_days(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_version_has_its_interactions_feedback_and_days(store: Store, project: Project) -> None:
     add(
         store,
         project,
@@ -53,7 +53,7 @@ def test_a_version_has_its_interactions_feedback_and_days(
 
 
 def test_events_of_a_version_follow_verdicts_people_and_deletion(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     new = interaction("t1", version_id="1.0")
     add(store, project, new)
@@ -81,7 +81,7 @@ def test_events_of_a_version_follow_verdicts_people_and_deletion(
 
 
 def test_of_very_many_versions_those_with_the_most_interactions_are_shown(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     many = [interaction(f"t{n}", version_id=f"v{n:03}") for n in range(50)]
     add(store, project, *many, interaction("again", version_id="v042"))
@@ -90,6 +90,6 @@ def test_of_very_many_versions_those_with_the_most_interactions_are_shown(
     assert (count, total) == (50, 51)
 
 
-def test_a_project_without_versions_has_none(store: SqliteStore, project: Project) -> None:
+def test_a_project_without_versions_has_none(store: Store, project: Project) -> None:
     add(store, project, interaction(), interaction("t2", version_id=""))
     assert versions(store, project) == ([], 0, 0)

@@ -6,7 +6,7 @@ import pytest
 
 from phospho.models import EventDefinition, Example
 from phospho_server.errors import ConflictError, NotFoundError
-from phospho_server.store import counters, detections, jobs, leases, purging
+from phospho_server.store import Store, counters, detections, jobs, leases, purging
 from phospho_server.store.definitions import (
     delete_definition,
     edit_definition,
@@ -21,23 +21,26 @@ from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import NOON_MS, add, define, interaction, totals, verdict
+from tests.server.databases import on_each_database, on_sqlite
+
+pytestmark = on_each_database
 
 
-def only(store: SqliteStore, project: Project) -> DefinitionRow:
+def only(store: Store, project: Project) -> DefinitionRow:
     with store.read() as db:
         (row,) = list_definitions(db, project.id)
     return row
 
 
-def claim(store: SqliteStore) -> list[str]:
+def claim(store: Store) -> list[str]:
     return [job.kind for job in store.write(lambda db: leases.claim(db, most=100))]
 
 
-def edit(store: SqliteStore, project: Project, changed: EventDefinition) -> EventDefinition:
+def edit(store: Store, project: Project, changed: EventDefinition) -> EventDefinition:
     return store.write(lambda db: edit_definition(db, project.id, changed))
 
 
-def test_a_definition_comes_back_as_it_was_given(store: SqliteStore, project: Project) -> None:
+def test_a_definition_comes_back_as_it_was_given(store: Store, project: Project) -> None:
     created = define(
         store,
         project,
@@ -52,7 +55,7 @@ def test_a_definition_comes_back_as_it_was_given(store: SqliteStore, project: Pr
         assert list_enabled(db, project.id) == [created]
 
 
-def test_a_name_is_taken_once_in_a_project(store: SqliteStore, project: Project) -> None:
+def test_a_name_is_taken_once_in_a_project(store: Store, project: Project) -> None:
     created = define(store, project)
     with pytest.raises(ConflictError, match="'booking' already"):
         define(store, project)
@@ -63,9 +66,7 @@ def test_a_name_is_taken_once_in_a_project(store: SqliteStore, project: Project)
         edit(store, project, second.model_copy(update={"name": created.name}))
 
 
-def test_an_edit_makes_a_version_but_a_new_name_does_not(
-    store: SqliteStore, project: Project
-) -> None:
+def test_an_edit_makes_a_version_but_a_new_name_does_not(store: Store, project: Project) -> None:
     add(store, project, interaction("t1"))
     created = define(store, project)
     renamed = edit(store, project, created.model_copy(update={"name": "flights"}))
@@ -77,9 +78,7 @@ def test_an_edit_makes_a_version_but_a_new_name_does_not(
         assert [row["version"] for row in versions] == [1, 2]
 
 
-def test_a_new_definition_waits_for_all_past_interactions(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_new_definition_waits_for_all_past_interactions(store: Store, project: Project) -> None:
     add(store, project, interaction("t1"), interaction("t2"))
     claimed = store.write(lambda db: leases.claim(db, most=10))
     store.write(lambda db: jobs.finish(db, claimed[0]))
@@ -89,13 +88,13 @@ def test_a_new_definition_waits_for_all_past_interactions(
 
 
 def test_without_past_interactions_there_is_nothing_to_catch_up(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     define(store, project)
     assert claim(store) == []
 
 
-def test_verdicts_move_the_counts_by_their_difference(store: SqliteStore, project: Project) -> None:
+def test_verdicts_move_the_counts_by_their_difference(store: Store, project: Project) -> None:
     new = interaction("t1")
     add(store, project, new)
     event = define(store, project)
@@ -115,7 +114,7 @@ def test_verdicts_move_the_counts_by_their_difference(store: SqliteStore, projec
         assert list_transcript(db, project.id, "s1")[0].events == ()
 
 
-def test_a_deleted_event_is_gone_from_every_count(store: SqliteStore, project: Project) -> None:
+def test_a_deleted_event_is_gone_from_every_count(store: Store, project: Project) -> None:
     new = interaction("t1")
     add(store, project, new)
     event = define(store, project)
@@ -136,7 +135,7 @@ def test_a_deleted_event_is_gone_from_every_count(store: SqliteStore, project: P
 
 
 def test_an_event_switched_off_waits_for_nothing_and_on_again_catches_up(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     add(store, project, interaction("t1"))
     event = define(store, project)
@@ -153,9 +152,7 @@ def test_an_event_switched_off_waits_for_nothing_and_on_again_catches_up(
     assert only(store, project).pending == 2  # the new interaction, and the catching up
 
 
-def test_a_definition_of_another_project_is_out_of_reach(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_definition_of_another_project_is_out_of_reach(store: Store, project: Project) -> None:
     event = define(store, project)
     other = store.write(lambda db: create_project(db, "other"))
     with pytest.raises(NotFoundError):
@@ -164,7 +161,7 @@ def test_a_definition_of_another_project_is_out_of_reach(
         store.write(lambda db: edit_definition(db, other.id, event))
 
 
-def test_events_are_counted_by_definition(store: SqliteStore, project: Project) -> None:
+def test_events_are_counted_by_definition(store: Store, project: Project) -> None:
     new = interaction("t1")
     add(store, project, new)
     event = define(store, project)
@@ -178,6 +175,7 @@ def test_events_are_counted_by_definition(store: SqliteStore, project: Project) 
     assert counters.whole_hours(NOON_MS) == NOON_MS + 3_600_000
 
 
+@on_sqlite
 def test_a_transcript_looks_at_its_own_verdicts_alone(store: SqliteStore) -> None:
     # Without statistics SQLite guesses: here it once read all verdicts of a project.
     with store.read() as db:
@@ -191,7 +189,7 @@ def test_a_transcript_looks_at_its_own_verdicts_alone(store: SqliteStore) -> Non
 
 
 def test_verdicts_of_a_deleted_event_go_a_part_at_a_time(
-    store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
+    store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purging, "PART", 2)
     new = [interaction(f"t{n}") for n in range(5)]

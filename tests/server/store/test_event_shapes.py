@@ -6,11 +6,13 @@ import pytest
 
 from phospho.models import EventDefinition
 from phospho_server.clock import HOUR_MS
-from phospho_server.store import detections, event_shapes
+from phospho_server.store import Store, detections, event_shapes
 from phospho_server.store.event_shapes import ANY, EventShapes, get_shapes
 from phospho_server.store.rows import NewInteraction, Project
-from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 
 def talk(session_id: str, length: int, *, at_ms: int = NOON_MS) -> list[NewInteraction]:
@@ -24,19 +26,17 @@ def talk(session_id: str, length: int, *, at_ms: int = NOON_MS) -> list[NewInter
 
 
 @pytest.fixture
-def event(store: SqliteStore, project: Project) -> EventDefinition:
+def event(store: Store, project: Project) -> EventDefinition:
     return define(store, project)
 
 
-def find(
-    store: SqliteStore, project: Project, event: EventDefinition, *found: NewInteraction
-) -> None:
+def find(store: Store, project: Project, event: EventDefinition, *found: NewInteraction) -> None:
     verdicts = [verdict(store, project, each, detected=True) for each in found]
     store.write(lambda db: detections.record(db, project.id, event, verdicts))
 
 
 def shapes(
-    store: SqliteStore, project: Project, *events: EventDefinition, until_ms: int = NOON_MS * 2
+    store: Store, project: Project, *events: EventDefinition, until_ms: int = NOON_MS * 2
 ) -> EventShapes:
     with store.read() as db:
         return get_shapes(
@@ -45,7 +45,7 @@ def shapes(
 
 
 def test_sessions_are_sorted_by_length_and_interactions_by_place(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     short, middle, long = talk("short", 1), talk("middle", 4), talk("long", 12)
     add(store, project, *short, *middle, *long)
@@ -61,7 +61,7 @@ def test_sessions_are_sorted_by_length_and_interactions_by_place(
 
 
 def test_any_event_counts_an_interaction_once(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     other = define(store, project, name="other")
     one, two = talk("one", 1), talk("two", 2)
@@ -75,7 +75,7 @@ def test_any_event_counts_an_interaction_once(
 
 
 def test_a_late_arrival_moves_what_comes_after_it(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     said = talk("s", 2)
     add(store, project, *said)
@@ -85,7 +85,7 @@ def test_a_late_arrival_moves_what_comes_after_it(
 
 
 def test_only_sessions_of_the_period_count(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     add(store, project, *talk("old", 1), *talk("new", 1, at_ms=NOON_MS + HOUR_MS))
     assert shapes(store, project, event, until_ms=NOON_MS + 1).sessions == 1
@@ -94,7 +94,7 @@ def test_only_sessions_of_the_period_count(
 
 
 def test_the_work_is_bounded_and_what_was_left_out_is_told(
-    store: SqliteStore, project: Project, event: EventDefinition, monkeypatch: pytest.MonkeyPatch
+    store: Store, project: Project, event: EventDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_shapes, "MOST_SESSIONS", 3)
     monkeypatch.setattr(event_shapes, "MOST_INTERACTIONS", 5)

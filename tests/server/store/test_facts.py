@@ -18,6 +18,7 @@ from phospho.models import EventDefinition
 from phospho_server.clock import DAY_MS
 from phospho_server.store import (
     Connection,
+    Store,
     detections,
     facts,
     feedback,
@@ -35,6 +36,9 @@ from phospho_server.store.sessions import find_neighbours, list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.users import list_users
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def _filled(told: Sequence[Told]) -> Iterator[tuple[SqliteStore, Project, dict[s
 
 
 def _tell(
-    store: SqliteStore, project: Project, each: Told, events: Mapping[str, EventDefinition]
+    store: Store, project: Project, each: Told, events: Mapping[str, EventDefinition]
 ) -> None:
     add(store, project, each.new)
     said = verdict(store, project, each.new, detected=True)
@@ -410,7 +414,7 @@ def test_short_values_of_metadata_are_facts(
 
 
 def test_what_is_said_of_a_session_that_is_gone_is_not_counted(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     change = facts.FactChange("gone", Fact("language", "fr"), 1, 7)
     store.write(lambda db: facts.move(db, project.id, [change]))
@@ -420,7 +424,7 @@ def test_what_is_said_of_a_session_that_is_gone_is_not_counted(
 
 
 def test_a_filter_offers_what_most_of_the_newest_sessions_have(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     add(
         store,

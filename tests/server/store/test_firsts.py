@@ -12,11 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phospho.models import EventDefinition
-from phospho_server.store import detections
+from phospho_server.store import Store, detections
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import NewInteraction, Project, StoredDetection
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, interaction, totals, verdict
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 
 def spoken(count: int, sessions: Sequence[str] = ("s1",)) -> list[NewInteraction]:
@@ -30,12 +33,12 @@ def spoken(count: int, sessions: Sequence[str] = ("s1",)) -> list[NewInteraction
 
 
 def record(
-    store: SqliteStore, project: Project, event: EventDefinition, *found: StoredDetection
+    store: Store, project: Project, event: EventDefinition, *found: StoredDetection
 ) -> list[int]:
     return store.write(lambda db: detections.record(db, project.id, event, found))
 
 
-def standing(store: SqliteStore, event: EventDefinition) -> list[int]:
+def standing(store: Store, event: EventDefinition) -> list[int]:
     with store.read() as db:
         rows = db.rows(
             "select interaction_id from detections where definition_id = :id and detected = 1 "
@@ -46,12 +49,12 @@ def standing(store: SqliteStore, event: EventDefinition) -> list[int]:
 
 
 @pytest.fixture
-def event(store: SqliteStore, project: Project) -> EventDefinition:
+def event(store: Store, project: Project) -> EventDefinition:
     return define(store, project, scope="session")
 
 
 def test_the_event_moves_to_an_earlier_interaction_and_is_told_once(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     news = spoken(3)
     add(store, project, *news)
@@ -65,7 +68,7 @@ def test_the_event_moves_to_an_earlier_interaction_and_is_told_once(
 
 
 def test_when_the_first_goes_the_next_takes_its_place(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     news = spoken(3)
     add(store, project, *news)
@@ -79,7 +82,7 @@ def test_when_the_first_goes_the_next_takes_its_place(
 
 
 def test_a_moved_event_keeps_its_evidence(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     news = spoken(2)
     add(store, project, *news)
@@ -95,7 +98,7 @@ def test_a_moved_event_keeps_its_evidence(
 
 
 def test_the_word_of_a_person_stays_where_it_was_said(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     news = spoken(3)
     add(store, project, *news)

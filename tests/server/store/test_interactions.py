@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phospho_server.clock import hour_of
-from phospho_server.store import Connection, counters
+from phospho_server.store import Connection, Store, counters
 from phospho_server.store.feedback import add_feedback
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.projects import create_project
@@ -18,30 +18,31 @@ from phospho_server.store.sessions import get_session
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import HOUR_MS, NOON_MS, add, interaction, totals
+from tests.server.databases import on_each_database
 from tests.server.roll_ups import check_roll_ups
 
+pytestmark = on_each_database
 
-def test_a_repeated_task_is_ignored(store: SqliteStore, project: Project) -> None:
+
+def test_a_repeated_task_is_ignored(store: Store, project: Project) -> None:
     assert add(store, project, interaction("t1"), interaction("t2"), interaction("t1")) == 2
     assert add(store, project, interaction("t2", input="changed"), interaction("t3")) == 1
     assert totals(store, project).interactions == 3
 
 
-def test_one_task_id_may_stand_in_two_projects(store: SqliteStore, project: Project) -> None:
+def test_one_task_id_may_stand_in_two_projects(store: Store, project: Project) -> None:
     other = store.write(lambda db: create_project(db, "other"))
     assert add(store, project, interaction("t1")) == 1
     assert add(store, other, interaction("t1")) == 1
 
 
-def test_more_than_one_chunk_is_kept_in_one_go(store: SqliteStore, project: Project) -> None:
+def test_more_than_one_chunk_is_kept_in_one_go(store: Store, project: Project) -> None:
     many = [interaction(f"t{n}", session_id=f"s{n % 7}") for n in range(1234)]
     assert add(store, project, *many) == 1234
     assert totals(store, project) == Totals(sessions=7, interactions=1234, users=0, events=0)
 
 
-def test_a_session_begins_with_its_earliest_interaction(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_session_begins_with_its_earliest_interaction(store: Store, project: Project) -> None:
     add(store, project, interaction("t2", created_at_ms=NOON_MS, input="second"))
     add(store, project, interaction("t1", created_at_ms=NOON_MS - 2 * HOUR_MS, input="first"))
     with store.read() as db:
@@ -60,9 +61,7 @@ def test_a_session_begins_with_its_earliest_interaction(
     assert "users" not in series.values
 
 
-def test_feedback_may_come_first_and_the_newest_counts(
-    store: SqliteStore, project: Project
-) -> None:
+def test_feedback_may_come_first_and_the_newest_counts(store: Store, project: Project) -> None:
     def say(flag: str | None, notes: str | None) -> None:
         store.write(
             lambda db: add_feedback(db, project.id, "t1", flag=flag, notes=notes, source="user")
@@ -86,7 +85,7 @@ def test_feedback_may_come_first_and_the_newest_counts(
 
 
 def test_notes_that_come_first_leave_the_flag_of_the_interaction(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     store.write(
         lambda db: add_feedback(db, project.id, "t1", flag=None, notes="nice", source="user")
@@ -181,5 +180,5 @@ def _recounted_sessions(db: Connection) -> list[tuple[object, ...]]:
     return [tuple(dict(row).values()) for row in rows]
 
 
-def test_an_empty_batch_is_nothing_to_do(store: SqliteStore, project: Project) -> None:
+def test_an_empty_batch_is_nothing_to_do(store: Store, project: Project) -> None:
     assert store.write(lambda db: add_interactions(db, project.id, [])) == 0

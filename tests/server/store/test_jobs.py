@@ -4,45 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from phospho_server import clock
-from phospho_server.store import backfills, jobs, leases
+from phospho_server.store import Store, backfills, jobs, leases
 from phospho_server.store.definitions import list_definitions
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Job, Project
 from phospho_server.store.sqlite import SqliteStore
-from tests.server.builders import add, define, interaction
+from tests.server.builders import Time, add, define, interaction
+from tests.server.databases import on_each_database, on_sqlite
 
-
-class Time:
-    """The clock of the jobs table, moved by hand."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now_ms = clock.now_ms()
-        for module in (jobs, leases):
-            monkeypatch.setattr(module, "now_ms", lambda: self.now_ms)
+pytestmark = on_each_database
 
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    return Time(monkeypatch)
+    return Time(monkeypatch, jobs, leases)
 
 
-def is_due(store: SqliteStore, now_ms: int) -> bool:
+def is_due(store: Store, now_ms: int) -> bool:
     with store.read() as db:
         return bool(db.rows("select 1 from jobs where run_at_ms <= :now", {"now": now_ms}))
 
 
-def claim(store: SqliteStore, most: int = 100) -> list[Job]:
+def claim(store: Store, most: int = 100) -> list[Job]:
     return store.write(lambda db: leases.claim(db, most=most))
 
 
-def test_small_jobs_are_claimed_together_up_to_a_size(store: SqliteStore, project: Project) -> None:
+def test_small_jobs_are_claimed_together_up_to_a_size(store: Store, project: Project) -> None:
     for n in range(5):
         add(store, project, interaction(f"t{n}"))
     assert [len(claim(store, most=2)) for _ in range(4)] == [2, 2, 1, 0]
 
 
-def test_jobs_of_two_projects_are_not_mixed(store: SqliteStore, project: Project) -> None:
+def test_jobs_of_two_projects_are_not_mixed(store: Store, project: Project) -> None:
     other = store.write(lambda db: create_project(db, "other"))
     add(store, project, interaction("t1"))
     add(store, other, interaction("t1"))
@@ -50,7 +43,7 @@ def test_jobs_of_two_projects_are_not_mixed(store: SqliteStore, project: Project
 
 
 def test_a_claimed_job_comes_back_when_its_worker_died(
-    store: SqliteStore, project: Project, time: Time
+    store: Store, project: Project, time: Time
 ) -> None:
     add(store, project, interaction("t1"))
     (first,) = claim(store)
@@ -61,16 +54,16 @@ def test_a_claimed_job_comes_back_when_its_worker_died(
 
 
 def test_what_takes_the_process_down_each_time_is_parked_alone(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     event = define(store, project)
     for n in range(3):
         add(store, project, interaction(f"t{n}"))
     assert len(claim(store)) == 3  # together, at first
     for _ in range(3 * jobs.MAX_ATTEMPTS["detect"]):
-        store.write(lambda db: leases.release(db, leases.KINDS))
+        store.write(lambda db: leases.release(db, ""))
         assert len(claim(store)) <= 1
-    store.write(lambda db: leases.release(db, leases.KINDS))
+    store.write(lambda db: leases.release(db, ""))
     assert claim(store) == []
     with store.read() as db:
         (row,) = list_definitions(db, project.id)
@@ -79,17 +72,15 @@ def test_what_takes_the_process_down_each_time_is_parked_alone(
     assert len(claim(store)) == 3
 
 
-def test_a_starting_server_takes_back_what_was_claimed(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_starting_server_takes_back_what_was_claimed(store: Store, project: Project) -> None:
     add(store, project, interaction("t1"))
     claim(store)
-    store.write(lambda db: leases.release(db, leases.KINDS))
+    store.write(lambda db: leases.release(db, ""))
     assert len(claim(store)) == 1
 
 
 def test_a_failing_job_waits_longer_each_time_and_is_parked(
-    store: SqliteStore, project: Project, time: Time
+    store: Store, project: Project, time: Time
 ) -> None:
     event = define(store, project)
     add(store, project, interaction("t1"))
@@ -116,9 +107,7 @@ def test_a_failing_job_waits_longer_each_time_and_is_parked(
     assert len(claim(store)) == 1
 
 
-def test_a_job_that_advances_keeps_its_place(
-    store: SqliteStore, project: Project, time: Time
-) -> None:
+def test_a_job_that_advances_keeps_its_place(store: Store, project: Project, time: Time) -> None:
     add(store, project, interaction("t1"), interaction("t2"))
     (job,) = claim(store)
     store.write(lambda db: jobs.finish(db, job))
@@ -129,7 +118,7 @@ def test_a_job_that_advances_keeps_its_place(
     assert (again.id, again.size, again.before_id) == (backfill.id, 1, 2)
 
 
-def test_backfills_meet_and_go_on_together(store: SqliteStore, project: Project) -> None:
+def test_backfills_meet_and_go_on_together(store: Store, project: Project) -> None:
     add(store, project, *[interaction(f"t{n}") for n in range(10)])
     for job in claim(store):
         store.write(lambda db, job=job: jobs.finish(db, job))  # type: ignore[misc]
@@ -151,9 +140,7 @@ def test_backfills_meet_and_go_on_together(store: SqliteStore, project: Project)
         assert backfills.list_next_ids(db, both[0], limit=9) == ([5, 4, 3, 2, 1], 0)
 
 
-def test_new_interactions_come_before_those_of_the_past(
-    store: SqliteStore, project: Project
-) -> None:
+def test_new_interactions_come_before_those_of_the_past(store: Store, project: Project) -> None:
     add(store, project, interaction("t1"))
     (job,) = claim(store)
     store.write(lambda db: jobs.finish(db, job))
@@ -162,6 +149,7 @@ def test_new_interactions_come_before_those_of_the_past(
     assert [job.kind for job in claim(store)] == ["detect"]
 
 
+@on_sqlite
 def test_the_next_interactions_are_found_without_sorting_all_of_them(store: SqliteStore) -> None:
     with store.read() as db:
         plan = db.rows(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from phospho_server.store import message_facts
+from phospho_server.store import Store, message_facts
 from phospho_server.store.facts import Fact
 from phospho_server.store.filters import Filter
 from phospho_server.store.interactions import find_ids
@@ -14,9 +14,12 @@ from phospho_server.store.rows import Project, StoredDetection
 from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import HOUR_MS, NOON_MS, add, interaction
+from tests.server.databases import on_each_database, on_sqlite
+
+pytestmark = on_each_database
 
 
-def tell(store: SqliteStore, project: Project, fact: str, values: dict[str, str | None]) -> None:
+def tell(store: Store, project: Project, fact: str, values: dict[str, str | None]) -> None:
     """Record a fact, by task id, of interactions in the session that its first letter names."""
     with store.read() as db:
         ids = find_ids(db, project.id, list(values))
@@ -37,7 +40,7 @@ def tell(store: SqliteStore, project: Project, fact: str, values: dict[str, str 
 
 
 @pytest.fixture
-def three_sessions(store: SqliteStore, project: Project) -> None:
+def three_sessions(store: Store, project: Project) -> None:
     """`a` is the oldest: Spanish and cross. `b` is Spanish and English, `c` English and glad."""
     add(
         store,
@@ -51,7 +54,7 @@ def three_sessions(store: SqliteStore, project: Project) -> None:
     tell(store, project, "sentiment", {"a1": "-0.8", "b1": "0.1", "b2": None, "c1": "0.8"})
 
 
-def ids(store: SqliteStore, project: Project, wanted: Mapping[str, object]) -> list[str]:
+def ids(store: Store, project: Project, wanted: Mapping[str, object]) -> list[str]:
     of_filter = {name: wanted[name] for name in wanted.keys() & {"text", "since_ms", "until_ms"}}
     has = [Fact(name, str(wanted[name])) for name in sorted(wanted.keys() - of_filter.keys())]
     with store.read() as db:
@@ -77,13 +80,13 @@ def ids(store: SqliteStore, project: Project, wanted: Mapping[str, object]) -> l
     ],
 )
 def test_a_session_is_found_by_any_of_its_messages(
-    store: SqliteStore, project: Project, wanted: dict[str, object], found: list[str]
+    store: Store, project: Project, wanted: dict[str, object], found: list[str]
 ) -> None:
     assert ids(store, project, wanted) == found
 
 
 @pytest.mark.usefixtures("three_sessions")
-def test_pages_of_a_filtered_list_follow_each_other(store: SqliteStore, project: Project) -> None:
+def test_pages_of_a_filtered_list_follow_each_other(store: Store, project: Project) -> None:
     seen: list[str] = []
     cursor = None
     with store.read() as db:
@@ -98,7 +101,7 @@ def test_pages_of_a_filtered_list_follow_each_other(store: SqliteStore, project:
 
 @pytest.mark.usefixtures("three_sessions")
 def test_a_session_that_goes_on_moves_up_in_every_filtered_list(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     add(
         store,
@@ -111,7 +114,7 @@ def test_a_session_that_goes_on_moves_up_in_every_filtered_list(
 
 
 @pytest.mark.usefixtures("three_sessions")
-def test_only_values_that_there_are_can_be_chosen(store: SqliteStore, project: Project) -> None:
+def test_only_values_that_there_are_can_be_chosen(store: Store, project: Project) -> None:
     with store.read() as db:
         assert message_facts.list_values(db, project.id, "language") == ["en", "es"]
         assert message_facts.list_values(db, project.id, "sentiment") == [
@@ -122,6 +125,7 @@ def test_only_values_that_there_are_can_be_chosen(store: SqliteStore, project: P
         assert message_facts.list_values(db, "another", "language") == []
 
 
+@on_sqlite
 @pytest.mark.usefixtures("three_sessions")
 def test_a_rare_language_is_looked_up_and_not_searched_for(
     store: SqliteStore, project: Project

@@ -10,7 +10,7 @@ from phospho.models import EventDefinition
 from phospho_server.clock import DAY_MS
 from phospho_server.correcting import Step
 from phospho_server.estimating import Estimate
-from phospho_server.store import Connection, detections, reviews
+from phospho_server.store import Connection, Store, detections, reviews
 from phospho_server.store.definitions import edit_definition, enable_definition
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.jobs import finish
@@ -24,10 +24,13 @@ from phospho_server.store.sqlite import SqliteConnection, SqliteStore
 from phospho_server.store.time_steps import TimeSteps
 from phospho_server.store.turns import load_turns
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
+from tests.server.databases import on_each_database, on_sqlite
+
+pytestmark = on_each_database
 
 
 def fill(
-    store: SqliteStore, project: Project, event: EventDefinition, scores: Sequence[float]
+    store: Store, project: Project, event: EventDefinition, scores: Sequence[float]
 ) -> list[int]:
     """Add an interaction for each score; from 0.5 on the detector says yes."""
     new = [interaction(f"{event.name}-{n}") for n in range(len(scores))]
@@ -46,7 +49,7 @@ def _finish_all_jobs(db: Connection) -> None:
 
 
 def judge(
-    store: SqliteStore,
+    store: Store,
     project: Project,
     event: EventDefinition,
     ids: Sequence[int],
@@ -69,7 +72,7 @@ def judge(
 
 
 def click(
-    store: SqliteStore,
+    store: Store,
     project: Project,
     event: EventDefinition,
     ids: Sequence[int],
@@ -84,22 +87,22 @@ def click(
     store.write(change)
 
 
-def measured(store: SqliteStore, project: Project, event: EventDefinition, day: int = 0) -> Quality:
+def measured(store: Store, project: Project, event: EventDefinition, day: int = 0) -> Quality:
     with store.read() as db:
         return measure(db, project.id, event, at_ms=NOON_MS + day * DAY_MS)
 
 
-def known(store: SqliteStore, project: Project, event: EventDefinition) -> Estimate:
+def known(store: Store, project: Project, event: EventDefinition) -> Estimate:
     return measured(store, project, event).known
 
 
 @pytest.fixture
-def event(store: SqliteStore, project: Project) -> EventDefinition:
+def event(store: Store, project: Project) -> EventDefinition:
     return define(store, project)
 
 
 def test_what_came_while_an_event_was_off_counts_for_neither_number(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     ids = fill(store, project, event, [0.9] * 20 + [0.1] * 80)
     click(store, project, event, ids[:10], occurred=True)
@@ -113,7 +116,7 @@ def test_what_came_while_an_event_was_off_counts_for_neither_number(
 
 
 def test_clicks_on_both_sides_of_the_cut_tell_precision_and_recall(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     ids = fill(store, project, event, [0.9] * 20 + [0.1] * 80)
     click(store, project, event, ids[:8], occurred=True)
@@ -134,7 +137,7 @@ def test_clicks_on_both_sides_of_the_cut_tell_precision_and_recall(
 
 
 def test_a_missed_event_added_in_a_transcript_does_not_stand_for_others(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     ids = fill(store, project, event, [0.9] * 10 + [0.1] * 30)
     click(store, project, event, ids[10:20], occurred=True, source="transcript")
@@ -143,7 +146,7 @@ def test_a_missed_event_added_in_a_transcript_does_not_stand_for_others(
 
 
 def test_clicks_on_another_version_do_not_count(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     ids = fill(store, project, event, [0.9] * 10)
     click(store, project, event, ids[:6], occurred=True)
@@ -160,7 +163,7 @@ def test_clicks_on_another_version_do_not_count(
 
 @pytest.mark.parametrize("occurred", [True, False], ids=["confirmed", "rejected"])
 def test_clicks_on_verdicts_of_a_detector_that_is_gone_do_not_count(
-    store: SqliteStore, project: Project, event: EventDefinition, *, occurred: bool
+    store: Store, project: Project, event: EventDefinition, *, occurred: bool
 ) -> None:
     ids = fill(store, project, event, [0.9] * 10)
     click(store, project, event, ids[:6], occurred=occurred)
@@ -169,7 +172,7 @@ def test_clicks_on_verdicts_of_a_detector_that_is_gone_do_not_count(
 
 
 def test_a_click_counts_with_the_verdict_it_was_about(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     """What learned from a click would be measured by what it was told."""
     ids = fill(store, project, event, [0.9] * 10)
@@ -181,7 +184,7 @@ def test_a_click_counts_with_the_verdict_it_was_about(
 
 
 def test_clicks_of_another_event_or_project_do_not_count(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     fill(store, project, event, [0.9] * 10)
     second = define(store, project, name="second")
@@ -195,7 +198,7 @@ def test_clicks_of_another_event_or_project_do_not_count(
 
 
 def test_nothing_is_known_where_nothing_was_looked_at(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     assert measured(store, project, event) == Quality([], Estimate())
     add(store, project, interaction())
@@ -203,7 +206,7 @@ def test_nothing_is_known_where_nothing_was_looked_at(
 
 
 def test_a_draw_is_the_same_all_day_and_another_tomorrow(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     fill(store, project, event, [0.9] * 400 + [0.1] * 1_000)
     today, again, tomorrow = (measured(store, project, event, day).drawn for day in (0, 0, 1))
@@ -212,7 +215,7 @@ def test_a_draw_is_the_same_all_day_and_another_tomorrow(
 
 
 def test_every_verdict_of_a_word_has_the_same_chance(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     """In a burst of yes, and among yes that stand alone; and beside another project's rows."""
     burst, alone = [0.9] * 300, ([0.6] + [0.1] * 9) * 100
@@ -231,7 +234,7 @@ def test_every_verdict_of_a_word_has_the_same_chance(
 
 
 def test_rejected_yes_stay_among_the_drawn_as_reviewed(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     ids = fill(store, project, event, [0.9] * 10)
     click(store, project, event, ids[:4], occurred=False)
@@ -241,7 +244,7 @@ def test_rejected_yes_stay_among_the_drawn_as_reviewed(
 
 
 def test_a_chart_is_told_what_people_said_of_each_step(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     ids = fill(store, project, event, [0.9] * 3)
     click(store, project, event, ids[:2], occurred=True)
@@ -265,7 +268,7 @@ select :project_id, :definition_id, id, 1, id % 10 = 0, 0.5, 'semantic', 1 from 
 """
 
 
-def count_steps(store: SqliteStore, look: Callable[[Connection], object]) -> int:
+def count_steps(store: Store, look: Callable[[Connection], object]) -> int:
     """Return how many hundreds of steps SQLite takes."""
     steps = [0]
 
@@ -289,6 +292,7 @@ def count_steps(store: SqliteStore, look: Callable[[Connection], object]) -> int
         pytest.param(lambda db, p, e: load_turns(db, p, range(200, 300)), id="turns"),
     ],
 )
+@on_sqlite
 def test_no_page_looks_at_all_there_is(
     store: SqliteStore,
     look: Callable[[Connection, str, EventDefinition], object],

@@ -8,39 +8,41 @@ from hypothesis import strategies as st
 
 from phospho.models import EventDefinition
 from phospho_server.errors import InvalidError
-from phospho_server.store import Connection, detections, reviews
+from phospho_server.store import Connection, Store, detections, reviews
 from phospho_server.store.definitions import edit_definition, list_enabled
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.review_values import settle_review
 from phospho_server.store.rows import Event, Project
-from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.values import AnswerCount, count_answers
 from tests.server.builders import add, define, definition, interaction, totals, verdict
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 CATEGORIES = ("billing", "refund", "other")
 
 
 @pytest.fixture
-def topic(store: SqliteStore, project: Project) -> EventDefinition:
+def topic(store: Store, project: Project) -> EventDefinition:
     add(store, project, interaction())
     return define(store, project, name="topic", answer="category", categories=CATEGORIES)
 
 
 @pytest.fixture
-def urgency(store: SqliteStore, project: Project) -> EventDefinition:
+def urgency(store: Store, project: Project) -> EventDefinition:
     add(store, project, interaction())
     return define(store, project, name="urgency", answer="score", score_range=(1, 5))
 
 
-def judge(store: SqliteStore, project: Project, event: EventDefinition, value: str | None) -> None:
+def judge(store: Store, project: Project, event: EventDefinition, value: str | None) -> None:
     """Let a detector say a value, given as JSON."""
     said = verdict(store, project, interaction(), detected=value is not None, value=value)
     store.write(lambda db: detections.record(db, project.id, event, [said]))
 
 
 def say(
-    store: SqliteStore,
+    store: Store,
     project: Project,
     event: EventDefinition,
     value: float | str | None = None,
@@ -56,18 +58,18 @@ def say(
     return store.write(change)
 
 
-def undo(store: SqliteStore, project: Project, event: EventDefinition) -> None:
+def undo(store: Store, project: Project, event: EventDefinition) -> None:
     store.write(
         lambda db: reviews.undo(db, project.id, event.id, find_ids(db, project.id, ["t1"])["t1"])
     )
 
 
-def standing(store: SqliteStore, project: Project) -> list[Event]:
+def standing(store: Store, project: Project) -> list[Event]:
     with store.read() as db:
         return list(list_transcript(db, project.id, "s1")[0].events)
 
 
-def answers(store: SqliteStore, project: Project, event: EventDefinition) -> AnswerCount:
+def answers(store: Store, project: Project, event: EventDefinition) -> AnswerCount:
     with store.read() as db:
         counted = count_answers(db, project.id, event)
     assert counted
@@ -75,7 +77,7 @@ def answers(store: SqliteStore, project: Project, event: EventDefinition) -> Ans
 
 
 def test_the_category_that_a_person_chose_stands_until_it_is_undone(
-    store: SqliteStore, project: Project, topic: EventDefinition
+    store: Store, project: Project, topic: EventDefinition
 ) -> None:
     judge(store, project, topic, '"refund"')
     assert say(store, project, topic, "billing")
@@ -90,7 +92,7 @@ def test_the_category_that_a_person_chose_stands_until_it_is_undone(
 
 
 def test_no_later_verdict_takes_its_place(
-    store: SqliteStore, project: Project, topic: EventDefinition
+    store: Store, project: Project, topic: EventDefinition
 ) -> None:
     judge(store, project, topic, '"refund"')
     say(store, project, topic, "billing")
@@ -102,7 +104,7 @@ def test_no_later_verdict_takes_its_place(
 
 
 def test_who_confirms_means_the_category_that_was_found(
-    store: SqliteStore, project: Project, topic: EventDefinition
+    store: Store, project: Project, topic: EventDefinition
 ) -> None:
     judge(store, project, topic, '"refund"')
     say(store, project, topic)
@@ -111,7 +113,7 @@ def test_who_confirms_means_the_category_that_was_found(
 
 
 def test_a_category_is_given_where_none_was_found_or_looked_for(
-    store: SqliteStore, project: Project, topic: EventDefinition
+    store: Store, project: Project, topic: EventDefinition
 ) -> None:
     with pytest.raises(InvalidError, match="Choose the category"):
         say(store, project, topic)
@@ -125,7 +127,7 @@ def test_a_category_is_given_where_none_was_found_or_looked_for(
 
 
 def test_another_category_takes_the_place_of_the_first_and_the_same_twice_is_one(
-    store: SqliteStore, project: Project, topic: EventDefinition
+    store: Store, project: Project, topic: EventDefinition
 ) -> None:
     judge(store, project, topic, '"refund"')
     assert say(store, project, topic, "billing")
@@ -136,12 +138,15 @@ def test_another_category_takes_the_place_of_the_first_and_the_same_twice_is_one
         log = db.rows(
             "select value, undone_at_ms is null as stands from reviews order by created_at_ms, id"
         )
-    assert [tuple(entry) for entry in log] == [('"billing"', 0), ('"other"', 1)]  # type: ignore[arg-type]
+    assert [(entry["value"], entry["stands"]) for entry in log] == [
+        ('"billing"', 0),
+        ('"other"', 1),
+    ]
     assert totals(store, project).events == 1
 
 
 def test_a_rejected_category_is_not_counted(
-    store: SqliteStore, project: Project, topic: EventDefinition
+    store: Store, project: Project, topic: EventDefinition
 ) -> None:
     judge(store, project, topic, '"refund"')
     say(store, project, topic, occurred=False)
@@ -151,7 +156,7 @@ def test_a_rejected_category_is_not_counted(
 
 @pytest.mark.parametrize(("value", "is_event"), [(4.5, True), (3, True), (2.0, False)])
 def test_a_score_says_by_itself_whether_the_event_occurred(
-    store: SqliteStore, project: Project, urgency: EventDefinition, value: float, *, is_event: bool
+    store: Store, project: Project, urgency: EventDefinition, value: float, *, is_event: bool
 ) -> None:
     judge(store, project, urgency, "5.0")
     say(store, project, urgency, value)
@@ -164,14 +169,14 @@ def test_a_score_says_by_itself_whether_the_event_occurred(
 
 @pytest.mark.parametrize("value", ["cooking", "", 3.0])
 def test_a_category_there_is_not_is_refused(
-    store: SqliteStore, project: Project, topic: EventDefinition, value: float | str
+    store: Store, project: Project, topic: EventDefinition, value: float | str
 ) -> None:
     with pytest.raises(InvalidError, match="cannot be"):
         say(store, project, topic, value)
 
 
 def test_a_category_of_an_older_version_can_still_be_confirmed(
-    store: SqliteStore, project: Project, topic: EventDefinition
+    store: Store, project: Project, topic: EventDefinition
 ) -> None:
     judge(store, project, topic, '"refund"')
     fewer = topic.model_copy(update={"categories": ("billing", "other")})
@@ -181,7 +186,7 @@ def test_a_category_of_an_older_version_can_still_be_confirmed(
 
 
 def test_detectors_are_handed_the_categories_that_people_chose(
-    store: SqliteStore, project: Project, topic: EventDefinition
+    store: Store, project: Project, topic: EventDefinition
 ) -> None:
     judge(store, project, topic, '"refund"')
     say(store, project, topic, "billing")

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from phospho.models import EventDefinition, Review
 from phospho_server.clock import hour_of
 from phospho_server.errors import InvalidError, NotFoundError
-from phospho_server.store import detections, reviews
+from phospho_server.store import Store, detections, reviews
 from phospho_server.store.definitions import (
     delete_definition,
     edit_definition,
@@ -31,10 +31,13 @@ from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.versions import list_verdict_counts
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction, totals, verdict
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 
 def judge(
-    store: SqliteStore,
+    store: Store,
     project: Project,
     event: EventDefinition,
     new: NewInteraction,
@@ -47,13 +50,13 @@ def judge(
     store.write(lambda db: detections.record(db, project.id, event, [said]))
 
 
-def row_id(store: SqliteStore, project: Project, task_id: str = "t1") -> int:
+def row_id(store: Store, project: Project, task_id: str = "t1") -> int:
     with store.read() as db:
         return find_ids(db, project.id, [task_id])[task_id]
 
 
 def review(
-    store: SqliteStore,
+    store: Store,
     project: Project,
     event: EventDefinition,
     *,
@@ -67,12 +70,12 @@ def review(
     )
 
 
-def undo(store: SqliteStore, project: Project, event: EventDefinition, task_id: str = "t1") -> bool:
+def undo(store: Store, project: Project, event: EventDefinition, task_id: str = "t1") -> bool:
     at = row_id(store, project, task_id)
     return store.write(lambda db: reviews.undo(db, project.id, event.id, at))
 
 
-def listed(store: SqliteStore, event: EventDefinition) -> list[dict[str, Any]]:
+def listed(store: Store, event: EventDefinition) -> list[dict[str, Any]]:
     """Return the reviews that stand."""
     with store.read() as db:
         rows = db.rows(
@@ -82,7 +85,7 @@ def listed(store: SqliteStore, event: EventDefinition) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def shown(store: SqliteStore, project: Project) -> tuple[list[Event], list[Event]]:
+def shown(store: Store, project: Project) -> tuple[list[Event], list[Event]]:
     """Return the events and the rejected ones of the first interaction of a transcript."""
     with store.read() as db:
         line = list_transcript(db, project.id, "s1")[0]
@@ -90,13 +93,13 @@ def shown(store: SqliteStore, project: Project) -> tuple[list[Event], list[Event
 
 
 @pytest.fixture
-def event(store: SqliteStore, project: Project) -> EventDefinition:
+def event(store: Store, project: Project) -> EventDefinition:
     add(store, project, interaction())
     return define(store, project)
 
 
 def test_a_rejected_event_is_no_event_until_it_is_undone(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     judge(store, project, event, interaction(), detected=True)
     assert review(store, project, event, occurred=False)
@@ -111,7 +114,7 @@ def test_a_rejected_event_is_no_event_until_it_is_undone(
 
 @pytest.mark.parametrize("has_looked", [True, False], ids=["detector-said-no", "not-looked-yet"])
 def test_an_event_is_added_by_hand(
-    store: SqliteStore, project: Project, event: EventDefinition, *, has_looked: bool
+    store: Store, project: Project, event: EventDefinition, *, has_looked: bool
 ) -> None:
     if has_looked:
         judge(store, project, event, interaction(), detected=False)
@@ -129,7 +132,7 @@ def test_an_event_is_added_by_hand(
 
 
 def test_a_review_remembers_the_verdict_it_was_about(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     judge(store, project, event, interaction(), detected=True, score=0.7, embedder="use-1")
     review(store, project, event, occurred=False, source="audit")
@@ -140,7 +143,7 @@ def test_a_review_remembers_the_verdict_it_was_about(
 
 
 def test_a_later_verdict_never_overwrites_a_persons_word(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     judge(store, project, event, interaction(), detected=True)
     review(store, project, event, occurred=False)
@@ -153,7 +156,7 @@ def test_a_later_verdict_never_overwrites_a_persons_word(
 
 
 def test_the_same_word_twice_is_one_and_another_takes_its_place(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     judge(store, project, event, interaction(), detected=True)
     assert [review(store, project, event, occurred=word) for word in (True, True, False)] == [
@@ -175,7 +178,7 @@ def test_the_same_word_twice_is_one_and_another_takes_its_place(
 
 
 def test_two_who_click_at_once_leave_one_word(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     judge(store, project, event, interaction(), detected=True)
     at_once = [
@@ -193,7 +196,7 @@ def test_two_who_click_at_once_leave_one_word(
 
 
 def test_peoples_words_outlive_a_new_version_and_being_switched_off(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     judge(store, project, event, interaction(), detected=True)
     review(store, project, event, occurred=False)
@@ -216,7 +219,7 @@ def test_peoples_words_outlive_a_new_version_and_being_switched_off(
 
 
 def test_a_deleted_event_takes_its_reviews_out_of_sight(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     judge(store, project, event, interaction(), detected=True)
     review(store, project, event, occurred=False)
@@ -229,7 +232,7 @@ def test_a_deleted_event_takes_its_reviews_out_of_sight(
 
 
 def test_only_what_belongs_to_the_project_can_be_reviewed(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     other = store.write(lambda db: create_project(db, "other"))
     add(store, other, interaction())
@@ -253,7 +256,7 @@ def test_only_what_belongs_to_the_project_can_be_reviewed(
 
 
 def test_definitions_carry_their_own_reviews_newest_last(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     add(store, project, interaction("t2", input="x" * 9_000, output=None))
     define(store, project, name="other")
@@ -269,7 +272,7 @@ def test_definitions_carry_their_own_reviews_newest_last(
 
 
 def test_a_definition_carries_at_most_its_newest_reviews(
-    store: SqliteStore, project: Project, event: EventDefinition
+    store: Store, project: Project, event: EventDefinition
 ) -> None:
     new = [interaction(f"n{n}", input=f"number {n}") for n in range(MOST_REVIEWS + 5)]
     add(store, project, *new)
@@ -288,9 +291,7 @@ def test_a_definition_carries_at_most_its_newest_reviews(
     assert definition.reviews[-1].input == f"number {MOST_REVIEWS + 4}"
 
 
-def test_an_event_of_a_session_moves_with_peoples_words(
-    store: SqliteStore, project: Project
-) -> None:
+def test_an_event_of_a_session_moves_with_peoples_words(store: Store, project: Project) -> None:
     new = [interaction(f"t{n}", created_at_ms=NOON_MS + n) for n in range(3)]
     add(store, project, *new)
     event = define(store, project, scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.errors import InvalidError, NotFoundError
-from phospho_server.store import erasing, retention
+from phospho_server.store import Store, erasing, retention
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.rows import Project
 from phospho_server.store.session_details import (
@@ -16,18 +16,20 @@ from phospho_server.store.session_details import (
     say_of_session,
 )
 from phospho_server.store.session_records import get_session_record
-from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, interaction
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 
-def names(store: SqliteStore, project: Project) -> list[str]:
+def names(store: Store, project: Project) -> list[str]:
     with store.read() as db:
         rows = db.rows("select session_id from session_details order by session_id")
     return [row["session_id"] for row in rows]
 
 
 def test_what_is_said_later_is_added_and_null_leaves_what_there_is(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     add(store, project, interaction(session_id="s1"))
     store.write(
@@ -41,9 +43,7 @@ def test_what_is_said_later_is_added_and_null_leaves_what_there_is(
     assert record.details == said
 
 
-def test_a_session_that_is_not_there_is_not_made_by_a_note(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_session_that_is_not_there_is_not_made_by_a_note(store: Store, project: Project) -> None:
     with pytest.raises(NotFoundError, match="POST /v2/sessions"):
         store.write(lambda db: say_of_session(db, project.id, "s9", notes="a note"))
     with pytest.raises(InvalidError, match="at most 256,000"):
@@ -51,9 +51,7 @@ def test_a_session_that_is_not_there_is_not_made_by_a_note(
     assert names(store, project) == []
 
 
-def test_a_session_is_empty_until_something_is_said_in_it(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_session_is_empty_until_something_is_said_in_it(store: Store, project: Project) -> None:
     first, second = (store.write(lambda db: create_session(db, project.id, None)) for _ in "12")
     with store.read() as db:
         assert [each.session_id for each in list_empty(db, project.id, limit=5)] == [second, first]
@@ -63,7 +61,7 @@ def test_a_session_is_empty_until_something_is_said_in_it(
 
 
 def test_what_is_said_of_a_session_goes_with_its_last_interaction(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     add(store, project, interaction("t1", session_id="s1"), interaction("t2", session_id="s1"))
     store.write(lambda db: say_of_session(db, project.id, "s1", notes="about somebody"))
@@ -75,7 +73,7 @@ def test_what_is_said_of_a_session_goes_with_its_last_interaction(
     assert names(store, project) == []
 
 
-def test_empty_sessions_that_are_too_old_are_removed(store: SqliteStore, project: Project) -> None:
+def test_empty_sessions_that_are_too_old_are_removed(store: Store, project: Project) -> None:
     old, new = (store.write(lambda db: create_session(db, project.id, None)) for _ in "12")
     store.write(
         lambda db: db.execute(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from phospho_server.errors import InvalidError, NotFoundError
-from phospho_server.store import detections
+from phospho_server.store import Store, detections
 from phospho_server.store.definitions import list_definitions
 from phospho_server.store.facts import Fact
 from phospho_server.store.filters import Filter
@@ -19,13 +19,15 @@ from phospho_server.store.sessions import (
     get_session,
     list_sessions,
 )
-from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction, verdict
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 
 @pytest.fixture
-def three_sessions(store: SqliteStore, project: Project) -> None:
+def three_sessions(store: Store, project: Project) -> None:
     """`a` is the oldest, `c` the newest; the event occurred in `b`, twice."""
     add(
         store,
@@ -56,7 +58,7 @@ def three_sessions(store: SqliteStore, project: Project) -> None:
     store.write(lambda db: detections.record(db, project.id, event, verdicts))
 
 
-def ids(store: SqliteStore, project: Project, **wanted: Any) -> list[str]:
+def ids(store: Store, project: Project, **wanted: Any) -> list[str]:
     """Return the sessions that match: `has`, and other parts of a filter."""
     with store.read() as db:
         definitions = {
@@ -103,22 +105,20 @@ def ids(store: SqliteStore, project: Project, **wanted: Any) -> list[str]:
     ],
 )
 def test_filters_choose_sessions(
-    store: SqliteStore, project: Project, wanted: dict[str, object], expected: list[str]
+    store: Store, project: Project, wanted: dict[str, object], expected: list[str]
 ) -> None:
     assert ids(store, project, **wanted) == expected
 
 
 @pytest.mark.usefixtures("three_sessions")
-def test_the_list_shows_the_events_of_each_session(store: SqliteStore, project: Project) -> None:
+def test_the_list_shows_the_events_of_each_session(store: Store, project: Project) -> None:
     with store.read() as db:
         page = list_sessions(db, project.id)
     found = {s.session_id: [(e.name, e.events) for e in s.events] for s in page.sessions}
     assert found == {"a": [], "b": [("booking", 2)], "c": []}
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(
-    store: SqliteStore, project: Project
-) -> None:
+def test_pages_follow_each_other_without_gap_or_repeat(store: Store, project: Project) -> None:
     # Many share a millisecond, so the id has to decide.
     many = [
         interaction(f"t{n}", session_id=f"s{n:03}", created_at_ms=NOON_MS + n // 10)
@@ -143,7 +143,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(
     ids=lambda cursor: cursor[:10] or "empty",
 )
 def test_a_bad_cursor_is_refused_or_finds_nothing(
-    store: SqliteStore, project: Project, cursor: str
+    store: Store, project: Project, cursor: str
 ) -> None:
     with store.read() as db:
         try:
@@ -152,7 +152,7 @@ def test_a_bad_cursor_is_refused_or_finds_nothing(
             assert "first page" in str(exc)
 
 
-def test_a_transcript_is_in_the_order_of_time(store: SqliteStore, project: Project) -> None:
+def test_a_transcript_is_in_the_order_of_time(store: Store, project: Project) -> None:
     add(store, project, interaction("t2", created_at_ms=NOON_MS + 5, metadata='{"plan":"pro"}'))
     add(store, project, interaction("t1", raw_input=json.dumps({"messages": []})))
     with store.read() as db:
@@ -165,13 +165,13 @@ def test_a_transcript_is_in_the_order_of_time(store: SqliteStore, project: Proje
 
 
 @pytest.mark.usefixtures("three_sessions")
-def test_a_session_knows_its_neighbours(store: SqliteStore, project: Project) -> None:
+def test_a_session_knows_its_neighbours(store: Store, project: Project) -> None:
     with store.read() as db:
         found = {name: find_neighbours(db, project.id, name) for name in ("a", "b", "c")}
     assert found == {"a": ("b", None), "b": ("c", "a"), "c": (None, "b")}
 
 
-def test_a_session_of_another_project_is_not_found(store: SqliteStore, project: Project) -> None:
+def test_a_session_of_another_project_is_not_found(store: Store, project: Project) -> None:
     add(store, project, interaction("t1"))
     other = store.write(lambda db: create_project(db, "other"))
     with store.read() as db, pytest.raises(NotFoundError):

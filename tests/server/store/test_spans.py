@@ -21,7 +21,7 @@ from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.housekeeping import Housekeeping
 from phospho_server.otlp.interactions import read_trace
 from phospho_server.otlp.wire import LogRecord, Span, SpanEvent
-from phospho_server.store import feedback, spans
+from phospho_server.store import Store, feedback, spans
 from phospho_server.store.deleting import delete_project
 from phospho_server.store.erasing import remove_interactions
 from phospho_server.store.interactions import find_ids
@@ -29,26 +29,27 @@ from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, interaction
+from tests.server.databases import on_each_database
 from tests.server.otlp.spans import TRACE, agent, call, messages, span, span_id, tool
 from tests.server.roll_ups import check_facts, check_roll_ups
 
+pytestmark = on_each_database
 
-def send(
-    store: SqliteStore, project: Project, *sent: Span, records: Sequence[LogRecord] = ()
-) -> None:
+
+def send(store: Store, project: Project, *sent: Span, records: Sequence[LogRecord] = ()) -> None:
     store.write(lambda db: spans.add_spans(db, project.id, sent, records))
 
 
-def assemble(store: SqliteStore) -> None:
+def assemble(store: Store) -> None:
     Assembler(store).run_until_done()
 
 
-def rows(store: SqliteStore, sql: str) -> list[dict[str, Any]]:
+def rows(store: Store, sql: str) -> list[dict[str, Any]]:
     with store.read() as db:
         return [dict(row) for row in db.rows(sql)]
 
 
-def said(store: SqliteStore) -> list[tuple[str, str | None]]:
+def said(store: Store) -> list[tuple[str, str | None]]:
     kept = rows(store, "select input, output from interactions order by created_at_ms, id")
     return [(row["input"], row["output"]) for row in kept]
 
@@ -63,7 +64,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_trace_becomes_an_interaction_when_its_root_has_ended(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     send(store, project, call(2, 1))
     assemble(store)
@@ -74,7 +75,7 @@ def test_a_trace_becomes_an_interaction_when_its_root_has_ended(
 
 
 def test_a_trace_whose_parent_is_elsewhere_is_complete_with_its_entry(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     send(store, project, call(2, 1, is_entry=True))
     assemble(store)
@@ -82,7 +83,7 @@ def test_a_trace_whose_parent_is_elsewhere_is_complete_with_its_entry(
 
 
 def test_a_trace_without_root_becomes_an_interaction_after_a_while(
-    store: SqliteStore, project: Project, clock: list[int]
+    store: Store, project: Project, clock: list[int]
 ) -> None:
     send(store, project, call(2, 1))
     clock[0] += spans.QUIET_MS - 1
@@ -94,7 +95,7 @@ def test_a_trace_without_root_becomes_an_interaction_after_a_while(
 
 
 def test_late_spans_change_the_interaction_and_its_feedback_stays(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     send(store, project, call(2, 1, is_entry=True))
     assemble(store)
@@ -119,7 +120,7 @@ def test_late_spans_change_the_interaction_and_its_feedback_stays(
         check_facts(db)
 
 
-def test_spans_that_come_again_change_nothing(store: SqliteStore, project: Project) -> None:
+def test_spans_that_come_again_change_nothing(store: Store, project: Project) -> None:
     sent = [span(1), call(2, 1)]
     send(store, project, *sent)
     assemble(store)
@@ -130,7 +131,7 @@ def test_spans_that_come_again_change_nothing(store: SqliteStore, project: Proje
 
 
 def test_messages_may_come_as_log_records_before_or_after_their_span(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     asked = SpanEvent("gen_ai.user.message", 1, {}, {"content": "Hello"})
     answered = SpanEvent("gen_ai.choice", 2, {}, {"message": {"content": "Hi"}, "index": 0})
@@ -146,7 +147,7 @@ def test_messages_may_come_as_log_records_before_or_after_their_span(
 
 
 def test_an_interaction_that_was_logged_under_the_same_id_stays(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     add(store, project, interaction("t1"))
     send(store, project, call(1, attributes={"phospho.task_id": "t1"}))
@@ -155,7 +156,7 @@ def test_an_interaction_that_was_logged_under_the_same_id_stays(
 
 
 def test_a_trace_that_cannot_be_read_keeps_no_other_waiting(
-    store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
+    store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     def fail(known: Sequence[Span], *, received_at_ms: int) -> Any:
@@ -169,9 +170,7 @@ def test_a_trace_that_cannot_be_read_keeps_no_other_waiting(
     assert said(store) == [("Hello", "Hi")]
 
 
-def test_what_is_erased_does_not_come_back_with_late_spans(
-    store: SqliteStore, project: Project
-) -> None:
+def test_what_is_erased_does_not_come_back_with_late_spans(store: Store, project: Project) -> None:
     send(store, project, span(1), call(2, 1))
     assemble(store)
     store.write(
@@ -187,7 +186,7 @@ def test_what_is_erased_does_not_come_back_with_late_spans(
 
 
 def test_spans_are_forgotten_after_a_day_and_their_interactions_stay(
-    store: SqliteStore, project: Project, clock: list[int]
+    store: Store, project: Project, clock: list[int]
 ) -> None:
     send(store, project, span(1), call(2, 1))
     assemble(store)
@@ -202,7 +201,7 @@ def test_spans_are_forgotten_after_a_day_and_their_interactions_stay(
     assert rows(store, "select * from traces") == []
 
 
-def test_a_deleted_project_leaves_no_spans(store: SqliteStore, project: Project) -> None:
+def test_a_deleted_project_leaves_no_spans(store: Store, project: Project) -> None:
     send(store, project, span(1), call(2, 1))
     store.write(lambda db: delete_project(db, project.id, typed_name=project.name))
     assemble(store)
@@ -211,7 +210,7 @@ def test_a_deleted_project_leaves_no_spans(store: SqliteStore, project: Project)
         assert rows(store, f"select * from {table}") == []
 
 
-def test_projects_share_no_traces(store: SqliteStore, project: Project) -> None:
+def test_projects_share_no_traces(store: Store, project: Project) -> None:
     other = store.write(lambda db: create_project(db, "other"))
     send(store, project, call(2, 1), span(1))
     send(store, other, agent(1, asked="Rain?", answer="No."), call(2, 1))
@@ -279,7 +278,7 @@ def test_neither_order_nor_requests_nor_repetition_change_the_outcome(
             store.close()
 
 
-def test_a_long_message_is_kept_within_limits(store: SqliteStore, project: Project) -> None:
+def test_a_long_message_is_kept_within_limits(store: Store, project: Project) -> None:
     send(store, project, call(1, asked=("long " * 2_000_000,), answer="Hi"))
     assemble(store)
     (kept,) = rows(store, "select length(input) as n, output from interactions")

@@ -10,17 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phospho_server.clock import DAY_MS, day_of
-from phospho_server.store import user_days
+from phospho_server.store import Store, user_days
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.time_steps import TimeSteps
 from tests.server.builders import NOON_MS, add, interaction
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 TODAY_MS = day_of(NOON_MS)
 
 
-def add_days(store: SqliteStore, project: Project, *days: tuple[str, int]) -> None:
+def add_days(store: Store, project: Project, *days: tuple[str, int]) -> None:
     """Let users be there, each so many days ago."""
     start = len(_all_ids(store))
     add(
@@ -33,19 +36,19 @@ def add_days(store: SqliteStore, project: Project, *days: tuple[str, int]) -> No
     )
 
 
-def _all_ids(store: SqliteStore) -> list[str]:
+def _all_ids(store: Store) -> list[str]:
     with store.read() as db:
         return [row["task_id"] for row in db.rows("select task_id from interactions")]
 
 
-def count(store: SqliteStore, project: Project, first_ago: int, last_ago: int) -> int:
+def count(store: Store, project: Project, first_ago: int, last_ago: int) -> int:
     since_ms, until_ms = TODAY_MS - first_ago * DAY_MS, TODAY_MS - (last_ago - 1) * DAY_MS
     with store.read() as db:
         return user_days.count_users(db, project.id, since_ms=since_ms, until_ms=until_ms)
 
 
 def test_a_user_counts_once_however_many_days_they_are_there(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     add_days(store, project, ("ann", 0), ("ann", 1), ("ann", 9), ("ben", 1))
     assert count(store, project, 9, 0) == 2
@@ -54,9 +57,7 @@ def test_a_user_counts_once_however_many_days_they_are_there(
     assert count(store, project, 9, 9) == 1
 
 
-def test_a_day_that_arrives_late_is_put_between_the_others(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_day_that_arrives_late_is_put_between_the_others(store: Store, project: Project) -> None:
     add_days(store, project, ("ann", 0), ("ann", 20))
     add_days(store, project, ("ann", 10))
     assert [count(store, project, ago + 5, ago) for ago in (0, 8, 18)] == [1, 1, 1]
@@ -64,15 +65,13 @@ def test_a_day_that_arrives_late_is_put_between_the_others(
     assert count(store, project, 25, 5) == 1
 
 
-def test_users_of_another_project_do_not_count(store: SqliteStore, project: Project) -> None:
+def test_users_of_another_project_do_not_count(store: Store, project: Project) -> None:
     other = store.write(lambda db: create_project(db, "Other"))
     add_days(store, project, ("ann", 0))
     assert count(store, other, 3, 0) == 0
 
 
-def test_a_chart_by_weeks_counts_each_user_once_a_week(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_chart_by_weeks_counts_each_user_once_a_week(store: Store, project: Project) -> None:
     add_days(
         store, project, ("ann", 0), ("ann", 3), ("ann", 8), ("ben", 8), ("ben", 9), ("cid", 14)
     )

@@ -13,7 +13,7 @@ from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.errors import NotFoundError
-from phospho_server.store import backfills, detections, jobs, leases
+from phospho_server.store import Store, backfills, detections, jobs, leases
 from phospho_server.store.definitions import (
     apply_to_past,
     delete_definition,
@@ -25,7 +25,6 @@ from phospho_server.store.definitions import (
 )
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Backfill, DefinitionRow, Project
-from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.versions import (
     VerdictCount,
     list_starts,
@@ -33,36 +32,39 @@ from phospho_server.store.versions import (
     list_versions,
 )
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
+from tests.server.databases import on_each_database
+
+pytestmark = on_each_database
 
 
-def worker(store: SqliteStore) -> DetectionWorker:
+def worker(store: Store) -> DetectionWorker:
     return DetectionWorker(store, {"rules": RulesDetector()}, Plugins(entry_points=False))
 
 
 def edit(
-    store: SqliteStore, project: Project, event: EventDefinition, word: str, *, to_past: bool = True
+    store: Store, project: Project, event: EventDefinition, word: str, *, to_past: bool = True
 ) -> EventDefinition:
     changed = event.model_copy(update={"description": f"The user says '{word}'"})
     return store.write(lambda db: edit_definition(db, project.id, changed, to_past=to_past))
 
 
-def counts(store: SqliteStore, project: Project, event: EventDefinition) -> dict[int, int]:
+def counts(store: Store, project: Project, event: EventDefinition) -> dict[int, int]:
     with store.read() as db:
         listed = list_verdict_counts(db, project.id).get(event.id, [])
     return {count.version: count.verdicts for count in listed}
 
 
-def switch(store: SqliteStore, project: Project, event: EventDefinition, *, enabled: bool) -> None:
+def switch(store: Store, project: Project, event: EventDefinition, *, enabled: bool) -> None:
     store.write(lambda db: enable_definition(db, project.id, event.id, enabled=enabled))
 
 
-def only(store: SqliteStore, project: Project) -> DefinitionRow:
+def only(store: Store, project: Project) -> DefinitionRow:
     with store.read() as db:
         (row,) = list_definitions(db, project.id)
     return row
 
 
-def fill(store: SqliteStore, project: Project, count: int, start: int = 0) -> None:
+def fill(store: Store, project: Project, count: int, start: int = 0) -> None:
     add(
         store,
         project,
@@ -74,7 +76,7 @@ def fill(store: SqliteStore, project: Project, count: int, start: int = 0) -> No
 
 
 def test_the_place_where_a_new_version_begins_moves_into_the_past(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     event = define(store, project, description="The user says 'refund'")
     fill(store, project, 450)
@@ -98,7 +100,7 @@ def test_the_place_where_a_new_version_begins_moves_into_the_past(
 
 
 def test_a_version_for_new_interactions_leaves_the_past_its_verdicts(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     event = define(store, project, description="The user says 'refund'")
     fill(store, project, 10)
@@ -118,7 +120,7 @@ def test_a_version_for_new_interactions_leaves_the_past_its_verdicts(
     assert only(store, project).events == 0
 
 
-def test_a_way_through_the_past_can_rest_and_go_on(store: SqliteStore, project: Project) -> None:
+def test_a_way_through_the_past_can_rest_and_go_on(store: Store, project: Project) -> None:
     event = define(store, project, description="The user says 'refund'")
     fill(store, project, 450)
     at_work = worker(store)
@@ -137,7 +139,7 @@ def test_a_way_through_the_past_can_rest_and_go_on(store: SqliteStore, project: 
     assert counts(store, project, event) == {2: 455}
 
 
-def test_a_way_that_is_paused_under_way_stays_paused(store: SqliteStore, project: Project) -> None:
+def test_a_way_that_is_paused_under_way_stays_paused(store: Store, project: Project) -> None:
     event = define(store, project, description="The user says 'refund'")
     fill(store, project, 300)
     worker(store).run_until_done()
@@ -149,7 +151,7 @@ def test_a_way_that_is_paused_under_way_stays_paused(store: SqliteStore, project
 
 
 def test_restoring_makes_a_new_version_that_equals_the_old_one(
-    store: SqliteStore, project: Project
+    store: Store, project: Project
 ) -> None:
     event = define(store, project, description="The user says 'refund'", scope="session")
     edit(store, project, event, "money")
@@ -164,23 +166,21 @@ def test_restoring_makes_a_new_version_that_equals_the_old_one(
 
 @pytest.mark.parametrize("version", [0, 2, 99])
 def test_a_version_that_is_not_there_cannot_be_restored(
-    store: SqliteStore, project: Project, version: int
+    store: Store, project: Project, version: int
 ) -> None:
     event = define(store, project)
     with pytest.raises(NotFoundError):
         store.write(lambda db: restore_version(db, project.id, event.id, version))
 
 
-def test_a_version_of_another_project_cannot_be_restored(
-    store: SqliteStore, project: Project
-) -> None:
+def test_a_version_of_another_project_cannot_be_restored(store: Store, project: Project) -> None:
     event = define(store, project)
     other = store.write(lambda db: create_project(db, "other"))
     with pytest.raises(NotFoundError):
         store.write(lambda db: restore_version(db, other.id, event.id, 1))
 
 
-def test_a_deleted_event_leaves_no_counts(store: SqliteStore, project: Project) -> None:
+def test_a_deleted_event_leaves_no_counts(store: Store, project: Project) -> None:
     event = define(store, project, description="The user says 'refund'")
     fill(store, project, 3)
     worker(store).run_until_done()
@@ -189,7 +189,7 @@ def test_a_deleted_event_leaves_no_counts(store: SqliteStore, project: Project) 
         assert list_verdict_counts(db, project.id) == {}
 
 
-def test_the_model_of_meaning_is_counted_apart(store: SqliteStore, project: Project) -> None:
+def test_the_model_of_meaning_is_counted_apart(store: Store, project: Project) -> None:
     new = [interaction(f"t{n}") for n in range(3)]
     add(store, project, *new)
     event = define(store, project)
@@ -226,7 +226,7 @@ changes = st.lists(
 )
 @given(changes)
 def test_the_counts_are_what_a_recount_finds(
-    store: SqliteStore, steps: Sequence[tuple[str, int | bool]]
+    store: Store, steps: Sequence[tuple[str, int | bool]]
 ) -> None:
     project = store.write(lambda db: create_project(db, "p"))
     event = define(store, project, description="The user says 'refund'")

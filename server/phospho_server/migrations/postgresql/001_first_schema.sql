@@ -148,7 +148,8 @@ create table jobs (
     leased_until_ms bigint not null default 0,
     parked_at_ms bigint,                    -- failed too often; waits for a person
     error text collate "C",
-    created_at_ms bigint not null
+    created_at_ms bigint not null,
+    holder text collate "C" not null default ''
 );
 create index jobs_to_claim on jobs (kind, before_id desc, run_at_ms, project_id, id)
     where parked_at_ms is null;
@@ -589,6 +590,15 @@ create table alerts (
 );
 create index alerts_by_event on alerts (project_id, definition_id, id);
 create index alerts_by_rule on alerts (project_id, rule_id, id);
+
+create table processes (
+    id text collate "C" primary key,
+    host text collate "C" not null,
+    pid bigint not null,
+    started_at_ms bigint not null,
+    seen_at_ms bigint not null              -- it tells every few seconds that it lives
+);
+create index jobs_by_holder on jobs (holder) where leased_until_ms > 0;
 
 -- The words of interactions: lexemes with their positions, and one for the project.
 create table interactions_fts (
