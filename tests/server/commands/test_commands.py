@@ -240,7 +240,9 @@ def test_routes_lists_every_url_with_who_may_call_it() -> None:
         pytest.param(["no-such-command"], "No such command", id="unknown-command"),
         pytest.param(["projects", "list", "--database", ""], "is not named", id="no-database"),
         pytest.param(
-            ["projects", "list", "--database", "postgresql://h/d"], "cannot be used", id="postgresql"
+            ["projects", "list", "--database", "postgresql://h/d"],
+            "cannot be used",
+            id="postgresql",
         ),
         pytest.param(["projects", "list", "--database", "EMPTY"], "", id="empty-file-is-made"),
     ],

@@ -41,13 +41,13 @@ _SETTINGS = (
 _BEGIN_TO_READ = "begin isolation level repeatable read, read only"
 _BEGIN_TO_WRITE = "begin isolation level read committed; select pg_advisory_xact_lock(7463, 2)"
 
-_Raw = psycopg.Connection[dict[str, Any]]
+Raw = psycopg.Connection[dict[str, Any]]
 
 
 class PostgresConnection:
     """`Connection` over psycopg."""
 
-    def __init__(self, raw: _Raw) -> None:
+    def __init__(self, raw: Raw) -> None:
         self.raw = raw
         self.texts = GinIndex(self)
 
@@ -94,14 +94,14 @@ class PostgresStore:
     def __init__(self, url: str) -> None:
         self.url = url
         try:
-            with _connect(url) as connection:
+            with connect(url) as connection:
                 schema.upgrade(connection)
         except psycopg.Error as exc:
             raise ConfigurationError(
                 f"The database {shown(url)} cannot be used: {_first_line(exc)}. Check that "
                 "PostgreSQL runs there, and the name, user and password in --database."
             ) from exc
-        self._readers: ConnectionPool[_Raw] = ConnectionPool(
+        self._readers: ConnectionPool[Raw] = ConnectionPool(
             url,
             kwargs=_ARGUMENTS,
             min_size=1,
@@ -140,7 +140,7 @@ class _PostgresTransactions:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._raw = _connect(url)
+        self._raw = connect(url)
 
     def translated_errors(self) -> AbstractContextManager[None]:
         return translated_errors()
@@ -152,7 +152,7 @@ class _PostgresTransactions:
             if not self._raw.broken and not self._raw.closed:
                 raise
             # PostgreSQL was started again since the last change, for one: nothing is lost yet.
-            self._raw = _connect(self._url)
+            self._raw = connect(self._url)
             self._raw.execute(_BEGIN_TO_WRITE)
         return PostgresConnection(self._raw)
 
@@ -188,8 +188,9 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-def _connect(url: str) -> _Raw:
-    raw = cast("_Raw", psycopg.connect(url, **_ARGUMENTS))
+def connect(url: str) -> Raw:
+    """Open a connection that takes and gives values as SQLite does, outside of any transaction."""
+    raw = cast("Raw", psycopg.connect(url, **_ARGUMENTS))
     adapt(raw)
     return raw
 

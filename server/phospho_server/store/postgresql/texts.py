@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from phospho_server.store import Connection, Row, in_list
 
-_WORD = re.compile(r"[^\W_]+")
+# Letters and digits, and what private agreements made of characters.
+_WORD = re.compile("(?:[^\\W_]|[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd])+")
 
 # What a lexeme, a position and all of a text's lexemes may be at the most in PostgreSQL. Beyond, a
 # word is cut, and what stands further on in a text of a million characters is not found.
