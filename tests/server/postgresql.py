@@ -42,6 +42,11 @@ class Databases:
         """Return the URL of a database that has the schema and nothing else."""
         return self._create(f"template {self._prefix}_0 strategy file_copy")
 
+    def copy(self, url: str) -> str:
+        """Return the URL of a copy of a database that nobody is connected to."""
+        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        return self._create(f"template {name} strategy file_copy")
+
     def make_empty(self) -> str:
         """Return the URL of a database without any table."""
         return self._create()

@@ -152,7 +152,8 @@ def _load_texts(db: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]
     text, params = in_list("i", list(dict.fromkeys(ids)))
     rows = db.rows(
         "select id as interaction_id, task_id, session_id, created_at_ms, "
-        "substr(input, 1, cast(:length as integer)) as input, substr(output, 1, :length) as output "
+        "substr(input, 1, cast(:length as integer)) as input, "
+        "substr(output, 1, cast(:length as integer)) as output "
         f"from interactions where id {text}",
         {"length": _MOST_CHARS, **params},
     )

@@ -1,0 +1,148 @@
+"""Every page and every answer is on PostgreSQL what it is on SQLite, and every act is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from phospho.detectors import Detector
+from phospho_server import create_app
+from phospho_server.store import Store
+from phospho_server.store.postgresql import moving
+from phospho_server.store.postgresql.store import PostgresStore, connect
+from phospho_server.store.projects import create_key, create_project
+from phospho_server.store.rows import Project
+from phospho_server.store.sign_ins import create_sign_in
+from phospho_server.store.sqlite import SqliteStore
+from tests.browser.conversations import fill
+from tests.server.postgresql import Databases
+from tests.server.test_access import LET_IN, ROUTES, body_of, call
+from tests.server.views.test_query_plans import ANSWERS
+from tests.server.views.test_query_plans import PAGES as LISTS
+from tests.server.worlds import make_world
+
+_EVENT_PAGES = ("events/{id}", "events/{id}?period=all", "settings/events/{id}",
+                "settings/events/{id}/versions", "events/{id}/review")  # fmt: skip
+PAGES = (
+    *(f"dashboard?period={period}" for period in ("all", "30d", "7d", "24h")),
+    *("dashboard?since=2026-11-01&until=2026-11-21&step=day", "events", "events?period=all"),
+    *("settings", "settings/audit-log", "settings/members", "session?id=endless"),
+    *("sessions?event=flight_booking&period=all", "sessions?without=thanks&language=es"),
+    *("interactions?event=thanks&language=en", "interactions?sentiment=negative&q=hotel"),
+    *("search?q=As+an+AI", "search?q=flight+thanks", "users?event=thanks&period=all"),
+    *LISTS,
+)
+
+# What differs by itself from one answer to the next.
+_CHANGES = re.compile(
+    r'name="csrf_token" value="[^"]+"|name="csrf-token" content="[^"]+"|nonce-[\w-]+'
+    r"|last used [^<]*|\d+ (?:second|minute)s? ago|datetime=\"[^\"]+\""
+)
+
+
+def copy_to(file: Path, url: str) -> None:
+    PostgresStore(url).close()
+    with moving.held(file) as source, connect(url) as target:
+        tables = moving.list_tables(source)
+        moving.copy_all(source, target, tables, lambda _: None)
+        moving.compare(source, target, tables)
+        moving.finish(target)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Project, str, str]:
+    """A file with sixty conversations; a key, and the token of a sign-in."""
+    file = tmp_path_factory.mktemp("filled") / "phospho.db"
+    store = SqliteStore(file)
+    project = store.write(lambda db: create_project(db, "Bot"))
+    fill(store, project)
+    _, key = store.write(lambda db: create_key(db, project.id, "key"))
+    token = store.write(lambda db: create_sign_in(db, None))
+    store.close()
+    return file, project, key, token
+
+
+@pytest.fixture(scope="module")
+def both(
+    filled: tuple[Path, Project, str, str], postgresql: Databases
+) -> Iterator[tuple[Store, Store]]:
+    file, *_ = filled
+    url = postgresql.make()
+    copy_to(file, url)
+    stores = SqliteStore(file), PostgresStore(url)
+    yield stores
+    for store in stores:
+        store.close()
+    postgresql.drop(url)
+
+
+def signed_in(store: Store, detectors: Mapping[str, Detector], token: str) -> FlaskClient:
+    client = create_app(store, detectors=detectors).test_client()
+    with client.session_transaction() as session:
+        session["_user_id"] = token
+    return client
+
+
+def shown(answer: TestResponse) -> tuple[int, str]:
+    return answer.status_code, _CHANGES.sub("", answer.get_data(as_text=True))
+
+
+def test_every_page_and_answer_is_the_same(
+    both: tuple[Store, Store],
+    filled: tuple[Path, Project, str, str],
+    detectors: Mapping[str, Detector],
+) -> None:
+    _, project, key, token = filled
+    clients = [signed_in(store, detectors, token) for store in both]
+    with both[0].read() as db:
+        events = [row["id"] for row in db.rows("select id from event_definitions order by color")]
+    home = f"/projects/{project.id}"
+    pages = [f"{home}/{page}" for page in PAGES]
+    pages += [f"{home}/{page.format(id=event)}" for page in _EVENT_PAGES for event in events]
+    pages += [f"/api{home}/{answer}" for answer in ANSWERS]
+    pages += ["/projects", "/audit-log", "/account"]
+    headers = {"Authorization": f"Bearer {key}"}
+    for page in pages:
+        ours, theirs = (
+            shown(client.get(page, headers=headers if page.startswith("/api") else {}))
+            for client in clients
+        )
+        assert ours == theirs, page
+        assert ours[0] < 500, page
+
+
+def test_every_route_does_what_it_is_for(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgresql: Databases,
+    detectors: Mapping[str, Detector],
+) -> None:
+    world = make_world(tmp_path_factory.mktemp("world"))
+    template = postgresql.make_empty()
+    copy_to(world.file, template)
+    for route in ROUTES:
+        url = postgresql.copy(template)
+        store = PostgresStore(url)
+        app = create_app(store, detectors=detectors)
+        app.testing = False
+        client = app.test_client()
+        headers = {"Authorization": f"Bearer {world.a.key}"}
+        if route.who in LET_IN:
+            headers = {}
+            with client.session_transaction() as session:
+                session["_user_id"] = world.sign_ins[LET_IN[route.who][0]]
+            answer = call(route, client, world.a)
+        else:
+            sent = {"json": body_of(route.endpoint, world.a)} if route.changes else {}
+            answer = client.open(
+                route.address(world.a), method=route.method, headers=headers, buffered=True, **sent
+            )
+        text = answer.get_data(as_text=True)
+        assert answer.status_code < 500, f"{route}: {text[-500:]}"
+        store.close()
+        postgresql.drop(url)
+    postgresql.drop(template)
