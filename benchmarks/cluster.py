@@ -3,8 +3,8 @@
     python benchmarks/cluster.py kills [--minutes 10] [--servers 2] [--workers 3]
     python benchmarks/cluster.py scaling [--interactions 20000] [--workers 1,2,4]
 
-`kills` logs all the time over HTTP, kills a server or a worker every few seconds and starts another,
-and restarts PostgreSQL at once in the middle. At the end every acknowledged interaction must be
+`kills` logs all the time over HTTP, kills a server or a worker every few seconds and starts
+another, and restarts PostgreSQL at once in the middle. At the end every acknowledged interaction must be
 there once, every interaction must have one verdict of each event, and the counts must be what a
 recount finds. `scaling` has workers look for ten events in what waits, and prints what each process
 more brings; CPU time beside it, as the machine may have fewer cores than there are processes.
@@ -145,6 +145,7 @@ class Client(threading.Thread):
         self.stopping = threading.Event()
 
     def run(self) -> None:
+        """Log until it is told to stop."""
         number = 0
         while not self.stopping.is_set():
             ids = [f"{self.name}-{number}-{n}" for n in range(10)]
@@ -292,8 +293,8 @@ def run_scaling(interactions: int, counts: Sequence[int]) -> None:
             rate = interactions / took_s
             base = base or rate / counts[0]
             print(
-                f"{count} workers: {rate:,.0f} interactions a second ({rate / base:.2f} times one), "
-                f"{interactions / used_s:,.0f} a CPU second of theirs"
+                f"{count} workers: {rate:,.0f} interactions a second "
+                f"({rate / base:.2f} times one), {interactions / used_s:,.0f} a CPU second of theirs"
             )
 
 

@@ -27,6 +27,8 @@ class Databases:
     """
 
     def __init__(self, folder: Path) -> None:
+        # Processes that start at once must not each want to be the one who makes it.
+        folder.mkdir(exist_ok=True)
         self._server = get_server(folder, cleanup_mode="delete")
         self._prefix = f"test_{os.getpid()}"
         self._numbers = itertools.count()

@@ -18,7 +18,7 @@ from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
 from phospho_server.llm.worker import LlmWorker
 from phospho_server.store.rows import Project
-from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.sqlite import SqliteStore, database_file
 from tests.judges import LoopbackJudge, serve_judge
 
 
@@ -71,7 +71,7 @@ def make_workers(store: SqliteStore, judge: LoopbackJudge) -> Iterator[MakeWorke
 
     def make(**environment: str) -> Workers:
         named = {"PHOSPHO_LLM_BASE_URL": judge.url, "PHOSPHO_LLM_MODEL": "gpt-x", **environment}
-        setups = Setups(Sealer(store.path), {k: v for k, v in named.items() if v})
+        setups = Setups(Sealer(database_file(store)), {k: v for k, v in named.items() if v})
         plugins = Plugins(entry_points=False)
         detectors: dict[str, Detector] = {"semantic": Scored(), "llm": LlmDetector(None)}
         local = DetectionWorker(store, detectors, plugins, llm_is_ready=setups.is_ready)
