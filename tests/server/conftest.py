@@ -6,11 +6,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
+from werkzeug.routing import Rule
 
 from phospho.detectors import Detector
 from phospho.detectors.registry import load_detectors
@@ -20,7 +22,7 @@ from phospho_server.store import Store
 from phospho_server.store.postgresql.store import PostgresStore
 from phospho_server.store.projects import create_key, create_project
 from phospho_server.store.rows import Project
-from phospho_server.store.sqlite import SqliteStore
+from tests.server.databases import new_store
 from tests.server.postgresql import Databases
 
 DEFAULT_STORE = os.environ.get("PHOSPHO_TEST_STORE", "sqlite")
@@ -45,6 +47,24 @@ def compiled_templates() -> Iterator[None]:
     """Let an application begin with the templates that others compiled."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledTemplates()})
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_routes() -> Iterator[None]:
+    """Let an application begin with the builders of addresses that others compiled."""
+    builders: dict[tuple[object, ...], Any] = {}
+    compile_builder = Rule._compile_builder
+
+    def compile_once(self: Rule, append_unknown: bool = True) -> Any:
+        defaults = tuple(sorted((self.defaults or {}).items()))
+        key = (self.rule, self.subdomain, self.host, defaults, append_unknown)
+        if key not in builders:
+            builders[key] = compile_builder(self, append_unknown)
+        return builders[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
         yield
 
 
@@ -76,18 +96,18 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         opened.close()
         databases.drop(url)
         return
-    opened = SqliteStore(tmp_path / "phospho.db")
+    opened = new_store(tmp_path / "phospho.db")
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def project(store: SqliteStore) -> Project:
+def project(store: Store) -> Project:
     return store.write(lambda db: create_project(db, "Support bot"))
 
 
 @pytest.fixture
-def api_key(store: SqliteStore, project: Project) -> str:
+def api_key(store: Store, project: Project) -> str:
     return store.write(lambda db: create_key(db, project.id, "a key"))[1]
 
 
@@ -98,7 +118,7 @@ def detectors() -> Mapping[str, Detector]:
 
 
 @pytest.fixture
-def app(store: SqliteStore, detectors: Mapping[str, Detector]) -> Flask:
+def app(store: Store, detectors: Mapping[str, Detector]) -> Flask:
     app = create_app(store, detectors=detectors)
     app.testing = False  # errors become answers, as they do for users
     return app

@@ -53,9 +53,9 @@ from phospho_server.store.projects import create_project
 from phospho_server.store.review_values import Value
 from phospho_server.store.rows import NewInteraction
 from phospho_server.store.sessions import list_sessions
-from phospho_server.store.sqlite import SqliteStore
 from tests.judges import Asked, honest
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
+from tests.server.databases import new_store
 from tests.server.roll_ups import check_facts, check_roll_ups
 
 Change = Callable[[Connection], object]
@@ -135,7 +135,7 @@ class Recounting(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.store = SqliteStore(Path(self.folder.name) / "phospho.db")
+        self.store = new_store(Path(self.folder.name) / "phospho.db")
         self.project = self.store.write(lambda db: create_project(db, "p"))
         self.patched = pytest.MonkeyPatch()
         # Little is done at once, so that much may come between.

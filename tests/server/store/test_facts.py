@@ -36,7 +36,7 @@ from phospho_server.store.sessions import find_neighbours, list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.users import list_users
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
-from tests.server.databases import on_each_database
+from tests.server.databases import new_store, on_each_database
 
 pytestmark = on_each_database
 
@@ -105,7 +105,7 @@ def _all_told(count: int) -> st.SearchStrategy[list[Told]]:
 def _filled(told: Sequence[Told]) -> Iterator[tuple[SqliteStore, Project, dict[str, str]]]:
     """Yield a store where all of it happened, beside another project; and the events' ids."""
     with TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder, "phospho.db"))
+        store = new_store(Path(folder, "phospho.db"))
         other = store.write(lambda db: create_project(db, "other"))
         project = store.write(lambda db: create_project(db, "one"))
         add(store, other, *(each.new for each in told))

@@ -15,9 +15,8 @@ from phospho.models import EventDefinition
 from phospho_server.store import Store, detections
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import NewInteraction, Project, StoredDetection
-from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, interaction, totals, verdict
-from tests.server.databases import on_each_database
+from tests.server.databases import new_store, on_each_database
 
 pytestmark = on_each_database
 
@@ -131,7 +130,7 @@ def test_any_order_of_verdicts_leaves_each_session_its_first(
     batches: list[list[tuple[int, bool]]], times: list[int]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder, "x.db"))
+        store = new_store(Path(folder, "x.db"))
         project = store.write(lambda db: create_project(db, "p"))
         event = define(store, project, scope="session")
         # Time and order of arrival differ.

@@ -15,10 +15,9 @@ from phospho_server.store.interactions import add_interactions
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import NewInteraction, Project, Totals
 from phospho_server.store.sessions import get_session
-from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import HOUR_MS, NOON_MS, add, interaction, totals
-from tests.server.databases import on_each_database
+from tests.server.databases import new_store, on_each_database
 from tests.server.roll_ups import check_roll_ups
 
 pytestmark = on_each_database
@@ -127,7 +126,7 @@ def test_roll_ups_equal_a_recount(
     batches: list[list[NewInteraction]], flags: list[tuple[str, str]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder, "phospho.db"))
+        store = new_store(Path(folder, "phospho.db"))
         project = store.write(lambda db: create_project(db, "p"))
         for batch in batches:
             add(store, project, *batch)

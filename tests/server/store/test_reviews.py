@@ -27,11 +27,10 @@ from phospho_server.store.learning import MOST_CHARS, MOST_REVIEWS
 from phospho_server.store.projects import create_project
 from phospho_server.store.reviews import Source
 from phospho_server.store.rows import Event, NewInteraction, Project
-from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.versions import list_verdict_counts
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction, totals, verdict
-from tests.server.databases import on_each_database
+from tests.server.databases import new_store, on_each_database
 
 pytestmark = on_each_database
 
@@ -328,7 +327,7 @@ class Reviewing(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.store = SqliteStore(Path(self.folder.name) / "phospho.db")
+        self.store = new_store(Path(self.folder.name) / "phospho.db")
         self.project = self.store.write(lambda db: create_project(db, "p"))
         add(self.store, self.project, *_TASKS)
         self.events = [

@@ -27,9 +27,8 @@ from phospho_server.store.erasing import remove_interactions
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
-from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, interaction
-from tests.server.databases import on_each_database
+from tests.server.databases import new_store, on_each_database
 from tests.server.otlp.spans import TRACE, agent, call, messages, span, span_id, tool
 from tests.server.roll_ups import check_facts, check_roll_ups
 
@@ -255,7 +254,7 @@ def test_neither_order_nor_requests_nor_repetition_change_the_outcome(
     trace: list[Span], seed: int, cuts: list[int]
 ) -> None:
     with TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder) / "phospho.db")
+        store = new_store(Path(folder) / "phospho.db")
         project = store.write(lambda db: create_project(db, "p"))
         try:
             send(store, project, *trace)

@@ -13,10 +13,9 @@ from phospho_server.clock import DAY_MS, day_of
 from phospho_server.store import Store, user_days
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
-from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.time_steps import TimeSteps
 from tests.server.builders import NOON_MS, add, interaction
-from tests.server.databases import on_each_database
+from tests.server.databases import new_store, on_each_database
 
 pytestmark = on_each_database
 
@@ -90,7 +89,7 @@ def test_a_series_of_users_equals_a_recount(
     arrivals: list[tuple[str, int]], step_days: int, length: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder, "phospho.db"))
+        store = new_store(Path(folder, "phospho.db"))
         project = store.write(lambda db: create_project(db, "p"))
         for each in arrivals:
             add_days(store, project, each)

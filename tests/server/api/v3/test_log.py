@@ -20,6 +20,7 @@ from phospho_server.store.sessions import get_session
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from tests.server.builders import NOON_MS, definition, totals
+from tests.server.databases import new_store
 from tests.server.roll_ups import check_facts, check_roll_ups
 
 Said = list[tuple[str, str | None]]
@@ -210,7 +211,7 @@ def test_whatever_is_sent_every_count_equals_a_recount(
     sent: list[tuple[str, list[str], dict[str, Any]]],
 ) -> None:
     with TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder, "phospho.db"))
+        store = new_store(Path(folder, "phospho.db"))
         app = create_app(store, detectors={})
         home = Home(app, store)
         for mode, texts, more in sent:
