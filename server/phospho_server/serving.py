@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
-import signal
 import socket
-from collections.abc import Collection, Iterator
-from types import FrameType
+import sys
+from collections.abc import Collection
 from typing import Any
 
 from phospho.detectors.registry import load_detectors
 from phospho.errors import ConfigurationError
 from phospho.plugins import Plugins
 from phospho_server import create_app
-from phospho_server.connections import create_server
+from phospho_server.connections import HttpServer
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.lending import setups_of
 from phospho_server.store import Store
 from phospho_server.store.accounts import has_owner
 from phospho_server.store.sign_ins import create_link
+from phospho_server.stopping import stopped_by_signals
 from phospho_server.workers import Workers
 
 # waitress stops at 100 connections by default, which 100 half-open ones would use up.
-_SETTINGS = {
-    "threads": 16,
+_SETTINGS: dict[str, Any] = {
     "connection_limit": 1000,
     "channel_timeout": 30,
     # What the application refuses has to reach it: waitress closes the connection unread.
     "max_request_body_size": 2 * MAX_BODY_BYTES,
+    "recv_bytes": 64 * 1024,
+    # Who hangs up is no error of ours.
+    "log_socket_errors": False,
     "ident": None,
 }
+
+# Connections, and files of the database and of bodies beside them.
+_FILES = 4096
+
+# How long answers may take that are under way when the server is told to stop.
+_DRAIN_S = 3.5
 
 # A server that listens everywhere is asked here, by this machine.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is looked for, not listened on
@@ -82,29 +89,37 @@ class Server:
             on_new_work=self.workers.wake,
         )
         try:
-            self._waitress = create_server(
-                app, host=host, port=port, **_SETTINGS, **_trusting(proxy)
-            )
+            self._http = HttpServer(app, host=host, port=port, **_SETTINGS, **_trusting(proxy))
         except OSError as exc:
             raise ConfigurationError(
                 f"Port {port} of {host} cannot be used: {exc.strerror}. Stop the program that "
                 "uses it, or choose another with --port."
             ) from exc
-        self.url = f"http://{_in_url(_ANY.get(host, host))}:{self._waitress.effective_port}"
+        self.url = f"http://{_in_url(_ANY.get(host, host))}:{self._http.effective_port}"
 
     def sign_in_url(self) -> str:
         """Make a link that signs in once."""
         return f"{self.url}/login?token={self.store.write(create_link)}"
 
     def run(self) -> None:
-        """Answer requests and look for events until SIGTERM, SIGINT or `stop`."""
+        """Answer requests and look for events until SIGTERM, SIGINT or `stop`.
+
+        Then nothing new is taken, and what is under way is finished, where that takes no longer
+        than some seconds; the rest waits in the database for the next start.
+        """
+        _allow_files(_FILES)
         if self._runs_workers:
             self.workers.start()
-        with stopped_by_sigterm():
-            self._waitress.run()
+        with stopped_by_signals(self.stop):
+            self._http.run(drain_s=_DRAIN_S)
         if self._runs_workers:
             self.workers.stop()
-        self._waitress.close()
+        self._http.close()
+
+    def stop(self) -> None:
+        """Have `run` end; may be called from any thread."""
+        self.workers.begin_stop()
+        self._http.stop()
 
 
 def _is_open(host: str) -> bool:
@@ -157,15 +172,13 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-@contextlib.contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the process as Ctrl-C does: what is under way is finished first."""
+def _allow_files(most: int) -> None:
+    """Let this process open as many files as it may need, where its owner allows it."""
+    if sys.platform == "win32":
+        return
+    import resource
 
-    def stop(_number: int, _frame: FrameType | None) -> Any:
-        raise SystemExit(0)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

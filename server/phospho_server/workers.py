@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 
@@ -10,10 +11,12 @@ from phospho.plugins import Plugins
 from phospho_server.alerts.worker import AlertWorker
 from phospho_server.assembling import Assembler
 from phospho_server.detection import DetectionWorker
+from phospho_server.errors import ServerError
 from phospho_server.housekeeping import Housekeeping
 from phospho_server.llm.setup import Setups
 from phospho_server.llm.worker import LlmWorker
 from phospho_server.presence import Presence
+from phospho_server.stopping import Deadline
 from phospho_server.store import Store
 from phospho_server.webhooks.sending import is_private_allowed
 from phospho_server.webhooks.worker import Sender, WebhookWorker
@@ -55,6 +58,7 @@ class Workers:
             self._webhooks,
             AlertWorker(store),
         )
+        self._deadline = Deadline(self.all)
 
     def start(self) -> None:
         """Start their threads."""
@@ -68,11 +72,16 @@ class Workers:
         self._assembler.wake()
         self._wake_followers()
 
+    def begin_stop(self) -> None:
+        """Have each end after the batch at hand."""
+        self._deadline.begin()
+
     def stop(self) -> None:
-        """End each after the batch at hand, and give back what is not done."""
-        for worker in reversed(self.all):
-            worker.stop()
-        self._presence.leave()
+        """Wait until they have ended, for some seconds; give back what is not done."""
+        self._deadline.wait()
+        # Otherwise its death is noticed, as if it had been killed.
+        with contextlib.suppress(ServerError):
+            self._presence.leave()
 
     def _wake_followers(self) -> None:
         self._llm.wake()

@@ -38,6 +38,11 @@ class Worker:
     def forget(self) -> None:
         """Drop what was begun, after an unexpected error; its lease runs out."""
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread lives."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self) -> None:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name=f"phospho-{self.name}", daemon=True)
@@ -47,10 +52,14 @@ class Worker:
         """Tell the worker that there is something to do."""
         self._wake.set()
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """End after the batch at hand; what is not done stays in the database."""
+    def begin_stop(self) -> None:
+        """Begin nothing after the batch at hand; what is not done stays in the database."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End after the batch at hand, or leave it where it takes longer."""
+        self.begin_stop()
         if self._thread is not None:
             self._thread.join(timeout_s)
 

@@ -14,7 +14,7 @@ import pytest
 from waitress.channel import HTTPChannel
 
 from phospho_server import connections
-from phospho_server.connections import SLOWEST_BYTES_S, create_server
+from phospho_server.connections import SLOWEST_BYTES_S, HttpServer
 from phospho_server.serving import _SETTINGS
 
 PATIENCE_S = 15.0
@@ -29,8 +29,8 @@ def app(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    quick = {**_SETTINGS, "threads": 2, "channel_timeout": 1, "cleanup_interval": 1}
-    server = create_server(app, host="127.0.0.1", port=0, **quick)
+    quick = {**_SETTINGS, "channel_timeout": 1, "cleanup_interval": 1}
+    server = HttpServer(app, host="127.0.0.1", port=0, **quick)
     running = threading.Thread(target=server.run, daemon=True)
     running.start()
     yield server.effective_port
@@ -93,8 +93,8 @@ def test_a_long_body_on_a_slow_line_is_waited_for(port: int) -> None:
 def test_waitress_alone_would_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """When this fails, waitress closes such connections itself, and ours can go."""
     monkeypatch.setattr(connections, "TimelyChannel", HTTPChannel)
-    quick = {**_SETTINGS, "threads": 1, "channel_timeout": 1, "cleanup_interval": 1}
-    server = create_server(app, host="127.0.0.1", port=0, **quick)
+    quick = {**_SETTINGS, "channel_timeout": 1, "cleanup_interval": 1}
+    server = HttpServer(app, host="127.0.0.1", port=0, **quick)
     threading.Thread(target=server.run, daemon=True).start()
     monkeypatch.setattr(f"{__name__}.PATIENCE_S", 4.0)
     with pytest.raises(pytest.fail.Exception):

@@ -24,7 +24,7 @@ def worker(database: str, *, json_logs: bool) -> None:
     from phospho.detectors.registry import load_detectors
     from phospho.plugins import Plugins
     from phospho_server.llm.lending import setups_of
-    from phospho_server.serving import stopped_by_sigterm
+    from phospho_server.stopping import stopped_by_signals
     from phospho_server.workers import Workers
 
     logs.configure(as_json=json_logs)
@@ -38,9 +38,7 @@ def worker(database: str, *, json_logs: bool) -> None:
         )
         workers.start()
         click.echo("Looking for events. Ctrl-C stops it.")
-        try:
-            with stopped_by_sigterm():
-                threading.Event().wait()
-        except (KeyboardInterrupt, SystemExit):
-            pass
-        workers.stop()
+        told = threading.Event()
+        with stopped_by_signals(told.set):
+            told.wait()
+            workers.stop()

@@ -163,7 +163,7 @@ class WebhookWorker(Worker):
 
     def stop(self, timeout_s: float = _STOP_S) -> None:
         """Begin no further message; one that is under way may be sent again, under the same id."""
-        super().stop(timeout_s)
+        super().stop(min(timeout_s, _STOP_S))
 
     def _run_lane(self, webhook: Webhook, waiting: Sequence[Delivery]) -> int:
         """Send messages of one webhook until one fails; return how many were tried."""
