@@ -18,9 +18,10 @@ from phospho_server.errors import (
     UnauthorizedError,
     UnsupportedError,
 )
+from phospho_server.metrics.instruments import REFUSALS
 
 # Paths that programs call: their refusals are JSON.
-_API_PATH = re.compile(r"/(v\d+|api|healthz|metrics)(/|$)")
+_API_PATH = re.compile(r"/(v\d+|api|healthz|readyz|metrics)(/|$)")
 
 _RETRY_AFTER_S = "5"
 
@@ -31,6 +32,11 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(ServerError, _answer_server_error)
     app.register_error_handler(Exception, _answer_unexpected)
+
+
+def is_api_path() -> bool:
+    """Tell whether programs call what this request asks for."""
+    return _API_PATH.match(request.path) is not None
 
 
 def headers_of(error: ServerError) -> dict[str, str]:
@@ -65,6 +71,8 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
 
 def _answer_server_error(error: ServerError) -> ResponseReturnValue:
     response, status = _answer(error.status, error.code, str(error))
+    if is_api_path():
+        REFUSALS.add(error.code)
     return response, status, headers_of(error)
 
 
@@ -79,6 +87,6 @@ def _answer_unexpected(error: Exception) -> ResponseReturnValue:
 
 def _answer(status: int, code: str, message: str) -> tuple[Any, int]:
     """Return an error as JSON to programs and as a page to people."""
-    if _API_PATH.match(request.path):
+    if is_api_path():
         return jsonify(error={"code": code, "message": message}), status
     return render_template("error.html", status=status, message=message), status

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from phospho_server import api, logs, security, views
+from phospho_server import api, security, views, watching
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
+from phospho_server.metrics.gathering import METRICS_VARIABLE, Metrics
+from phospho_server.running import Running
 from phospho_server.services import Services
 from phospho_server.store.sign_ins import SIGN_IN_LIFE_MS, get_secret
 from phospho_server.store.sqlite import database_file
@@ -28,6 +30,7 @@ def create_app(
     *,
     detectors: Mapping[str, Detector],
     setups: Setups | None = None,
+    running: Running | None = None,
     is_behind_proxy: bool = False,
     feedback_from: Collection[str] = (),
     on_new_work: Callable[[], None] = lambda: None,
@@ -38,6 +41,7 @@ def create_app(
         store: Where everything is kept.
         detectors: What may decide about events, by name.
         setups: Which LLM each project asks; by default what Settings say, and no environment.
+        running: What of the server runs beside the requests; by default nothing does.
         is_behind_proxy: Whether every request comes by a proxy.
         feedback_from: Origins of web pages that may send feedback without a key; `*` is any.
         on_new_work: Called after interactions or definitions were stored, to wake the worker.
@@ -53,16 +57,19 @@ def create_app(
         WTF_CSRF_TIME_LIMIT=None,
     )
     setups = setups or Setups(Sealer(database_file(store)), {})
+    running = running or Running(store)
     app.extensions["phospho"] = Services(
         store,
         detectors,
         on_new_work,
+        running,
+        Metrics(running, os.environ.get(METRICS_VARIABLE) or None),
         setups,
         webhooks=Sender(setups.sealer, allow_private=is_private_allowed(os.environ)),
         is_behind_proxy=is_behind_proxy,
         feedback_from=feedback_from,
     )
-    logs.log_requests(app)
+    watching.watch(app)
     security.protect(app)
     api.register(app)
     views.register(app)

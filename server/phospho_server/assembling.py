@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from phospho_server.errors import ServerError
+from phospho_server.metrics.instruments import INTERACTIONS
 from phospho_server.otlp.interactions import read_trace
-from phospho_server.store import Connection, Store, spans
+from phospho_server.store import Connection, Result, Store, spans
 from phospho_server.store.assembled import keep_turns
 from phospho_server.store.deleting import unless_gone
 from phospho_server.store.spans import Trace
@@ -53,7 +54,9 @@ class Assembler(Worker):
             with self.store.read() as db:
                 known = spans.load_spans(db, trace.project_id, trace.trace_id)
             found = read_trace(known, received_at_ms=trace.received_at_ms)
-            self._keep(trace, lambda db: keep_turns(db, trace, found))
+            added = self._keep(trace, lambda db: keep_turns(db, trace, found))
+            if added:
+                INTERACTIONS.add("traces", "stored", by=added)
         except ServerError:
             raise
         except Exception:
@@ -61,5 +64,5 @@ class Assembler(Worker):
             logger.exception("The trace %s cannot be read; it is left out", trace.trace_id)
             self._keep(trace, lambda db: spans.settle(db, trace))
 
-    def _keep(self, trace: Trace, change: Callable[[Connection], None]) -> None:
-        self.store.write(unless_gone(trace.project_id, change))
+    def _keep(self, trace: Trace, change: Callable[[Connection], Result]) -> Result | None:
+        return self.store.write(unless_gone(trace.project_id, change))

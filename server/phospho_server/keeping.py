@@ -6,6 +6,7 @@ from phospho.models import EventDefinition
 from phospho.plugins import Plugins
 from phospho_server.errors import NotFoundError
 from phospho_server.judging import Verdicts
+from phospho_server.metrics.instruments import EVENTS
 from phospho_server.store import Connection, definitions, detections, jobs, telling
 
 EVENT_HOOK = "phospho_event_detected"
@@ -21,6 +22,8 @@ def keep_verdicts(db: Connection, plugins: Plugins, project_id: str, verdicts: V
         return False
     new_events = detections.record(db, project_id, verdicts.definition, verdicts.found)
     if new_events:
+        # A transaction that is taken back counts too: that is rare, and they are found again.
+        EVENTS.add(by=len(new_events))
         for plugin in plugins.implementers(EVENT_HOOK):
             jobs.add_notify(db, project_id, verdicts.definition.id, plugin, new_events)
         telling.plan_deliveries(db, project_id, verdicts.definition, new_events)

@@ -6,9 +6,10 @@ import json
 import logging
 import time
 
-from flask import Flask, Response, g, request
+from flask import g, has_request_context
 
-logger = logging.getLogger("phospho_server.requests")
+# Its level says whether requests are logged.
+requests_logger = logging.getLogger("phospho_server.requests")
 
 
 class JsonFormatter(logging.Formatter):
@@ -17,12 +18,15 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as `{"time", "level", "logger", "message", ...}`."""
         entry = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
             **getattr(record, "request", {}),
         }
+        if has_request_context() and "request_id" in g:
+            entry["request_id"] = g.request_id
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry)
@@ -36,26 +40,7 @@ def configure(*, as_json: bool) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    # It has a line for each request that waits for a thread; `/metrics` has their number.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     if as_json:
-        logger.setLevel(logging.INFO)
-
-
-def log_requests(app: Flask) -> None:
-    """Log each request where the log is at INFO; never a body, a key, a cookie or a query."""
-    if not logger.isEnabledFor(logging.INFO):
-        return
-
-    @app.before_request
-    def _start() -> None:
-        g.started = time.perf_counter()
-
-    @app.after_request
-    def _log(response: Response) -> Response:
-        facts = {
-            "method": request.method,
-            "path": request.path,
-            "status": response.status_code,
-            "duration_ms": round((time.perf_counter() - g.pop("started", 0.0)) * 1000, 1),
-        }
-        logger.info("request", extra={"request": facts})
-        return response
+        requests_logger.setLevel(logging.INFO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -14,6 +15,7 @@ from phospho_server import answering, headers, signing_in, web_feedback
 from phospho_server.addresses import current_path
 from phospho_server.clock import now_ms
 from phospho_server.errors import ForbiddenError, UnauthorizedError
+from phospho_server.metrics.gathering import METRICS_VARIABLE
 from phospho_server.services import services
 from phospho_server.store import Connection
 from phospho_server.store.memberships import ROLES, Role, get_role, is_enough
@@ -27,7 +29,11 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 PUBLIC, API_KEY, SIGNED_IN, SERVER_OWNER = "public", "api key", "signed in", "server owner"
 # A key, or no key from a web page whose origin is named: see `web_feedback`.
 API_KEY_OR_PAGE = "api key or named web page"
+# Whoever asks from the server's own machine, or shows the token that the environment names.
+OPERATOR = "this machine or metrics token"
 VIEWER, EDITOR, OWNER = ROLES
+
+_WITHOUT_PROJECT = frozenset({PUBLIC, API_KEY_OR_PAGE, OPERATOR, SIGNED_IN, SERVER_OWNER})
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -78,7 +84,7 @@ def check_declarations(app: Flask) -> None:
         handler = app.view_functions[rule.endpoint]
         who = PUBLIC if rule.endpoint == "static" else getattr(handler, "phospho_access", None)
         has_project = "project_id" in rule.arguments
-        if who not in {PUBLIC, API_KEY, API_KEY_OR_PAGE, SIGNED_IN, SERVER_OWNER, *ROLES}:
+        if who not in {*_WITHOUT_PROJECT, API_KEY, *ROLES}:
             problem = "does not declare who may call it"
         elif who in ROLES and not has_project:
             problem = f"is for the {who} of a project, and its address names none"
@@ -137,9 +143,33 @@ def _check_access() -> ResponseReturnValue | None:
         g.key = _authenticate()
         if project_id := (request.view_args or {}).get("project_id"):
             require_project(project_id)
+    elif who == OPERATOR:
+        _check_token_of_metrics()
     elif who != PUBLIC:
         return _check_visitor(who)
     return None
+
+
+def _check_token_of_metrics() -> None:
+    """Refuse whoever asks from elsewhere without the token.
+
+    Raises:
+        UnauthorizedError: It is another token, or there is none.
+    """
+    expected = services().metrics.token
+    if expected is not None and hmac.compare_digest(_bearer().encode(), expected.encode()):
+        return
+    if not signing_in.is_at_the_machine():
+        raise UnauthorizedError(
+            "This is for the server's own machine. From elsewhere, send 'Authorization: Bearer "
+            f"<token>' with the token that {METRICS_VARIABLE} names where the server runs."
+        )
+
+
+def _bearer() -> str:
+    """Return what the request shows after `Bearer`; empty where it shows nothing."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
 
 
 def _check_visitor(who: str) -> ResponseReturnValue | None:
@@ -220,15 +250,15 @@ def _authenticate() -> Any:
     Raises:
         UnauthorizedError: There is none, or it is unknown or revoked.
     """
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
+    secret = _bearer()
+    if not secret:
         raise UnauthorizedError(
             "An API key is needed. Send the header 'Authorization: Bearer <key>'; "
             "make a key in Settings or with `phospho keys create PROJECT_ID`."
         )
     store = services().store
     with store.read() as db:
-        key = find_key(db, secret.strip())
+        key = find_key(db, secret)
     if key is None:
         raise UnauthorizedError(
             "This API key is unknown or revoked. Make another in Settings or with "

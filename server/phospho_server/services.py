@@ -11,6 +11,8 @@ from flask import current_app
 from phospho.detectors import Detector
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
+from phospho_server.metrics.gathering import Metrics
+from phospho_server.running import Running
 from phospho_server.store import Store
 from phospho_server.trying import Tries
 from phospho_server.webhooks.worker import Sender
@@ -24,6 +26,8 @@ class Services:
         store: Where everything is kept.
         detectors: What may decide about events, by name.
         on_new_work: Wakes the workers.
+        running: What of the server runs beside the requests.
+        metrics: What it tells of itself.
         setups: Which LLM each project asks.
         is_behind_proxy: Whether requests come by a proxy, so never from this machine itself.
         tries: How often passwords were tried.
@@ -34,6 +38,8 @@ class Services:
     store: Store
     detectors: Mapping[str, Detector]
     on_new_work: Callable[[], None]
+    running: Running
+    metrics: Metrics
     setups: Setups = field(default_factory=lambda: Setups(Sealer(None), {}))
     is_behind_proxy: bool = False
     tries: Tries = field(default_factory=Tries)

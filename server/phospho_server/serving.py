@@ -14,8 +14,10 @@ from phospho.errors import ConfigurationError
 from phospho.plugins import Plugins
 from phospho_server import create_app
 from phospho_server.connections import HttpServer
+from phospho_server.lanes import Lanes
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.lending import setups_of
+from phospho_server.running import Running
 from phospho_server.store import Store
 from phospho_server.store.accounts import has_owner
 from phospho_server.store.sign_ins import create_link
@@ -80,16 +82,20 @@ class Server:
         self.store = store
         self.workers = Workers(store, detectors=detectors, plugins=plugins, setups=setups)
         self._runs_workers = with_workers
+        lanes = Lanes()
         app = create_app(
             store,
             detectors=detectors,
             setups=setups,
+            running=Running(store, self.workers.all if with_workers else (), lanes),
             is_behind_proxy=proxy is not None,
             feedback_from=feedback_from,
             on_new_work=self.workers.wake,
         )
         try:
-            self._http = HttpServer(app, host=host, port=port, **_SETTINGS, **_trusting(proxy))
+            self._http = HttpServer(
+                app, lanes, host=host, port=port, **_SETTINGS, **_trusting(proxy)
+            )
         except OSError as exc:
             raise ConfigurationError(
                 f"Port {port} of {host} cannot be used: {exc.strerror}. Stop the program that "

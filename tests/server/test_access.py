@@ -29,6 +29,7 @@ from phospho_server.security import (
     API_KEY,
     API_KEY_OR_PAGE,
     EDITOR,
+    OPERATOR,
     OWNER,
     PUBLIC,
     SERVER_OWNER,
@@ -37,6 +38,7 @@ from phospho_server.security import (
     access,
     access_of,
 )
+from phospho_server.services import Services
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.worlds import CANARIES, PASSWORD, Opened, Place, World, make_world, opened
 
@@ -180,9 +182,9 @@ def list_routes() -> list[Route]:
 
 
 ROUTES = list_routes()
-# `PUBLIC` apart, a route is for people or for programs.
+# `PUBLIC` and what operators read apart, a route is for people or for programs.
 PROGRAMS = {API_KEY, API_KEY_OR_PAGE}
-PAGES = [route for route in ROUTES if route.who not in {PUBLIC, *PROGRAMS}]
+PAGES = [route for route in ROUTES if route.who not in {PUBLIC, OPERATOR, *PROGRAMS}]
 
 
 def each(routes: list[Route]) -> pytest.MarkDecorator:
@@ -389,7 +391,7 @@ def test_other_methods_tell_no_more_and_change_nothing(
             if method == "HEAD":
                 assert answer.get_data() == b""
             # Who may not call a route does not learn that it is there, either.
-            if name == "stranger" and route.who not in {PUBLIC, *PROGRAMS}:
+            if name == "stranger" and route.who not in {PUBLIC, OPERATOR, *PROGRAMS}:
                 assert is_sent_to_sign_in(answer) or answer.status_code == 405, method
             answer.close()
     assert now.dump() == before
@@ -431,6 +433,38 @@ def test_a_program_needs_a_key_of_the_project(world: World, now: Opened, route: 
     let_in = ask(f"Bearer {key}")
     assert let_in.status_code in {200, 201, 204}, let_in.get_data(as_text=True)
     assert_silent(let_in, "b")
+
+
+@each([route for route in ROUTES if route.who == OPERATOR])
+def test_what_operators_read_needs_the_machine_or_the_token(
+    world: World, now: Opened, route: Route
+) -> None:
+    services: Services = now.app.extensions["phospho"]
+    services.metrics.token = "a-token"
+    elsewhere = {"REMOTE_ADDR": "203.0.113.9"}
+    owner, address = client_of(now, world, "server owner"), route.address(world.a)
+    for environment, more in (
+        (elsewhere, {}),
+        ({}, {"X-Forwarded-For": "127.0.0.1"}),
+        ({}, {"Host": "evil.example"}),
+    ):
+        for shown in ("", "Bearer", "Bearer wrong", "Basic a-token", f"Bearer {world.a.key}"):
+            headers = {**more, "Authorization": shown}
+            answer = owner.get(address, headers=headers, environ_base=environment)
+            assert answer.status_code == 401
+            assert answer.get_json()["error"]["code"] == "unauthorized"
+            assert_silent(answer, "a", "b")
+        headers = {**more, "Authorization": "Bearer a-token"}
+        answer = owner.get(address, headers=headers, environ_base=environment)
+        assert answer.status_code == 200
+    stranger = client_of(now, world, "stranger")
+    assert_silent(stranger.get(address), "a", "b")
+    services.metrics.token = None
+    for shown in ("Bearer ", "Bearer None"):
+        headers = {"Authorization": shown}
+        answer = stranger.get(address, headers=headers, environ_base=elsewhere)
+        assert answer.status_code == 401
+    assert stranger.get(address).status_code == 200
 
 
 @each([route for route in ROUTES if route.who == PUBLIC])

@@ -1,11 +1,15 @@
-"""Whether the server lives and can store."""
+"""Whether the server lives and can store, and what it measures of itself."""
 
 from __future__ import annotations
 
-from flask import Blueprint, jsonify
+from collections.abc import Mapping
+
+from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from phospho_server.security import PUBLIC, access
+from phospho_server.metrics.exposition import CONTENT_TYPE
+from phospho_server.running import OK
+from phospho_server.security import OPERATOR, PUBLIC, access
 from phospho_server.services import services
 
 bp = Blueprint("health", __name__)
@@ -14,10 +18,22 @@ bp = Blueprint("health", __name__)
 @bp.get("/healthz")
 @access(PUBLIC)
 def healthz() -> ResponseReturnValue:
-    """Answer 200 when the database can be read."""
-    with services().store.read() as db:
-        db.row("select 1 from projects")
-    return jsonify(status="ok")
+    """Answer 200 while a restart would change nothing: it reads, and its threads live."""
+    return _answer(services().running.check_alive())
+
+
+@bp.get("/readyz")
+@access(PUBLIC)
+def readyz() -> ResponseReturnValue:
+    """Answer 200 when interactions can be stored: it has just stored something, and goes on."""
+    return _answer(services().running.check_ready())
+
+
+@bp.get("/metrics")
+@access(OPERATOR)
+def metrics() -> ResponseReturnValue:
+    """Tell Prometheus."""
+    return Response(services().metrics.write(), content_type=CONTENT_TYPE)
 
 
 @bp.get("/v0/health")
@@ -27,3 +43,8 @@ def healthz() -> ResponseReturnValue:
 def old_health() -> ResponseReturnValue:
     """Answer as existing phospho clients expect."""
     return jsonify(status="OK")
+
+
+def _answer(parts: Mapping[str, str]) -> ResponseReturnValue:
+    is_well = all(part == OK for part in parts.values())
+    return jsonify(status=OK if is_well else "failing", checks=parts), 200 if is_well else 503

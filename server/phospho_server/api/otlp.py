@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from phospho_server.answering import headers_of
 from phospho_server.api.body import read_bytes, read_object
 from phospho_server.errors import BadRequestError, ServerError
+from phospho_server.metrics.instruments import REFUSALS
 from phospho_server.otlp import protobuf
 from phospho_server.otlp.wire import Read, read_logs, read_traces
 from phospho_server.security import API_KEY, access
@@ -93,6 +94,7 @@ def _answer(found: Read) -> ResponseReturnValue:
 @bp.errorhandler(ServerError)
 def refuse(error: ServerError) -> ResponseReturnValue:
     """Say in the encoding of the request why it is refused."""
+    REFUSALS.add(error.code)
     headers = headers_of(error)
     if _is_protobuf():
         status = protobuf.write_status(str(error))

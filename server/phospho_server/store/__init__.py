@@ -104,6 +104,20 @@ class Store(Protocol):
         """
         ...
 
+    @property
+    def changes_waiting(self) -> int:
+        """How many changes wait to be carried out."""
+        ...
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the thread that carries out changes lives."""
+        ...
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return the bytes that everything takes, by what takes them."""
+        ...
+
     def close(self) -> None:
         """Finish the changes under way and close every connection."""
         ...

@@ -11,8 +11,8 @@ from phospho_server.store.rows import NewInteraction
 from phospho_server.store.spans import Trace
 
 
-def keep_turns(db: Connection, trace: Trace, found: Sequence[NewInteraction]) -> None:
-    """Let the interactions of a trace be those that were found in it.
+def keep_turns(db: Connection, trace: Trace, found: Sequence[NewInteraction]) -> int:
+    """Let the interactions of a trace be those found in it; return how many are new.
 
     An interaction that came another way under the same id stays as it is.
 
@@ -22,7 +22,7 @@ def keep_turns(db: Connection, trace: Trace, found: Sequence[NewInteraction]) ->
         found: Its interactions, as far as its spans tell.
     """
     if not spans.is_open(db, trace):
-        return
+        return 0
     project_id = trace.project_id
     ours = set(spans.list_turns(db, project_id, trace.trace_id))
     gone = sorted(ours - {each.task_id for each in found})
@@ -36,5 +36,6 @@ def keep_turns(db: Connection, trace: Trace, found: Sequence[NewInteraction]) ->
     known = find_ids(db, project_id, [each.task_id for each in found])
     new = [each for each in found if each.task_id not in known]
     spans.note_turns(db, project_id, trace.trace_id, [each.task_id for each in new])
-    add_interactions(db, project_id, new)
+    added = add_interactions(db, project_id, new)
     spans.settle(db, trace)
+    return added

@@ -71,8 +71,8 @@ class _Plan:
     gone: Sequence[_Stored] = ()
 
 
-def merge_conversation(db: Connection, project_id: str, conversation: Conversation) -> None:
-    """Keep a conversation beside what its session has, as its mode says.
+def merge_conversation(db: Connection, project_id: str, conversation: Conversation) -> int:
+    """Keep a conversation beside what its session has, as its mode says; return how many are new.
 
     Args:
         db: A connection in a write transaction.
@@ -92,7 +92,7 @@ def merge_conversation(db: Connection, project_id: str, conversation: Conversati
         _follow(db, project_id, known, new)
     # Added before others go: what is said of a session stays while it has an interaction.
     last_at_ms = max((each.created_at_ms for each in _kept(stored, plan)), default=0)
-    add_interactions(
+    added = add_interactions(
         db,
         project_id,
         [replace(new, created_at_ms=max(new.created_at_ms, last_at_ms)) for new in plan.new],
@@ -100,6 +100,7 @@ def merge_conversation(db: Connection, project_id: str, conversation: Conversati
     gone = [each.id for each in plan.gone]
     for start in range(0, len(gone), CHUNK):
         remove_interactions(db, project_id, gone[start : start + CHUNK])
+    return added
 
 
 def _kept(stored: Sequence[_Stored], plan: _Plan) -> Sequence[_Stored]:

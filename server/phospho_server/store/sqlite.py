@@ -7,7 +7,7 @@ import os
 import queue
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -105,6 +105,24 @@ class SqliteStore:
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in a transaction and return its result once it is durable."""
         return self._writer.write(change)
+
+    @property
+    def changes_waiting(self) -> int:
+        """How many changes wait to be carried out."""
+        return self._writer.waiting
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the thread that carries out changes lives."""
+        return self._writer.is_alive
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return the bytes of the file, and of what was written since its last checkpoint."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return {
+            "database": self.path.stat().st_size,
+            "wal": log.stat().st_size if log.exists() else 0,
+        }
 
     def close(self) -> None:
         """Finish the changes under way and close every connection."""

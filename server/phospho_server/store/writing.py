@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from phospho_server.errors import BusyError, StorageFullError
+from phospho_server.errors import BusyError, ServerError, StorageFullError
+from phospho_server.metrics.instruments import COMMITS, FAILURES, GROUPS, TRANSACTIONS
 from phospho_server.store import Connection, Result
 
 # Changes that share one COMMIT at the most: bounds how long the first of them waits.
@@ -73,6 +75,16 @@ class Writer:
         self._thread.start()
 
     @property
+    def waiting(self) -> int:
+        """How many changes wait."""
+        return self._changes.qsize()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread lives."""
+        return self._thread.is_alive()
+
+    @property
     def is_closed(self) -> bool:
         """Whether it takes no more changes."""
         return self._closed.is_set()
@@ -126,14 +138,20 @@ class Writer:
     def _commit_group(self, group: Sequence[_Waiting]) -> None:
         """Run each change in its savepoint, commit once, then answer every caller."""
         answers: list[tuple[Future[Any], Any, BaseException | None]] = []
+        began_s = time.perf_counter()
         try:
             with self._transactions.translated_errors():
                 db = self._transactions.begin()
                 answers.extend((answer, *self._run_change(db, change)) for change, answer in group)
+                changed_s = time.perf_counter()
                 self._transactions.commit()
+            COMMITS.observe(time.perf_counter() - changed_s)
         except BaseException as exc:  # noqa: BLE001 - whatever it was, every caller must hear of it
             self._transactions.rollback()
             answers = [(answer, None, exc) for _, answer in group]
+            FAILURES.add(exc.code if isinstance(exc, ServerError) else "error")
+        GROUPS.observe(len(group))
+        TRANSACTIONS.observe(time.perf_counter() - began_s)
         for answer, result, problem in answers:
             if problem is None:
                 answer.set_result(result)

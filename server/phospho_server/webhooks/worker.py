@@ -16,6 +16,7 @@ from phospho.errors import PhosphoError
 from phospho_server.clock import now_ms
 from phospho_server.errors import NotFoundError
 from phospho_server.llm.sealing import Sealer
+from phospho_server.metrics.instruments import DELIVERIES
 from phospho_server.store import Connection, Store, alerts, deliveries, webhooks
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.deleting import unless_gone
@@ -64,9 +65,11 @@ class Sender:
         with store.read() as db:
             body = _load_body(db, webhook, delivery)
         if body is None:
+            DELIVERIES.add("dropped")
             store.write(unless_gone(project_id, lambda db: deliveries.note_dropped(db, delivery)))
             return True
         outcome = self._send(webhook, delivery, body)
+        DELIVERIES.add("sent" if outcome.error is None else "failed")
         store.write(unless_gone(project_id, lambda db: _keep(db, webhook, delivery, outcome)))
         return outcome.error is None
 

@@ -42,7 +42,10 @@ def test_any_host_header_is_answered_without_leading_there(
 def test_services_are_of_one_application(app: Flask) -> None:
     found = app.extensions["phospho"]
     assert isinstance(found, Services)
-    assert found.tries is not Services(found.store, {}, lambda: None).tries
+    assert (
+        found.tries
+        is not Services(found.store, {}, lambda: None, found.running, found.metrics).tries
+    )
 
 
 def test_a_full_disk_keeps_nobody_from_reading(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from phospho.models import EventDefinition
-from phospho_server.services import Services
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
@@ -84,5 +84,5 @@ def test_what_can_be_understood_one_way_only_is_not_offered_another(
 def test_a_meaning_is_not_offered_where_nothing_judges_it(app: Flask, store: SqliteStore) -> None:
     with app.app_context():
         assert find_other_reading(definition(description=WORDING)) is not None
-        app.extensions["phospho"] = Services(store, {}, lambda: None)
+        app.extensions["phospho"] = replace(app.extensions["phospho"], detectors={})
         assert find_other_reading(definition(description=WORDING)) is None

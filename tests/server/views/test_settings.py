@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from phospho_server.services import Services
 from phospho_server.store import leases
 from phospho_server.store.definitions import get_definition, list_definitions
 from phospho_server.store.projects import create_project, find_key, list_keys
@@ -29,7 +29,9 @@ def test_an_event_is_defined_by_name_and_description(
     visitor: Visitor, app: Flask, store: SqliteStore, project: Project, home: str
 ) -> None:
     woken: list[bool] = []
-    app.extensions["phospho"] = Services(store, {}, lambda: woken.append(True))
+    app.extensions["phospho"] = replace(
+        app.extensions["phospho"], on_new_work=lambda: woken.append(True)
+    )
     add(store, project, interaction())
     response = visitor.post(f"{home}/settings/events", name="stop_request", description=DESCRIPTION)
     assert response.status_code == 303

@@ -16,6 +16,7 @@ from phospho_server.security import API_KEY, access, require_project
 from phospho_server.services import services
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.rows import NewInteraction
+from phospho_server.watching import count_ingest
 
 bp = Blueprint("log", __name__)
 
@@ -49,6 +50,8 @@ def log(project_id: str) -> ResponseReturnValue:
         interactions.append(interaction)
         answers.append({"task_id": interaction.task_id, "session_id": interaction.session_id})
     if interactions:
-        services().store.write(lambda db: add_interactions(db, project_id, interactions))
+        stored = services().store.write(lambda db: add_interactions(db, project_id, interactions))
+        count_ingest(stored=stored, sent=len(interactions))
         services().on_new_work()
+    count_ingest(invalid=len(events) - len(interactions))
     return jsonify(logged_events=answers)

@@ -25,6 +25,7 @@ from phospho_server.store.changing import add_metadata
 from phospho_server.store.feedback import add_feedback
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.records import Record, get_record
+from phospho_server.watching import count_ingest
 
 bp = Blueprint("tasks", __name__)
 
@@ -50,11 +51,12 @@ def create() -> ResponseReturnValue:
     project_id = project_of(body)
     interaction = read_interaction(_as_event(body), received_at_ms=now_ms())
 
-    def keep(db: Connection) -> Record:
-        add_interactions(db, project_id, [interaction])
-        return get_record(db, project_id, interaction.task_id)
+    def keep(db: Connection) -> tuple[int, Record]:
+        added = add_interactions(db, project_id, [interaction])
+        return added, get_record(db, project_id, interaction.task_id)
 
-    record = services().store.write(keep)
+    added, record = services().store.write(keep)
+    count_ingest(stored=added, sent=1)
     services().on_new_work()
     return jsonify(shapes.task(record, project_id))
 

@@ -19,6 +19,7 @@ from phospho_server.security import API_KEY, access
 from phospho_server.services import services
 from phospho_server.store import Connection
 from phospho_server.store.merging import Conversation, merge_conversation
+from phospho_server.watching import count_ingest
 
 bp = Blueprint("v3_log", __name__)
 
@@ -61,7 +62,9 @@ def _keep(project_id: str, events: Sequence[object]) -> list[dict[str, Any]]:
     read = [_read(event, received_at_ms) for event in events]
     good = [each for each in read if isinstance(each, Conversation)]
     if good:
-        services().store.write(partial(_merge, project_id=project_id, conversations=good))
+        stored = services().store.write(partial(_merge, project_id=project_id, conversations=good))
+        count_ingest(stored=stored, sent=sum(len(each.interactions) for each in good))
+    count_ingest(invalid=len(read) - len(good))
     return [
         {"session_id": each.session_id}
         if isinstance(each, Conversation)
@@ -77,6 +80,5 @@ def _read(event: object, received_at_ms: int) -> Conversation | InvalidError:
         return exc
 
 
-def _merge(db: Connection, *, project_id: str, conversations: Sequence[Conversation]) -> None:
-    for conversation in conversations:
-        merge_conversation(db, project_id, conversation)
+def _merge(db: Connection, *, project_id: str, conversations: Sequence[Conversation]) -> int:
+    return sum(merge_conversation(db, project_id, each) for each in conversations)

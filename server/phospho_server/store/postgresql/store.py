@@ -8,7 +8,7 @@ and nothing has to be done again; a group shares the lock and the sync to disk.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from phospho_server.store.postgresql.texts import GinIndex
 from phospho_server.store.writing import Writer
 
 # As many as requests at once, and the workers.
-MOST_READERS = 20
+MOST_READERS = 32
 
 _WAIT_S = 10
 
@@ -128,6 +128,22 @@ class PostgresStore:
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in a transaction and return its result once it is durable."""
         return self._writer.write(change)
+
+    @property
+    def changes_waiting(self) -> int:
+        """How many changes wait to be carried out."""
+        return self._writer.waiting
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the thread that carries out changes lives."""
+        return self._writer.is_alive
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return the bytes of the database."""
+        with self.read() as db:
+            row = db.row("select pg_database_size(current_database()) as bytes")
+        return {"database": row["bytes"] if row else 0}
 
     def close(self) -> None:
         """Finish the changes under way and close every connection."""

@@ -1,0 +1,139 @@
+"""Whether the server lives, and whether it can store: it says so, and says what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+
+import pytest
+
+from phospho_server import create_app, running
+from phospho_server.errors import StorageFullError
+from phospho_server.lanes import Lanes
+from phospho_server.running import Running
+from phospho_server.store.queues import prove_writable
+from phospho_server.store.sqlite import SqliteStore
+from phospho_server.working import Worker
+
+
+class Idle(Worker):
+    name = "idle"
+
+    def run_once(self) -> int:
+        return 0
+
+
+class Ended(Idle):
+    name = "ended"
+
+
+Ask = Callable[[str], tuple[int, dict[str, str]]]
+
+
+@pytest.fixture
+def ask(store: SqliteStore) -> Ask:
+    return ask_of(Running(store))
+
+
+def ask_of(found: Running) -> Ask:
+    client = create_app(found.store, detectors={}, running=found).test_client()
+
+    def call(path: str) -> tuple[int, dict[str, str]]:
+        answer = client.get(path)
+        said = answer.get_json()
+        assert said["status"] == ("ok" if answer.status_code == 200 else "failing")
+        return answer.status_code, said["checks"]
+
+    return call
+
+
+def test_a_server_that_is_well_lives_and_is_ready(ask: Ask) -> None:
+    assert ask("/healthz") == (200, {"database": "ok", "writer": "ok"})
+    assert ask("/readyz") == (200, {"database": "ok", "writer": "ok"})
+
+
+def test_a_database_that_another_program_holds_is_not_ready_and_is_again(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(running, "_KEEP_S", 0.0)
+    found = Running(store)
+    ask = ask_of(found)
+    with contextlib.closing(sqlite3.connect(store.path)) as other:
+        other.execute("begin immediate")
+        status, checks = ask("/readyz")
+        assert (status, checks["writer"]) == (503, "ok")
+        assert checks["database"].startswith("has stored nothing for")
+        assert ask("/healthz")[0] == 200
+        other.rollback()
+    assert found._proof is not None
+    found._proof.result(15)
+    assert ask("/readyz")[0] == 200
+
+
+def test_a_full_disk_is_not_ready_and_says_so(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_db: object) -> None:
+        raise StorageFullError("The disk is full. Free some space.")
+
+    monkeypatch.setattr(running, "prove_writable", fail)
+    ask = ask_of(Running(store))
+    assert ask("/readyz") == (
+        503,
+        {"database": "The disk is full. Free some space.", "writer": "ok"},
+    )
+    assert ask("/healthz")[0] == 200
+
+
+def test_many_who_ask_share_one_proof(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    proofs: list[object] = []
+    monkeypatch.setattr(running, "prove_writable", proofs.append)
+    ask = ask_of(Running(store))
+    assert {ask("/readyz")[0] for _ in range(20)} == {200}
+    assert len(proofs) < 20
+
+
+def test_the_proof_leaves_nothing_behind(store: SqliteStore) -> None:
+    store.write(prove_writable)
+    with store.read() as db:
+        assert db.rows("select 1 from secrets where name like 'whether%'") == []
+
+
+def test_a_server_that_stops_lives_and_is_not_ready(store: SqliteStore) -> None:
+    lanes = Lanes()
+    ask = ask_of(Running(store, lanes=lanes))
+    assert ask("/readyz")[0] == 200
+    lanes.is_stopping = True
+    assert ask("/readyz")[0] == 503
+    assert ask("/readyz")[1]["server"] == "is stopping"
+    assert ask("/healthz")[0] == 200
+    lanes.shutdown()
+
+
+def test_a_worker_whose_thread_has_ended_needs_a_restart(store: SqliteStore) -> None:
+    idle, ended = Idle(), Ended()
+    for worker in (idle, ended):
+        worker.start()
+    ended.stop()
+    ask = ask_of(Running(store, [idle, ended]))
+    assert ask("/healthz") == (
+        503,
+        {
+            "database": "ok",
+            "writer": "ok",
+            "idle worker": "ok",
+            "ended worker": "has ended",
+        },
+    )
+    assert ask("/readyz")[0] == 503
+    idle.stop()
+
+
+def test_a_writer_whose_thread_has_ended_needs_a_restart(store: SqliteStore) -> None:
+    store._writer._changes.put(None)  # as its end does
+    store._writer._thread.join()
+    ask = ask_of(Running(store))
+    assert ask("/healthz")[1]["writer"] == "has ended"
+    assert ask("/readyz")[0] == 503
