@@ -18,10 +18,10 @@ from phospho_server.lanes import Lanes
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.lending import setups_of
 from phospho_server.running import Running
+from phospho_server.stopping import stopped_by_signals
 from phospho_server.store import Store
 from phospho_server.store.accounts import has_owner
 from phospho_server.store.sign_ins import create_link
-from phospho_server.stopping import stopped_by_signals
 from phospho_server.workers import Workers
 
 # waitress stops at 100 connections by default, which 100 half-open ones would use up.

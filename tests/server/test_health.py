@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from phospho_server import create_app, running
-from phospho_server.errors import StorageFullError
+from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.lanes import Lanes
 from phospho_server.running import Running
 from phospho_server.store.queues import prove_writable
@@ -132,8 +132,10 @@ def test_a_worker_whose_thread_has_ended_needs_a_restart(store: SqliteStore) -> 
 
 
 def test_a_writer_whose_thread_has_ended_needs_a_restart(store: SqliteStore) -> None:
+    ask = ask_of(Running(store))
     store._writer._changes.put(None)  # as its end does
     store._writer._thread.join()
-    ask = ask_of(Running(store))
+    with pytest.raises(BusyError, match="started again"):
+        store.write(prove_writable)
     assert ask("/healthz")[1]["writer"] == "has ended"
     assert ask("/readyz")[0] == 503

@@ -36,6 +36,36 @@ class Queue:
     oldest_ms: int
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """New interactions of a project that are still to be looked at for events.
+
+    Args:
+        interactions: How many; of the first jobs alone, where there are more.
+        is_more: Whether there are more.
+        oldest_ms: How long the one has waited that waits longest; 0 where none does.
+    """
+
+    interactions: int
+    is_more: bool
+    oldest_ms: int
+
+
+def find_backlog(db: Connection, project_id: str) -> Backlog:
+    """Return how far detection is behind in a project, but for what waits for another attempt."""
+    now = now_ms()
+    row = db.row(
+        "select count(*) as jobs, coalesce(sum(size), 0) as interactions, "
+        "min(run_at_ms) as since_ms from (select size, run_at_ms from jobs "
+        "where project_id = :project_id and kind = 'detect' and definition_id is null "
+        "and parked_at_ms is null and run_at_ms <= :now limit :most) j",
+        {"project_id": project_id, "now": now, "most": MOST},
+    )
+    if row is None or row["since_ms"] is None:
+        return Backlog(0, is_more=False, oldest_ms=0)
+    return Backlog(int(row["interactions"]), row["jobs"] >= MOST, max(1, now - row["since_ms"]))
+
+
 def list_queues(db: Connection) -> list[Queue]:
     """Return what waits, for each kind of jobs."""
     return [_read_queue(db, kind) for kind in KINDS]

@@ -101,6 +101,8 @@ class Writer:
         with self._put_lock:
             if self._closed.is_set():
                 raise BusyError("The server is stopping. Send this again in a moment.")
+            if not self._thread.is_alive():
+                raise BusyError("Nothing can be stored until the server is started again.")
             self._changes.put((change, answer))
         return answer.result()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import Blueprint, render_template
 
 from phospho_server.charts import shares
-from phospho_server.clock import now_ms
+from phospho_server.clock import MINUTE_MS, now_ms
 from phospho_server.estimating import Estimate
 from phospho_server.mixing import find_marks, list_mixes
 from phospho_server.security import VIEWER, access
@@ -17,6 +17,7 @@ from phospho_server.store import Connection, counters, quality
 from phospho_server.store.alert_rules import list_firing
 from phospho_server.store.definitions import get_definition
 from phospho_server.store.event_shapes import get_shapes
+from phospho_server.store.queues import find_backlog
 from phospho_server.store.sessions import list_sessions
 from phospho_server.views import chart_steps, periods
 from phospho_server.views.alert_panel import show_rule
@@ -39,6 +40,10 @@ bp = Blueprint("dashboard", __name__)
 
 # What fits beside each other: an event is a line, a session two.
 _MOST_EVENTS, _RECENT = 12, 8
+
+
+# What waits for less is looked at before anybody would read that it waits.
+_BEHIND_MS = MINUTE_MS
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> di
         known = quality.measure(db, project_id, definition, at_ms=now_ms()).known
         mix = mixes.get(event_id)
         trend = get_trend(db, project_id, event_id, period, known=known, mix=mix)
+    backlog = find_backlog(db, project_id)
     return {
         "figures": figures,
         "shown": shown,
@@ -141,6 +147,7 @@ def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> di
         "positions": _POSITIONS,
         "facts": figure_facts(db, project_id, asked.own_period),
         "versions": figure_versions(db, project_id, period),
+        "backlog": backlog if backlog.oldest_ms > _BEHIND_MS else None,
         "firing": [show_rule(db, rule) for rule in list_firing(db, project_id)],
         "recent": list_sessions(db, project_id, limit=_RECENT).sessions,
     }

@@ -21,6 +21,7 @@ from phospho_server.store import projects as store
 from phospho_server.store.alerts import list_log
 from phospho_server.store.definitions import list_defined, list_definitions
 from phospho_server.store.memberships import list_members
+from phospho_server.store.queues import find_backlog
 from phospho_server.store.rows import DefinitionRow
 from phospho_server.store.webhooks import list_webhooks
 from phospho_server.views.alert_form import AlertForm
@@ -144,6 +145,7 @@ def render_settings(
         alerts = load_alert_panel(db, project_id, form=alert_form)
         alert_log = list_log(db, project_id)
         data = load_data_panel(db, project_id, data_form)
+        backlog = find_backlog(db, project_id)
     return render_template(
         "settings/show.html",
         project=project,
@@ -155,6 +157,7 @@ def render_settings(
             )
             for row in definitions
         ],
+        backlog=backlog,
         llm=llm,
         owners=owners,
         data=data,

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from phospho_server.clock import DAY_MS, HOUR_MS, now_ms
-from phospho_server.store import detections
+from phospho_server.store import detections, queues
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, define, interaction, verdict
@@ -120,3 +120,40 @@ def test_the_events_of_a_project_have_colours_of_their_own(
         define(store, project, name=f"event {n}")
     page = visitor.get(f"{home}/events").get_data(as_text=True)
     assert len(set(re.findall(r'class="badge (hue-[0-9]+)"', page))) == 12
+
+
+def wait_for(store: SqliteStore, waited_ms: int) -> None:
+    store.write(
+        lambda db: db.execute("update jobs set run_at_ms = :at", {"at": now_ms() - waited_ms})
+    )
+
+
+def test_detection_that_is_behind_says_by_how_much(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    add(store, project, interaction("t1"), interaction("t2"))
+    wait_for(store, 30_000)
+    assert "behind" not in text_of(visitor.get(f"{home}/dashboard"))
+    settings = text_of(visitor.get(f"{home}/settings"))
+    assert re.search(r"2 new interactions wait to be looked at, the oldest for \d+ s\.", settings)
+    wait_for(store, 125_000)
+    page = text_of(visitor.get(f"{home}/dashboard"))
+    assert "Detection is 2 min behind: 2 new interactions wait to be looked at" in page
+    store.write(lambda db: db.execute("update jobs set parked_at_ms = 1"))
+    for shown in ("dashboard", "settings"):
+        assert "wait to be looked at" not in text_of(visitor.get(f"{home}/{shown}"))
+
+
+def test_a_backlog_beyond_what_is_counted_says_that_there_is_more(
+    visitor: Visitor,
+    store: SqliteStore,
+    project: Project,
+    home: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queues, "MOST", 1)
+    for name in ("t1", "t2"):
+        add(store, project, interaction(name))
+    wait_for(store, 65_000)
+    page = text_of(visitor.get(f"{home}/dashboard"))
+    assert "Detection is 1 min behind: more than 1 new interaction wait to be looked at" in page
