@@ -20,12 +20,12 @@ import httpx
 _PATIENCE_S = 60.0
 
 
-class ServerProcess:
-    """`phospho serve` on a free port, in a process of its own."""
+class PhosphoProcess:
+    """A `phospho` command that runs until it is told to stop."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "phospho_server", *arguments, "--port", "0"],
+            [sys.executable, "-m", "phospho_server", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -54,21 +54,6 @@ class ServerProcess:
         assert self.process.stderr is not None
         raise AssertionError("".join(lines) + self.process.stderr.read())
 
-    def setting(self, name: str) -> str:
-        found = re.search(rf"^{name}=(\S+)$", self.output, re.MULTILINE)
-        assert found, self.output
-        return found.group(1)
-
-    @property
-    def url(self) -> str:
-        return self.setting("PHOSPHO_BASE_URL")
-
-    @property
-    def sign_in_url(self) -> str:
-        found = re.search(r"http\S+/login\?token=\S+", self.output)
-        assert found
-        return found.group(0)
-
     @property
     def problems(self) -> str:
         """What it has said on standard error; all of it once it has ended."""
@@ -86,6 +71,28 @@ class ServerProcess:
         for drain in self._drains:
             drain.join()
         return code
+
+
+class ServerProcess(PhosphoProcess):
+    """`phospho serve` on a free port, in a process of its own."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        super().__init__(*arguments, "--port", "0", **environment)
+
+    def setting(self, name: str) -> str:
+        found = re.search(rf"^{name}=(\S+)$", self.output, re.MULTILINE)
+        assert found, self.output
+        return found.group(1)
+
+    @property
+    def url(self) -> str:
+        return self.setting("PHOSPHO_BASE_URL")
+
+    @property
+    def sign_in_url(self) -> str:
+        found = re.search(r"http\S+/login\?token=\S+", self.output)
+        assert found
+        return found.group(0)
 
 
 def _drain(pipe: IO[str], lines: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from phospho_server.commands import opened
 from phospho_server.store import jobs, leases
 from tests.server.processes import ServerProcess, log, phospho, serving, wait_until
+from tests.server.producers import Producer, wait_for
 
 
 @pytest.fixture
@@ -131,40 +131,6 @@ def test_a_port_in_use_is_named(database: Path, tmp_path: Path) -> None:
     assert f"Port {port}" in ended.stderr
 
 
-class Producer(threading.Thread):
-    """Logs batches one after the other and remembers what was acknowledged."""
-
-    def __init__(self, name: str, key: str, project_id: str) -> None:
-        super().__init__(daemon=True)
-        self.prefix, self.key, self.project_id = name, key, project_id
-        self.server: ServerProcess | None = None
-        self.acknowledged: list[str] = []
-        self.stopping = threading.Event()
-
-    def run(self) -> None:
-        for batch in range(100_000):
-            if self.stopping.is_set():
-                return
-            self._send([f"{self.prefix}-{batch}-{n}" for n in range(10)])
-
-    def _send(self, task_ids: list[str]) -> None:
-        """Send until it is acknowledged, as the SDK does."""
-        found = [
-            {"task_id": t, "session_id": t[:4], "input": "A refund please", "output": "Done"}
-            for t in task_ids
-        ]
-        while not self.stopping.is_set():
-            try:
-                assert self.server is not None
-                answer = log(self.server, self.key, self.project_id, *found)
-            except httpx.HTTPError:
-                self.stopping.wait(0.05)
-                continue
-            if answer.status_code == 200:
-                self.acknowledged += task_ids
-                return
-
-
 def test_feedback_without_a_key_is_taken_from_the_pages_that_are_named(database: Path) -> None:
     page = "https://app.example.com"
     with serving(database, "--feedback-from", page) as server:
@@ -194,13 +160,6 @@ def producers() -> Iterator[list[Producer]]:
         producer.join()
 
 
-def _wait_for(producers: list[Producer], acknowledged: int) -> None:
-    wait_until(
-        lambda: sum(len(producer.acknowledged) for producer in producers) > acknowledged,
-        what=f"{acknowledged} interactions are acknowledged",
-    )
-
-
 @pytest.mark.slow
 def test_kill_9_loses_no_acknowledged_interaction_and_each_is_judged_once(
     database: Path, producers: list[Producer]
@@ -217,7 +176,7 @@ def test_kill_9_loses_no_acknowledged_interaction_and_each_is_judged_once(
             producer.server = server
             if not start:
                 producer.start()
-        _wait_for(producers, (start + 1) * 300)
+        wait_for(producers, (start + 1) * 300)
         server.kill()
     for producer in producers:
         producer.stopping.set()

@@ -74,6 +74,7 @@ def serve(
     """
     # The pages and all they need are 20 MB that other commands do without.
     from phospho_server.serving import Server
+    from phospho_server.stopping import leave
 
     logs.configure(as_json=json_logs)
     with opened(database) as store:
@@ -89,6 +90,7 @@ def serve(
             click.echo(_UNENCRYPTED.format(host=host), err=True)
         announce(server, store.write(_first_project))
         server.run()
+    leave()
 
 
 @phospho.command()

@@ -24,7 +24,7 @@ def worker(database: str, *, json_logs: bool) -> None:
     from phospho.detectors.registry import load_detectors
     from phospho.plugins import Plugins
     from phospho_server.llm.lending import setups_of
-    from phospho_server.stopping import stopped_by_signals
+    from phospho_server.stopping import leave, stopped_by_signals
     from phospho_server.workers import Workers
 
     logs.configure(as_json=json_logs)
@@ -42,3 +42,4 @@ def worker(database: str, *, json_logs: bool) -> None:
         with stopped_by_signals(told.set):
             told.wait()
             workers.stop()
+    leave()
