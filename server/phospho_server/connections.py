@@ -69,7 +69,7 @@ class TimelyChannel(HTTPChannel):  # type: ignore[misc]
         self.held_bytes = held
         if request is None or not request.headers_finished or self.requests:
             return
-        if not lanes.lane_of(request).has_room(request.content_length):
+        if not lanes.lane_of(request).has_room:
             lanes.refuse(self, request)
         elif server.half_bytes > MOST_HALF_BYTES:
             slowest = min(_list_half(server), key=lambda each: each.began_s)

@@ -54,7 +54,7 @@ class Bounds:
     Args:
         threads: That work at its requests.
         most_requests: Waiting and worked at.
-        most_bytes: Of their bodies together; a single request may have more.
+        most_bytes: Of their bodies together, before the last one comes: that may have any size.
     """
 
     threads: int
@@ -63,11 +63,11 @@ class Bounds:
 
 
 # A group of changes shares one sync to disk: 128 requests of one interaction take a tenth of a
-# second. 64 MiB take some seconds, and a client waits for ten; a body may have half of it.
-STORING = Bounds(threads=16, most_requests=128, most_bytes=64 * 1024 * 1024)
+# second. 16 MiB take two seconds, and on a busy machine ten, which is a client's patience.
+STORING = Bounds(threads=16, most_requests=128, most_bytes=16 * 1024 * 1024)
 
 # Pages take some milliseconds, an export as long as it likes.
-LOOKING = Bounds(threads=8, most_requests=256, most_bytes=64 * 1024 * 1024)
+LOOKING = Bounds(threads=8, most_requests=256, most_bytes=16 * 1024 * 1024)
 
 
 class Lane:
@@ -89,19 +89,16 @@ class Lane:
         """How many requests wait for a thread."""
         return len(self.dispatcher.queue)
 
-    def has_room(self, size: int) -> bool:
-        """Tell whether one more request with a body of `size` bytes would be taken now."""
-        if not self.requests:
-            return True
-        return (
-            self.requests < self.bounds.most_requests
-            and self.bytes + size <= self.bounds.most_bytes
-        )
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request would be taken now."""
+        bounds = self.bounds
+        return self.requests < bounds.most_requests and self.bytes < bounds.most_bytes
 
     def enter(self, size: int) -> bool:
         """Count a request in, unless there is no room for it."""
         with self._lock:
-            if not self.has_room(size):
+            if not self.has_room:
                 return False
             self.requests += 1
             self.bytes += size
