@@ -13,7 +13,7 @@ from phospho_server.store import Connection
 
 MOST = 10_000
 
-KINDS = ("notify", "detect", "backfill", "purge", "facts", "llm")
+KINDS = ("notify", "detect", "backfill", "purge", "facts", "llm", "erase")
 
 
 @dataclass(frozen=True)
