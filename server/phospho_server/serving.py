@@ -40,7 +40,7 @@ _SETTINGS: dict[str, Any] = {
 _FILES = 4096
 
 # How long answers may take that are under way when the server is told to stop.
-_DRAIN_S = 3.5
+_DRAIN_S = 3.0
 
 # A server that listens everywhere is asked here, by this machine.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is looked for, not listened on

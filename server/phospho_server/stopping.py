@@ -6,16 +6,19 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
+from phospho_server.store import Store
 from phospho_server.working import Worker
 
 # What a worker has at hand may take so long from when it was told; with the answers that are under
 # way, and the last changes, all is over within five seconds.
-_PATIENCE_S = 4.3
+_PATIENCE_S = 4.0
+_CLOSE_S = 0.5
 
 
 class Deadline:
@@ -40,12 +43,21 @@ class Deadline:
             worker.stop(max(0.0, until_s - time.monotonic()))
 
 
-def leave() -> NoReturn:
-    """End the process, once everything is closed.
+def within(patience_s: float, action: Callable[[], None]) -> None:
+    """Do something, or leave it where it takes longer."""
+    thread = threading.Thread(target=action, daemon=True)
+    thread.start()
+    thread.join(patience_s)
 
-    To take down all that Python has loaded costs half a second, and threads that were left may
-    trip over it.
+
+def leave(store: Store) -> NoReturn:
+    """Close the store and end the process.
+
+    Where another program holds the database, what waits for it is left: nobody was told that it is
+    stored. To take down all that Python has loaded costs half a second, and threads that were left
+    may trip over it.
     """
+    within(_CLOSE_S, store.close)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

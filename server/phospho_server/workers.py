@@ -16,11 +16,14 @@ from phospho_server.housekeeping import Housekeeping
 from phospho_server.llm.setup import Setups
 from phospho_server.llm.worker import LlmWorker
 from phospho_server.presence import Presence
-from phospho_server.stopping import Deadline
+from phospho_server.stopping import Deadline, within
 from phospho_server.store import Store
 from phospho_server.webhooks.sending import is_private_allowed
 from phospho_server.webhooks.worker import Sender, WebhookWorker
 from phospho_server.working import Worker
+
+# What is held is given back within this, where nobody else holds the database.
+_LEAVE_S = 0.3
 
 
 class Workers:
@@ -79,6 +82,9 @@ class Workers:
     def stop(self) -> None:
         """Wait until they have ended, for some seconds; give back what is not done."""
         self._deadline.wait()
+        within(_LEAVE_S, self._leave)
+
+    def _leave(self) -> None:
         # Otherwise its death is noticed, as if it had been killed.
         with contextlib.suppress(ServerError):
             self._presence.leave()

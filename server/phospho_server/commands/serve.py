@@ -90,7 +90,7 @@ def serve(
             click.echo(_UNENCRYPTED.format(host=host), err=True)
         announce(server, store.write(_first_project))
         server.run()
-    leave()
+        leave(store)
 
 
 @phospho.command()

@@ -42,4 +42,4 @@ def worker(database: str, *, json_logs: bool) -> None:
         with stopped_by_signals(told.set):
             told.wait()
             workers.stop()
-    leave()
+        leave(store)

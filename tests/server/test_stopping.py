@@ -1,0 +1,70 @@
+"""A process that was told to stop ends, whatever its workers and its database are at."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from phospho.plugins import Plugins
+from phospho_server import stopping
+from phospho_server.llm.sealing import Sealer
+from phospho_server.llm.setup import Setups
+from phospho_server.stopping import Deadline
+from phospho_server.store.sqlite import SqliteStore
+from phospho_server.workers import Workers
+from phospho_server.working import Worker
+
+
+@dataclass
+class Busy(Worker):
+    """Is at one batch until it may end."""
+
+    name = "busy"
+    released: threading.Event = field(default_factory=threading.Event)
+    began: threading.Event = field(default_factory=threading.Event)
+
+    def run_once(self) -> int:
+        self.began.set()
+        self.released.wait(30)
+        return 0
+
+
+def test_workers_are_told_at_once_and_who_takes_long_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stopping, "_PATIENCE_S", 0.1)
+    slow, quick = Busy(), Busy()
+    for worker in (slow, quick):
+        worker.start()
+        worker.began.wait(30)
+    deadline = Deadline([slow, quick])
+    deadline.begin()
+    quick.released.set()
+    deadline.wait()
+    assert slow.is_running
+    slow.released.set()
+    assert slow._thread is not None
+    assert quick._thread is not None
+    for thread in (slow._thread, quick._thread):
+        thread.join(30)
+    assert not slow.is_running
+    assert not quick.is_running
+
+
+def test_a_database_that_another_program_holds_keeps_no_process_from_ending(
+    store: SqliteStore,
+) -> None:
+    setups = Setups(Sealer(None), {})
+    workers = Workers(store, detectors={}, plugins=Plugins(), setups=setups)
+    with contextlib.closing(sqlite3.connect(store.path)) as other:
+        other.execute("begin immediate")
+        began_s = time.monotonic()
+        workers.stop()
+        # The writer itself waits for ten seconds.
+        assert time.monotonic() - began_s < 8
+        other.rollback()
