@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from phospho_server import create_app, logs
+from phospho_server.security import PUBLIC, access
 from phospho_server.store.projects import create_key, create_project
 from phospho_server.store.sqlite import SqliteStore
 
@@ -50,6 +51,7 @@ def test_a_program_finds_its_request_in_the_log_by_its_number(
     logs.configure(as_json=True)
     app = create_app(store, detectors={})
 
+    @access(PUBLIC)
     def fail() -> str:
         raise RuntimeError("nobody foresaw it")
 

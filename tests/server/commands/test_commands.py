@@ -184,12 +184,13 @@ def test_routes_lists_every_url_with_who_may_call_it() -> None:
     routes = {(row["rule"], *row["methods"]): row["access"] for row in run_json("routes")}
     assert routes["/v2/log/<project_id>", "POST"] == "api key"
     assert routes["/healthz", "GET"] == "public"
+    assert routes["/metrics", "GET"] == "this machine or metrics token"
     assert routes["/projects/<project_id>/sessions", "GET"] == "viewer"
     assert routes["/projects/<project_id>/reviews", "POST"] == "editor"
     assert routes["/projects/<project_id>/settings/keys", "POST"] == "owner"
     assert set(routes.values()) == {
         *("public", "api key", "signed in", "server owner", "viewer", "editor", "owner"),
-        "api key or named web page",
+        *("api key or named web page", "this machine or metrics token"),
     }
     assert "/healthz" in run("routes").output
 
