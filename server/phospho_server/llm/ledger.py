@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from phospho.detectors.llm.ledger import Call
-from phospho_server.store import Connection, Store, llm, llm_usage
+from phospho_server.store import Connection, Store, erasures, llm, llm_usage
 from phospho_server.store.deleting import unless_gone
 
 
@@ -33,7 +33,9 @@ class StoreLedger:
 
         def book(db: Connection) -> None:
             llm_usage.add_call(db, self._project_id, call)
-            llm.keep_answers(db, self._project_id, call.answers)
+            # An answer quotes a message, which may have been erased while it was asked about.
+            if not erasures.was_asked_lately(db, self._project_id):
+                llm.keep_answers(db, self._project_id, call.answers)
 
         book_mine = unless_gone(self._project_id, book)
 

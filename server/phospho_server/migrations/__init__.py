@@ -26,6 +26,7 @@ from phospho_server.migrations import (
     m016_spans,
     m017_alerts,
     m018_processes,
+    m020_erasures,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -49,6 +50,7 @@ STEPS = (
     m016_spans,
     m017_alerts,
     m018_processes,
+    m020_erasures,
 )
 
 __all__ = ["STEPS", "migrations"]

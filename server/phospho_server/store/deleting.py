@@ -83,6 +83,7 @@ OWNED = (
     Owned("webhook_deliveries", "id"),
     Owned("webhooks", "id"),
     Owned("retention", "project_id"),
+    Owned("erasures", "id"),
     Owned("saved_views", "id"),
     Owned("memberships", "project_id, account_id"),
     Owned("invitations", "id"),
@@ -114,6 +115,7 @@ _AT_ONCE = (
     "llm_settings",
     "llm_pauses",
     "jobs",
+    "erasures",
     "memberships",
     "invitations",
 )

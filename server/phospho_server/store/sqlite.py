@@ -6,6 +6,7 @@ import contextlib
 import os
 import queue
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,17 +19,12 @@ from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.migrations import migrations
 from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store
 from phospho_server.store.sqlite_texts import Fts5Index
+from phospho_server.store.write_ahead_log import BUSY_TIMEOUT_MS, MOST_BYTES, WriteAheadLog
 from phospho_server.store.writing import Writer
-
-# How long a statement waits for another program that writes to the file.
-BUSY_TIMEOUT_MS = 10_000
 
 # A reader's cache in KiB; there are as many readers as requests at once, so it stays small.
 _READER_CACHE_KIB = 8_192
 WRITER_CACHE_KIB = 65_536
-
-# The log is cut back to this after a checkpoint, whatever it had grown to.
-_WAL_BYTES = 64 * 1024 * 1024
 
 
 class SqliteConnection:
@@ -82,7 +78,12 @@ class SqliteStore:
         self.path = path
         _prepare(path)
         self._readers: queue.LifoQueue[SqliteConnection] = queue.LifoQueue()
-        self._writer = Writer(_SqliteTransactions(_open(path, cache_kib=writer_cache_kib)))
+        # Held while changes are carried out.
+        self._writing = threading.Lock()
+        # A descriptor for `sweeping`; closing it any earlier would give up SQLite's locks.
+        self._file: int | None = None
+        connection = _open(path, cache_kib=writer_cache_kib)
+        self._writer = Writer(_SqliteTransactions(connection, self._writing, WriteAheadLog(path)))
 
     @contextlib.contextmanager
     def read(self) -> Iterator[SqliteConnection]:
@@ -124,33 +125,77 @@ class SqliteStore:
             "wal": log.stat().st_size if log.exists() else 0,
         }
 
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection, in no transaction, while this process writes nothing else.
+
+        Whoever stores something waits: be brief.
+        """
+        with self._writing, translated_errors():
+            connection = _open(self.path, cache_kib=_READER_CACHE_KIB)
+            try:
+                yield connection.raw
+            finally:
+                connection.raw.close()
+
+    def descriptor(self) -> int:
+        """Return a descriptor of the file, to be read and written as bytes; do not close it."""
+        if self._file is None:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        return self._file
+
     def close(self) -> None:
         """Finish the changes under way and close every connection."""
         self._writer.close()
         while not self._readers.empty():
             self._readers.get_nowait().raw.close()
+        if self._file is not None:
+            os.close(self._file)
 
 
 class _SqliteTransactions:
-    """`Transactions` of the connection that writes."""
+    """`Transactions` of the connection that writes.
 
-    def __init__(self, connection: SqliteConnection) -> None:
+    Args:
+        connection: It.
+        writing: Held in a transaction.
+        log: Kept short after each.
+    """
+
+    def __init__(
+        self, connection: SqliteConnection, writing: threading.Lock, log: WriteAheadLog
+    ) -> None:
         self._connection = connection
         self._raw = connection.raw
+        self._writing = writing
+        self._is_writing = False
+        self._log = log
 
     def translated_errors(self) -> AbstractContextManager[None]:
         return translated_errors()
 
     def begin(self) -> Connection:
+        self._is_writing = self._writing.acquire()
         self._raw.execute("begin immediate")
         return self._connection
 
     def commit(self) -> None:
         self._raw.execute("commit")
+        self._let_others()
 
     def rollback(self) -> None:
         if self._raw.in_transaction:
             self._raw.rollback()
+        self._let_others()
+
+    def rest(self) -> None:
+        with self._writing:
+            self._log.keep_short(self._raw)
+
+    def _let_others(self) -> None:
+        if self._is_writing:
+            self._is_writing = False
+            self._writing.release()
 
     def save(self) -> None:
         self._raw.execute("savepoint change")
@@ -215,7 +260,10 @@ def _configure(raw: sqlite3.Connection, *, cache_kib: int, read_only: bool) -> N
     raw.execute("pragma foreign_keys = on")
     raw.execute("pragma temp_store = memory")
     raw.execute(f"pragma cache_size = -{cache_kib}")
-    raw.execute(f"pragma journal_size_limit = {_WAL_BYTES}")
+    raw.execute(f"pragma journal_size_limit = {MOST_BYTES}")
+    # What is deleted is overwritten with zeros, on builds of SQLite that do not do so by themselves
+    # as well: what was erased must not be found in the file (`sweeping` does the rest).
+    raw.execute("pragma secure_delete = on")
     if read_only:
         raw.execute("pragma query_only = on")
 

@@ -65,6 +65,35 @@ class Fts5Index:
         )
 
 
+def begin_merging(db: Connection, most: int) -> int:
+    """Begin to merge all parts of the index into one, which holds nothing of what was removed.
+
+    A word that is removed stays in the part that it stands in, and stands in a newer one as gone,
+    until both are merged. Merging all at once would take minutes for a large index.
+
+    Args:
+        db: A connection in a write transaction.
+        most: Pages to write at the most.
+    """
+    return _merge(db, -most)
+
+
+def merge_index(db: Connection, most: int) -> int:
+    """Go on with merging; return 0 when there is nothing more to merge."""
+    return _merge(db, most)
+
+
+def _merge(db: Connection, pages: int) -> int:
+    before = db.row("select total_changes() as n")
+    db.execute(
+        "insert into interactions_fts (interactions_fts, rank) values ('merge', :pages)",
+        {"pages": pages},
+    )
+    after = db.row("select total_changes() as n")
+    # The statement itself counts as a change.
+    return max(0, after["n"] - before["n"] - 1) if before and after else 0
+
+
 def quote_words(text: str) -> str:
     """Return user text as an FTS5 query in which all words must occur.
 

@@ -57,6 +57,10 @@ class Transactions(Protocol):
         """End the change."""
         ...
 
+    def rest(self) -> None:
+        """Do what is due between two transactions, when all who waited are answered."""
+        ...
+
     def close(self) -> None:
         """Let go of the database."""
         ...
@@ -121,6 +125,7 @@ class Writer:
             group, stopping = self._next_group()
             if group:
                 self._commit_group(group)
+                self._transactions.rest()
         self._transactions.close()
 
     def _next_group(self) -> tuple[list[_Waiting], bool]:

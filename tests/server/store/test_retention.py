@@ -8,7 +8,8 @@ import pytest
 
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.errors import NotFoundError
-from phospho_server.housekeeping import Housekeeping, Portion
+from phospho_server.housekeeping import Housekeeping
+from phospho_server.portions import Portion
 from phospho_server.store import Connection, counters, llm, retention
 from phospho_server.store.feedback import add_feedback
 from phospho_server.store.projects import create_project

@@ -191,6 +191,9 @@ class _PostgresTransactions:
     def keep(self) -> None:
         self._raw.execute("release change")
 
+    def rest(self) -> None:
+        """Nothing is due."""
+
     def close(self) -> None:
         self._raw.close()
 
