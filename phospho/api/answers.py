@@ -373,6 +373,37 @@ class Project(_Answer):
     interactions: int = 0
 
 
+class Erasure(_Answer):
+    """The receipt of an erasure, which names nobody.
+
+    Args:
+        id: Its id.
+        kind: What was erased: all that a user said, or a session.
+        target_hash: SHA-256 of `id:kind:` and the id of the user or session, hexadecimal.
+        asked_by: Who had it erased.
+        removed: Rows that are gone, by table.
+        removed_at: When no row was left; None before.
+        state: `removing` rows; `pending`: their bytes are still to go; `verified`: nothing is left.
+        pages_checked: Pages of the database's file that were looked through.
+        pages_cleaned: Those in which something stood that no row owns, which was overwritten.
+        copies_removed: Copies beside the database that went.
+        verified_at: When nothing was left; None before.
+    """
+
+    id: str
+    kind: Literal["user", "session"]
+    target_hash: str
+    asked_by: str
+    asked_at: Time
+    removed: Mapping[str, int]
+    removed_at: Time | None = None
+    state: Literal["removing", "pending", "verified"]
+    pages_checked: int = 0
+    pages_cleaned: int = 0
+    copies_removed: Sequence[str] = ()
+    verified_at: Time | None = None
+
+
 class Page(_Answer, Generic[Item]):
     """A part of a list.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
+from phospho.api import answers
 from phospho_server.files.exporting import iso_ms
-from phospho_server.store.erasures import Erasure
+from phospho_server.store.erasures import Checked, Erasure
 
 _STATES = {
     "removing": "rows are being removed",
@@ -17,24 +20,23 @@ def to_audit(erasure: Erasure) -> tuple[str, str]:
     return f"{erasure.kind} erased", f"{erasure.id} (SHA-256 {erasure.target_hash})"
 
 
-def to_json(erasure: Erasure) -> dict[str, object]:
-    """Return a receipt as one JSON object; times are ISO 8601."""
-    checked = erasure.checked
-    return {
-        "id": erasure.id,
-        "project_id": erasure.project_id,
-        "kind": erasure.kind,
-        "target_hash": erasure.target_hash,
-        "asked_by": erasure.asked_by,
-        "asked_at": iso_ms(erasure.asked_at_ms),
-        "removed": dict(erasure.removed),
-        "removed_at": _iso(erasure.removed_at_ms),
-        "state": erasure.state,
-        "pages_checked": checked.pages if checked else 0,
-        "pages_cleaned": checked.cleaned if checked else 0,
-        "copies_removed": list(checked.copies) if checked else [],
-        "verified_at": _iso(erasure.verified_at_ms),
-    }
+def to_answer(erasure: Erasure) -> answers.Erasure:
+    """Return a receipt as the API answers with it."""
+    checked = erasure.checked or Checked()
+    return answers.Erasure(
+        id=erasure.id,
+        kind=erasure.kind,
+        target_hash=erasure.target_hash,
+        asked_by=erasure.asked_by,
+        asked_at=_time(erasure.asked_at_ms),
+        removed=erasure.removed,
+        removed_at=_time_or_none(erasure.removed_at_ms),
+        state=erasure.state,
+        pages_checked=checked.pages,
+        pages_cleaned=checked.cleaned,
+        copies_removed=checked.copies,
+        verified_at=_time_or_none(erasure.verified_at_ms),
+    )
 
 
 def to_lines(erasure: Erasure) -> list[str]:
@@ -58,5 +60,11 @@ def to_lines(erasure: Erasure) -> list[str]:
     return lines
 
 
-def _iso(at_ms: int | None) -> str | None:
-    return None if at_ms is None else iso_ms(at_ms)
+def _time(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms // 1000, timezone.utc) + timedelta(
+        milliseconds=at_ms % 1000
+    )
+
+
+def _time_or_none(at_ms: int | None) -> datetime | None:
+    return None if at_ms is None else _time(at_ms)

@@ -83,6 +83,11 @@ def form_of(endpoint: str, place: Place) -> dict[str, str]:
     own = {
         "audit.answer": {"source": "audit"},
         "events.switch": {"detector": "semantic"},
+        "data.erase": {
+            "kind": "session",
+            "target": place.session_id,
+            "sure": f"session:{place.session_id}",
+        },
         "data.keep": {"keep": "days", "days": "3650"},
         "data.delete": {"name": place.project_name},
         "webhooks.create": {"url": "https://93.184.216.34/hook", "format": "json", "scope": "all"},
@@ -131,6 +136,7 @@ def body_of(endpoint: str, place: Place) -> dict[str, Any]:
             "definition_id": place.event_id,
             "occurred": True,
         },
+        "api_erasures.ask": {"session_id": place.session_id},
         "api_feedback.give": {"task_id": place.task_id, "flag": "success"},
         "tasks.create": {"input": "hello", "project_id": place.project_id},
         "v2_sessions.create": {"project_id": place.project_id},

@@ -17,7 +17,15 @@ from phospho.models import Evidence
 from phospho_server import create_app
 from phospho_server.clock import now_ms
 from phospho_server.passwords import hash_password
-from phospho_server.store import Connection, alerts, deliveries, detections, sign_ins
+from phospho_server.store import (
+    Connection,
+    alerts,
+    deliveries,
+    detections,
+    erasures,
+    session_details,
+    sign_ins,
+)
 from phospho_server.store.accounts import Account, create_account
 from phospho_server.store.alert_rules import Terms, add_rule
 from phospho_server.store.audit_log import record
@@ -67,6 +75,7 @@ class Place:
     webhook_id: str
     message_id: str
     rule_id: str
+    erasure_id: str
     project_name: str
     version: int = 1
     page: str = "sessions"
@@ -237,6 +246,10 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
     db.execute("update webhook_deliveries set state = 'parked' where id = :id", vars(message))
     rule = add_rule(db, project.id, event.id, Terms(60, 1))
     alerts.fire(db, rule, count=1, usual=None, at_ms=now_ms())
+    gone = session_details.create_session(db, project.id, None)
+    erasure = erasures.ask(db, project.id, "session", gone, who=f"{canary} somebody")
+    erasures.end_removing(db, erasure)
+    erasures.verify(db, erasures.Checked(), until_ms=now_ms())
     place = Place(
         project_id=project.id,
         session_id=new.session_id,
@@ -255,6 +268,7 @@ def _fill(db: Connection, name: str) -> tuple[Place, Account, Account]:
         webhook_id=webhook.id,
         message_id=message.id,
         rule_id=rule.id,
+        erasure_id=erasure.id,
         project_name=project.name,
     )
     return place, accounts["editor"], accounts["owner"]

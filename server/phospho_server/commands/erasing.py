@@ -58,7 +58,7 @@ def erase(
         with store.read() as db:
             erasure = erasures.get_erasure(db, project_id, erasure_id)
     if as_json:
-        show_json(receipts.to_json(erasure))
+        show_json(receipts.to_answer(erasure).model_dump(mode="json"))
         return
     click.echo("\n".join(receipts.to_lines(erasure)))
 

@@ -1,4 +1,4 @@
-"""A project's data: how long it is kept, and deleting all of it."""
+"""A project's data: how long it is kept, erasing somebody, and deleting all of it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from dataclasses import replace
 from flask import Blueprint, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
+from phospho_server import receipts
 from phospho_server.acting import act
 from phospho_server.errors import InvalidError
 from phospho_server.security import OWNER, access
 from phospho_server.services import services
-from phospho_server.store import retention
+from phospho_server.signing_in import who
+from phospho_server.store import erasures, retention
 from phospho_server.store.deleting import delete_project
 from phospho_server.store.projects import get_project
 from phospho_server.views.data_panel import DataForm
+from phospho_server.views.erasing_panel import ErasingForm
 from phospho_server.views.settings import render_settings
 
 bp = Blueprint("data", __name__, url_prefix="/projects/<project_id>/settings")
@@ -43,6 +46,31 @@ def keep(project_id: str) -> ResponseReturnValue:
     )
     services().on_new_work()
     return redirect(url_for("settings.show", project_id=project_id, _anchor="data"), 303)
+
+
+@bp.post("/erase")
+@access(OWNER)
+def erase(project_id: str) -> ResponseReturnValue:
+    """Erase a user or a session, once it was said what would go."""
+    form = ErasingForm.read(request.form)
+    with services().store.read() as db:
+        get_project(db, project_id)
+        try:
+            form = replace(form, interactions=form.count(db, project_id))
+        except InvalidError as error:
+            form = replace(form, problem=str(error))
+            return render_settings(project_id, erasing_form=form), error.status
+    if not form.is_sure:
+        return render_settings(project_id, erasing_form=form)
+    by = who()
+    act(
+        f"{form.kind} erased",
+        lambda db: erasures.ask(db, project_id, form.kind, form.target, who=by),
+        project_id=project_id,
+        what=lambda erasure: receipts.to_audit(erasure)[1],
+    )
+    services().on_new_work()
+    return redirect(url_for("settings.show", project_id=project_id, _anchor="erase"), 303)
 
 
 @bp.post("/delete")

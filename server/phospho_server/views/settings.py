@@ -27,6 +27,7 @@ from phospho_server.store.webhooks import list_webhooks
 from phospho_server.views.alert_form import AlertForm
 from phospho_server.views.alert_panel import load_panel as load_alert_panel
 from phospho_server.views.data_panel import DataForm, load_data_panel
+from phospho_server.views.erasing_panel import ErasingForm, load_erasing_panel
 from phospho_server.views.event_form import EventForm, detector_names, understand
 from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.llm_form import LlmForm
@@ -118,6 +119,7 @@ def render_settings(
     form: EventForm | None = None,
     llm_form: LlmForm | None = None,
     data_form: DataForm | None = None,
+    erasing_form: ErasingForm | None = None,
     webhook_form: WebhookForm | None = None,
     alert_form: AlertForm | None = None,
     **problems: Any,
@@ -129,6 +131,7 @@ def render_settings(
         form: The new event as it was typed.
         llm_form: The LLM as it was typed.
         data_form: How long data is to be kept, as it was chosen.
+        erasing_form: Whose data is to go, as it was typed.
         webhook_form: The new webhook as it was typed.
         alert_form: The new alert rule as it was typed.
         problems: `project_name`, `name_problem`, `key_name`, `key_problem`, `typed_name`,
@@ -146,6 +149,7 @@ def render_settings(
         alert_log = list_log(db, project_id)
         data = load_data_panel(db, project_id, data_form)
         backlog = find_backlog(db, project_id)
+        erasing = load_erasing_panel(db, project_id, erasing_form)
     return render_template(
         "settings/show.html",
         project=project,
@@ -161,6 +165,7 @@ def render_settings(
         llm=llm,
         owners=owners,
         data=data,
+        erasing=erasing,
         alerts=alerts,
         alert_log=alert_log,
         webhooks=hooks,

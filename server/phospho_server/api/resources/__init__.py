@@ -11,6 +11,7 @@ from flask import Flask
 from phospho_server.api.resources import (
     definitions,
     document,
+    erasures,
     events,
     exports,
     feedback,
@@ -37,6 +38,7 @@ _RESOURCES = (
     stats,
     search,
     exports,
+    erasures,
     document,
 )
 

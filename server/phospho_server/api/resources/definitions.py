@@ -112,7 +112,7 @@ def _enable(db: Connection, project_id: str, definition_id: str, *, enabled: boo
 @operation(Operation(None, status=204, refusals=[404]))
 def delete(project_id: str, definition_id: str) -> ResponseReturnValue:
     """Delete an event definition, and the events it found."""
-    who = _who()
+    who = who_calls()
 
     def remove(db: Connection) -> None:
         name = store.get_definition(db, project_id, definition_id).name
@@ -126,7 +126,7 @@ def delete(project_id: str, definition_id: str) -> ResponseReturnValue:
 
 def _write(project_id: str, action: str, change: Callable[[Connection], str]) -> answers.Definition:
     """Carry out a change and note in the audit log what it changed; return the definition."""
-    who = _who()
+    who = who_calls()
 
     def both(db: Connection) -> DefinitionRow:
         before = store.list_definitions(db, project_id)
@@ -140,7 +140,7 @@ def _write(project_id: str, action: str, change: Callable[[Connection], str]) ->
     return shapes.definition(row)
 
 
-def _who() -> str:
+def who_calls() -> str:
     """Return how the audit log names who calls."""
     return f"API key {g.key.name}"
 
