@@ -19,6 +19,25 @@ def is_postgresql(database: str) -> bool:
     return database.startswith(_POSTGRES)
 
 
+def file_of(database: str, instead: str) -> Path:
+    """Return the file that a `--database` setting names.
+
+    Args:
+        database: Path of a file, or a URL.
+        instead: What to do where it names no file.
+
+    Raises:
+        ConfigurationError: It names no file.
+    """
+    path = database.removeprefix("sqlite:///")
+    if not path or "://" in path:
+        scheme = path.partition("://")[0] or "nothing"
+        raise ConfigurationError(
+            f"This is for SQLite files, and --database names {scheme}. {instead}"
+        )
+    return Path(path).expanduser()
+
+
 def open_store(database: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> Store:
     """Open a store, made if it does not exist.
 

@@ -104,6 +104,7 @@ def _cell(value: object) -> str:
 from phospho_server.commands import (  # noqa: E402 - they add themselves to the group above
     accounts,
     alerts,
+    backing_up,
     demo,
     detect,
     erasing,
@@ -124,6 +125,7 @@ from phospho_server.commands import (  # noqa: E402 - they add themselves to the
 __all__ = [
     "accounts",
     "alerts",
+    "backing_up",
     "demo",
     "detect",
     "erasing",

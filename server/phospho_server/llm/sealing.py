@@ -35,7 +35,7 @@ class Sealer:
     """
 
     def __init__(self, database: Path | None) -> None:
-        self._file = None if database is None else database.with_name(f"{database.name}.key")
+        self._file = None if database is None else key_file(database)
 
     def seal(self, typed: str) -> str:
         """Return what the database may hold of a key somebody typed; `env:NAME` stays as it is.
@@ -114,6 +114,11 @@ class Sealer:
                 f"The secret that seals API keys cannot be kept in {self._file}: {exc.strerror}. "
                 f"Make its folder writable, or set {SECRET_VARIABLE}."
             ) from exc
+
+
+def key_file(database: Path) -> Path:
+    """Return the file beside a database with the secret that seals its keys."""
+    return database.with_name(f"{database.name}.key")
 
 
 def _make_once(file: Path) -> None:

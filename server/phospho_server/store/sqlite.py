@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import sqlite3
@@ -17,10 +18,12 @@ from sqlite_utils import Database
 from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.migrations import migrations
-from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store
+from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store, copies
 from phospho_server.store.sqlite_texts import Fts5Index
 from phospho_server.store.write_ahead_log import BUSY_TIMEOUT_MS, MOST_BYTES, WriteAheadLog
 from phospho_server.store.writing import Writer
+
+logger = logging.getLogger("phospho_server")
 
 # A reader's cache in KiB; there are as many readers as requests at once, so it stays small.
 _READER_CACHE_KIB = 8_192
@@ -309,6 +312,10 @@ def _open_when_free(path: Path) -> SqliteConnection:
 
 
 def _migrate(connection: SqliteConnection, path: Path) -> None:
+    """Bring the schema up to date; a copy of what people have in it is kept before.
+
+    All of it is one transaction: a process that is killed in between has changed nothing.
+    """
     database = Database(connection.raw)
     known = {step.name for step in migrations._migrations}  # noqa: SLF001 - no public list
     applied = {step.name for step in migrations.applied(database)}
@@ -321,4 +328,11 @@ def _migrate(connection: SqliteConnection, path: Path) -> None:
         raise ConfigurationError(
             f"The file {path} is a database of another program. Name another file with --database."
         )
+    waiting = sorted(known - applied)
+    copy = None
+    if waiting and applied and connection.row("select 1 from projects limit 1"):
+        copy = copies.keep_before(path, step=waiting[0].partition("_")[0])
     migrations.apply(database)
+    if waiting and applied:
+        kept = f" A copy from before is {copy}." if copy else ""
+        logger.info("The database %s has the schema of %s now.%s", path, waiting[-1], kept)

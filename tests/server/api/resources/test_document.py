@@ -97,7 +97,7 @@ def test_a_running_server_answers_as_its_document_says(tmp_path: Path) -> None:
             check=False,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
-        assert "Tested: 27" in ended.stdout
+        assert "Tested: 30" in ended.stdout
     assert "Traceback" not in server.problems
 
 
