@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 
 from phospho.models import Embedded
 from phospho_server.assembling import Assembler
 from phospho_server.clock import now_ms
+from phospho_server.commands import phospho
 from phospho_server.errors import NotFoundError
 from phospho_server.housekeeping import Housekeeping
 from phospho_server.store import (
@@ -32,6 +37,7 @@ from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.api.test_otlp import SPAN, export
 from tests.server.builders import add, define, interaction, verdict
+from tests.server.processes import serving, wait_until
 
 # Stands in all that is erased, each time with a word of its own behind it.
 CANARY = "zqxcanary"
@@ -293,3 +299,49 @@ def test_an_answer_that_an_llm_gives_meanwhile_is_not_remembered(
     )
     with store.read() as db:
         assert not erasures.was_asked_lately(db, project.id)
+
+
+@pytest.mark.slow
+def test_a_command_erases_while_the_server_runs_and_others_log(tmp_path: Path) -> None:
+    path = tmp_path / "phospho.db"
+    end = threading.Event()
+    with serving(path) as server, httpx.Client(timeout=30) as client:
+        key, project_id = server.setting("PHOSPHO_API_KEY"), server.setting("PHOSPHO_PROJECT_ID")
+        headers = {"Authorization": f"Bearer {key}"}
+        address = f"{server.url}/v2/log/{project_id}"
+        client.headers.update(headers)
+        definition = {"name": "e", "description": "The user says 'plum'"}
+        definitions = f"{server.url}/api/projects/{project_id}/definitions"
+        assert client.post(definitions, json=definition).status_code == 201
+        theirs = [
+            {"input": f"plum {CANARY} {n} " * 40, "task_id": f"{CANARY}{n}", "user_id": USER}
+            for n in range(50)
+        ]
+        assert client.post(address, json={"batched_log_events": theirs}).status_code == 200
+
+        def keep_logging() -> None:
+            n = 0
+            with httpx.Client(headers=headers, timeout=30) as other:
+                while not end.wait(0.02):
+                    n += 1
+                    event = {"input": f"Order {n}", "task_id": f"t{n}", "user_id": "other"}
+                    other.post(address, json={"batched_log_events": [event]}).raise_for_status()
+
+        logging = threading.Thread(target=keep_logging)
+        logging.start()
+        arguments = ["erase", "--project", project_id, "--user", USER, "--database", str(path)]
+        result = CliRunner().invoke(phospho, [*arguments, "--json"])
+        end.set()
+        logging.join()
+        assert result.exit_code == 0, result.output
+        asked = json.loads(result.output)
+        assert asked["removed"]["interactions"] == 50
+        address = f"{server.url}/api/projects/{project_id}/erasures/{asked['id']}"
+        wait_until(lambda: client.get(address).json()["state"] == "verified", what="verified")
+        left = client.get(f"{server.url}/api/projects/{project_id}/users").json()["data"]
+        assert [user["user_id"] for user in left] == ["other"]
+        # Also while it runs.
+        assert traces_of(tmp_path) == {}
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("pragma integrity_check").fetchall() == [("ok",)]
+    assert traces_of(tmp_path) == {}
