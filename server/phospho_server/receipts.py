@@ -42,7 +42,7 @@ def to_answer(erasure: Erasure) -> answers.Erasure:
 def to_lines(erasure: Erasure) -> list[str]:
     """Return a receipt as lines of text."""
     checked = erasure.checked
-    counts = ", ".join(f"{n:,} {table}" for table, n in sorted(erasure.removed.items()))
+    counts = ", ".join(f"{table} {n:,}" for table, n in sorted(erasure.removed.items()))
     lines = [
         f"Receipt   {erasure.id}",
         f"Project   {erasure.project_id}",

@@ -1,4 +1,4 @@
-"""Settings: how long data is kept, and deleting a project."""
+"""Settings: how long data is kept, erasing somebody, and deleting a project."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import pytest
 
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.housekeeping import Housekeeping
+from phospho_server.store.audit_log import list_entries
 from phospho_server.store.counters import count_stored
+from phospho_server.store.erasures import list_erasures
 from phospho_server.store.projects import create_project
 from phospho_server.store.retention import get_retention
 from phospho_server.store.rows import Project
@@ -111,3 +113,39 @@ def test_deleting_the_last_project_leads_to_making_another(
     gone = visitor.post(f"{home}/settings/delete", name=project.name)
     assert "project" in text_of(visitor.get(gone.location)).lower()
     assert visitor.get(gone.location).status_code == 200
+
+
+def test_somebody_is_erased_once_it_was_said_what_would_go(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    add(store, project, interaction("t1", user_id="ann"), interaction("t2", session_id="s2"))
+    asked = visitor.post(f"{home}/settings/erase", kind="user", target="ann")
+    assert asked.status_code == 200
+    assert "1 interaction of this user would be erased" in text_of(asked)
+    # A confirmation is one of whom was shown.
+    other = visitor.post(f"{home}/settings/erase", kind="session", target="s2", sure="user:ann")
+    assert "1 interaction of this session would be erased" in text_of(other)
+    assert count_receipts(store, project) == 0
+    done = visitor.post(f"{home}/settings/erase", kind="user", target="ann", sure="user:ann")
+    assert done.status_code == 303
+    assert "A user: being removed" in text_of(visitor.get(f"{home}/settings"))
+    Housekeeping(store).run_until_done()
+    page = text_of(visitor.get(f"{home}/settings"))
+    assert "A user: erased and verified" in page
+    assert "interactions 1, sessions 1" in page
+    with store.read() as db:
+        (entry,) = list_entries(db, project.id).entries
+    assert (entry.action, "ann" in entry.what) == ("user erased", False)
+
+
+def test_who_is_not_there_is_said(visitor: Visitor, home: str) -> None:
+    answer = visitor.post(
+        f"{home}/settings/erase", kind="user", target="nobody", sure="user:nobody"
+    )
+    assert answer.status_code == 422
+    assert "There is no user with this id" in text_of(answer)
+
+
+def count_receipts(store: SqliteStore, project: Project) -> int:
+    with store.read() as db:
+        return len(list_erasures(db, project.id))
