@@ -37,6 +37,7 @@ class Erasing:
     carry: Carry
     _cleaning: Cleaning | None = None
     _again_at_ms: int = 0
+    _is_clean: bool = True
     # Of the erasure with this id all spans were looked at up to the place; None: all.
     _place: tuple[str, SpanPlace | None] = ("", None)
 
@@ -44,19 +45,23 @@ class Erasing:
         """Do a step; return 1, or 0 where nothing is left that can be done now."""
         with self.store.read() as db:
             removing = erasures.find_removing(db)
-            is_pending = erasures.find_pending(db) is not None
+            is_clean = self._is_clean and erasures.find_pending(db) is None
         if removing:
             self._remove(removing)
             return 1
-        if not is_pending or now_ms() < self._again_at_ms:
+        if is_clean or now_ms() < self._again_at_ms:
             return 0
         self._cleaning = self._cleaning or Cleaning(self.store)
         if not self._cleaning.run_once(self.carry):
             self._again_at_ms = now_ms() + _AGAIN_MS
             return 0
         if self._cleaning.step == "done":
-            self._cleaning = None
+            self._cleaning, self._is_clean = None, True
         return 1
+
+    def clean(self) -> None:
+        """Have traces removed of rows that are gone without an erasure, if nothing ends before."""
+        self._cleaning, self._is_clean = None, False
 
     def _remove(self, erasure: Erasure) -> None:
         """Remove something of what an erasure is about: spans first, which may become more."""

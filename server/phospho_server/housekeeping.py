@@ -58,7 +58,9 @@ class Housekeeping(Worker):
             is_old = spans.has_old(db)
             has_old_counts = windows.has_old(db)
         if deleted:
-            return self._remove(lambda db, most: deleting.erase_part(db, deleted, most=most))
+            if not self._carry(lambda db, most: deleting.erase_part(db, deleted, most=most)):
+                self._erasing.clean()
+            return 1
         if due:
             return self._retain(*due)
         if has_old_counts:

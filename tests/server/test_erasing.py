@@ -22,6 +22,7 @@ from phospho_server.errors import NotFoundError
 from phospho_server.housekeeping import Housekeeping
 from phospho_server.store import (
     Connection,
+    deleting,
     detections,
     erasures,
     llm,
@@ -31,6 +32,7 @@ from phospho_server.store import (
 )
 from phospho_server.store.erasures import Erasure, Kind
 from phospho_server.store.filters import Filter
+from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.saved_views import save_view
 from phospho_server.store.sessions import list_sessions
@@ -67,6 +69,25 @@ def traces_of(folder: Path) -> dict[str, int]:
         file.name: file.read_bytes().lower().count(CANARY.encode()) for file in folder.iterdir()
     }
     return {name: n for name, n in found.items() if n}
+
+
+def change_everything(store: SqliteStore) -> None:
+    """Have every page written again: what a connection remembers of one must bring nothing back."""
+
+    changes = {
+        "interactions": "received_at_ms",
+        "sessions": "successes",
+        "session_facts": "interactions",
+        "users": "tokens",
+        "counters": "value",
+        "interaction_days": "last_id",
+    }
+
+    def change(db: Connection) -> None:
+        for table, column in changes.items():
+            db.execute(f"update {table} set {column} = {column} + 1")
+
+    store.write(change)
 
 
 def fill(client: FlaskClient, store: SqliteStore, project: Project) -> None:
@@ -162,11 +183,10 @@ def test_no_byte_of_a_user_is_left_and_all_of_the_others(
     assert done.checked is not None
     assert done.checked.pages > 0
     assert done.checked.copies == ["phospho.db.before-m001"]
-    # What the connections remember of pages must not bring anything back.
-    add(store, project, *(interaction(f"later{n}", session_id="later") for n in range(50)))
+    change_everything(store)
     assert traces_of(tmp_path) == {}
     with store.read() as db:
-        assert db.row("select count(*) as n from interactions")["n"] == 650  # type: ignore[index]
+        assert db.row("select count(*) as n from interactions")["n"] == 600  # type: ignore[index]
         assert list_sessions(db, project.id, Filter(text=f"{CANARY}In1")).sessions == []
         assert len(list_sessions(db, project.id, Filter(text="order 7 29")).sessions) == 1
         assert [dict(row) for row in db.rows("pragma integrity_check")] == [
@@ -250,8 +270,6 @@ def test_a_receipt_is_pending_until_the_last_reader_has_ended(
 
 
 def test_an_erasure_goes_on_after_a_crash(tmp_path: Path) -> None:
-    from phospho_server.store.projects import create_project
-
     store = SqliteStore(tmp_path / "phospho.db")
     project = store.write(lambda db: create_project(db, "p"))
     add(store, project, *(
@@ -270,6 +288,19 @@ def test_an_erasure_goes_on_after_a_crash(tmp_path: Path) -> None:
     assert receipt(store, erasure).state == "verified"
     assert traces_of(tmp_path) == {}
     store.close()
+
+
+def test_no_byte_of_a_deleted_project_is_left(
+    client: FlaskClient, store: SqliteStore, project: Project, tmp_path: Path
+) -> None:
+    fill(client, store, project)
+    other = store.write(lambda db: create_project(db, "Other"))
+    for n in range(300):
+        add(store, other, interaction(f"t{n}", session_id=f"s{n}"))
+    store.write(lambda db: deleting.delete_project(db, project.id, typed_name=project.name))
+    Housekeeping(store).run_until_done()
+    change_everything(store)
+    assert traces_of(tmp_path) == {}
 
 
 def test_who_is_not_there_cannot_be_erased(store: SqliteStore, project: Project) -> None:

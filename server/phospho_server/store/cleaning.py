@@ -119,8 +119,10 @@ class Cleaning:
         self._dirty = left
         gone = [] if left else copies.remove_all(store.path)
         checked = Checked(self._pages, self._cleaned, gone)
-        db = SqliteConnection(raw)
         # A change has every connection forget the pages that it remembers as they were.
+        (number,) = raw.execute("pragma user_version").fetchone()
+        raw.execute(f"pragma user_version = {(number + 1) % 2**31}")
+        db = SqliteConnection(raw)
         erasures.note_checked(db, checked, until_ms=self._began_at_ms)
         if not left:
             erasures.verify(db, checked, until_ms=self._began_at_ms)
