@@ -388,7 +388,9 @@ def test_the_page_of_meaning_names_every_variable_and_the_model_that_is_tested()
         assert f'"{package}"' in tested
 
 
-@pytest.mark.parametrize("page", ["docs/evaluation.md", "docs/plugins.md", "docs/postgresql.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/data.md", "docs/evaluation.md", "docs/plugins.md", "docs/postgresql.md"]
+)
 def test_the_commands_of_a_page_have_the_options_it_shows(page: str) -> None:
     text = "".join(blocks(page, "bash")).replace("\\\n", "")
     lines = [shlex.split(line, comments=True) for line in text.splitlines()]
