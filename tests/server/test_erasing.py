@@ -22,6 +22,7 @@ from phospho_server.errors import NotFoundError
 from phospho_server.housekeeping import Housekeeping
 from phospho_server.store import (
     Connection,
+    Store,
     deleting,
     detections,
     erasures,
@@ -39,6 +40,7 @@ from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.api.test_otlp import SPAN, export
 from tests.server.builders import add, define, interaction, verdict
+from tests.server.databases import on_each_database
 from tests.server.processes import serving, wait_until
 
 # Stands in all that is erased, each time with a word of its own behind it.
@@ -54,11 +56,11 @@ def client(app: Flask, api_key: str) -> FlaskClient:
     return client
 
 
-def ask(store: SqliteStore, project: Project, kind: Kind, target: str) -> Erasure:
+def ask(store: Store, project: Project, kind: Kind, target: str) -> Erasure:
     return store.write(lambda db: erasures.ask(db, project.id, kind, target, who="a test"))
 
 
-def receipt(store: SqliteStore, erasure: Erasure) -> Erasure:
+def receipt(store: Store, erasure: Erasure) -> Erasure:
     with store.read() as db:
         return erasures.get_erasure(db, erasure.project_id, erasure.id)
 
@@ -90,7 +92,7 @@ def change_everything(store: SqliteStore) -> None:
     store.write(change)
 
 
-def fill(client: FlaskClient, store: SqliteStore, project: Project) -> None:
+def fill(client: FlaskClient, store: Store, project: Project) -> None:
     """Log what others say around a person all of whose fields have a canary of their own."""
     for part in range(20):
         others = [
@@ -216,6 +218,7 @@ def test_a_session_is_erased_and_other_sessions_of_its_user_stay(
         assert [row["interactions"] for row in db.rows("select interactions from users")] == [1]
 
 
+@on_each_database
 def test_what_others_said_in_the_same_session_stays_and_quotes_nobody(
     store: SqliteStore, project: Project
 ) -> None:
@@ -269,6 +272,21 @@ def test_a_receipt_is_pending_until_the_last_reader_has_ended(
     assert traces_of(tmp_path) == {}
 
 
+@on_each_database
+def test_no_row_of_a_user_is_left_on_either_database(
+    client: FlaskClient, store: Store, project: Project
+) -> None:
+    fill(client, store, project)
+    erasure = ask(store, project, "user", USER)
+    Housekeeping(store).run_until_done()
+    assert receipt(store, erasure).state == "verified"
+    with store.read() as db:
+        for owned in deleting.OWNED:
+            if owned.has_project and owned.table not in {"traces", "event_definitions"}:
+                rows = db.rows(f"select * from {owned.table}")
+                assert CANARY not in repr([dict(row) for row in rows]).lower(), owned.table
+
+
 def test_an_erasure_goes_on_after_a_crash(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "phospho.db")
     project = store.write(lambda db: create_project(db, "p"))
@@ -303,16 +321,19 @@ def test_no_byte_of_a_deleted_project_is_left(
     assert traces_of(tmp_path) == {}
 
 
+@on_each_database
 def test_who_is_not_there_cannot_be_erased(store: SqliteStore, project: Project) -> None:
     with pytest.raises(NotFoundError, match="nothing was erased"):
         ask(store, project, "user", "misspelt")
 
 
+@on_each_database
 def test_asking_twice_is_one_erasure(store: SqliteStore, project: Project) -> None:
     add(store, project, interaction(user_id="u"))
     assert ask(store, project, "user", "u").id == ask(store, project, "user", "u").id
 
 
+@on_each_database
 def test_an_answer_that_an_llm_gives_meanwhile_is_not_remembered(
     store: SqliteStore, project: Project
 ) -> None:

@@ -100,6 +100,7 @@ OF_NO_PROJECT = {
     "accounts": "of the server",
     "secrets": "of the server",
     "llm_shared_usage": "of the server: what was spent stays spent",
+    "processes": "of the server",
     "removed_ids": "of the server",
     "_sqlite_migrations": "of the schema",
     "interactions_fts": "goes with `interactions`",
