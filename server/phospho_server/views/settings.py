@@ -41,7 +41,10 @@ bp = Blueprint("settings", __name__)
 @bp.get("/projects/<project_id>/settings")
 @access(VIEWER)
 def show(project_id: str) -> str:
-    """Show what can be set; `template=` or `copy=` fills the form of a new event in."""
+    """Show what can be set; `template=` or `copy=` fills the form of a new event in.
+
+    `erase=` names a user in the form that erases one.
+    """
     template = find_template(request.args.get("template", ""))
     if template is not None:
         return render_settings(project_id, form=EventForm.of_template(template))
@@ -50,7 +53,8 @@ def show(project_id: str) -> str:
         with services().store.read() as db:
             taken = {definition.name for definition in list_defined(db, project_id)}
         return render_settings(project_id, form=EventForm.of_copy(copied, taken))
-    return render_settings(project_id)
+    erased = request.args.get("erase")
+    return render_settings(project_id, erasing_form=ErasingForm(target=erased) if erased else None)
 
 
 def find_copied(project_id: str, event_id: str) -> EventDefinition | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
 
 from phospho_server.clock import DAY_MS, now_ms
@@ -136,6 +139,17 @@ def test_somebody_is_erased_once_it_was_said_what_would_go(
     with store.read() as db:
         (entry,) = list_entries(db, project.id).entries
     assert (entry.action, "ann" in entry.what) == ("user erased", False)
+
+
+def test_the_page_of_a_user_leads_to_erasing_them(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    add(store, project, interaction("t1", user_id="a&b"))
+    page = visitor.get(f"{home}/users/a&b").get_data(as_text=True)
+    (address,) = re.findall(r'href="([^"]*[?&;]erase=[^"]*)"', page)
+    form = visitor.get(html.unescape(address)).get_data(as_text=True)
+    assert 'name="target" value="a&amp;b"' in form
+    assert count_receipts(store, project) == 0
 
 
 def test_who_is_not_there_is_said(visitor: Visitor, home: str) -> None:
