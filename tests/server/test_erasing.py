@@ -371,6 +371,8 @@ def test_a_command_erases_while_the_server_runs_and_others_log(tmp_path: Path) -
         ]
         assert client.post(address, json={"batched_log_events": theirs}).status_code == 200
 
+        is_logged = threading.Event()
+
         def keep_logging() -> None:
             n = 0
             with httpx.Client(headers=headers, timeout=30) as other:
@@ -378,9 +380,11 @@ def test_a_command_erases_while_the_server_runs_and_others_log(tmp_path: Path) -
                     n += 1
                     event = {"input": f"Order {n}", "task_id": f"t{n}", "user_id": "other"}
                     other.post(address, json={"batched_log_events": [event]}).raise_for_status()
+                    is_logged.set()
 
         logging = threading.Thread(target=keep_logging)
         logging.start()
+        assert is_logged.wait(30)
         arguments = ["erase", "--project", project_id, "--user", USER, "--database", str(path)]
         result = CliRunner().invoke(phospho, [*arguments, "--json"])
         end.set()
