@@ -1,0 +1,134 @@
+"""A server in a process of its own, and what the kernel says of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from fresh import environment
+
+_READY_WITHIN_S = 180
+
+# How long a server has nothing to do before its memory is that of an idle one.
+_SETTLED_S = 2.0
+
+
+class Process:
+    """A process that was started, by its id."""
+
+    def __init__(self, command: Sequence[str], **variables: str) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**environment(), "PYTHONUNBUFFERED": "1", **variables},
+        )
+
+    def lines(self) -> Iterator[str]:
+        """Yield what it prints."""
+        assert self._process.stdout is not None
+        yield from self._process.stdout
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds of the process so far, of all its threads."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        """Return the resident memory now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        return int(found[1]) / 1024 if found else 0.0
+
+    def settle(self) -> None:
+        """Wait until it has nothing to do."""
+        deadline_s, before_s = time.monotonic() + _READY_WITHIN_S, -1.0
+        while self.cpu_s() - before_s > 0.05 * _SETTLED_S and time.monotonic() < deadline_s:
+            before_s = self.cpu_s()
+            time.sleep(_SETTLED_S)
+
+    def stop(self) -> None:
+        """End it as a service manager does, and wait."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+class Phospho(Process):
+    """`phospho serve` on a new database."""
+
+    def __init__(self, python: str, database: Path) -> None:
+        self._python, self.database = python, database
+        super().__init__(self._command("serve", "--port", "0"))
+        settings: dict[str, str] = {}
+        for line in self.lines():
+            name, _, value = line.strip().partition("=")
+            settings[name] = value
+            if "Ctrl-C" in line:
+                break
+        self.started_cpu_s = self.cpu_s()
+        self.project_id = settings["PHOSPHO_PROJECT_ID"]
+        self.port = int(settings["PHOSPHO_BASE_URL"].rpartition(":")[2])
+        self.path = f"/v2/log/{self.project_id}"
+        self.headers: Mapping[str, str] = {
+            "Authorization": f"Bearer {settings['PHOSPHO_API_KEY']}",
+            "Content-Type": "application/json",
+        }
+
+    def define(self, name: str, description: str) -> None:
+        """Define an event."""
+        command = self._command("events", "create", self.project_id, name, description)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment())
+
+    def _command(self, *words: str) -> list[str]:
+        return [
+            *(self._python, "-m", "phospho_server", *words),
+            *("--database", str(self.database)),
+        ]
+
+
+@contextlib.contextmanager
+def serving(python: str, folder: Path) -> Iterator[Phospho]:
+    """Start a server on a new database of a folder, and end it."""
+    server = Phospho(python, folder / "phospho.db")
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str) -> None:
+    """Wait until an address answers.
+
+    Raises:
+        TimeoutError: It does not.
+    """
+    deadline_s = time.monotonic() + _READY_WITHIN_S
+    while time.monotonic() < deadline_s:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"{url} does not answer.")
