@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import math
 import random
 import threading
 import time
@@ -22,13 +23,20 @@ INPUT_CHARS, OUTPUT_CHARS = 200, 600
 SESSION_LENGTH = 5
 USERS = 2_000
 
+# Frequent words are short, as in a language: 150 words an interaction, about 2,400 different ones
+# in a hundred of them. Real conversations of one kind have some 1,400.
 _drawn = random.Random(3)
 _WORDS = [
-    "".join(_drawn.choices("etaoinshrdlucmfwypvbgk", k=_drawn.choice((2, 3, 4, 4, 5, 6, 7, 9))))
-    for _ in range(20_000)
+    "".join(
+        _drawn.choices(
+            "etaoinshrdlucmfwypvbgk",
+            k=1 + max(1, round(_drawn.gauss(math.log2(rank + 2) / 1.9, 1.2))),
+        )
+    )
+    for rank in range(1, 8_001)
 ]
 _TEXT = " ".join(
-    _drawn.choices(_WORDS, weights=[1 / rank for rank in range(1, len(_WORDS) + 1)], k=300_000)
+    _drawn.choices(_WORDS, weights=[(rank + 2.7) ** -1.2 for rank in range(1, 8_001)], k=300_000)
 )
 
 # One text begins so far behind the one before it.

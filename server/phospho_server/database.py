@@ -6,7 +6,7 @@ from pathlib import Path
 
 from phospho.errors import ConfigurationError, MissingDependencyError
 from phospho_server.store import Store
-from phospho_server.store.sqlite import WRITER_CACHE_KIB, SqliteStore
+from phospho_server.store.sqlite import SqliteStore
 
 DEFAULT = "phospho.db"
 VARIABLE = "PHOSPHO_DATABASE_URL"
@@ -38,12 +38,11 @@ def file_of(database: str, instead: str) -> Path:
     return Path(path).expanduser()
 
 
-def open_store(database: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> Store:
+def open_store(database: str) -> Store:
     """Open a store, made if it does not exist.
 
     Args:
         database: Path of a file, or a `sqlite:///` or `postgresql://` URL.
-        writer_cache_kib: What the writer of a file keeps of it in memory.
 
     Raises:
         ConfigurationError: The setting names something that cannot be opened.
@@ -63,7 +62,7 @@ def open_store(database: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> St
             f"file or a postgresql:// URL with --database or {VARIABLE}, as in "
             "--database phospho.db."
         )
-    return SqliteStore(Path(path).expanduser(), writer_cache_kib=writer_cache_kib)
+    return SqliteStore(Path(path).expanduser())
 
 
 def _open_postgresql(url: str) -> Store:

@@ -114,6 +114,7 @@ class DetectionWorker(Worker):
             kinds: The kinds of jobs to do, and nothing else; by default all, but only urgent ones
                 while many interactions arrive.
         """
+        self._is_ahead = False
         looked_for = kinds or (_URGENT if time.monotonic() < self._busy_until else leases.KINDS)
         claimed = self._held or self.store.write(
             lambda db: leases.claim(
@@ -145,6 +146,7 @@ class DetectionWorker(Worker):
         wanted = [d for d in enabled if first.definition_id in {None, d.id}]
         if len(ids) >= BATCH:
             self._busy_until = time.monotonic() + _BUSY_S
+        self._is_ahead = len(ids) < BATCH
         # What is looked at again for one event has its facts already.
         asked = facts_told_by(self.detectors) if first.definition_id is None else []
         names = [fact.id for fact in asked]

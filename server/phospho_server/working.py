@@ -15,6 +15,9 @@ logger = logging.getLogger("phospho_server")
 # How long a worker sleeps when nothing waits; other processes may add work without waking it.
 IDLE_S = 1.0
 
+# Who stores something wakes workers each time: they look at most so often, and find more at once.
+LULL_S = 0.05
+
 # Pause after the database refused a worker, for example on a full disk.
 TROUBLE_S = 5.0
 
@@ -27,6 +30,8 @@ class Worker:
     _wake: threading.Event = field(default_factory=threading.Event)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    # Whether so little waited that more may gather before the next look.
+    _is_ahead: bool = False
 
     def prepare(self) -> None:
         """Do what comes before the first batch in the thread; again if the database refuses."""
@@ -80,8 +85,9 @@ class Worker:
                 if not is_prepared:
                     self.prepare()
                     is_prepared = True
-                if not self.run_once():
-                    self._wake.wait(IDLE_S)
+                done = self.run_once()
+                if (not done and self._wake.wait(IDLE_S)) or self._is_ahead:
+                    self._stopping.wait(LULL_S)
             except ServerError as exc:
                 logger.warning("The %s worker waits: %s", self.name, exc)
                 self._stopping.wait(TROUBLE_S)

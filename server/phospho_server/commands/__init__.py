@@ -12,7 +12,6 @@ import click
 from phospho.errors import PhosphoError
 from phospho_server import database
 from phospho_server.store import Connection, Store, audit_log
-from phospho_server.store.sqlite import WRITER_CACHE_KIB
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -64,9 +63,9 @@ def json_option(command: Command) -> Command:
 
 
 @contextmanager
-def opened(setting: str, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> Iterator[Store]:
+def opened(setting: str) -> Iterator[Store]:
     """Open the store for one command."""
-    store = database.open_store(setting, writer_cache_kib=writer_cache_kib)
+    store = database.open_store(setting)
     try:
         yield store
     finally:

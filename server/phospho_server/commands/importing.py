@@ -15,9 +15,6 @@ from phospho_server.files.mapping import read_options
 from phospho_server.files.reading import measure
 from phospho_server.store.projects import get_project
 
-# A server may run beside it: with four times as much, an import is no quicker.
-_CACHE_KIB = 16_384
-
 
 @phospho.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -50,7 +47,7 @@ def import_(
             for line in form.says:
                 click.echo(line)
 
-    with opened(database, writer_cache_kib=_CACHE_KIB) as store:
+    with opened(database) as store:
         with store.read() as db:
             get_project(db, project_id)
         with showing(f"Importing {file.name}", measure(file), hidden=as_json) as on_progress:

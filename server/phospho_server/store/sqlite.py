@@ -25,9 +25,9 @@ from phospho_server.store.writing import Writer
 
 logger = logging.getLogger("phospho_server")
 
-# A reader's cache in KiB; there are as many readers as requests at once, so it stays small.
-_READER_CACHE_KIB = 8_192
-WRITER_CACHE_KIB = 65_536
+# What a connection keeps of the file in KiB; there are as many as requests at once. A larger one for
+# the writer costs more than it saves: after most commits SQLite 3.40 walks through all of it.
+_CACHE_KIB = 8_192
 
 
 class SqliteConnection:
@@ -70,14 +70,13 @@ class SqliteStore:
 
     Args:
         path: The file; its folder must exist.
-        writer_cache_kib: What the writer keeps of the file in memory.
 
     Raises:
         ConfigurationError: The file cannot be opened, is no database, or is from a newer phospho.
         StorageFullError: Its disk has no room for the files beside it, which SQLite needs.
     """
 
-    def __init__(self, path: Path, *, writer_cache_kib: int = WRITER_CACHE_KIB) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         _prepare(path)
         self._readers: queue.LifoQueue[SqliteConnection] = queue.LifoQueue()
@@ -85,7 +84,7 @@ class SqliteStore:
         self._writing = threading.Lock()
         # A descriptor for `sweeping`; closing it any earlier would give up SQLite's locks.
         self._file: int | None = None
-        connection = _open(path, cache_kib=writer_cache_kib)
+        connection = _open(path)
         self._writer = Writer(_SqliteTransactions(connection, self._writing, WriteAheadLog(path)))
 
     @contextlib.contextmanager
@@ -94,7 +93,7 @@ class SqliteStore:
         try:
             connection = self._readers.get_nowait()
         except queue.Empty:
-            connection = _open(self.path, cache_kib=_READER_CACHE_KIB, read_only=True)
+            connection = _open(self.path, read_only=True)
         try:
             with translated_errors():
                 connection.raw.execute("begin")
@@ -135,7 +134,7 @@ class SqliteStore:
         Whoever stores something waits: be brief.
         """
         with self._writing, translated_errors():
-            connection = _open(self.path, cache_kib=_READER_CACHE_KIB)
+            connection = _open(self.path)
             try:
                 yield connection.raw
             finally:
@@ -243,26 +242,26 @@ def translated_errors() -> Iterator[None]:
         raise
 
 
-def _open(path: Path, *, cache_kib: int, read_only: bool = False) -> SqliteConnection:
+def _open(path: Path, *, read_only: bool = False) -> SqliteConnection:
     raw = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
     )
     try:
-        _configure(raw, cache_kib=cache_kib, read_only=read_only)
+        _configure(raw, read_only=read_only)
     except sqlite3.Error:
         raw.close()
         raise
     return SqliteConnection(raw)
 
 
-def _configure(raw: sqlite3.Connection, *, cache_kib: int, read_only: bool) -> None:
+def _configure(raw: sqlite3.Connection, *, read_only: bool) -> None:
     raw.row_factory = sqlite3.Row
     raw.execute("pragma journal_mode = wal")
     # A 2xx is a promise: FULL syncs each commit to disk, so it survives a power cut.
     raw.execute("pragma synchronous = full")
     raw.execute("pragma foreign_keys = on")
     raw.execute("pragma temp_store = memory")
-    raw.execute(f"pragma cache_size = -{cache_kib}")
+    raw.execute(f"pragma cache_size = -{_CACHE_KIB}")
     raw.execute(f"pragma journal_size_limit = {MOST_BYTES}")
     # What is deleted is overwritten with zeros, on builds of SQLite that do not do so by themselves
     # as well: what was erased must not be found in the file (`sweeping` does the rest).
@@ -304,7 +303,7 @@ def _open_when_free(path: Path) -> SqliteConnection:
     deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         try:
-            return _open(path, cache_kib=WRITER_CACHE_KIB)
+            return _open(path)
         except sqlite3.OperationalError as exc:
             if "locked" not in str(exc) or time.monotonic() > deadline:
                 raise

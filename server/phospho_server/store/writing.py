@@ -2,7 +2,7 @@
 
 The writer takes all that wait, runs each in a savepoint of one transaction, and answers them after
 one COMMIT. So a sync to disk is shared by all who wait, the queue is fair, and a change that fails
-hurts nobody else.
+hurts nobody else. Changes that can be joined are one change, with one set of statements.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from phospho_server.errors import BusyError, ServerError, StorageFullError
 from phospho_server.metrics.instruments import COMMITS, FAILURES, GROUPS, TRANSACTIONS
@@ -24,6 +24,27 @@ MAX_GROUP = 64
 
 _Change = Callable[[Connection], Any]
 _Waiting = tuple[_Change, "Future[Any]"]
+# Who waits, for what, or what was wrong.
+_Answer = tuple["Future[Any]", Any, "BaseException | None"]
+_Joinable = TypeVar("_Joinable", bound="Joinable")
+
+
+@runtime_checkable
+class Joinable(Protocol):
+    """A change that costs less together with others; `None` is all it returns."""
+
+    @property
+    def joins(self) -> Hashable:
+        """What those have in common that it can be joined with."""
+        ...
+
+    def __call__(self, db: Connection) -> None:
+        """Make the change."""
+        ...
+
+    def joined(self: _Joinable, others: Sequence[_Joinable]) -> _Joinable:
+        """Return the change that is this one and others, in their order."""
+        ...
 
 
 class Transactions(Protocol):
@@ -144,12 +165,13 @@ class Writer:
 
     def _commit_group(self, group: Sequence[_Waiting]) -> None:
         """Run each change in its savepoint, commit once, then answer every caller."""
-        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
+        answers: list[_Answer] = []
         began_s = time.perf_counter()
         try:
             with self._transactions.translated_errors():
                 db = self._transactions.begin()
-                answers.extend((answer, *self._run_change(db, change)) for change, answer in group)
+                for change, waiting in _join(group):
+                    answers += self._run_together(db, change, waiting)
                 changed_s = time.perf_counter()
                 self._transactions.commit()
             COMMITS.observe(time.perf_counter() - changed_s)
@@ -164,6 +186,15 @@ class Writer:
                 answer.set_result(result)
             else:
                 answer.set_exception(problem)
+
+    def _run_together(
+        self, db: Connection, change: _Change, waiting: Sequence[_Waiting]
+    ) -> list[_Answer]:
+        """Run the change that several wait for, or where it fails each one by itself."""
+        result, problem = self._run_change(db, change)
+        if problem is None or len(waiting) == 1:
+            return [(answer, result, problem) for _, answer in waiting]
+        return [(answer, *self._run_change(db, each)) for each, answer in waiting]
 
     def _run_change(self, db: Connection, change: _Change) -> tuple[Any, BaseException | None]:
         """Return a change's result, or what it raised after taking back what it had done.
@@ -181,3 +212,17 @@ class Writer:
             result, problem = None, exc
         self._transactions.keep()
         return result, problem
+
+
+def _join(group: Sequence[_Waiting]) -> Iterator[tuple[_Change, Sequence[_Waiting]]]:
+    """Yield the changes of a group, each with all who wait for it.
+
+    Nobody waits for two, so their order is free.
+    """
+    joined: dict[Hashable, list[_Waiting]] = {}
+    for change, answer in group:
+        key = (type(change), change.joins) if isinstance(change, Joinable) else answer
+        joined.setdefault(key, []).append((change, answer))
+    for waiting in joined.values():
+        first, *others = (change for change, _ in waiting)
+        yield (first.joined(others) if others else first), waiting  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from phospho_server.incoming import read_interaction
 from phospho_server.limits import MAX_EVENTS
 from phospho_server.security import API_KEY, access, require_project
 from phospho_server.services import services
-from phospho_server.store.interactions import add_interactions
+from phospho_server.store.additions import Addition
 from phospho_server.store.rows import NewInteraction
 from phospho_server.watching import count_ingest
 
@@ -50,7 +50,7 @@ def log(project_id: str) -> ResponseReturnValue:
         interactions.append(interaction)
         answers.append({"task_id": interaction.task_id, "session_id": interaction.session_id})
     if interactions:
-        stored = services().store.write(lambda db: add_interactions(db, project_id, interactions))
+        stored = services().store.write(Addition(project_id, interactions))
         count_ingest(stored=stored, sent=len(interactions))
         services().on_new_work()
     count_ingest(invalid=len(events) - len(interactions))

@@ -1,0 +1,93 @@
+"""Interactions of several requests that wait at the same time are kept by one set of statements."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from phospho_server.errors import NotFoundError
+from phospho_server.store import Connection, Store, additions
+from phospho_server.store.additions import Addition
+from phospho_server.store.interactions import add_interactions
+from phospho_server.store.projects import create_project
+from phospho_server.store.rows import NewInteraction, Project
+from tests.server.builders import interaction
+from tests.server.roll_ups import check_facts, check_roll_ups
+
+Calls = list[tuple[str, list[str]]]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """What is added at once: the project, and the ids."""
+    seen: Calls = []
+
+    def add(db: Connection, project_id: str, new: Sequence[NewInteraction]) -> int:
+        seen.append((project_id, [each.task_id for each in new]))
+        if any(each.notes == "refused" for each in new):
+            raise ValueError("a row that the database refuses")
+        return add_interactions(db, project_id, new)
+
+    monkeypatch.setattr(additions, "add_interactions", add)
+    return seen
+
+
+@contextmanager
+def waiting_together(store: Store) -> Iterator[Callable[[Addition], Future[None]]]:
+    """Give a function that hands in an addition; all of them wait until the end of the block."""
+    held, going_on = threading.Event(), threading.Event()
+
+    def hold(db: Connection) -> None:
+        held.set()
+        going_on.wait(5)
+
+    with ThreadPoolExecutor(8) as pool:
+        pool.submit(store.write, hold)
+        held.wait(5)
+        yield lambda addition: pool.submit(store.write, addition)
+        going_on.set()
+
+
+def test_additions_to_a_project_that_wait_together_are_one(
+    store: Store, project: Project, calls: Calls
+) -> None:
+    other = store.write(lambda db: create_project(db, "other"))
+    with waiting_together(store) as add:
+        # The same interaction comes twice, as from a client that had no answer in time.
+        for name in ("t1", "t2", "t1"):
+            add(Addition(project.id, [interaction(name, user_id="u1", session_id=f"s-{name}")]))
+        add(Addition(other.id, [interaction("t1")]))
+    assert {place: sorted(ids) for place, ids in calls} == {
+        project.id: ["t1", "t1", "t2"],
+        other.id: ["t1"],
+    }
+    with store.read() as db:
+        (stored,) = db.rows("select count(*) as n from interactions")
+        assert stored["n"] == 3
+        check_roll_ups(db)
+        check_facts(db)
+
+
+def test_an_addition_that_fails_hurts_none_of_those_it_was_joined_with(
+    store: Store, project: Project, calls: Calls
+) -> None:
+    bad = replace(interaction("bad"), notes="refused")
+    with waiting_together(store) as add:
+        good = [add(Addition(project.id, [interaction(name)])) for name in ("t1", "t2")]
+        failing = add(Addition(project.id, [bad]))
+        gone = [add(Addition("proj_gone", [interaction(name)])) for name in ("t3", "t4")]
+    with pytest.raises(ValueError, match="refuses"):
+        failing.result()
+    for each in gone:
+        with pytest.raises(NotFoundError):
+            each.result()
+    assert [each.result() for each in good] == [None, None]
+    with store.read() as db:
+        rows = db.rows("select task_id from interactions order by task_id")
+        assert [row["task_id"] for row in rows] == ["t1", "t2"]
+        check_roll_ups(db)
