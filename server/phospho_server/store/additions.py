@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from phospho_server.store import Connection
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.rows import NewInteraction
+from phospho_server.store.writing import Joinable
 
 
 @dataclass(frozen=True)
-class Addition:
+class Addition(Joinable):
     """A change that keeps the interactions that are new to a project.
 
     Many requests with one interaction each, made at the same time, so cost little more than one

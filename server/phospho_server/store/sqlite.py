@@ -25,8 +25,8 @@ from phospho_server.store.writing import Writer
 
 logger = logging.getLogger("phospho_server")
 
-# What a connection keeps of the file in KiB; there are as many as requests at once. A larger one for
-# the writer costs more than it saves: after most commits SQLite 3.40 walks through all of it.
+# What a connection keeps of the file in KiB; there are as many readers as requests at once. More
+# costs the writer more than it saves: SQLite 3.40 walks through all of it at most commits.
 _CACHE_KIB = 8_192
 
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from phospho_server.errors import BusyError, ServerError, StorageFullError
 from phospho_server.metrics.instruments import COMMITS, FAILURES, GROUPS, TRANSACTIONS
 from phospho_server.store import Connection, Result
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Changes that share one COMMIT at the most: bounds how long the first of them waits.
 MAX_GROUP = 64
@@ -26,25 +30,23 @@ _Change = Callable[[Connection], Any]
 _Waiting = tuple[_Change, "Future[Any]"]
 # Who waits, for what, or what was wrong.
 _Answer = tuple["Future[Any]", Any, "BaseException | None"]
-_Joinable = TypeVar("_Joinable", bound="Joinable")
 
 
-@runtime_checkable
-class Joinable(Protocol):
-    """A change that costs less together with others; `None` is all it returns."""
+class Joinable(ABC):
+    """A change that costs less together with others."""
 
     @property
+    @abstractmethod
     def joins(self) -> Hashable:
-        """What those have in common that it can be joined with."""
-        ...
+        """What those have in common that it can be joined with, among those of its type."""
 
+    @abstractmethod
+    def joined(self, others: Sequence[Self]) -> Self:
+        """Return the change that is this one and others, in their order."""
+
+    @abstractmethod
     def __call__(self, db: Connection) -> None:
         """Make the change."""
-        ...
-
-    def joined(self: _Joinable, others: Sequence[_Joinable]) -> _Joinable:
-        """Return the change that is this one and others, in their order."""
-        ...
 
 
 class Transactions(Protocol):
