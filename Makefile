@@ -45,6 +45,7 @@ bench: $(VENV)/.bench $(OLD)/.bench
 	$(BIN)/python benchmarks/event_loop.py
 	$(BIN)/python benchmarks/outage.py
 	$(BIN)/python benchmarks/streaming.py
+	$(BIN)/python benchmarks/server.py
 
 serve: $(VENV)/.demo
 	$(BIN)/phospho serve --port $(PORT)

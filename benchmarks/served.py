@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fresh import environment
 
-_READY_WITHIN_S = 180
+_READY_WITHIN_S = 600
 
 # How long a server has nothing to do before its memory is that of an idle one.
 _SETTLED_S = 2.0
@@ -25,10 +25,11 @@ _SETTLED_S = 2.0
 class Process:
     """A process that was started, by its id."""
 
-    def __init__(self, command: Sequence[str], **variables: str) -> None:
+    def __init__(self, command: Sequence[str], *, is_read: bool = False, **variables: str) -> None:
         self._process = subprocess.Popen(
             command,
-            stdout=subprocess.PIPE,
+            # What nobody reads fills a pipe, and then the process waits.
+            stdout=subprocess.PIPE if is_read else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             text=True,
             env={**environment(), "PYTHONUNBUFFERED": "1", **variables},
@@ -65,8 +66,8 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 class Phospho(Process):
@@ -74,7 +75,7 @@ class Phospho(Process):
 
     def __init__(self, python: str, database: Path) -> None:
         self._python, self.database = python, database
-        super().__init__(self._command("serve", "--port", "0"))
+        super().__init__(self._command("serve", "--port", "0"), is_read=True)
         settings: dict[str, str] = {}
         for line in self.lines():
             name, _, value = line.strip().partition("=")

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import phoenix
+import arize_phoenix
 from installed import install
 from raw_sqlite import insert_all
 from report import describe_machine, print_table
@@ -81,7 +81,7 @@ def main() -> None:
         measure_detection(python, folder)
         measure_size(python, folder)
         if asked.phoenix:
-            phoenix.measure(asked.phoenix, folder)
+            arize_phoenix.measure(asked.phoenix, folder)
 
 
 def measure_install(folder: Path) -> Path:

@@ -250,7 +250,7 @@ class DetectionWorker(Worker):
             asked: Facts whose answers are returned too.
         """
         verdicts = {definition.id: Verdicts(definition) for definition in (*wanted, *asked)}
-        for start in range(0, len(ids), _SLICE):
+        for start in range(0, len(ids) if verdicts else 0, _SLICE):
             with self.store.read() as db:
                 turns = load_turns(db, project_id, ids[start : start + _SLICE])
                 if any(chosen(definition) == "semantic" for definition in wanted):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 # What is not named is refused: no frames, fonts, media, workers or plugins, nothing inline.
 _POLICY = (
@@ -17,6 +17,7 @@ _UNUSED = (
 )  # fmt: skip
 
 _HEADERS = {
+    "Cache-Control": "no-store",
     "Content-Security-Policy": _POLICY,
     "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _UNUSED),
     "X-Content-Type-Options": "nosniff",
@@ -31,7 +32,16 @@ _HTTPS_ONLY = "max-age=31536000"
 
 
 class Cookies(SecureCookieSessionInterface):
-    """The cookie of the pages, which travels encrypted wherever the page did."""
+    """The cookie of the pages, which travels encrypted wherever the page did.
+
+    Programs have none, so that nothing is spent on reading and signing it.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return what the cookie of a request says."""
+        if "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
+        return super().open_session(app, request)
 
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - as the base class says
         """Tell whether this request came over https, to us or to the proxy we trust."""
@@ -45,10 +55,13 @@ def register(app: Flask) -> None:
 
 
 def _add_headers(response: Response) -> Response:
+    # Looked up once: `setdefault` walks through them, and raises, for each name.
+    there = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - not a dict
+    if request.endpoint == "static":
+        there.add("cache-control")
     for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", _HTTPS_ONLY)
-    if request.endpoint != "static":
-        response.headers.setdefault("Cache-Control", "no-store")
+        if name.lower() not in there:
+            response.headers.add(name, value)
+    if request.is_secure and "strict-transport-security" not in there:
+        response.headers.add("Strict-Transport-Security", _HTTPS_ONLY)
     return response

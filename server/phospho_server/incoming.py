@@ -71,6 +71,9 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+# Kept: `json.dumps` makes another one each time, which takes longer than a small value.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 # Of numbers JSON does not have, such as NaN and 1e999, it makes None.
 JSON = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite)
 
@@ -251,7 +254,7 @@ def _dump(value: object) -> str:
         raise InvalidError(
             f"A value is nested more than {MAX_DEPTH} levels deep. Flatten it, or send it as text."
         )
-    dumped = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    dumped = _ENCODER.encode(value)
     return clean_text(dumped, max_chars=len(dumped))
 
 

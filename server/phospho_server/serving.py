@@ -35,6 +35,7 @@ _SETTINGS: dict[str, Any] = {
     # Who hangs up is no error of ours.
     "log_socket_errors": False,
     "ident": None,
+    "asyncore_use_poll": True,
 }
 
 # Connections, and files of the database and of bodies beside them.

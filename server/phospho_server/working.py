@@ -16,7 +16,7 @@ logger = logging.getLogger("phospho_server")
 IDLE_S = 1.0
 
 # Who stores something wakes workers each time: they look at most so often, and find more at once.
-LULL_S = 0.05
+LULL_S = 0.1
 
 # Pause after the database refused a worker, for example on a full disk.
 TROUBLE_S = 5.0

@@ -86,12 +86,14 @@ def facts_of_metadata(metadata: Mapping[str, Any]) -> list[Fact]:
     """Return the short values of a metadata object, the model among them, as facts."""
     found: list[Fact] = []
     for key, value in metadata.items():
-        if isinstance(value, bool):
+        if isinstance(value, str):
+            text = value
+        elif isinstance(value, bool):
             text = "true" if value else "false"
         else:
-            text = str(value) if isinstance(value, (str, int)) else ""
+            text = str(value) if isinstance(value, int) else ""
         # No address carries a NUL, and not every database keeps one in a text.
-        if 0 < len(text) <= MAX_CHARS and len(key) <= MAX_CHARS and "\0" not in key + text:
+        if 0 < len(text) <= MAX_CHARS >= len(key) and "\0" not in text and "\0" not in key:
             found.append(Fact(key if key == "model" else METADATA + key, text))
     return found[:MOST_KEYS]
 

@@ -25,8 +25,9 @@ from phospho_server.store.projects import get_project
 from phospho_server.store.rows import NewInteraction
 from phospho_server.store.users import Said
 
-# Rows handled by one set of statements: within SQLite's limit of parameters, and a job's worth.
-CHUNK = 500
+# Rows handled by one set of statements, and by one job. The time that SQLite takes to read a list
+# of parameters with names grows with its square.
+CHUNK = 200
 
 # Of what was said first in a session, which lists show.
 PREVIEW_LENGTH = 200
@@ -80,7 +81,8 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
     )
     ids = {i.task_id: row_id for i, row_id in zip(new, row_ids, strict=True)}
     search_store.add_to_index(db, list(ids.values()))
-    went_on = _roll_up_sessions(db, project_id, new)
+    counted: Counter[tuple[str, str, int]] = Counter()
+    went_on = _roll_up_sessions(db, project_id, new, counted)
     facts.follow_sessions(db, project_id, went_on)
     _roll_up_facts(db, project_id, ids, zip(new, metadata, strict=True))
     users.roll_up(
@@ -93,7 +95,7 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
         ],
     )
     interaction_days.roll_up(db, project_id, ((i.created_at_ms, ids[i.task_id]) for i in new))
-    counted = Counter(("interactions", "", i.created_at_ms) for i in new)
+    counted.update(("interactions", "", i.created_at_ms) for i in new)
     counted.update(("feedback", i.flag, i.created_at_ms) for i in new if i.flag)
     counter_store.add(db, project_id, counted)
     app_versions.add_interactions(db, project_id, new)
@@ -216,9 +218,12 @@ on conflict (project_id, session_id) do update set
 
 
 def _roll_up_sessions(
-    db: Connection, project_id: str, new: Sequence[NewInteraction]
+    db: Connection,
+    project_id: str,
+    new: Sequence[NewInteraction],
+    counted: Counter[tuple[str, str, int]],
 ) -> Sequence[str]:
-    """Add a batch to its sessions, and count a session in the hour it began.
+    """Add a batch to its sessions, and to `counted` each session in the hour it began.
 
     Returns:
         The sessions there were before that were heard of again.
@@ -235,15 +240,13 @@ def _roll_up_sessions(
     db.execute_many(
         _UPSERT_SESSION, ({**vars(s), "project_id": project_id} for s in sessions.values())
     )
-    moved: Counter[tuple[str, str, int]] = Counter()
     for session in sessions.values():
         hour_ms = hour_of(session.first_at_ms)
         # What a session began with may have been removed: it stays counted where it was.
         if session.counted_hour_ms is None or hour_ms < session.counted_hour_ms:
-            moved["sessions", "", hour_ms] += 1
+            counted["sessions", "", hour_ms] += 1
             if session.counted_hour_ms is not None:
-                moved["sessions", "", session.counted_hour_ms] -= 1
-    counter_store.add(db, project_id, moved)
+                counted["sessions", "", session.counted_hour_ms] -= 1
     return [name for name, last_at_ms in before.items() if sessions[name].last_at_ms != last_at_ms]
 
 

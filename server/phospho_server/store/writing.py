@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 # Changes that share one COMMIT at the most: bounds how long the first of them waits.
 MAX_GROUP = 64
 
+# Where changes came together, more are on their way: they are waited for, longer where they were
+# many. A change that comes alone is made at once.
+_GATHER_S = 0.0005
+_MOST_GATHER_S = 0.005
+
 _Change = Callable[[Connection], Any]
 _Waiting = tuple[_Change, "Future[Any]"]
 # Who waits, for what, or what was wrong.
@@ -96,6 +101,7 @@ class Writer:
         self._transactions = transactions
         self._changes: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closed = threading.Event()
+        self._last_size = 0
         # Nothing may be put behind the end of the changes: nobody would answer it.
         self._put_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="phospho-writer", daemon=True)
@@ -146,6 +152,7 @@ class Writer:
         stopping = False
         while not stopping:
             group, stopping = self._next_group()
+            self._last_size = len(group)
             if group:
                 self._commit_group(group)
                 self._transactions.rest()
@@ -155,6 +162,8 @@ class Writer:
         """Wait for a change, then take all that wait with it, and tell whether to stop after."""
         group: list[_Waiting] = []
         item = self._changes.get()
+        if self._last_size > 1:
+            time.sleep(min(self._last_size * _GATHER_S, _MOST_GATHER_S))
         while item is not None:
             group.append(item)
             if len(group) == MAX_GROUP:
