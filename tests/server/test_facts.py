@@ -137,14 +137,14 @@ def test_where_messages_are_read_for_events_facts_are_told_in_the_same_step(
 def test_without_events_facts_wait_while_many_interactions_arrive(
     store: SqliteStore, project: Project
 ) -> None:
-    add(store, project, *(interaction(f"t{i}", input=SPANISH) for i in range(250)))
+    add(store, project, *(interaction(f"t{i}", input=SPANISH) for i in range(200)))
     working = worker(store, LanguageDetector())
-    assert working.run_once() == 250
+    assert working.run_once() == 200
     assert working.run_once() == 0
     assert counted(store, project, "language") == {}
     working._busy_until = 0.0
-    assert working.run_once() == 250
-    assert counted(store, project, "language") == {"es": 250}
+    assert working.run_once() == 200
+    assert counted(store, project, "language") == {"es": 200}
 
 
 def test_without_their_detectors_facts_stay_unknown(store: SqliteStore, project: Project) -> None:
