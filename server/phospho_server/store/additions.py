@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from phospho_server.store import Connection
-from phospho_server.store.interactions import add_interactions
+from phospho_server.store.interactions import add_new
 from phospho_server.store.rows import NewInteraction
 from phospho_server.store.writing import Joinable
 
@@ -32,15 +32,18 @@ class Addition(Joinable):
         """Return what additions have in common that can be joined."""
         return self.project_id
 
-    def __call__(self, db: Connection) -> None:
-        """Keep the interactions.
+    def together(self, db: Connection, others: Sequence[Addition]) -> list[int]:
+        """Keep the interactions of these additions; return how many of each were new.
 
         Raises:
             NotFoundError: The project was deleted meanwhile.
         """
-        add_interactions(db, self.project_id, self.interactions)
-
-    def joined(self, others: Sequence[Addition]) -> Addition:
-        """Return the addition of these interactions and those of others, in their order."""
-        every = (addition.interactions for addition in (self, *others))
-        return replace(self, interactions=list(itertools.chain.from_iterable(every)))
+        every = [addition.interactions for addition in (self, *others)]
+        added = add_new(db, self.project_id, list(itertools.chain.from_iterable(every)))
+        left = set(added)
+        counts = []
+        for interactions in every:
+            mine = left.intersection(each.task_id for each in interactions)
+            left -= mine
+            counts.append(len(mine))
+        return counts

@@ -56,17 +56,24 @@ def add_interactions(
     Raises:
         NotFoundError: The project was deleted meanwhile.
     """
+    return len(add_new(db, project_id, interactions))
+
+
+def add_new(db: Connection, project_id: str, interactions: Sequence[NewInteraction]) -> list[str]:
+    """Keep interactions as `add_interactions` does, and return the ids of those that were new."""
     get_project(db, project_id)
-    added = 0
+    added: list[str] = []
     for start in range(0, len(interactions), CHUNK):
         added += _add_chunk(db, project_id, interactions[start : start + CHUNK])
     return added
 
 
-def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewInteraction]) -> int:
+def _add_chunk(
+    db: Connection, project_id: str, interactions: Sequence[NewInteraction]
+) -> list[str]:
     new = _without_known(db, project_id, interactions)
     if not new:
-        return 0
+        return []
     new = _with_feedback(db, project_id, new)
     more = {"project_id": project_id, "received_at_ms": now_ms()}
     metadata = [json.loads(i.metadata or "{}") for i in new]
@@ -100,7 +107,7 @@ def _add_chunk(db: Connection, project_id: str, interactions: Sequence[NewIntera
     counter_store.add(db, project_id, counted)
     app_versions.add_interactions(db, project_id, new)
     job_store.add_detect(db, project_id, sorted(ids.values()))
-    return len(new)
+    return list(ids)
 
 
 def tokens_of(metadata: Mapping[str, Any]) -> int | None:

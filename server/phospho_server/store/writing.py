@@ -14,7 +14,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from phospho_server.errors import BusyError, ServerError, StorageFullError
 from phospho_server.metrics.instruments import COMMITS, FAILURES, GROUPS, TRANSACTIONS
@@ -46,12 +47,12 @@ class Joinable(ABC):
         """What those have in common that it can be joined with, among those of its type."""
 
     @abstractmethod
-    def joined(self, others: Sequence[Self]) -> Self:
-        """Return the change that is this one and others, in their order."""
+    def together(self, db: Connection, others: Sequence[Self]) -> Sequence[Any]:
+        """Make this change and others; return the result of each, in their order."""
 
-    @abstractmethod
-    def __call__(self, db: Connection) -> None:
+    def __call__(self, db: Connection) -> Any:
         """Make the change."""
+        return self.together(db, [])[0]
 
 
 class Transactions(Protocol):
@@ -203,8 +204,10 @@ class Writer:
     ) -> list[_Answer]:
         """Run the change that several wait for, or where it fails each one by itself."""
         result, problem = self._run_change(db, change)
-        if problem is None or len(waiting) == 1:
-            return [(answer, result, problem) for _, answer in waiting]
+        if len(waiting) == 1:
+            return [(waiting[0][1], result, problem)]
+        if problem is None:
+            return [(answer, each, None) for (_, answer), each in zip(waiting, result, strict=True)]
         return [(answer, *self._run_change(db, each)) for each, answer in waiting]
 
     def _run_change(self, db: Connection, change: _Change) -> tuple[Any, BaseException | None]:
@@ -228,7 +231,7 @@ class Writer:
 def _join(group: Sequence[_Waiting]) -> Iterator[tuple[_Change, Sequence[_Waiting]]]:
     """Yield the changes of a group, each with all who wait for it.
 
-    Nobody waits for two, so their order is free.
+    One that several wait for has a result for each. Nobody waits for two, so their order is free.
     """
     joined: dict[Hashable, list[_Waiting]] = {}
     for change, answer in group:
@@ -236,4 +239,8 @@ def _join(group: Sequence[_Waiting]) -> Iterator[tuple[_Change, Sequence[_Waitin
         joined.setdefault(key, []).append((change, answer))
     for waiting in joined.values():
         first, *others = (change for change, _ in waiting)
-        yield (first.joined(others) if others else first), waiting  # type: ignore[attr-defined]
+        if others and isinstance(first, Joinable):
+            same = cast("Sequence[Joinable]", others)
+            yield partial(first.together, others=same), waiting
+        else:
+            yield first, waiting

@@ -13,7 +13,7 @@ import pytest
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, Store, additions
 from phospho_server.store.additions import Addition
-from phospho_server.store.interactions import add_interactions
+from phospho_server.store.interactions import add_new
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import NewInteraction, Project
 from tests.server.builders import interaction
@@ -27,18 +27,18 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """What is added at once: the project, and the ids."""
     seen: Calls = []
 
-    def add(db: Connection, project_id: str, new: Sequence[NewInteraction]) -> int:
+    def add(db: Connection, project_id: str, new: Sequence[NewInteraction]) -> list[str]:
         seen.append((project_id, [each.task_id for each in new]))
         if any(each.notes == "refused" for each in new):
             raise ValueError("a row that the database refuses")
-        return add_interactions(db, project_id, new)
+        return add_new(db, project_id, new)
 
-    monkeypatch.setattr(additions, "add_interactions", add)
+    monkeypatch.setattr(additions, "add_new", add)
     return seen
 
 
 @contextmanager
-def waiting_together(store: Store) -> Iterator[Callable[[Addition], Future[None]]]:
+def waiting_together(store: Store) -> Iterator[Callable[[Addition], Future[int]]]:
     """Give a function that hands in an addition; all of them wait until the end of the block."""
     held, going_on = threading.Event(), threading.Event()
 
@@ -59,9 +59,12 @@ def test_additions_to_a_project_that_wait_together_are_one(
     other = store.write(lambda db: create_project(db, "other"))
     with waiting_together(store) as add:
         # The same interaction comes twice, as from a client that had no answer in time.
-        for name in ("t1", "t2", "t1"):
+        counts = [
             add(Addition(project.id, [interaction(name, user_id="u1", session_id=f"s-{name}")]))
+            for name in ("t1", "t2", "t1")
+        ]
         add(Addition(other.id, [interaction("t1")]))
+    assert sorted(each.result() for each in counts) == [0, 1, 1]
     assert {place: sorted(ids) for place, ids in calls} == {
         project.id: ["t1", "t1", "t2"],
         other.id: ["t1"],
@@ -86,7 +89,7 @@ def test_an_addition_that_fails_hurts_none_of_those_it_was_joined_with(
     for each in gone:
         with pytest.raises(NotFoundError):
             each.result()
-    assert [each.result() for each in good] == [None, None]
+    assert [each.result() for each in good] == [1, 1]
     with store.read() as db:
         rows = db.rows("select task_id from interactions order by task_id")
         assert [row["task_id"] for row in rows] == ["t1", "t2"]
