@@ -161,7 +161,7 @@ def test_a_job_done_twice_counts_once(store: SqliteStore, project: Project) -> N
     store.write(
         lambda db: db.execute(
             "insert into jobs select 'again', project_id, kind, definition_id, payload, before_id, "
-            "size, attempts, run_at_ms + 1, 0, null, null, created_at_ms from jobs"
+            "size, attempts, run_at_ms + 1, 0, null, null, created_at_ms, '' from jobs"
         )
     )
     worker(store, LanguageDetector()).run_until_done()
