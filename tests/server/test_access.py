@@ -533,7 +533,7 @@ def list_offers(page: str) -> list[tuple[str, str]]:
 
 
 def test_every_route_says_who_may_call_it() -> None:
-    known = {PUBLIC, *PROGRAMS, SIGNED_IN, SERVER_OWNER, VIEWER, EDITOR, OWNER}
+    known = {PUBLIC, *PROGRAMS, OPERATOR, SIGNED_IN, SERVER_OWNER, VIEWER, EDITOR, OWNER}
     assert {route.who for route in ROUTES} == known
 
 
