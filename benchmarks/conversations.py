@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
 import re
 import sqlite3
 import statistics
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from serving import Server
 
 import phospho
 
@@ -131,8 +131,7 @@ def measure_log(folder: Path, conversations: list[dict[str, Any]]) -> None:
         print(f"server memory: {server.memory_mb():.0f} MB, peak {server.peak_mb():.0f} MB")
     finally:
         phospho.shutdown()
-        server.process.terminate()
-        server.process.wait()
+        server.stop()
     size = database.stat().st_size
     print(
         f"database: {size / 1e6:.1f} MB, {size / expected:.0f} bytes an interaction with verdicts"
@@ -210,57 +209,6 @@ def command(*arguments: str) -> Any:
         check=True,
     )
     return json.loads(ended.stdout)
-
-
-class Server:
-    """`phospho serve` in a process of its own, and what the kernel says of it."""
-
-    def __init__(self, database: Path) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "phospho_server", "serve"),
-                *("--port", "0", "--database", str(database)),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        assert self.process.stdout is not None
-        self.output = ""
-        for line in self.process.stdout:
-            self.output += line
-            if "Ctrl-C" in line:
-                break
-        self.url = self.setting("PHOSPHO_BASE_URL")
-        self.sign_in_path = find(r"(/login\?token=\S+)", self.output)
-
-    def setting(self, name: str) -> str:
-        """Return a setting that the server printed."""
-        return find(rf"^{name}=(\S+)$", self.output)
-
-    def cpu_s(self) -> float:
-        """Return the CPU seconds of the process so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory_mb(self) -> float:
-        """Return the resident memory now."""
-        return self._status("VmRSS")
-
-    def peak_mb(self) -> float:
-        """Return the largest resident memory so far."""
-        return self._status("VmHWM")
-
-    def _status(self, name: str) -> float:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(find(rf"{name}:\s+(\d+) kB", status)) / 1024
-
-
-def find(pattern: str, text: str) -> str:
-    """Return the first group of a pattern that must be there."""
-    found = re.search(pattern, text, re.MULTILINE)
-    assert found, f"{pattern} is not in:\n{text}"
-    return found.group(1)
 
 
 if __name__ == "__main__":

@@ -1,286 +1,176 @@
-"""How much CPU a page of each list costs the server, also as JSON, and how that grows.
+"""Every page and every answer of the JSON API that `queries.py` measures, by what it is called.
 
-    python benchmarks/pages.py [--sessions 10000 100000] [--rounds 15]
-
-Fills a database with sessions of three interactions each (users, versions, models, metadata,
-feedback, languages, events), then asks the application for pages, without a socket: the numbers
-are the median of the process's CPU time, rendering included. The last column is the largest
-database against the smallest.
+Names in braces are filled in with what `filling.py` has put into the database.
 """
 
 from __future__ import annotations
 
-import argparse
-import random
-import statistics
-import sys
-import tempfile
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+# Filters that lists of sessions and of interactions share.
+_FILTERS = {
+    "": "",
+    ", page 20": "cursor={late}",
+    ", oldest": "sort=oldest",
+    ", a day": "since={day}&until={day}",
+    ", 7 days": "period=7d",
+    ", event": "event=common",
+    ", rare event": "event=rare",
+    ", old event": "event=old",
+    ", without event": "without=common",
+    ", two events": "event=common&event=rare",
+    ", event, without another": "event=common&without=often",
+    ", feedback": "flag=failure",
+    ", has notes": "notes=yes",
+    ", user": "user={user}",
+    ", heavy user": "user={heavy}",
+    ", heavy user, never true": "user={heavy}&metadata=never%3Dso&event=rare",
+    ", heavy user, rare event": "user={heavy}&event=rare",
+    ", heavy user, without event": "user={heavy}&without=common",
+    ", version": "version=v1",
+    ", version and language": "version=v1&language=fr",
+    ", language": "language=ja",
+    ", sentiment": "sentiment=negative",
+    ", model": "model=model-a",
+    ", metadata": "metadata=plan%3Dpro",
+    ", metadata of one": "metadata=request%3D{request}",
+    ", metadata and feedback": "metadata=plan%3Dpro&flag=failure",
+    ", never both": "version=v1&model=model-b",
+    ", event and a day": "event=common&since={day}&until={day}",
+    ", common word": "q=the",
+    ", rare word": "q={rare_word}",
+    ", two common words": "q=flight+refund",
+    ", words never together": "q={one_half}+{other_half}",
+    ", word and rare event": "q=flight&event=rare",
+    ", word, without event": "q=flight&without=common",
+    ", word and never both": "q=flight&version=v1&model=model-b",
+    ", word and heavy user": "q=flight&user={heavy}",
+    ", word and old event": "q=flight&event=old",
+    ", word and a day": "q=flight&since={day}&until={day}",
+    ", no such word": "q=nowhere",
+}
 
-from phospho.models import EventDefinition
-from phospho_server import create_app
-from phospho_server.store import detections, message_facts
-from phospho_server.store.definitions import create_definition
-from phospho_server.store.interactions import add_interactions, find_ids
-from phospho_server.store.projects import create_key, create_project
-from phospho_server.store.rows import NewInteraction, Project, StoredDetection
-from phospho_server.store.sign_ins import create_link
-from phospho_server.store.sqlite import SqliteStore
+_OF_SESSIONS = {
+    "sessions, longest": "sort=longest",
+    "sessions, length": "length=5-8",
+    "sessions, rare length": "length=500-",
+    "sessions, longest, event": "sort=longest&event=rare",
+}
+_OF_INTERACTIONS = {
+    "interactions, position": "position=3-&event=common",
+    "interactions, never there": "position=900",
+}
 
-if TYPE_CHECKING:
-    from flask.testing import FlaskClient
+# What lists of users can be asked for.
+_OF_USERS = {
+    "": "",
+    ", page 20": "cursor={late_users}",
+    ", oldest": "sort=oldest",
+    ", most": "sort=most",
+    ", id": "q=user-7",
+    ", 7 days": "period=7d",
+    ", event": "event=common",
+    ", rare event": "event=rare",
+    ", without event": "without=common",
+    ", never both": "version=v1&metadata=plan%3Dpro&without=common",
+    ", never of the heavy user": "version=v0",
+    ", never of the heavy user, event": "version=v0&event=common&sort=most",
+    ", two facts": "version=v1&model=model-b",
+    ", two rare things": "event=rare&language=ja",
+    ", metadata": "metadata=plan%3Dpro",
+}
 
-LENGTH = 3
-WORDS = [
-    "flight",
-    "refund",
-    "account",
-    "card",
-    "hotel",
-    "please",
-    "thanks",
-    "how",
-    "when",
-    "the",
-    "a",
-    "my",
-    "order",
-    "cancel",
-    "change",
-    "booking",
-    "late",
-    "train",
-    "price",
-    "seat",
-    "luggage",
-    "meal",
-    "card",
-    "pin",
-    "code",
-    "app",
-    "error",
-    "login",
-    "invoice",
-]
 PAGES = {
-    "sessions": "sessions",
-    "sessions, page 20": "sessions?cursor={late}",
-    "sessions, longest": "sessions?sort=longest",
-    "sessions, period": "sessions?since={day}&until={day}",
-    "sessions, event": "sessions?event=common",
-    "sessions, rare event": "sessions?event=rare",
-    "sessions, old event": "sessions?event=old",
-    "sessions, without event": "sessions?without=common",
-    "sessions, version and language": "sessions?version=v1&language=fr",
-    "sessions, never both": "sessions?version=v1&model=model-b",
-    "sessions, metadata": "sessions?metadata=plan%3Dpro&flag=failure",
-    "sessions, one user": "sessions?user=user-77",
-    "sessions, common word": "sessions?q=the",
-    "sessions, rare word": "sessions?q=zanzibar",
-    "sessions, word and event": "sessions?q=flight&event=rare",
-    "interactions": "interactions",
-    "interactions, period": "interactions?since={day}&until={day}",
-    "interactions, event": "interactions?event=common",
-    "interactions, old event": "interactions?event=old",
-    "interactions, metadata": "interactions?metadata=plan%3Dpro&flag=failure",
-    "interactions, never both": "interactions?version=v1&model=model-b",
-    "interactions, position": "interactions?position=3-&event=common",
-    "interactions, never there": "interactions?position=9&event=common",
-    "interactions, common word": "interactions?q=the",
+    **{f"sessions{name}": f"sessions?{query}" for name, query in _FILTERS.items()},
+    **{name: f"sessions?{query}" for name, query in _OF_SESSIONS.items()},
+    **{
+        f"interactions{name}": f"interactions?{query}".replace("{late}", "{late_interactions}")
+        for name, query in _FILTERS.items()
+    },
+    **{name: f"interactions?{query}" for name, query in _OF_INTERACTIONS.items()},
+    **{f"users{name}": f"users?{query}" for name, query in _OF_USERS.items()},
     "search, common word": "search?q=the",
-    "search, two words": "search?q=flight+refund",
-    "users": "users",
-    "users, most": "users?sort=most",
-    "users, id": "users?q=user-7",
-    "users, event": "users?event=common",
-    "users, rare event": "users?event=rare",
-    "users, without event": "users?without=common",
-    "users, never both": "users?version=v1&metadata=plan%3Dpro&without=common",
-    "one user": "users/user-77",
+    "search, rare word": "search?q={rare_word}",
+    "search, two common words": "search?q=flight+refund",
+    "search, words never together": "search?q={one_half}+{other_half}",
+    "search, eleven common words": "search?q=the+a+my+please+how+when+flight+card+pin+code+app",
+    "search, half a word": "search?q=flig",
+    "search, an id": "search?q=s77",
+    "search, page 5": "search?q=flight&cursor={late_search}",
     "transcript": "sessions/s77",
+    "transcript, long session": "sessions/{long}",
+    "transcript, last page": "sessions/{long}?page=99",
+    "transcript, in a list": "sessions/s77?event=common",
+    "transcript, in a search": "sessions/{rare_session}?q={rare_word}",
+    "session by id": "session?id=s77",
+    "user": "users/{user}",
+    "heavy user": "users/{heavy}",
+    "user by id": "user?id={user}",
     "dashboard": "dashboard",
+    "dashboard, 24 hours": "dashboard?period=24h",
+    "dashboard, 7 days": "dashboard?period=7d",
     "dashboard, all time": "dashboard?period=all",
-    "dashboard, hours": "dashboard?period=24h",
-    "dashboard, an event": "dashboard?show=events",
+    "dashboard, all time by day": "dashboard?period=all&step=day",
+    "dashboard, events": "dashboard?show=events",
+    "dashboard, an event": "dashboard?show=events&event={event}",
+    "dashboard, users": "dashboard?show=users&period=all",
     "events": "events",
+    "event": "events/{event}",
+    "event, all time": "events/{event}?period=all",
+    "event, rare": "events/{rare}",
+    "event, later matches": "events/{event}?before={before}",
+    "event, review": "events/{event}/review",
+    "alert": "alerts/{rule}",
+    "settings": "settings",
+    "settings, an event": "settings/events/{event}",
+    "settings, versions of an event": "settings/events/{event}/versions",
+    "settings, members": "settings/members",
+    "settings, audit log": "settings/audit-log",
+    "pulse": "pulse",
+    "export, sessions": "export/sessions",
+    "export, interactions": "export/interactions?format=jsonl",
+    "export, users": "export/users",
+    "export, rare event": "export/interactions?event=rare",
 }
 
 # The JSON API, with pages of 50.
 ANSWERS = {
-    "json: sessions": "sessions",
-    "json: sessions, event": "sessions?event=common",
-    "json: sessions, never both": "sessions?version=v1&model=model-b",
-    "json: a session": "sessions/s77",
-    "json: interactions": "interactions",
-    "json: interactions, metadata": "interactions?metadata=plan%3Dpro&flag=failure",
-    "json: interactions, common word": "interactions?q=the",
-    "json: users": "users",
+    **{f"json: sessions{name}": f"sessions?{query}" for name, query in _FILTERS.items()},
+    **{
+        f"json: interactions{name}": f"interactions?{query}".replace(
+            "{late}", "{late_interactions}"
+        )
+        for name, query in _FILTERS.items()
+    },
+    **{f"json: users{name}": f"users?{query}" for name, query in _OF_USERS.items()},
+    "json: search, common word": "search?q=the",
+    "json: search, rare word": "search?q={rare_word}",
+    "json: search, two common words": "search?q=flight+refund",
+    "json: search, words never together": "search?q={one_half}+{other_half}",
+    "json: session": "sessions/s77",
+    "json: long session": "sessions/{long}",
+    "json: session by id": "session?id=s77",
+    "json: interaction": "interactions/{task}",
+    "json: interaction by id": "interaction?id={task}",
+    "json: user": "users/{user}",
+    "json: heavy user": "users/{heavy}",
+    "json: user by id": "user?id={user}",
+    "json: project": "",
     "json: events": "events",
+    "json: events, one": "events?event=rare",
     "json: definitions": "definitions",
+    "json: definition": "definitions/{event}",
     "json: stats": "stats",
     "json: stats, all time": "stats?period=all",
     "json: series": "stats/series?period=30d",
-    "json: search": "search?q=flight+refund",
+    "json: series, all time": "stats/series?period=all",
+    "json: series, an event": "stats/series?event=common",
+    "json: export, sessions": "export/sessions",
+    "json: export, interactions": "export/interactions",
+    "json: export, users": "export/users",
 }
 
-
-def fill(store: SqliteStore, sessions: int) -> Project:
-    """Fill a database with sessions of the last 90 days."""
-    chance = random.Random(7)
-    project = store.write(lambda db: create_project(db, "Benchmark"))
-    events = {
-        name: store.write(lambda db, name=name: create_definition(db, project.id, _define(name)))
-        for name in ("common", "rare", "old")
-    }
-    now_ms = int(time.time() * 1000)
-    step_ms = 90 * 24 * 3_600_000 // sessions
-    for start in range(0, sessions, 2_000):
-        new = [
-            _make(n, turn, now_ms - (sessions - n) * step_ms + turn * 60_000, chance)
-            for n in range(start, min(start + 2_000, sessions))
-            for turn in range(LENGTH)
-        ]
-        store.write(lambda db, new=new: add_interactions(db, project.id, new))
-        for at in range(0, len(new), 500):
-            _judge(store, project, events, new[at : at + 500], sessions)
-    with store.read() as db:
-        db.raw.execute("select 1")
-    return project
-
-
-def _define(name: str) -> EventDefinition:
-    return EventDefinition(id="new", name=name, description=f"The user mentions {name}")
-
-
-def _make(n: int, turn: int, at_ms: int, chance: random.Random) -> NewInteraction:
-    words = chance.choices(WORDS, k=12)
-    if n % 5_000 == 0:
-        words.append("zanzibar")
-    version = n % 4
-    metadata = {
-        "model": "model-a" if version == 1 else "model-b",
-        "plan": chance.choice(["free", "free", "free", "pro"]),
-        "channel": chance.choice(["web", "ios", "android"]),
-        "request": f"r{n}-{turn}",
-        "usage": {"total_tokens": 100 + n % 50},
-    }
-    return NewInteraction(
-        task_id=f"t{n}-{turn}",
-        session_id=f"s{n}",
-        created_at_ms=at_ms,
-        input=" ".join(words),
-        output=" ".join(chance.choices(WORDS, k=30)),
-        user_id=f"user-{n % 9_000}",
-        version_id=f"v{version}",
-        flag=chance.choice(["success", "failure"]) if n % 10 == 0 else None,
-        metadata=str(metadata).replace("'", '"'),
-    )
-
-
-def _judge(
-    store: SqliteStore,
-    project: Project,
-    events: dict[str, EventDefinition],
-    new: list[NewInteraction],
-    sessions: int,
-) -> None:
-    with store.read() as db:
-        ids = find_ids(db, project.id, [each.task_id for each in new])
-
-    def verdict(each: NewInteraction, **changes: object) -> StoredDetection:
-        fields = {
-            "interaction_id": ids[each.task_id],
-            "session_id": each.session_id,
-            "created_at_ms": each.created_at_ms,
-            "detected": True,
-            "score": 0.9,
-            "detector": "rules",
-            "evidence": None,
-        }
-        return StoredDetection(**{**fields, **changes})  # type: ignore[arg-type]
-
-    numbers = [int(each.session_id[1:]) for each in new]
-    for name, wanted in (
-        ("common", [n % 3 == 0 for n in numbers]),
-        ("rare", [n % 900 == 0 for n in numbers]),
-        ("old", [n < sessions // 50 for n in numbers]),
-    ):
-        verdicts = [verdict(e, detected=d) for e, d in zip(new, wanted, strict=True)]
-        store.write(
-            lambda db, name=name, verdicts=verdicts: detections.record(
-                db, project.id, events[name], verdicts
-            )
-        )
-    told = {
-        "language": [
-            verdict(e, value='"fr"' if n % 7 == 0 else '"en"')
-            for e, n in zip(new, numbers, strict=True)
-        ]
-    }
-    store.write(lambda db: message_facts.record(db, project.id, told))
-
-
-def measure(client: FlaskClient, address: str, rounds: int, **headers: str) -> float:
-    """Return the median CPU time of a page, in milliseconds."""
-    times = []
-    for _ in range(rounds + 2):
-        start = time.thread_time()
-        response = client.get(address, headers=headers)
-        response.get_data()
-        times.append((time.thread_time() - start) * 1000)
-        if response.status_code != 200:
-            raise SystemExit(f"{address} answered {response.status_code}.")
-    return statistics.median(times[2:])
-
-
-def measure_all(sessions: int, rounds: int) -> dict[str, float]:
-    """Fill a database and return the CPU time of each page."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder, "phospho.db"))
-        start = time.perf_counter()
-        project = fill(store, sessions)
-        size = Path(folder, "phospho.db").stat().st_size
-        sys.stderr.write(
-            f"{sessions:,} sessions filled in {time.perf_counter() - start:.0f} s; "
-            f"{size / (sessions * LENGTH):,.0f} bytes an interaction\n"
-        )
-        client = create_app(store, detectors={}).test_client()
-        client.get(f"/login?token={store.write(create_link)}")
-        home = f"/projects/{project.id}"
-        late = client.get(f"{home}/sessions").get_data(as_text=True)
-        cursor = late.partition("cursor=")[2].partition('"')[0].partition("&")[0]
-        for _ in range(18):
-            late = client.get(f"{home}/sessions?cursor={cursor}").get_data(as_text=True)
-            cursor = late.rpartition("cursor=")[2].partition('"')[0].partition("&")[0]
-        day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 45 * 86_400))
-        found = {
-            name: measure(client, f"{home}/{path.format(late=cursor, day=day)}", rounds)
-            for name, path in PAGES.items()
-        }
-        key = store.write(lambda db: create_key(db, project.id, "a key"))[1]
-        found |= {
-            name: measure(client, f"/api{home}/{path}", rounds, Authorization=f"Bearer {key}")
-            for name, path in ANSWERS.items()
-        }
-        store.close()
-    return found
-
-
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sessions", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--rounds", type=int, default=15)
-    asked = parser.parse_args()
-    found = [measure_all(sessions, asked.rounds) for sessions in asked.sessions]
-    print(f"{'CPU ms of a page':32}" + "".join(f"{n:>12,}" for n in asked.sessions) + "   growth")
-    for name in (*PAGES, *ANSWERS):
-        values = [each[name] for each in found]
-        row = "".join(f"{value:12.1f}" for value in values)
-        print(f"{name:32}{row}{values[-1] / values[0]:9.2f}")
-
-
-if __name__ == "__main__":
-    main()
+# The lists of the protocol that existing clients speak.
+OLD_ANSWERS = {
+    "v2: project": "",
+    "v2: sessions": "sessions",
+    "v2: tasks": "tasks",
+}
