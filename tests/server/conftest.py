@@ -23,6 +23,7 @@ from phospho_server.store.postgresql.store import PostgresStore
 from phospho_server.store.projects import create_key, create_project
 from phospho_server.store.rows import Project
 from tests.server.databases import new_store
+from tests.server.plans import Watch
 from tests.server.postgresql import Databases
 
 DEFAULT_STORE = os.environ.get("PHOSPHO_TEST_STORE", "sqlite")
@@ -73,6 +74,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker("databases")
     if mark is not None and "store" in metafunc.fixturenames:
         metafunc.parametrize("store", mark.args, indirect=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements() -> Iterator[Watch]:
+    """Every statement that the server runs on SQLite is explained, once in each process."""
+    watch = Watch()
+    with pytest.MonkeyPatch.context() as patch:
+        watch.install(patch)
+        yield watch
+
+
+@pytest.fixture(autouse=True)
+def no_scans(statements: Watch) -> Iterator[None]:
+    """Fail a test in which a statement read all of a table that grows with the traffic."""
+    statements.problems.clear()
+    yield
+    assert not statements.problems, "\n".join(statements.problems)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from phospho_server.migrations import (
     m016_spans,
     m017_alerts,
     m018_processes,
+    m019_reading_at_scale,
     m020_erasures,
 )
 from phospho_server.migrations.steps import migrations
@@ -50,6 +51,7 @@ STEPS = (
     m016_spans,
     m017_alerts,
     m018_processes,
+    m019_reading_at_scale,
     m020_erasures,
 )
 

@@ -22,10 +22,12 @@ def pause_backfill(db: Connection, project_id: str, definition_id: str) -> None:
     )
 
 
-def drop_backfill(db: Connection, definition_id: str) -> None:
+def drop_backfill(db: Connection, project_id: str, definition_id: str) -> None:
     """Leave past interactions as they are; those that could not be judged still will be."""
     db.execute(
-        "delete from jobs where definition_id = :id and kind = 'backfill'", {"id": definition_id}
+        "delete from jobs where project_id = :project_id and definition_id = :id "
+        "and kind = 'backfill'",
+        {"project_id": project_id, "id": definition_id},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from phospho_server.store import (
     purging,
 )
 from phospho_server.store.cuts import load_lessons
+from phospho_server.store.facts import EVENT
 from phospho_server.store.learning import with_reviews
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import DefinitionRow
@@ -107,7 +109,7 @@ def edit_definition(
         if to_past:
             apply_to_past(db, project_id, edited)
         else:
-            backfills.drop_backfill(db, edited.id)
+            backfills.drop_backfill(db, project_id, edited.id)
             if current.detector == "llm":
                 # No other detector has given them a verdict that they could keep.
                 llm_jobs.judge_anew(db, project_id, edited.id)
@@ -136,7 +138,7 @@ def enable_definition(
         "update event_definitions set enabled = :enabled, updated_at_ms = :now where id = :id",
         {"enabled": int(enabled), "now": now_ms(), "id": definition_id},
     )
-    jobs.drop_for_definition(db, definition_id)
+    jobs.drop_for_definition(db, project_id, definition_id)
     llm_unasked.drop_for_definition(db, project_id, definition_id)
     if enabled:
         apply_to_past(db, project_id, definition)
@@ -158,7 +160,7 @@ def delete_definition(db: Connection, project_id: str, definition_id: str) -> No
         "update event_definitions set deleted_at_ms = :now, enabled = 0 where id = :id",
         {"now": now_ms(), "id": definition_id},
     )
-    jobs.drop_for_definition(db, definition_id)
+    jobs.drop_for_definition(db, project_id, definition_id)
     mine = {"project_id": project_id, "definition_id": definition_id}
     where = "where project_id = :project_id and definition_id = :definition_id"
     for table in ("verdict_counts", "llm_unasked", "alert_rules", "alerts"):
@@ -225,18 +227,11 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
     get_project(db, project_id)
     everyone = jobs.count_pending(db, project_id)
     underway = backfills.list_backfills(db, project_id)
+    waiting = jobs.list_waiting(db, project_id)
+    events = _count_events(db, project_id)
     rows = db.rows(
-        f"select {_COLUMNS}, color, enabled, created_at_ms, "
-        "(select coalesce(sum(c.value), 0) from day_counters c where c.project_id = d.project_id "
-        " and c.metric = 'events' and c.key = d.id) as events, "
-        "(select coalesce(sum(j.size), 0) from jobs j where j.project_id = d.project_id "
-        " and (j.kind in ('detect', 'backfill') or j.kind = 'llm' and d.detector = 'llm') "
-        " and j.definition_id = d.id) as pending, "
-        "(select min(j.error) from jobs j where j.project_id = d.project_id "
-        " and j.error is not null and (j.kind <> 'llm' or d.detector = 'llm') "
-        " and (j.definition_id = d.id or j.definition_id is null)) as problem "
-        "from event_definitions d where project_id = :project_id and deleted_at_ms is null "
-        "order by created_at_ms, id",
+        f"select {_COLUMNS}, color, enabled, created_at_ms from event_definitions "
+        "where project_id = :project_id and deleted_at_ms is null order by created_at_ms, id",
         {"project_id": project_id},
     )
     return [
@@ -245,13 +240,28 @@ def list_definitions(db: Connection, project_id: str) -> Sequence[DefinitionRow]
             color=row["color"],
             enabled=bool(row["enabled"]),
             created_at_ms=row["created_at_ms"],
-            events=row["events"],
-            pending=row["pending"] + (everyone if row["enabled"] else 0),
-            problem=row["problem"],
+            events=events.get(row["id"], 0),
+            pending=waiting.count(row["id"], row["detector"]) + (everyone if row["enabled"] else 0),
+            problem=waiting.find_problem(row["id"], row["detector"]),
             backfill=underway.get(row["id"]),
         )
         for row in rows
     ]
+
+
+def _count_events(db: Connection, project_id: str) -> dict[str, int]:
+    """Return how often each event has occurred: what stands, and what was removed since."""
+    rows = db.rows(
+        "select value as id, interactions as n from facts "
+        "where project_id = :project_id and fact = :event union all "
+        "select key, sum(value) from day_counters "
+        "where project_id = :project_id and metric = 'removed_events' group by key",
+        {"project_id": project_id, "event": EVENT},
+    )
+    events: Counter[str] = Counter()
+    for row in rows:
+        events[row["id"]] += row["n"]
+    return events
 
 
 def _refuse_taken_name(db: Connection, project_id: str, name: str) -> None:
@@ -274,7 +284,7 @@ def is_same(one: EventDefinition, other: EventDefinition) -> bool:
 
 def apply_to_past(db: Connection, project_id: str, definition: EventDefinition) -> None:
     """Add the job that applies a definition to what is stored, the newest first."""
-    jobs.drop_for_definition(db, definition.id)
+    jobs.drop_for_definition(db, project_id, definition.id)
     llm_unasked.drop_for_definition(db, project_id, definition.id)
     size = counters.count_stored(db, project_id)
     if size:

@@ -171,7 +171,9 @@ def unless_gone(
 def find_next(db: Connection) -> str | None:
     """Return a deleted project that still has rows, or None."""
     row = db.row(
-        "select project_id from jobs where kind = :kind order by id limit 1", {"kind": ERASE}
+        "select project_id from jobs where kind = :kind and parked_at_ms is null "
+        "order by id limit 1",
+        {"kind": ERASE},
     )
     return None if row is None else str(row["project_id"])
 
@@ -238,6 +240,9 @@ def plan_strays(db: Connection) -> None:
         if owned.has_project:
             rows = db.rows(_PROJECTS_IN.format(table=owned.table))
             strays |= {row["id"] for row in rows}
-    known = db.rows("select project_id from jobs where kind = :kind", {"kind": ERASE})
+    known = db.rows(
+        "select project_id from jobs where kind = :kind and parked_at_ms is null",
+        {"kind": ERASE},
+    )
     for project_id in sorted(strays - {row["project_id"] for row in known}):
         jobs.insert(db, project_id, ERASE, {}, size=0)

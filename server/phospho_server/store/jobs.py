@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from phospho_server.clock import new_id, now_ms
@@ -216,11 +217,12 @@ def retry_parked(db: Connection, project_id: str, definition_id: str | None = No
     )
 
 
-def drop_for_definition(db: Connection, definition_id: str) -> None:
+def drop_for_definition(db: Connection, project_id: str, definition_id: str) -> None:
     """Remove the judging that belongs to one definition alone; who is to be told still is."""
     db.execute(
-        "delete from jobs where definition_id = :id and kind in ('detect', 'backfill', 'llm')",
-        {"id": definition_id},
+        "delete from jobs where project_id = :project_id and definition_id = :id "
+        "and kind in ('detect', 'backfill', 'llm')",
+        {"project_id": project_id, "id": definition_id},
     )
 
 
@@ -232,6 +234,56 @@ def count_pending(db: Connection, project_id: str) -> int:
         {"project_id": project_id},
     )
     return int(row["n"]) if row else 0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What is still to do for single events of a project.
+
+    Args:
+        sizes: Interactions, by the event's id and the kind of the jobs.
+        problems: Why a job failed, by the event's id, None for all events, and the kind.
+    """
+
+    sizes: Mapping[tuple[str, str], int]
+    problems: Mapping[tuple[str | None, str], str]
+
+    def count(self, definition_id: str, detector: str) -> int:
+        """Return the interactions that an event is still looked for in."""
+        return sum(self.sizes.get((definition_id, kind), 0) for kind in _judging(detector))
+
+    def find_problem(self, definition_id: str, detector: str) -> str | None:
+        """Return why something of an event failed, while that waits."""
+        mine = [
+            text
+            for (owner, kind), text in self.problems.items()
+            if owner in (definition_id, None) and (kind != "llm" or detector == "llm")
+        ]
+        return min(mine, default=None)
+
+
+def _judging(detector: str) -> Sequence[str]:
+    # What is asked beside another detector changes verdicts there are already.
+    return ("detect", "backfill", "llm") if detector == "llm" else ("detect", "backfill")
+
+
+def list_waiting(db: Connection, project_id: str) -> Waiting:
+    """Return what is still to do for single events, and what failed."""
+    mine = {"project_id": project_id}
+    sizes = db.rows(
+        "select definition_id, kind, sum(size) as n from jobs where project_id = :project_id "
+        "and definition_id is not null group by definition_id, kind",
+        mine,
+    )
+    problems = db.rows(
+        "select definition_id, kind, min(error) as error from jobs "
+        "where project_id = :project_id and error is not null group by definition_id, kind",
+        mine,
+    )
+    return Waiting(
+        {(row["definition_id"], row["kind"]): row["n"] for row in sizes},
+        {(row["definition_id"], row["kind"]): row["error"] for row in problems},
+    )
 
 
 def count_all_pending(db: Connection, project_id: str) -> int:

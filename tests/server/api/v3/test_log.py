@@ -150,7 +150,7 @@ def test_an_answer_that_was_missing_comes_in_its_place(home: Home, mode: str) ->
     # The interaction is the same one, and is looked at again.
     assert totals(home.store, home.project).interactions == 2
     with home.store.read() as db:
-        jobs = db.rows("select size from jobs where kind = 'detect'")
+        jobs = db.rows("select size from jobs where kind = 'detect' order by id")
     assert [row["size"] for row in jobs] == [2, 1]
 
 
