@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from phospho_server.clock import DAY_MS, HOUR_MS, day_of, hour_of, minute_of, now_ms
 from phospho_server.store import Connection
@@ -64,26 +65,83 @@ def add(db: Connection, project_id: str, changes: Mapping[tuple[str, str, int], 
         )
 
 
-def table_for(*bounds_ms: int) -> str:
-    """Return the roll-up that answers for a stretch of time, its columns named as in `counters`.
+# Each key that numbers of a project are kept under, so that a period is a range of each.
+_KEYS = (
+    "key in (select '' union all select 'success' union all select 'failure' "
+    "union all select id from event_definitions where project_id = :project_id)"
+)
+_NUMBERS = f"metric in ('sessions', 'interactions', 'events', 'feedback') and {_KEYS}"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The roll-ups that answer for a stretch of time.
 
     Args:
-        bounds_ms: Begin, end and steps: multiples of an hour. Where all are whole UTC days, the
-            roll-up by day answers, which is a 24th as long.
+        table: Has `metric`, `key`, `hour_ms` and `value` of `:project_id`.
+        params: What a query of it needs besides.
     """
-    if any(bound % DAY_MS for bound in bounds_ms):
-        return "counters"
-    return "(select project_id, metric, key, day_ms as hour_ms, value from day_counters)"
+
+    table: str
+    params: Mapping[str, object]
+
+
+_DAYS = (
+    "select metric, key, day_ms as hour_ms, value from day_counters "
+    "where project_id = :project_id and {which} and day_ms >= :first_day and day_ms < :last_day"
+)
+_HOURS = (
+    "select metric, key, hour_ms, value from counters "
+    "where project_id = :project_id and {which} and hour_ms >= {begin} and hour_ms < {end}"
+)
+
+
+def counted(
+    which: str, since_ms: int, until_ms: int, *, origin_ms: int = 0, step_ms: int = DAY_MS
+) -> Counted:
+    """Return what answers for a stretch of time: whole UTC days by day, its ends by the hour.
+
+    Args:
+        which: SQL that names metrics and keys, so that of each a range is read.
+        since_ms: Its begin, on an hour.
+        until_ms: Its end, on an hour.
+        origin_ms: Where a step of it begins. Where steps are no whole UTC days, all is by hour.
+        step_ms: Their length, a multiple of an hour.
+    """
+    first_day, last_day = day_of(since_ms + DAY_MS - 1), day_of(until_ms)
+    if origin_ms % DAY_MS or step_ms % DAY_MS or first_day >= last_day:
+        first_day = last_day = until_ms
+    parts = [
+        _HOURS.format(which=which, begin=":since", end=":first_day")
+        if since_ms < first_day
+        else "",
+        _DAYS.format(which=which) if first_day < last_day else "",
+        _HOURS.format(which=which, begin=":last_day", end=":until") if last_day < until_ms else "",
+    ]
+    params = {"since": since_ms, "until": until_ms, "first_day": first_day, "last_day": last_day}
+    # Of no time at all nothing is counted.
+    whole = " union all ".join(filter(None, parts)) or _DAYS.format(which=which)
+    return Counted(f"({whole})", params)
+
+
+def counted_in(which: str, steps: TimeSteps) -> Counted:
+    """Return what answers for a stretch of time by its steps."""
+    of = counted(
+        which,
+        steps.since_ms,
+        steps.until_ms,
+        origin_ms=steps.origin_ms,
+        step_ms=steps.step_ms,
+    )
+    return Counted(of.table, {**of.params, "origin": steps.origin_ms, "step": steps.step_ms})
 
 
 def get_totals(db: Connection, project_id: str, *, since_ms: int, until_ms: int) -> Totals:
     """Return the numbers of a period that begins and ends on an hour; users by whole days."""
+    of = counted(_NUMBERS, since_ms, until_ms)
     rows = db.rows(
-        f"select metric, key, sum(value) as value from {table_for(since_ms, until_ms)} c "
-        "where project_id = :project_id "
-        "and metric in ('sessions', 'interactions', 'events', 'feedback') "
-        "and hour_ms >= :since and hour_ms < :until group by metric, key",
-        {"project_id": project_id, "since": since_ms, "until": until_ms},
+        f"select metric, key, sum(value) as value from {of.table} c group by metric, key",
+        {"project_id": project_id, **of.params},
     )
     counts: Counter[str] = Counter()
     for row in rows:
@@ -114,12 +172,11 @@ def get_series(
             so they are left out of shorter steps.
     """
     steps = TimeSteps(since_ms, until_ms, step_ms)
+    of = counted_in(_NUMBERS, steps)
     rows = db.rows(
         "select metric, key, (hour_ms - :origin) / :step as step, sum(value) as value "
-        f"from {table_for(since_ms, until_ms, step_ms)} c where project_id = :project_id "
-        "and metric in ('sessions', 'interactions', 'events', 'feedback') "
-        "and hour_ms >= :since and hour_ms < :until group by metric, key, step",
-        {"project_id": project_id, **steps.params},
+        f"from {of.table} c group by metric, key, step",
+        {"project_id": project_id, **of.params},
     )
     values = {
         name: [0] * steps.count
@@ -146,12 +203,11 @@ def get_event_series(
 ) -> Series:
     """Return `events` of one definition over time, and all `interactions`; as `get_series` does."""
     steps = TimeSteps(since_ms, until_ms, step_ms)
+    of = counted_in("metric in ('events', 'interactions') and key in (:definition_id, '')", steps)
     rows = db.rows(
         "select metric, (hour_ms - :origin) / :step as step, sum(value) as value "
-        f"from {table_for(since_ms, until_ms, step_ms)} c where project_id = :project_id "
-        "and metric in ('events', 'interactions') and key in (:definition_id, '') "
-        "and hour_ms >= :since and hour_ms < :until group by metric, step",
-        {"project_id": project_id, "definition_id": definition_id, **steps.params},
+        f"from {of.table} c group by metric, step",
+        {"project_id": project_id, "definition_id": definition_id, **of.params},
     )
     values = {name: [0] * steps.count for name in ("events", "interactions")}
     for row in rows:
@@ -166,15 +222,14 @@ def count_events(
 
     Every definition that is not deleted is listed, also with 0.
     """
+    of = counted(f"metric = 'events' and {_KEYS}", since_ms, until_ms)
     rows = db.rows(
         "select d.id as definition_id, d.name, d.description, d.color, "
-        "coalesce(sum(c.value), 0) as events "
-        f"from event_definitions d left join {table_for(since_ms, until_ms)} c "
-        "on c.project_id = d.project_id "
-        "and c.metric = 'events' and c.key = d.id and c.hour_ms >= :since and c.hour_ms < :until "
-        "where d.project_id = :project_id and d.deleted_at_ms is null "
-        "group by d.id, d.name, d.description, d.color order by events desc, d.name",
-        {"project_id": project_id, "since": since_ms, "until": until_ms},
+        "coalesce(n.events, 0) as events from event_definitions d "
+        f"left join (select key, sum(value) as events from {of.table} c group by key) n "
+        "on n.key = d.id where d.project_id = :project_id and d.deleted_at_ms is null "
+        "order by events desc, d.name",
+        {"project_id": project_id, **of.params},
     )
     return [EventCount(**dict(row)) for row in rows]
 

@@ -29,6 +29,8 @@ MAX_CHARS = 64
 # What a filter offers comes from the newest sessions.
 _RECENT_SESSIONS = 200
 _MOST_OFFERED = 100
+# The most frequent of all facts, users and events included, which a filter offers otherwise.
+_MOST_COUNTED = 500
 
 
 class Fact(NamedTuple):
@@ -314,13 +316,21 @@ def list_most_common(
 
 def list_recent(db: Connection, project_id: str) -> list[Fact]:
     """Return what is true of most of the newest 200 sessions, in order, for a filter to offer."""
+    # Counted by their ids, and only then asked for their names, which takes half the time.
     rows = db.rows(
-        "select f.fact, f.value from (select id from sessions "
-        " where project_id = :project_id order by last_at_ms desc, id desc limit :most) s "
-        "join session_facts g on g.session_row = s.id join facts f on f.id = g.fact_id "
-        "where f.fact not in ('event', 'user') "
-        "group by f.fact, f.value order by count(*) desc, f.value limit :offered",
-        {"project_id": project_id, "most": _RECENT_SESSIONS, "offered": _MOST_OFFERED},
+        "select f.fact, f.value from (select g.fact_id, count(*) as n from ("
+        "  select id from sessions where project_id = :project_id "
+        "  order by last_at_ms desc, id desc limit :most"
+        " ) s join session_facts g on g.session_row = s.id "
+        " group by g.fact_id order by n desc, g.fact_id limit :counted) c "
+        "join facts f on f.id = c.fact_id where f.fact not in ('event', 'user') "
+        "order by c.n desc, f.value limit :offered",
+        {
+            "project_id": project_id,
+            "most": _RECENT_SESSIONS,
+            "counted": _MOST_COUNTED,
+            "offered": _MOST_OFFERED,
+        },
     )
     return sorted(Fact(row["fact"], row["value"]) for row in rows)
 

@@ -129,18 +129,13 @@ def count_values(
     db: Connection, project_id: str, fact: str, *, since_ms: int, until_ms: int
 ) -> Sequence[FactCount]:
     """Return of how many interactions of a period each value is true, the most frequent first."""
+    of = counters.counted(
+        "metric = :metric and key in (select vals.value from vals)", since_ms, until_ms
+    )
     rows = db.rows(
-        _VALUES + "select v.value, sum(c.value) as interactions from vals v "
-        f"join {counters.table_for(since_ms, until_ms)} c "
-        "on c.project_id = :project_id and c.metric = :metric and c.key = v.value "
-        "and c.hour_ms >= :since and c.hour_ms < :until "
-        "group by v.value having sum(c.value) > 0 order by interactions desc, v.value",
-        {
-            "project_id": project_id,
-            "metric": METRICS[fact],
-            "since": since_ms,
-            "until": until_ms,
-        },
+        _VALUES + f"select key as value, sum(c.value) as interactions from {of.table} c "
+        "group by key having sum(c.value) > 0 order by interactions desc, key",
+        {"project_id": project_id, "metric": METRICS[fact], **of.params},
     )
     return [FactCount(row["value"], row["interactions"]) for row in rows]
 
@@ -150,12 +145,12 @@ def get_sentiment_series(
 ) -> Series:
     """Return over time how many messages sounded negative, neutral and positive."""
     steps = TimeSteps(since_ms, until_ms, step_ms)
+    feelings, params = in_list("f", FEELINGS)
+    of = counters.counted_in(f"metric = 'sentiment' and key {feelings}", steps)
     rows = db.rows(
         "select key, (hour_ms - :origin) / :step as step, sum(value) as value "
-        f"from {counters.table_for(since_ms, until_ms, step_ms)} c "
-        "where project_id = :project_id and metric = 'sentiment' "
-        "and hour_ms >= :since and hour_ms < :until group by key, step",
-        {"project_id": project_id, **steps.params},
+        f"from {of.table} c group by key, step",
+        {"project_id": project_id, **of.params, **params},
     )
     values: dict[str, list[int]] = {feeling: [0] * steps.count for feeling in FEELINGS}
     for row in rows:

@@ -56,7 +56,6 @@ class _Reviewed:
     is_drawn: bool
     seen: _Verdict
     now: _Verdict
-    created_at_ms: int
 
     @property
     def is_rejected(self) -> bool:
@@ -132,28 +131,34 @@ def add_words(
 ) -> list[Step]:
     """Return the steps of a chart with what people said of their interactions."""
     counted = list(steps)
-    for each in _list_reviewed(db, project_id, definition_id):
-        at_ms = hour_of(each.created_at_ms)
+    rows = db.rows(
+        "select r.occurred, i.created_at_ms from reviews r "
+        "join interactions i on i.id = r.interaction_id "
+        "where r.project_id = :project_id and r.definition_id = :definition_id "
+        "and r.undone_at_ms is null order by r.created_at_ms desc, r.id desc limit :limit",
+        {"project_id": project_id, "definition_id": definition_id, "limit": _MOST_CLICKS},
+    )
+    for row in rows:
+        at_ms = hour_of(row["created_at_ms"])
         if of.since_ms <= at_ms < of.until_ms:
             at = (at_ms - of.origin_ms) // of.step_ms
             step = counted[at]
             counted[at] = replace(
                 step,
-                known=step.known + each.occurred,
-                refuted=step.refuted + (not each.occurred),
+                known=step.known + row["occurred"],
+                refuted=step.refuted + (not row["occurred"]),
             )
     return counted
 
 
 def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[_Reviewed]:
     rows = db.rows(
-        "select r.interaction_id, r.occurred, r.source, i.created_at_ms, r.judged as seen_said, "
+        "select r.interaction_id, r.occurred, r.source, r.judged as seen_said, "
         "r.score as seen_score, r.definition_version as seen_version, "
         "r.detector as seen_detector, r.embedder as seen_embedder, d.judged as now_said, "
         "d.score as now_score, d.definition_version as now_version, "
         "d.detector as now_detector, d.embedder as now_embedder "
-        "from reviews r join interactions i on i.id = r.interaction_id "
-        "left join detections d on d.project_id = r.project_id "
+        "from reviews r left join detections d on d.project_id = r.project_id "
         "and d.interaction_id = r.interaction_id and d.definition_id = r.definition_id "
         "where r.project_id = :project_id and r.definition_id = :definition_id "
         "and r.undone_at_ms is null order by r.created_at_ms desc, r.id desc limit :limit",
@@ -166,7 +171,6 @@ def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[
             is_drawn=row["source"] == "audit",
             seen=_read_verdict(row, "seen"),
             now=_read_verdict(row, "now"),
-            created_at_ms=row["created_at_ms"],
         )
         for row in rows
     ]
@@ -206,7 +210,7 @@ def _count_positives(
     """Return how often the detector says yes, whatever people said of it."""
     row = db.row(
         "select coalesce(sum(case metric when 'events' then value else -value end), 0) as n "
-        "from counters where project_id = :project_id "
+        "from day_counters where project_id = :project_id "
         "and metric in ('events', 'removed_events') and key = :definition_id",
         {"project_id": project_id, "definition_id": definition.id},
     )

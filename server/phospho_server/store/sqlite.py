@@ -25,9 +25,12 @@ from phospho_server.store.writing import Writer
 
 logger = logging.getLogger("phospho_server")
 
-# What a connection keeps of the file in KiB; there are as many readers as requests at once. More
-# costs the writer more than it saves: SQLite 3.40 walks through all of it at most commits.
-_CACHE_KIB = 8_192
+# What the writer keeps of the file in KiB. More costs it more than it saves: SQLite 3.40 walks
+# through all of it at most commits.
+_WRITER_CACHE_KIB = 8_192
+
+# There are as many readers as requests at once, so each keeps little.
+_READER_CACHE_KIB = 2_048
 
 
 class SqliteConnection:
@@ -212,9 +215,6 @@ class _SqliteTransactions:
         self._raw.execute("release change")
 
     def close(self) -> None:
-        # Only advice to the planner: another program that holds the file may keep us from it.
-        with contextlib.suppress(sqlite3.Error):
-            self._raw.execute("pragma optimize")
         self._raw.close()
 
 
@@ -261,7 +261,8 @@ def _configure(raw: sqlite3.Connection, *, read_only: bool) -> None:
     raw.execute("pragma synchronous = full")
     raw.execute("pragma foreign_keys = on")
     raw.execute("pragma temp_store = memory")
-    raw.execute(f"pragma cache_size = -{_CACHE_KIB}")
+    cache_kib = _READER_CACHE_KIB if read_only else _WRITER_CACHE_KIB
+    raw.execute(f"pragma cache_size = -{cache_kib}")
     raw.execute(f"pragma journal_size_limit = {MOST_BYTES}")
     # What is deleted is overwritten with zeros, on builds of SQLite that do not do so by themselves
     # as well: what was erased must not be found in the file (`sweeping` does the rest).
@@ -290,9 +291,22 @@ def _prepare(path: Path) -> None:
             # Two that start at once must not both make the schema.
             connection.raw.execute("begin immediate")
             _migrate(connection, path)
+            _forget_statistics(connection)
             connection.raw.execute("commit")
     finally:
         connection.raw.close()
+
+
+def _forget_statistics(connection: SqliteConnection) -> None:
+    """Forget what SQLite has counted of its tables, where another program had it count them.
+
+    Without, a statement goes the same way in every database: the one that was tested. An index of
+    facts, most of which are of one session, has it believe that all are, and read a common one from
+    end to end.
+    """
+    for table in ("sqlite_stat1", "sqlite_stat4"):
+        if connection.row("select 1 from sqlite_master where name = :name", {"name": table}):
+            connection.execute(f"delete from {table}")
 
 
 def _open_when_free(path: Path) -> SqliteConnection:

@@ -10,7 +10,7 @@ from phospho_server.store import Connection
 from phospho_server.store.events import list_events, list_rejected
 from phospho_server.store.rows import Step, TranscriptLine
 
-# A transcript is one page; a session that never ends is shown in parts of this length.
+# A session that never ends is told in parts of this length.
 PART_SIZE = 200
 
 COLUMNS = (
@@ -20,9 +20,17 @@ COLUMNS = (
 
 
 def list_transcript(
-    db: Connection, project_id: str, session_id: str, *, offset: int = 0
+    db: Connection,
+    project_id: str,
+    session_id: str,
+    *,
+    offset: int = 0,
+    limit: int | None = None,
 ) -> Sequence[TranscriptLine]:
-    """Return a session's interactions in the order of time, at most 200 from `offset` on."""
+    """Return a session's interactions in the order of time, from `offset` on.
+
+    At most `limit` of them, by default 200.
+    """
     rows = db.rows(
         f"select {COLUMNS} from interactions "
         "where project_id = :project_id and session_id = :session_id "
@@ -30,7 +38,7 @@ def list_transcript(
         {
             "project_id": project_id,
             "session_id": session_id,
-            "limit": PART_SIZE,
+            "limit": PART_SIZE if limit is None else limit,
             "offset": offset,
         },
     )

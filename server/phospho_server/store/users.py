@@ -10,13 +10,16 @@ from typing import NamedTuple
 from phospho_server.clock import day_of
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, cursors, user_days
-from phospho_server.store.filters import Asked, Filter, name_facts, resolve
+from phospho_server.store.filters import Asked, Filter, resolve
 from phospho_server.store.walking import Way, walk
 
 PAGE_SIZE = 50
 
 # Users that are looked at for one page: each may have many sessions to look into.
 MOST_CANDIDATES = 500
+
+# Sessions of a user that are looked into: some users are a program that never ends.
+MOST_SESSIONS = 1_000
 
 # The users of so few sessions are found by these, not by a walk among all users.
 FEW_SESSIONS = 500
@@ -154,11 +157,17 @@ _SESSIONS = (
 )
 
 
-# Those of the sessions with the rarest fact.
-_OF_LEAD = (
-    "u.user_id in (select v.value from session_facts l "
-    "join session_facts g on g.session_row = l.session_row "
-    "join facts v on v.id = g.fact_id and v.fact = 'user' where l.fact_id = :lead)"
+# The users of the sessions with a fact.
+_WITH = (
+    "select v.value from session_facts l join session_facts g on g.session_row = l.session_row "
+    "join facts v on v.id = g.fact_id and v.fact = 'user' where l.fact_id = :{name}"
+)
+
+# Whether one of a user's newest sessions has a fact.
+_HAS = (
+    "(select 1 from (select session_row from session_facts where fact_id = f.id "
+    " order by last_at_ms desc, session_row desc limit :most_sessions) mine "
+    "join session_facts g on g.session_row = mine.session_row and g.fact_id = :{name})"
 )
 
 
@@ -195,7 +204,7 @@ def list_users(
         return UserPage([], None)
     keys, is_down, where, params = _order(project_id, starts_with, sort)
     if asked.lead and asked.lead.sessions <= FEW_SESSIONS:
-        where.append(_OF_LEAD)
+        where.append(f"u.user_id in ({_WITH.format(name='lead')})")
         params["lead"] = asked.lead.id
         asked = Asked(None, asked.has, asked.lacks)
     period = _period(wanted, params)
@@ -241,12 +250,19 @@ def _period(wanted: Filter, params: dict[str, object]) -> list[str]:
 
 
 def _conditions(asked: Asked, params: dict[str, object]) -> list[str]:
-    """Return what one of a user's sessions has to have, for each fact that is asked for."""
-    return [
-        f"{word} (select 1 from session_facts mine join session_facts g "
-        f"on g.session_row = mine.session_row and g.fact_id = :{name} where mine.fact_id = f.id)"
-        for word, name in name_facts(asked, params)
-    ]
+    """Return what a user's sessions have to have, or must not, for each fact that is asked for."""
+    params["most_sessions"] = MOST_SESSIONS
+    conditions = []
+    for word, facts in (("", asked.has), ("not ", asked.lacks)):
+        for known in facts:
+            name = f"fact_{known.id}"
+            params[name] = known.id
+            conditions.append(
+                f"u.user_id {word}in ({_WITH.format(name=name)})"
+                if known.sessions <= FEW_SESSIONS
+                else f"{word}exists {_HAS.format(name=name)}"
+            )
+    return conditions
 
 
 def get_user(db: Connection, project_id: str, user_id: str) -> UserRow:

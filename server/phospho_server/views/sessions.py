@@ -22,6 +22,9 @@ from phospho_server.views.transcripts import STEP_KINDS, lay_out_all
 
 bp = Blueprint("sessions", __name__)
 
+# Interactions of a transcript that are one page: whole messages are much to read, and to render.
+PART_SIZE = 50
+
 # More digits than row ids have yet.
 _MOST_ID = 10**9 - 1
 
@@ -59,20 +62,22 @@ def show(project_id: str, session_id: str) -> ResponseReturnValue:
         asked = Asked(SESSIONS)
         if NAMES.intersection(request.args):
             asked = read_filter(Choices(), SESSIONS, list_choices(db, project_id))
-        pages = max(1, -(-session.interactions // transcripts.PART_SIZE))
+        pages = max(1, -(-session.interactions // PART_SIZE))
         at = transcripts.find_position(
             db, project_id, session_id, read_number("at", default=0, most=_MOST_ID)
         )
         if at:
-            page = -(-at // transcripts.PART_SIZE)
+            page = -(-at // PART_SIZE)
             return redirect(
                 session_url(
                     project_id, session_id, page=page if page > 1 else None, _anchor=f"i{at}"
                 )
             )
         page = read_number("page", default=1, most=pages)
-        offset = (page - 1) * transcripts.PART_SIZE
-        lines = transcripts.list_transcript(db, project_id, session_id, offset=offset)
+        offset = (page - 1) * PART_SIZE
+        lines = transcripts.list_transcript(
+            db, project_id, session_id, offset=offset, limit=PART_SIZE
+        )
         defined = list_defined(db, project_id)
         newer_id, older_id = store.find_neighbours(db, project_id, session_id, asked.wanted)
         said = list_feedback(db, project_id, [line.task_id for line in lines])

@@ -310,7 +310,7 @@ def test_no_page_looks_at_all_there_is(
             db.execute(_FILL, {**fields, "size": size, "noon": NOON_MS})
             db.execute(_JUDGE, fields)
             db.execute(
-                "insert into counters values (:project_id, 'events', :definition_id, 0, :n)",
+                "insert into day_counters values (:project_id, 'events', :definition_id, 0, :n)",
                 {**fields, "n": size // 10},
             )
 

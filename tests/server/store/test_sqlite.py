@@ -171,3 +171,16 @@ def test_a_full_disk_fails_every_change_of_the_group_and_the_next_works(
     store.write(lambda db: db.rows("pragma max_page_count = 1000000"))
     store.write(lambda db: create_project(db, "after"))
     assert names(store) == ["after"]
+
+
+def test_what_another_program_has_counted_changes_no_plan(tmp_path: Path) -> None:
+    path = tmp_path / "phospho.db"
+    SqliteStore(path).close()
+    with sqlite3.connect(path) as other:
+        other.execute("analyze")
+        assert other.execute("select count(*) from sqlite_stat1").fetchone() > (0,)
+    other.close()
+    store = SqliteStore(path)
+    with store.read() as db:
+        assert db.rows("select * from sqlite_stat1") == []
+    store.close()

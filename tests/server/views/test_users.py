@@ -10,7 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from phospho_server.clock import DAY_MS, HOUR_MS, now_ms
-from phospho_server.store import detections
+from phospho_server.store import detections, users
+from phospho_server.store.facts import Fact
+from phospho_server.store.filters import Filter
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
@@ -306,3 +308,34 @@ def test_what_another_project_calls_the_same_changes_no_list(
         store.write(lambda db, found=found: detections.record(db, other.id, event, found))  # type: ignore[misc]
     assert read() == before
     assert sum(bool(names) for names, _ in before) > 8
+
+
+def test_a_user_who_never_ends_is_looked_into_so_far(
+    store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users, "FEW_SESSIONS", 0)
+    monkeypatch.setattr(users, "MOST_SESSIONS", 2)
+    new = [
+        interaction(
+            f"t{n}",
+            session_id=f"s{n}",
+            user_id="bot",
+            version_id="old" if n < 2 else "new",
+            created_at_ms=NOON_MS + n,
+        )
+        for n in range(4)
+    ]
+    add(store, project, *new)
+    with store.read() as db:
+        for version, found in (("new", ["bot"]), ("old", [])):
+            has, lacks = (
+                Filter(has=[Fact("version", version)]),
+                Filter(lacks=[Fact("version", version)]),
+            )
+            assert [user.user_id for user in users.list_users(db, project.id, has).users] == found
+            others = users.list_users(db, project.id, lacks).users
+            assert bool(others) is not bool(found)
+        monkeypatch.setattr(users, "FEW_SESSIONS", 2)
+        old = Filter(has=[Fact("version", "old")])
+        assert len(users.list_users(db, project.id, old).users) == 1
+        assert users.list_users(db, project.id, Filter(lacks=old.has)).users == []
