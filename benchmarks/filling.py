@@ -67,9 +67,6 @@ _SYLLABLES = ("ba", "ke", "li", "mo", "nu", "pra", "ste", "vi", "zo", "fa", "dri
 _TEXTS = 4_000
 _INPUT_CHARS, _OUTPUT_CHARS = 200, 600
 
-# What the writer keeps in memory: an index of a million rows is filled in no order.
-_WRITER_CACHE_KIB = 600_000
-
 # Interactions that share a transaction.
 _BATCH = 20_000
 
@@ -81,7 +78,7 @@ def find_or_fill(folder: Path, interactions: int) -> Path:
     if file.exists():
         return file
     started, making = time.process_time(), folder / f"{interactions}.part"
-    store = SqliteStore(making, writer_cache_kib=_WRITER_CACHE_KIB)
+    store = SqliteStore(making)
     fill(store, interactions)
     store.close()
     making.rename(file)

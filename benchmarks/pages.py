@@ -157,6 +157,7 @@ ANSWERS = {
     "json: events": "events",
     "json: events, one": "events?event=rare",
     "json: definitions": "definitions",
+    "json: erasures": "erasures",
     "json: definition": "definitions/{event}",
     "json: stats": "stats",
     "json: stats, all time": "stats?period=all",

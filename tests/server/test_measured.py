@@ -9,8 +9,11 @@ from types import ModuleType
 
 from flask import Flask
 
-# Grows with nothing: the deliveries of one webhook, of which the newest are shown.
-_NOT_MEASURED = {"/projects/<project_id>/settings/webhooks/<webhook_id>"}
+# Grow with nothing: one receipt, and of the deliveries of one webhook the newest.
+_NOT_MEASURED = {
+    "/api/projects/<project_id>/erasures/<erasure_id>",
+    "/projects/<project_id>/settings/webhooks/<webhook_id>",
+}
 
 
 def load_pages() -> ModuleType:

@@ -23,7 +23,7 @@ from phospho_server.views.transcripts import STEP_KINDS, lay_out_all
 bp = Blueprint("sessions", __name__)
 
 # Interactions of a transcript that are one page: whole messages are much to read, and to render.
-PART_SIZE = 50
+PART_SIZE = 40
 
 # More digits than row ids have yet.
 _MOST_ID = 10**9 - 1
