@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from serving import Server
+from served import Server
 
 import phospho
 

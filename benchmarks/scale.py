@@ -25,7 +25,7 @@ from pathlib import Path
 
 import httpx
 from filling import find_or_fill, make_interactions
-from serving import Server
+from served import Server
 
 import phospho
 from phospho.models import EventDefinition

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -47,9 +48,15 @@ class Process:
 
     def memory_mb(self) -> float:
         """Return the resident memory now."""
+        return self._status("VmRSS")
+
+    def peak_mb(self) -> float:
+        """Return the largest resident memory so far."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> float:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        return int(found[1]) / 1024 if found else 0.0
+        return int(find(rf"{name}:\s+(\d+) kB", status)) / 1024
 
     def settle(self) -> None:
         """Wait until it has nothing to do."""
@@ -70,24 +77,47 @@ class Process:
             self._process.stdout.close()
 
 
-class Phospho(Process):
-    """`phospho serve` on a new database."""
+class Server(Process):
+    """`phospho serve`.
 
-    def __init__(self, python: str, database: Path) -> None:
+    Args:
+        database: As `--database` takes it.
+        python: Of the environment that it is installed in.
+    """
+
+    def __init__(self, database: Path | str, *, python: str = sys.executable) -> None:
         self._python, self.database = python, database
         super().__init__(self._command("serve", "--port", "0"), is_read=True)
-        settings: dict[str, str] = {}
+        self.output = ""
         for line in self.lines():
-            name, _, value = line.strip().partition("=")
-            settings[name] = value
+            self.output += line
             if "Ctrl-C" in line:
                 break
         self.started_cpu_s = self.cpu_s()
-        self.project_id = settings["PHOSPHO_PROJECT_ID"]
-        self.port = int(settings["PHOSPHO_BASE_URL"].rpartition(":")[2])
+        self.url = self.setting("PHOSPHO_BASE_URL")
+        self.sign_in_path = find(r"(/login\?token=\S+)", self.output)
+
+    def setting(self, name: str) -> str:
+        """Return a setting that the server printed."""
+        return find(rf"^{name}=(\S+)$", self.output)
+
+    def _command(self, *words: str) -> list[str]:
+        return [
+            *(self._python, "-m", "phospho_server", *words),
+            *("--database", str(self.database)),
+        ]
+
+
+class Phospho(Server):
+    """`phospho serve` on a new database, to be logged to."""
+
+    def __init__(self, python: str, database: Path) -> None:
+        super().__init__(database, python=python)
+        self.project_id = self.setting("PHOSPHO_PROJECT_ID")
+        self.port = int(self.url.rpartition(":")[2])
         self.path = f"/v2/log/{self.project_id}"
         self.headers: Mapping[str, str] = {
-            "Authorization": f"Bearer {settings['PHOSPHO_API_KEY']}",
+            "Authorization": f"Bearer {self.setting('PHOSPHO_API_KEY')}",
             "Content-Type": "application/json",
         }
 
@@ -95,12 +125,6 @@ class Phospho(Process):
         """Define an event."""
         command = self._command("events", "create", self.project_id, name, description)
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment())
-
-    def _command(self, *words: str) -> list[str]:
-        return [
-            *(self._python, "-m", "phospho_server", *words),
-            *("--database", str(self.database)),
-        ]
 
 
 @contextlib.contextmanager
@@ -133,3 +157,10 @@ def wait_for(url: str) -> None:
             return
         time.sleep(0.2)
     raise TimeoutError(f"{url} does not answer.")
+
+
+def find(pattern: str, text: str) -> str:
+    """Return the first group of a pattern that must be there."""
+    found = re.search(pattern, text, re.MULTILINE)
+    assert found, f"{pattern} is not in:\n{text}"
+    return found.group(1)
