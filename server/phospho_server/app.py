@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from phospho_server import api, security, views, watching
+from phospho_server import api, lateness, security, views, watching
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
@@ -33,6 +33,7 @@ def create_app(
     running: Running | None = None,
     is_behind_proxy: bool = False,
     feedback_from: Collection[str] = (),
+    has_replica: bool = False,
     on_new_work: Callable[[], None] = lambda: None,
 ) -> Flask:
     """Make the application.
@@ -44,6 +45,7 @@ def create_app(
         running: What of the server runs beside the requests; by default nothing does.
         is_behind_proxy: Whether every request comes by a proxy.
         feedback_from: Origins of web pages that may send feedback without a key; `*` is any.
+        has_replica: Whether pages may read a replica.
         on_new_work: Called after interactions or definitions were stored, to wake the worker.
     """
     app = Flask("phospho_server")
@@ -71,6 +73,8 @@ def create_app(
     )
     watching.watch(app)
     security.protect(app)
+    if has_replica:
+        lateness.register(app)
     api.register(app)
     views.register(app)
     security.check_declarations(app)

@@ -38,18 +38,24 @@ def file_of(database: str, instead: str) -> Path:
     return Path(path).expanduser()
 
 
-def open_store(database: str) -> Store:
+def open_store(database: str, *, replica: str | None = None) -> Store:
     """Open a store, made if it does not exist.
 
     Args:
         database: Path of a file, or a `sqlite:///` or `postgresql://` URL.
+        replica: URL of a replica of a PostgreSQL database, for pages to read.
 
     Raises:
         ConfigurationError: The setting names something that cannot be opened.
         MissingDependencyError: What speaks with PostgreSQL is not installed.
     """
     if is_postgresql(database):
-        return _open_postgresql(database)
+        return _open_postgresql(database, replica)
+    if replica:
+        raise ConfigurationError(
+            "Only a PostgreSQL database has a replica. Name one with --database, or leave "
+            "--replica out."
+        )
     path = database.removeprefix("sqlite:///")
     if not path:
         raise ConfigurationError(
@@ -65,9 +71,9 @@ def open_store(database: str) -> Store:
     return SqliteStore(Path(path).expanduser())
 
 
-def _open_postgresql(url: str) -> Store:
+def _open_postgresql(url: str, replica: str | None) -> Store:
     try:
         from phospho_server.store.postgresql.store import PostgresStore
     except ImportError as exc:
         raise MissingDependencyError("psycopg", extra="postgres") from exc
-    return PostgresStore(url)
+    return PostgresStore(url, replica=replica)

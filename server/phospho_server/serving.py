@@ -59,6 +59,7 @@ class Server:
             they came by https; `*` believes any. None where there is no proxy.
         feedback_from: Origins of web pages that may send feedback without a key; `*` is any.
         with_workers: Whether this process also looks for events, and does what else waits.
+        has_replica: Whether pages may read the store's replica.
 
     Raises:
         ConfigurationError: The address is open to others and nobody owns the server, or it is in
@@ -74,6 +75,7 @@ class Server:
         proxy: str | None = None,
         feedback_from: Collection[str] = (),
         with_workers: bool = True,
+        has_replica: bool = False,
     ) -> None:
         self.is_open = _is_open(host)
         if self.is_open:
@@ -92,6 +94,7 @@ class Server:
             running=Running(store, self.workers.all if with_workers else (), lanes),
             is_behind_proxy=proxy is not None,
             feedback_from=feedback_from,
+            has_replica=has_replica,
             on_new_work=self.workers.wake,
         )
         try:

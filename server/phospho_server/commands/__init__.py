@@ -63,9 +63,9 @@ def json_option(command: Command) -> Command:
 
 
 @contextmanager
-def opened(setting: str) -> Iterator[Store]:
+def opened(setting: str, *, replica: str | None = None) -> Iterator[Store]:
     """Open the store for one command."""
-    store = database.open_store(setting)
+    store = database.open_store(setting, replica=replica)
     try:
         yield store
     finally:

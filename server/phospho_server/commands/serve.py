@@ -56,6 +56,13 @@ _UNENCRYPTED = (
     is_flag=True,
     help="Answer requests only: `phospho worker` looks for events, in processes of its own.",
 )
+@click.option(
+    "--replica",
+    metavar="URL",
+    envvar="PHOSPHO_REPLICA_URL",
+    show_envvar=True,
+    help="A replica of the PostgreSQL database, which pages and the JSON API read.",
+)
 @click.option("--json-logs", is_flag=True, help="Log a JSON object a line, and each request.")
 @database_option
 def serve(
@@ -63,6 +70,7 @@ def serve(
     port: int,
     proxy: str | None,
     origins: tuple[str, ...],
+    replica: str | None,
     database: str,
     *,
     no_worker: bool,
@@ -77,7 +85,7 @@ def serve(
     from phospho_server.stopping import leave
 
     logs.configure(as_json=json_logs)
-    with opened(database) as store:
+    with opened(database, replica=replica) as store:
         server = Server(
             store,
             host=host,
@@ -85,6 +93,7 @@ def serve(
             proxy=proxy,
             feedback_from=origins,
             with_workers=not no_worker,
+            has_replica=bool(replica),
         )
         if server.is_open and proxy is None:
             click.echo(_UNENCRYPTED.format(host=host), err=True)

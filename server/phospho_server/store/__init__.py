@@ -10,7 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
+
+# Whether what is read now may be some moments old, as a replica has it.
+may_be_late: ContextVar[bool] = ContextVar("may_be_late", default=False)
 
 Params = Mapping[str, object]
 NO_PARAMS: Params = {}

@@ -10,11 +10,16 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
+from psycopg import Connection
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import AdaptersMap, Dumper, Loader
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
+
+# A connection whose rows are dicts by the names of the columns.
+Raw = Connection[dict[str, Any]]
 
 # What is no parameter: texts and names in quotes.
 _TOKEN = re.compile(r"'[^']*'|\"[^\"]*\"|:(?P<name>[A-Za-z_]\w*)")

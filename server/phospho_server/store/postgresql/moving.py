@@ -19,7 +19,8 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from phospho.errors import ConfigurationError
-from phospho_server.store.postgresql.store import PostgresConnection, Raw
+from phospho_server.store.postgresql.dialect import Raw
+from phospho_server.store.postgresql.store import PostgresConnection
 
 _BATCH = 2_000
 

@@ -19,9 +19,10 @@ from psycopg_pool import ConnectionPool
 
 from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
-from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row
+from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, may_be_late
 from phospho_server.store.postgresql import schema
-from phospho_server.store.postgresql.dialect import adapt, is_typed, translate
+from phospho_server.store.postgresql.dialect import Raw, adapt, is_typed, translate
+from phospho_server.store.postgresql.replica import Replica
 from phospho_server.store.postgresql.texts import GinIndex
 from phospho_server.store.writing import Writer
 
@@ -40,8 +41,6 @@ _SETTINGS = (
 
 _BEGIN_TO_READ = "begin isolation level repeatable read, read only"
 _BEGIN_TO_WRITE = "begin isolation level read committed; select pg_advisory_xact_lock(7463, 2)"
-
-Raw = psycopg.Connection[dict[str, Any]]
 
 
 class PostgresConnection:
@@ -86,12 +85,13 @@ class PostgresStore:
 
     Args:
         url: As libpq takes it, `postgresql://user:password@host:port/database?option=value`.
+        replica: The same of a replica, where what `may_be_late` is read; it may be away.
 
     Raises:
         ConfigurationError: The database cannot be reached, or holds something else.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, replica: str | None = None) -> None:
         self.url = url
         try:
             with connect(url) as connection:
@@ -112,18 +112,31 @@ class PostgresStore:
             name="phospho-readers",
             open=True,
         )
+        self._replica = Replica(replica, _ARGUMENTS, MOST_READERS) if replica else None
         self._writer = Writer(_PostgresTransactions(url))
 
     @contextlib.contextmanager
     def read(self) -> Iterator[PostgresConnection]:
         """Give a connection that sees one consistent state and cannot change it."""
-        with translated_errors(), self._readers.connection() as raw:
+        with translated_errors(), self._reader() as raw:
             raw.execute(_BEGIN_TO_READ)
             try:
                 yield PostgresConnection(raw)
             finally:
                 if not raw.closed:
                     raw.rollback()
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[Raw]:
+        late = self._replica.take() if self._replica and may_be_late.get() else None
+        if self._replica is None or late is None:
+            with self._readers.connection() as raw:
+                yield raw
+            return
+        try:
+            yield late
+        finally:
+            self._replica.give_back(late)
 
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in a transaction and return its result once it is durable."""
@@ -149,6 +162,8 @@ class PostgresStore:
         """Finish the changes under way and close every connection."""
         self._writer.close()
         self._readers.close()
+        if self._replica is not None:
+            self._replica.close()
 
 
 class _PostgresTransactions:
