@@ -127,11 +127,24 @@ def _resolve(stored: Sequence[_Stored], given: Sequence[NewInteraction]) -> _Pla
     for start in range(len(stored) - len(given) + 1):
         if _goes_on(stored[start:], given):
             return _Plan(list(zip(stored[start:], given, strict=False)), [])
+    begun = _count_same(stored, given)
+    if there := _find_rest(stored, given, begun):
+        return _Plan([*zip(stored, given[:begun], strict=False), *there], [])
     shared = _overlap(stored, given)
     if shared:
         return _continue(stored, given, shared)
-    begun = _count_same(stored, given)
     return _Plan(list(zip(stored[:begun], given, strict=False)), given[begun:])
+
+
+def _find_rest(
+    stored: Sequence[_Stored], given: Sequence[NewInteraction], begun: int
+) -> list[tuple[_Stored, NewInteraction]]:
+    """Return what follows on what both begin with, where it stands at the end: it came before."""
+    rest = given[begun:]
+    end = stored[max(begun, len(stored) - len(rest)) :]
+    if not begun or len(end) != len(rest) or _count_same(end, rest) != len(rest):
+        return []
+    return list(zip(end, rest, strict=True))
 
 
 def _append(stored: Sequence[_Stored], given: Sequence[NewInteraction]) -> _Plan:

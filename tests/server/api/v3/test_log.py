@@ -160,6 +160,24 @@ def test_an_answer_alone_answers_what_was_said_last(home: Home) -> None:
     assert home.said() == [("A", "a")]
 
 
+@pytest.mark.parametrize(
+    ("before", "sent"),
+    [
+        pytest.param([["-a"], ["-b"]], ["-a", "A"], id="an-answer-first"),
+        pytest.param([["A", "B"], ["C"]], ["A", "D"], id="questions"),
+    ],
+)
+def test_what_followed_on_a_beginning_is_not_added_again(
+    home: Home, before: list[list[str]], sent: list[str]
+) -> None:
+    for texts in before:
+        home.say("resolve", *texts)
+    home.say("resolve", *sent)
+    once = home.said()
+    home.say("resolve", *sent)
+    assert home.said() == once
+
+
 def test_one_conversation_that_cannot_be_kept_hurts_no_other(home: Home) -> None:
     first, *bad, last = home.log(
         {"session_id": "s", "messages": messages("A")},
