@@ -143,9 +143,10 @@ def _follow_in_sessions(db: Connection, project_id: str, sessions: Sequence[str]
     )
     rows = db.rows(
         "select d.interaction_id, d.definition_id, d.evidence, i.input, i.output "
-        "from interactions i join detections d on d.project_id = i.project_id "
-        "and d.interaction_id = i.id "
-        f"where i.project_id = :project_id and i.session_id {text} and d.evidence is not null",
+        # A cross join lets SQLite begin with the interactions, which are few.
+        "from interactions i cross join detections d "
+        f"where i.project_id = :project_id and i.session_id {text} "
+        "and d.project_id = :project_id and d.interaction_id = i.id and d.evidence is not null",
         mine,
     )
     for row in rows:
