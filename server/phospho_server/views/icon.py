@@ -1,0 +1,17 @@
+"""The icon of the site, where browsers look for it when a page names none: JSON, for one."""
+
+from __future__ import annotations
+
+from flask import Blueprint, current_app
+from flask.typing import ResponseReturnValue
+
+from phospho_server.security import PUBLIC, access
+
+bp = Blueprint("icon", __name__)
+
+
+@bp.get("/favicon.ico")
+@access(PUBLIC)
+def show() -> ResponseReturnValue:
+    """Answer with the icon that pages name."""
+    return current_app.send_static_file("favicon.svg")
