@@ -22,6 +22,7 @@ from phospho_server.store import (
     audit_log,
     deliveries,
     detections,
+    erasures,
     feedback,
     invitations,
     jobs,
@@ -66,6 +67,7 @@ class Hostile:
         event_ids: Events that hold all payloads, one of each kind of answer.
         webhook_id: A webhook that failed with all of them.
         rule_id: A rule that fires, on an event that holds all of them.
+        erasure_id: Somebody with such an id is to be erased, as somebody with such a name asked.
     """
 
     project: Project
@@ -74,6 +76,7 @@ class Hostile:
     event_ids: Sequence[str]
     webhook_id: str
     rule_id: str
+    erasure_id: str
 
 
 def fill(store: SqliteStore, detectors: Mapping[str, Detector]) -> Hostile:
@@ -91,6 +94,8 @@ def fill(store: SqliteStore, detectors: Mapping[str, Detector]) -> Hostile:
     webhook_id = store.write(lambda db: _tell_others(db, project.id, events[0].id))
     rule_id = store.write(lambda db: _alert(db, project.id, events[0].id))
     ids = list(packed(MAX_ID_CHARS))
+    who = next(packed(MAX_NAME))
+    erasure = store.write(lambda db: erasures.ask(db, project.id, "user", ids[0], who=who))
     return Hostile(
         project,
         [EVERYTHING, *ids],
@@ -98,6 +103,7 @@ def fill(store: SqliteStore, detectors: Mapping[str, Detector]) -> Hostile:
         [event.id for event in events[:3]],
         webhook_id,
         rule_id,
+        erasure.id,
     )
 
 

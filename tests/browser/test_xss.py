@@ -117,13 +117,16 @@ def arguments(hostile: Hostile) -> dict[str, Sequence[Any]]:
         "definition_id": hostile.event_ids,
         "webhook_id": [hostile.webhook_id],
         "rule_id": [hostile.rule_id],
+        "erasure_id": [hostile.erasure_id],
         "version": [1, 2],
         "page": ["sessions", "interactions", "users"],
     }
 
 
-# Our own files, and what `list_questions` and `list_refused` ask for.
-ASKED_FOR = {"static", "sessions.show_by_id", "users.show_by_id", "sign_up.show"}
+# Our own files, numbers for programs, and what `list_questions` and `list_refused` ask for.
+ASKED_FOR = {
+    *("static", "health.metrics", "sessions.show_by_id", "users.show_by_id", "sign_up.show"),
+}
 
 
 def list_addresses(app: Flask, hostile: Hostile) -> list[str]:
@@ -318,12 +321,14 @@ OURS = frozenset(
         "day_counters": "metric key",
         "interactions": "flag language",
         "invitations": "role",
-        "jobs": "kind payload",
+        "erasures": "kind removed checked",
+        "jobs": "kind payload holder",
         "kept_facts": "fact",
         "llm_agreement": "model",
         "memberships": "role",
         "llm_answers": "key answer",
         "llm_settings": "base_url api_key price_in price_out price_cached daily_budget",
+        "processes": "host",
         "reviews": "source embedder",
         "saved_views": "page",
         "secrets": "name value",
