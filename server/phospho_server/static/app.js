@@ -261,6 +261,8 @@ function pulse() {
   let pause = 3000;
   let renewedAt = performance.now();
   let hasSaid = false;
+  let asking = new AbortController();
+  let quietUntil = 0;
 
   const offer = (text) => {
     if (pill.hidden) status.textContent = text;
@@ -293,9 +295,10 @@ function pulse() {
     else if (!isRenewing || isBusy || !hasSaid) offer(text); // who has seen it happen can wait
   };
   const ask = async () => {
-    if (!document.hidden) {
+    if (!document.hidden && performance.now() > quietUntil) {
       try {
-        const answer = await fetch(source.dataset.pulse, { redirect: "error" });
+        const options = { redirect: "error", signal: asking.signal };
+        const answer = await fetch(source.dataset.pulse, options);
         if (answer.ok) { await compare(await answer.json()); pause = 4000; } else pause = 30000;
       } catch {
         pause = Math.min(pause * 2, 60000); // the server is away: ask less often
@@ -312,6 +315,12 @@ function pulse() {
   }
   document.addEventListener("visibilitychange", () => { pause = 3000; });
   document.addEventListener("reviewed", () => { first = null; }); // one's own click is no news
+  addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    asking.abort(); // a form may delete what is asked about
+    asking = new AbortController();
+    quietUntil = performance.now() + 5000;
+  });
   setTimeout(ask, 500);
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app
+from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from phospho_server.security import PUBLIC, access
@@ -13,5 +13,5 @@ bp = Blueprint("icon", __name__)
 @bp.get("/favicon.ico")
 @access(PUBLIC)
 def show() -> ResponseReturnValue:
-    """Answer with the icon that pages name."""
-    return current_app.send_static_file("favicon.svg")
+    """Lead to the icon that pages name."""
+    return redirect(url_for("static", filename="favicon.svg"))
