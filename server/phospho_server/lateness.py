@@ -10,8 +10,9 @@ import time
 
 from flask import Flask, Response, request, session
 
-from phospho_server.security import OPERATOR, PUBLIC, access_of
+from phospho_server.security import OPERATOR, PUBLIC, SERVER_OWNER, SIGNED_IN, access_of
 from phospho_server.store import may_be_late
+from phospho_server.store.memberships import ROLES
 
 # Far longer than a replica that is well is behind.
 _FRESH_S = 10
@@ -33,8 +34,9 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def _note(response: Response) -> Response:
-        is_change_of_a_page = request.method == "POST" and "Authorization" not in request.headers
-        if is_change_of_a_page:
+        who = access_of(app, request.endpoint) if request.endpoint else PUBLIC
+        # Programs, and web pages of others that send feedback, are given no cookie.
+        if request.method == "POST" and who in {SIGNED_IN, SERVER_OWNER, *ROLES}:
             session[_CHANGED_AT] = int(time.time())
         return response
 

@@ -76,9 +76,3 @@ def bury_dead_of_host(db: Connection, me: Process, lives: Callable[[int], bool])
     for process_id in dead:
         leave(db, process_id)
     return len(dead)
-
-
-def count(db: Connection) -> int:
-    """Return the number of processes that work."""
-    row = db.row("select count(*) as n from processes")
-    return int(row["n"]) if row else 0
