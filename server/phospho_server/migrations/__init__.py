@@ -28,6 +28,7 @@ from phospho_server.migrations import (
     m018_processes,
     m019_reading_at_scale,
     m020_erasures,
+    m021_smaller_search,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -53,6 +54,7 @@ STEPS = (
     m018_processes,
     m019_reading_at_scale,
     m020_erasures,
+    m021_smaller_search,
 )
 
 __all__ = ["STEPS", "migrations"]

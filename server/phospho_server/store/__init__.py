@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 # Whether what is read now may be some moments old, as a replica has it.
@@ -65,11 +66,25 @@ class Connection(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Found:
+    """Interactions that have the words, the newest first.
+
+    Args:
+        rows: Each with its `interaction_id` and `session_id`.
+        next_before_id: Those below it were not looked at; None where there is nothing left.
+    """
+
+    rows: Sequence[Row]
+    next_before_id: int | None
+
+
 class TextIndex(Protocol):
     """Which interactions have which words; kept in the same transaction as they are.
 
-    All words of a text that a person typed have to occur, in the input or the output. What of a
-    text is a word, and whether accents and case matter, is the same in every index: they do not.
+    All words of a text that a person typed have to occur, in the input or the output; side by side
+    where they are typed without a space between, as in `step-by-step`. What of a text is a word,
+    and whether accents and case matter, is the same in every index: they do not.
     """
 
     def add(self, ids: Sequence[int]) -> None:
@@ -80,14 +95,14 @@ class TextIndex(Protocol):
         """Remove interactions that are about to be deleted."""
         ...
 
-    def newest(self, project_id: str, text: str, *, before_id: int, most: int) -> Sequence[Row]:
-        """Return `interaction_id` and `session_id` of the newest that match, newest first."""
+    def newest(self, project_id: str, text: str, *, before_id: int, most: int) -> Found:
+        """Return the newest that match."""
         ...
 
     def sessions(
         self, project_id: str, text: str, session_ids: Sequence[str], *, from_id: int
-    ) -> Sequence[Row]:
-        """Return the `session_id` of those with a match whose id is `from_id` or above."""
+    ) -> Sequence[str]:
+        """Return those with a match whose id is `from_id` or above."""
         ...
 
 

@@ -173,7 +173,7 @@ def _find_by_text(
 ) -> tuple[list[int], int | None]:
     """Return a page of ids, and the last that was looked at where there may be more."""
     matches = search.list_matches(db, project_id, wanted.text or "", before_id=place)
-    text, params = in_list("m", [match.interaction_id for match in matches])
+    text, params = in_list("m", [match.interaction_id for match in matches.found])
     params |= {"project_id": project_id, "limit": limit + 1}
     asked = asked.without_lead()
     where = [_ALL[2], f"i.id {text}", *_conditions(wanted, asked, "i.id", params)]
@@ -185,7 +185,7 @@ def _find_by_text(
     ids = [each["id"] for each in rows[:limit]]
     if len(rows) > limit:
         return ids, ids[-1]
-    return ids, matches[-1].interaction_id if len(matches) == search.MAX_MATCHES else None
+    return ids, matches.next_before_id
 
 
 def _conditions(wanted: Filter, asked: Asked, row: str, params: dict[str, object]) -> list[str]:

@@ -34,10 +34,23 @@ class TextMatch:
     session_id: str
 
 
+@dataclass(frozen=True)
+class Matches:
+    """The newest interactions that have the words, the newest first.
+
+    Args:
+        found: At most `MAX_MATCHES`.
+        next_before_id: There may be more among those below it; None where there are none.
+    """
+
+    found: Sequence[TextMatch]
+    next_before_id: int | None
+
+
 def list_matches(
     db: Connection, project_id: str, text: str, *, before_id: int | None = None
-) -> list[TextMatch]:
-    """Return the newest interactions in which all words occur, at most `MAX_MATCHES`.
+) -> Matches:
+    """Return the newest interactions in which all words occur.
 
     Args:
         db: A connection.
@@ -46,15 +59,15 @@ def list_matches(
         before_id: Only older ones, by the order of arrival.
     """
     if not has_words(text):
-        return []
+        return Matches([], None)
     before_id = 2**62 if before_id is None else before_id
-    rows = db.texts.newest(project_id, text, before_id=before_id, most=MAX_MATCHES)
-    return [TextMatch(**dict(row)) for row in rows]
+    newest = db.texts.newest(project_id, text, before_id=before_id, most=MAX_MATCHES)
+    found = [TextMatch(row["interaction_id"], row["session_id"]) for row in newest.rows]
+    return Matches(found, newest.next_before_id)
 
 
 def list_sessions_found(
     db: Connection, project_id: str, text: str, session_ids: Sequence[str], *, from_id: int
 ) -> set[str]:
     """Return those of the sessions with an interaction from an id on in which the words occur."""
-    rows = db.texts.sessions(project_id, text, session_ids, from_id=from_id)
-    return {row["session_id"] for row in rows}
+    return set(db.texts.sessions(project_id, text, session_ids, from_id=from_id))

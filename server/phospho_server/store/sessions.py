@@ -128,7 +128,7 @@ def _find_by_text(
     before_id = place.row if place else None
     matches = search.list_matches(db, project_id, wanted.text or "", before_id=before_id)
     newest: dict[str, int] = {}
-    for match in matches:
+    for match in matches.found:
         newest.setdefault(match.session_id, match.interaction_id)
     if before_id is not None:
         earlier = search.list_sessions_found(
@@ -144,8 +144,8 @@ def _find_by_text(
     found = sorted(map(dict, rows), key=lambda row: -newest[row["session_id"]])
     if len(found) > limit:
         return found[:limit], Cursor(0, str(newest[found[limit - 1]["session_id"]]))
-    is_cut = len(matches) == search.MAX_MATCHES
-    return found, Cursor(0, str(matches[-1].interaction_id)) if is_cut else None
+    next_before_id = matches.next_before_id
+    return found, None if next_before_id is None else Cursor(0, str(next_before_id))
 
 
 def _period(column: str, wanted: Filter, params: dict[str, object]) -> list[str]:

@@ -1,10 +1,21 @@
-"""The words of interactions in SQLite: FTS5, over the texts that `interactions` holds."""
+"""The words of interactions in SQLite: FTS5, over the texts that `interactions_words` shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from phospho_server.store import Connection, Row, in_list
+from phospho_server.store import Connection, Found, Row, in_list
+from phospho_server.store.sqlite_words import Words
+
+# Of interactions that have all words of a phrase, so many are read to find it: some ten
+# milliseconds.
+MOST_READ = 2_000
+
+# Every interaction has the word of its project, and none this one; see `m021_smaller_search`.
+_PROJECT = "\ue000"
+_NOWHERE = _PROJECT + "nowhere"
+
+_WORDS = Words()
 
 
 class Fts5Index:
@@ -20,8 +31,8 @@ class Fts5Index:
             # A list of names takes SQLite longer to read than one row takes to store.
             text, params = "between :first and :last", {"first": ids[0], "last": ids[-1]}
         self._db.execute(
-            "insert into interactions_fts (rowid, input, output, project_id) "
-            f"select id, input, output, project_id from interactions where id {text}",
+            "insert into interactions_fts (rowid, input, output, project) "
+            f"select id, input, output, project from interactions_words where id {text}",
             params,
         )
 
@@ -29,43 +40,71 @@ class Fts5Index:
         """Remove interactions that are about to be deleted; FTS5 needs their texts for it."""
         text, params = in_list("i", ids)
         self._db.execute(
-            "insert into interactions_fts (interactions_fts, rowid, input, output, project_id) "
-            f"select 'delete', id, input, output, project_id from interactions where id {text}",
+            "insert into interactions_fts (interactions_fts, rowid, input, output, project) "
+            "select 'delete', id, input, output, project from interactions_words "
+            f"where id {text}",
             params,
         )
 
-    def newest(self, project_id: str, text: str, *, before_id: int, most: int) -> Sequence[Row]:
-        """Return `interaction_id` and `session_id` of the newest that match, newest first."""
-        return self._db.rows(
-            "select i.id as interaction_id, i.session_id from interactions i "
+    def newest(self, project_id: str, text: str, *, before_id: int, most: int) -> Found:
+        """Return the newest that match."""
+        parts = _WORDS.parts_of(text)
+        phrases = [words for words in parts if len(words) > 1]
+        if not parts:
+            return Found([], None)
+        at_once = MOST_READ if phrases else most
+        rows = self._db.rows(
+            f"select i.id as interaction_id, i.session_id{_TEXTS if phrases else ''} "
+            "from interactions i "
             "where i.project_id = :project_id and i.id in (select rowid from interactions_fts "
             " where interactions_fts match :query and rowid < :before_id "
             " order by rowid desc limit :most) order by i.id desc",
             {
                 "project_id": project_id,
-                "query": _query(project_id, text),
+                "query": _query(project_id, parts),
                 "before_id": before_id,
-                "most": most,
+                "most": at_once,
             },
         )
+        found = _having(phrases, rows)
+        if len(found) > most:
+            return Found(found[:most], found[most - 1]["interaction_id"])
+        return Found(found, rows[-1]["interaction_id"] if len(rows) == at_once else None)
 
     def sessions(
         self, project_id: str, text: str, session_ids: Sequence[str], *, from_id: int
-    ) -> Sequence[Row]:
-        """Return the `session_id` of those with a match whose id is `from_id` or above."""
+    ) -> Sequence[str]:
+        """Return those with a match whose id is `from_id` or above."""
+        parts = _WORDS.parts_of(text)
+        phrases = [words for words in parts if len(words) > 1]
+        if not parts:
+            return []
         condition, params = in_list("s", session_ids)
-        return self._db.rows(
-            "select distinct i.session_id from interactions i "
-            "join interactions_fts f on f.rowid = i.id "
+        rows = self._db.rows(
+            f"select i.id as interaction_id, i.session_id{_TEXTS if phrases else ''} "
+            "from interactions i join interactions_fts f on f.rowid = i.id "
             f"where i.project_id = :project_id and i.session_id {condition} and +i.id >= :from_id "
             "and interactions_fts match :query",
             {
                 "project_id": project_id,
                 "from_id": from_id,
-                "query": _query(project_id, text),
+                "query": _query(project_id, parts),
                 **params,
             },
         )
+        return list({row["session_id"] for row in _having(phrases, rows)})
+
+
+_TEXTS = ", i.input, i.output"
+
+
+def _having(phrases: Sequence[Sequence[str]], rows: Sequence[Row]) -> Sequence[Row]:
+    """Return those of the rows, in their order, whose texts have all phrases."""
+    if not phrases:
+        return rows
+    texts = ((row["interaction_id"], row["input"], row["output"]) for row in rows)
+    having = _WORDS.having(phrases, texts)
+    return [row for row in rows if row["interaction_id"] in having]
 
 
 def begin_merging(db: Connection, most: int) -> int:
@@ -97,23 +136,15 @@ def _merge(db: Connection, pages: int) -> int:
     return max(0, after["n"] - before["n"] - 1) if before and after else 0
 
 
-def quote_words(text: str) -> str:
-    """Return user text as an FTS5 query in which all words must occur.
-
-    Every word is quoted, so nothing in it is read as query syntax.
-    """
-    words = text.replace("\x00", " ").split()
-    usable = [word for word in words if any(character.isalnum() for character in word)]
-    return " ".join('"' + word.replace('"', '""') + '"' for word in usable)
-
-
-def _query(project_id: str, text: str) -> str:
+def _query(project_id: str, parts: Iterable[Iterable[str]]) -> str:
     """Return the FTS5 query for the words of a text, which has some, in a project.
 
-    FTS5 takes what stands in nested `AND`s for one list, and would look up the project wherever
-    some of the words are. The `NOT`, of what is nowhere, keeps it apart: the project is looked up
-    where all of them are. Words that are common but never together are found out in a third of the
-    time.
+    Every word is quoted, so nothing in it is read as query syntax. FTS5 takes what stands in nested
+    `AND`s for one list, and would look up the project wherever some of the words are. The `NOT`, of
+    what is nowhere, keeps it apart: the project is looked up where all of them are. Words that are
+    common but never together are found out in a third of the time.
     """
-    words = quote_words(text)
-    return f'({{input output}} : ({words}) NOT project_id : "0") AND project_id : "{project_id}"'
+    words = dict.fromkeys(word for part in parts for word in part)
+    quoted = " AND ".join(f'"{word}"' for word in words)
+    project = _PROJECT + project_id.encode().hex()
+    return f'(({quoted}) NOT "{_NOWHERE}") AND "{project}"'

@@ -73,7 +73,7 @@ def test_all_there_is_is_moved_and_goes_on(world: World, file: Path, url: str) -
     with new.read() as db:
         (highest,) = db.rows("select id, task_id from interactions order by id desc limit 1")
         assert highest["task_id"] == "later"
-        assert len(list_matches(db, project_id, "unicode")) == 1
+        assert len(list_matches(db, project_id, "unicode").found) == 1
     old.close()
     new.close()
 

@@ -52,8 +52,8 @@ def put_a_row_into_every_table(path: Path, project_id: str, number: int) -> None
         marks = ", ".join("?" * len(row))
         raw.execute(f"insert into {table} ({', '.join(row)}) values ({marks})", [*row.values()])
     raw.execute(
-        "insert into interactions_fts (rowid, input, output, project_id) "
-        "select id, input, output, project_id from interactions where id = ?",
+        "insert into interactions_fts (rowid, input, output, project) "
+        "select id, input, output, project from interactions_words where id = ?",
         [number],
     )
     raw.commit()

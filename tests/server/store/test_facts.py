@@ -24,6 +24,7 @@ from phospho_server.store import (
     feedback,
     message_facts,
     search,
+    sqlite_texts,
     users,
     walking,
 )
@@ -196,7 +197,7 @@ _filters = st.builds(
     lacks=st.lists(_facts, max_size=1),
     since_ms=st.none() | st.integers(0, 6).map(lambda n: NOON_MS + n * DAY_MS // 2),
     until_ms=st.none() | st.integers(0, 6).map(lambda n: NOON_MS + n * DAY_MS // 2),
-    text=st.none() | _words.map(" ".join),
+    text=st.none() | st.lists(_words.map("-".join), min_size=1, max_size=2).map(" ".join),
     shortest=st.none() | st.integers(1, 3),
     longest=st.none() | st.integers(1, 3),
     earliest=st.none() | st.integers(1, 3),
@@ -220,8 +221,8 @@ def _is_within(wanted: Filter, at_ms: int) -> bool:
 
 
 def _has_words(wanted: Filter, each: Told) -> bool:
-    words = (wanted.text or "").split()
-    return all(word in each.new.input.split() for word in words)
+    phrases = [part.split("-") for part in (wanted.text or "").split()]
+    return all(f" {' '.join(words)} " in f" {each.new.input} " for words in phrases)
 
 
 def _read_all(page: Callable[[str | None], tuple[Sequence[str], str | None]]) -> list[str]:
@@ -241,6 +242,7 @@ def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walking, "MOST_CANDIDATES", 2)
     monkeypatch.setattr(users, "MOST_CANDIDATES", 2)
     monkeypatch.setattr(search, "MAX_MATCHES", 2)
+    monkeypatch.setattr(sqlite_texts, "MOST_READ", 3)
 
 
 @pytest.mark.usefixtures("short_pages")

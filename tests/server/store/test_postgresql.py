@@ -217,7 +217,7 @@ def test_both_databases_find_the_same_words(
             project = create_project(db, "Bot")
             add_interactions(db, project.id, [new])
             matches = search.list_matches(db, project.id, asked)
-            return len(matches)
+            return len(matches.found)
 
         found.append(store.write(look))
     assert found[0] == found[1], (said, answered, asked)

@@ -42,6 +42,9 @@ def told(store: SqliteStore, project: Project) -> None:
         ("cafe\u0301", "s1", ["CAFÉ", "café"]),
         ("refund order", "s2", ["order", "refund"]),
         ("42-7", "s2", ["42", "7"]),
+        ("7-42", "", []),
+        ("7 42", "s2", ["42", "7"]),
+        ("closed.The", "", []),
         ('"refund"', "s2", ["refund"]),
         ("bold", "s2", ["bold"]),
         ("refund*", "s2", ["refund"]),
@@ -144,6 +147,15 @@ def test_words_of_another_project_are_never_found(
         assert f"{home}/sessions/canary" not in page.get_data(as_text=True)
         assert "canary" not in body
     assert "shared word" in text_of(visitor.get(f"{home}/search?q=secret"))
+
+
+def test_the_name_of_the_project_is_in_no_message(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    add(store, project, interaction("mine", input="a shared word"))
+    for words in (project.id, project.id.partition("_")[2], project.id.encode().hex(), "\ue000"):
+        page = visitor.get(f"{home}/search", query_string={"q": words}).get_data(as_text=True)
+        assert "shared word" not in page
 
 
 def test_what_is_found_is_text(

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from phospho_server.store import Connection, Row, in_list
+from phospho_server.store import Connection, Found, in_list
 
 # Letters and digits, and what private agreements made of characters.
 _WORD = re.compile("(?:[^\\W_]|[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd])+")
@@ -51,9 +51,9 @@ class GinIndex:
         text, params = in_list("i", ids)
         self._db.execute(f"delete from interactions_fts where id {text}", params)
 
-    def newest(self, project_id: str, text: str, *, before_id: int, most: int) -> Sequence[Row]:
-        """Return `interaction_id` and `session_id` of the newest that match, newest first."""
-        return self._db.rows(
+    def newest(self, project_id: str, text: str, *, before_id: int, most: int) -> Found:
+        """Return the newest that match."""
+        rows = self._db.rows(
             "select i.id as interaction_id, i.session_id from interactions_fts f "
             "join interactions i on i.id = f.id where i.project_id = :project_id "
             "and f.words @@ cast(:query as tsquery) and f.id < :before_id "
@@ -65,13 +65,14 @@ class GinIndex:
                 "most": most,
             },
         )
+        return Found(rows, rows[-1]["interaction_id"] if len(rows) == most else None)
 
     def sessions(
         self, project_id: str, text: str, session_ids: Sequence[str], *, from_id: int
-    ) -> Sequence[Row]:
-        """Return the `session_id` of those with a match whose id is `from_id` or above."""
+    ) -> Sequence[str]:
+        """Return those with a match whose id is `from_id` or above."""
         condition, params = in_list("s", session_ids)
-        return self._db.rows(
+        rows = self._db.rows(
             "select distinct i.session_id from interactions i "
             "join interactions_fts f on f.id = i.id "
             f"where i.project_id = :project_id and i.session_id {condition} and i.id >= :from_id "
@@ -83,6 +84,7 @@ class GinIndex:
                 **params,
             },
         )
+        return [row["session_id"] for row in rows]
 
 
 def words_of(text: str) -> list[str]:
