@@ -7,14 +7,13 @@ ends there: by signing out, by another password, by time.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from flask import Flask, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from phospho_server.errors import ServerError
+from phospho_server.same_machine import is_same_machine
 from phospho_server.services import services
 from phospho_server.store.audit_log import BY_LINK
 from phospho_server.store.sign_ins import (
@@ -27,9 +26,6 @@ from phospho_server.store.sign_ins import (
 
 # Of IPv6 with the name of an interface, and then some.
 _MAX_ADDRESS = 64
-
-# What a proxy in front adds, most of them unasked.
-_OF_PROXIES = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,24 +102,10 @@ def address() -> str:
 
 
 def is_at_the_machine() -> bool:
-    """Tell whether the request comes from the server's own machine, straight.
-
-    The name in the address is looked at too: a page elsewhere may let its own name point here.
-    """
-    if services().is_behind_proxy or any(name in request.headers for name in _OF_PROXIES):
+    """Tell whether the request comes from the server's own machine, straight."""
+    if services().is_behind_proxy:
         return False
-    try:
-        name = urlsplit(f"//{request.host}").hostname or ""
-    except ValueError:
-        return False
-    return _is_loopback(address()) and (name == "localhost" or _is_loopback(name))
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        return ipaddress.ip_address(text).is_loopback
-    except ValueError:
-        return False
+    return is_same_machine(address(), request.host, {name for name, _ in request.headers})
 
 
 def _load_visitor(token: str) -> Visitor | None:

@@ -77,7 +77,9 @@ def test_the_image_is_made_of_what_is_there() -> None:
 def test_the_services_run_commands_there_are(compose: dict[str, Any]) -> None:
     server = read_command(compose["services"]["server"]["command"])
     assert (server["host"], server["port"], server["proxy"]) == ("0.0.0.0", PORT, "*")
-    read_command(compose["services"]["worker"]["command"])
+    worker = read_command(compose["services"]["worker"]["command"])
+    # The check of the image asks it there.
+    assert (worker["host"], worker["port"]) == ("0.0.0.0", PORT)
     assert compose["services"]["server"]["deploy"]["replicas"] == 2
     assert compose["services"]["worker"]["deploy"]["replicas"] == 2
     for name in ("server", "worker"):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import resource
 import sqlite3
 import time
@@ -133,8 +134,10 @@ def test_a_worker_that_is_killed_at_work_leaves_each_interaction_judged_once(
         for _ in range(2):
             worker = PhosphoProcess("worker", "--database", str(database))
             kill_at_work(worker, partial(count, left))
-        worker = PhosphoProcess("worker", "--database", str(database))
+        worker = PhosphoProcess("worker", "--database", str(database), "--port", "0")
         wait_until(lambda: count(left) == 0, what="all is judged")
+        (url,) = re.findall(r"^(http://\S+) tells", worker.output, re.MULTILINE)
+        assert httpx.get(f"{url}/readyz").json()["checks"]["detection worker"] == "ok"
         assert worker.stop() == 0
         assert count("select count(*) from detections where detected = 1") == 2000
         assert count("select sum(value) from counters where metric = 'events'") == 2000

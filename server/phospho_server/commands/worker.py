@@ -12,9 +12,16 @@ from phospho_server.commands import database_option, opened, phospho
 
 
 @phospho.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="Answer /healthz, /readyz and /metrics there; 0 takes a free one. By default it listens "
+    "nowhere.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--json-logs", is_flag=True, help="Log a JSON object a line.")
 @database_option
-def worker(database: str, *, json_logs: bool) -> None:
+def worker(port: int | None, host: str, database: str, *, json_logs: bool) -> None:
     """Look for events, beside any number of servers and workers on the same database.
 
     It also sends webhooks, looks after alerts, and removes what is no longer kept. One that dies
@@ -24,6 +31,9 @@ def worker(database: str, *, json_logs: bool) -> None:
     from phospho.detectors.registry import load_detectors
     from phospho.plugins import Plugins
     from phospho_server.llm.lending import setups_of
+    from phospho_server.metrics.gathering import METRICS_VARIABLE
+    from phospho_server.probes import Probes
+    from phospho_server.running import Running
     from phospho_server.stopping import leave, stopped_by_signals
     from phospho_server.workers import Workers
 
@@ -36,6 +46,11 @@ def worker(database: str, *, json_logs: bool) -> None:
             plugins=plugins,
             setups=setups_of(store, os.environ),
         )
+        if port is not None:
+            token = os.environ.get(METRICS_VARIABLE) or None
+            probes = Probes(Running(store, workers.all), token=token, host=host, port=port)
+            click.echo(f"http://{host}:{probes.port} tells how it is.")
+            probes.start()
         workers.start()
         click.echo("Looking for events. Ctrl-C stops it.")
         told = threading.Event()
