@@ -334,7 +334,7 @@ def test_work_that_was_claimed_by_a_dead_process_is_done_once(
     store.write(lambda db: leases.claim(db, most=100))  # by a process that then dies
     at_work = worker(store, detector)
     assert at_work.run_once() == 0
-    store.write(lambda db: leases.release(db, ""))
+    store.write(lambda db: leases.take_from_dead(db, ""))
     at_work.run_until_done()
     assert listed(store, project)["flights"].events == 1
 

@@ -16,6 +16,9 @@ from phospho_server.store.rows import Job
 # A worker that has died gives its jobs back after this; a living one is done long before.
 LEASE_MS = 120_000
 
+# Between two processes that die with a job: it is parked after some minutes.
+_LONGEST_PAUSE_MS = 60_000
+
 # Calls of a judge that stalls take longer.
 _LLM_LEASE_MS = 300_000
 
@@ -118,8 +121,33 @@ def _belong_together(taken: Sequence[Job], job: Job, most: int) -> bool:
 
 
 def release(db: Connection, holder: str) -> None:
-    """Give back what a process held that has ended."""
+    """Give back what a process holds that ends in order; this was no attempt."""
     db.execute(
-        "update jobs set leased_until_ms = 0 where leased_until_ms > 0 and holder = :holder",
+        "update jobs set leased_until_ms = 0, "
+        "attempts = case when attempts > 0 then attempts - 1 else 0 end "
+        "where leased_until_ms > 0 and holder = :holder",
         {"holder": holder},
     )
+
+
+def take_from_dead(db: Connection, holder: str) -> None:
+    """Give back what a process held that has died.
+
+    It may have died of it. So others come first from the second time on, and where processes die of
+    something else, every few seconds, no job is held often enough to be parked.
+    """
+    rows = db.rows(
+        "select id, attempts from jobs where leased_until_ms > 0 and holder = :holder",
+        {"holder": holder},
+    )
+    now = now_ms()
+    db.execute_many(
+        "update jobs set leased_until_ms = 0, "
+        "run_at_ms = case when run_at_ms < :at then :at else run_at_ms end where id = :id",
+        [{"id": row["id"], "at": now + _pause_ms(row["attempts"])} for row in rows],
+    )
+
+
+def _pause_ms(deaths: int) -> int:
+    """Return how long a job waits that processes have died with: 0, then 2, 4, 8 ... seconds."""
+    return 0 if deaths <= 1 else min(_LONGEST_PAUSE_MS, 1000 * 2 ** (deaths - 1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from phospho_server.clock import now_ms
 from phospho_server.store import Connection
-from phospho_server.store.leases import release
+from phospho_server.store.leases import release, take_from_dead
 
 # A process that has not said for so long that it lives is taken for dead. It says so far more
 # often; the clocks of machines may differ by some seconds.
@@ -40,9 +40,14 @@ def announce(db: Connection, process: Process) -> None:
 
 
 def leave(db: Connection, process_id: str) -> None:
-    """Forget a process that ends, or has ended, and give back what it held."""
+    """Forget a process that ends, and give back what it holds."""
     db.execute("delete from processes where id = :id", {"id": process_id})
     release(db, process_id)
+
+
+def _bury(db: Connection, process_id: str) -> None:
+    db.execute("delete from processes where id = :id", {"id": process_id})
+    take_from_dead(db, process_id)
 
 
 def bury_dead(db: Connection) -> int:
@@ -52,7 +57,7 @@ def bury_dead(db: Connection) -> int:
         {"before": now_ms() - DEAD_AFTER_MS},
     )
     for row in rows:
-        leave(db, row["id"])
+        _bury(db, row["id"])
     return len(rows)
 
 
@@ -74,5 +79,5 @@ def bury_dead_of_host(db: Connection, me: Process, lives: Callable[[int], bool])
         if row["id"] != me.id and (row["pid"] == me.pid or not lives(row["pid"]))
     ]
     for process_id in dead:
-        leave(db, process_id)
+        _bury(db, process_id)
     return len(dead)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phospho_server.store import Store, backfills, jobs, leases
+from phospho_server.store import Store, backfills, jobs, leases, queues
 from phospho_server.store.definitions import list_definitions
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Job, Project
@@ -54,16 +54,18 @@ def test_a_claimed_job_comes_back_when_its_worker_died(
 
 
 def test_what_takes_the_process_down_each_time_is_parked_alone(
-    store: Store, project: Project
+    store: Store, project: Project, time: Time
 ) -> None:
     event = define(store, project)
     for n in range(3):
         add(store, project, interaction(f"t{n}"))
     assert len(claim(store)) == 3  # together, at first
     for _ in range(3 * jobs.MAX_ATTEMPTS["detect"]):
-        store.write(lambda db: leases.release(db, ""))
+        store.write(lambda db: leases.take_from_dead(db, ""))
+        time.now_ms += 60_000
         assert len(claim(store)) <= 1
-    store.write(lambda db: leases.release(db, ""))
+    store.write(lambda db: leases.take_from_dead(db, ""))
+    time.now_ms += 60_000
     assert claim(store) == []
     with store.read() as db:
         (row,) = list_definitions(db, project.id)
@@ -72,11 +74,38 @@ def test_what_takes_the_process_down_each_time_is_parked_alone(
     assert len(claim(store)) == 3
 
 
-def test_a_starting_server_takes_back_what_was_claimed(store: Store, project: Project) -> None:
+def test_what_was_claimed_by_a_process_that_died_is_taken_up_at_once(
+    store: Store, project: Project
+) -> None:
     add(store, project, interaction("t1"))
     claim(store)
-    store.write(lambda db: leases.release(db, ""))
+    store.write(lambda db: leases.take_from_dead(db, ""))
     assert len(claim(store)) == 1
+
+
+def test_processes_that_die_every_few_seconds_park_nothing_and_others_come_first(
+    store: Store, project: Project, time: Time
+) -> None:
+    for n in range(20):
+        add(store, project, interaction(f"t{n}"))
+    seen: set[str] = set()
+    for _ in range(50):
+        for job in claim(store):
+            seen.add(job.id)
+            assert job.attempts < jobs.MAX_ATTEMPTS["detect"]
+        store.write(lambda db: leases.take_from_dead(db, ""))
+        time.now_ms += 3_000
+    assert len(seen) == 20
+    with store.read() as db:
+        assert queues.count_parked(db) == {}
+
+
+def test_what_is_given_back_in_order_was_not_tried(store: Store, project: Project) -> None:
+    add(store, project, interaction("t1"))
+    for _ in range(jobs.MAX_ATTEMPTS["detect"] + 1):
+        (job,) = claim(store)
+        assert job.attempts == 1
+        store.write(lambda db: leases.release(db, ""))
 
 
 def test_a_failing_job_waits_longer_each_time_and_is_parked(
