@@ -17,7 +17,7 @@ from phospho_server.running import Running
 from phospho_server.services import Services
 from phospho_server.store.sign_ins import SIGN_IN_LIFE_MS, get_secret
 from phospho_server.store.sqlite import database_file
-from phospho_server.webhooks.sending import is_private_allowed
+from phospho_server.webhooks.outcomes import is_private_allowed
 from phospho_server.webhooks.worker import Sender
 
 if TYPE_CHECKING:

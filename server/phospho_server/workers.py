@@ -18,7 +18,7 @@ from phospho_server.llm.worker import LlmWorker
 from phospho_server.presence import Presence
 from phospho_server.stopping import Deadline, within
 from phospho_server.store import Store
-from phospho_server.webhooks.sending import is_private_allowed
+from phospho_server.webhooks.outcomes import is_private_allowed
 from phospho_server.webhooks.worker import Sender, WebhookWorker
 from phospho_server.working import Worker
 

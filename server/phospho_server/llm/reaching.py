@@ -1,8 +1,9 @@
 """Reaches the LLM of somebody who does not own the server: at an address of the internet.
 
-The address is checked where the connection is made (`networks.py`), so no proxy of the environment
-stands between. What is answered may be meant to do harm: it has to come in time, and is neither
-compressed nor endless. Each call has a connection of its own, which is broken off at its deadline.
+The address is checked where the connection is made (`checked_connections.py`), so no proxy of the
+environment stands between. What is answered may be meant to do harm: it has to come in time, and is
+neither compressed nor endless. Each call has a connection of its own, which is broken off at its
+deadline.
 """
 
 from __future__ import annotations
@@ -16,15 +17,13 @@ import httpcore
 import httpx
 
 from phospho.errors import LlmPausedError
-from phospho_server.networks import CheckedBackend, PrivateAddressError, trusted_certificates
-
-ALLOW_PRIVATE = "PHOSPHO_ALLOW_PRIVATE_LLMS"
-
-IS_PRIVATE = (
-    "The base URL leads into a private network, where nothing is sent. Give an LLM of the "
-    "internet, let an owner of the server set this one, or have "
-    f"{ALLOW_PRIVATE}=1 set where the server runs."
+from phospho_server.checked_connections import (
+    CheckedBackend,
+    PrivateAddressError,
+    trusted_certificates,
 )
+from phospho_server.llm.private_networks import IS_PRIVATE
+
 _HOLDS_SECRETS = (
     "The base URL leads to where clouds keep secrets of their machines and no LLM is. Correct it."
 )
@@ -50,11 +49,6 @@ _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = {
     httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
     httpcore.ProtocolError: httpx.RemoteProtocolError,
 }
-
-
-def is_private_allowed(environ: Mapping[str, str]) -> bool:
-    """Tell whether the environment lets every project name an LLM in a private network."""
-    return environ.get(ALLOW_PRIVATE, "").strip() == "1"
 
 
 def make_checked_client(*, allow_private: bool) -> httpx.Client:

@@ -15,7 +15,7 @@ from phospho.detectors.llm.settings import (
     make_endpoint,
 )
 from phospho.errors import PhosphoError
-from phospho_server.llm.reaching import is_private_allowed, make_checked_client
+from phospho_server.llm.private_networks import is_private_allowed
 from phospho_server.llm.sealing import Sealer
 from phospho_server.store import Connection, llm, llm_usage
 from phospho_server.store.llm import LlmSettings
@@ -62,6 +62,9 @@ class Setup:
         """Return what checks where the LLM is as it connects; None where it may be anywhere."""
         if self.is_trusted:
             return None
+        # What speaks HTTP to others is loaded for the first project that asks.
+        from phospho_server.llm.reaching import make_checked_client
+
         return make_checked_client(allow_private=self.allow_private)
 
     @property

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from phospho.detectors.llm.settings import check_address, make_endpoint
 from phospho.errors import PhosphoError
 from phospho_server.errors import InvalidError
-from phospho_server.llm.reaching import IS_PRIVATE
+from phospho_server.llm.private_networks import IS_PRIVATE
 from phospho_server.llm.sealing import Sealer, is_by_name
 from phospho_server.llm.setup import Setups
 from phospho_server.networks import leads_inside

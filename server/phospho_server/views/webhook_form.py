@@ -13,7 +13,7 @@ from phospho.errors import MissingDependencyError, PhosphoError
 from phospho_server.errors import InvalidError
 from phospho_server.networks import is_public
 from phospho_server.store.webhooks import FORMATS, HEARS, Webhook
-from phospho_server.webhooks.sending import ALLOW_PRIVATE
+from phospho_server.webhooks.outcomes import ALLOW_PRIVATE
 
 NEEDS_PACKAGE = (
     "Addresses and secrets are kept encrypted, which needs the package cryptography. "

@@ -5,48 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
 
 import httpcore
 import httpx
 
-from phospho_server.networks import CheckedBackend, PrivateAddressError, trusted_certificates
-
-# For resolving the name, connecting, sending and reading together.
-TIMEOUT_S = 5.0
+from phospho_server.checked_connections import (
+    CheckedBackend,
+    PrivateAddressError,
+    trusted_certificates,
+)
+from phospho_server.webhooks.outcomes import ALLOW_PRIVATE, TIMEOUT_S, Outcome
 
 MAX_ANSWER_BYTES = 1024 * 1024
 
 # Of an answer that refuses, as much is shown.
 _SHOWN_CHARS = 200
-
-ALLOW_PRIVATE = "PHOSPHO_ALLOW_PRIVATE_WEBHOOKS"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of sending.
-
-    Args:
-        status: Of the answer; None where there was none.
-        duration_ms: Until the answer, or until it was given up.
-        error: Why it does not count as received; None where it does.
-    """
-
-    status: int | None
-    duration_ms: int
-    error: str | None = None
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the receiver wants to hear nothing more."""
-        return self.status == HTTPStatus.GONE
-
-
-def is_private_allowed(environ: Mapping[str, str]) -> bool:
-    """Tell whether the environment allows webhooks that lead into private networks."""
-    return environ.get(ALLOW_PRIVATE, "").strip() == "1"
 
 
 def post(

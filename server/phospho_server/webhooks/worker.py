@@ -27,7 +27,7 @@ from phospho_server.store.rows import Project
 from phospho_server.store.webhooks import Webhook
 from phospho_server.webhooks.alert_messages import ToldAlert, make_alert_body
 from phospho_server.webhooks.messages import Told, make_body, make_headers, make_test_body
-from phospho_server.webhooks.sending import TIMEOUT_S, Outcome, post
+from phospho_server.webhooks.outcomes import TIMEOUT_S, Outcome
 from phospho_server.working import Worker
 
 # Webhooks at once, and messages of one before it is the others' turn.
@@ -83,6 +83,9 @@ class Sender:
                 "Its address and secret were sealed with another key than the server has now. "
                 "Put back the file beside the database, or make the webhook again.",
             )
+        # What speaks HTTP to others is loaded with the first message.
+        from phospho_server.webhooks.sending import post
+
         headers = make_headers(secret, delivery.id, now_ms() // 1000, body)
         return post(url, headers, body, allow_private=self.allow_private, timeout_s=self.timeout_s)
 

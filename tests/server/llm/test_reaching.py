@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from phospho.errors import LlmPausedError
-from phospho_server.llm.reaching import is_private_allowed, make_checked_client
+from phospho_server.llm.private_networks import is_private_allowed
+from phospho_server.llm.reaching import make_checked_client
 from phospho_server.store import llm
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Project

@@ -9,7 +9,8 @@ import pytest
 import trustme
 
 from phospho_server.webhooks import sending
-from phospho_server.webhooks.sending import Outcome, post
+from phospho_server.webhooks.outcomes import Outcome
+from phospho_server.webhooks.sending import post
 from tests.loopback import Loopback, Reply, free_port, serve_phospho
 
 
