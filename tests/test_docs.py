@@ -31,6 +31,7 @@ from phospho.mcp.changing import Changing
 from phospho.mcp.reading import Reading
 from phospho.redaction.rules import RULES
 from phospho_server.commands import phospho as phospho_command
+from phospho_server.commands.mcp import mcp as mcp_command
 from phospho_server.files.fields import FIELDS
 from phospho_server.files.mapping import USUAL
 from phospho_server.store.projects import create_project
@@ -393,13 +394,16 @@ def test_the_commands_of_a_page_have_the_options_it_shows(page: str) -> None:
     text = "".join(blocks(page, "bash")).replace("\\\n", "")
     lines = [shlex.split(line, comments=True) for line in text.splitlines()]
     assert lines
-    for program, *words in lines:
+    for program, *rest in lines:
         if program in {"pip", "createdb", "export"}:
             continue
         assert program == "phospho"
         command: click.Command = phospho_command
+        words = rest
         while isinstance(command, click.Group):
-            command = command.commands[words.pop(0)]
+            _, found, words = command.resolve_command(click.Context(command), words)
+            assert found
+            command = found
         command.make_parser(click.Context(command)).parse_args(words)
 
 
@@ -500,7 +504,7 @@ def test_the_page_of_mcp_names_every_tool_and_how_hosts_start_it() -> None:
         assert each["args"] == ["mcp"]
         assert each["command"].endswith("phospho")
         assert set(each["env"]) == set(re.findall(r"export (\w+)=", page))
-    options = {name for option in phospho_command.commands["mcp"].params for name in option.opts}
+    options = {name for option in mcp_command.params for name in option.opts}
     assert "--allow-changes" in options
 
 

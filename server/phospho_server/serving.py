@@ -121,7 +121,8 @@ class Server:
         _allow_files(_FILES)
         if self._runs_workers:
             self.workers.start()
-        _collect_seldom()
+        # What is there now stays: it is not looked through for garbage again.
+        gc.freeze()
         with stopped_by_signals(self.stop):
             self._http.run(drain_s=_DRAIN_S)
         if self._runs_workers:
@@ -132,12 +133,6 @@ class Server:
         """Have `run` end; may be called from any thread."""
         self.workers.begin_stop()
         self._http.stop()
-
-
-def _collect_seldom() -> None:
-    """Have garbage collected less often: a batch makes thousands of objects, and no cycles."""
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def _is_open(host: str) -> bool:

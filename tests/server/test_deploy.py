@@ -42,9 +42,10 @@ def unit() -> dict[str, str]:
 
 def read_command(arguments: list[str]) -> dict[str, Any]:
     """Return the settings of a phospho command as it is written; refuses what it does not know."""
-    name, *rest = arguments
-    command = phospho.commands[name]
-    return command.make_context(name, rest, parent=click.Context(phospho)).params
+    parent = click.Context(phospho)
+    name, command, rest = phospho.resolve_command(parent, arguments)
+    assert command
+    return command.make_context(name, rest, parent=parent).params
 
 
 def cmd_of(instruction: str) -> list[str]:

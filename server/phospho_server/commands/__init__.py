@@ -1,10 +1,15 @@
-"""The `phospho` command and what its subcommands share."""
+"""The `phospho` command and what its subcommands share.
+
+Each module of this package adds its commands to the group when it is imported, which is when one of
+them is asked for: a server needs nothing of what imports files or compares detectors.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeVar
 
 import click
@@ -15,9 +20,68 @@ from phospho_server.store import Connection, Store, audit_log
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+# Each command, the module it stands in, and what it says of itself.
+_COMMANDS = {
+    "accounts": ("accounts", "Make, invite, list and delete the accounts of people who sign in."),
+    "alerts": ("alerts", "Be told when an event occurs too often."),
+    "backup": (
+        "backing_up",
+        "Copy the database to FILE and check the copy, also while the server runs.",
+    ),
+    "demo": (
+        "demo",
+        "Show phospho on sample conversations, in a database that is thrown away at the end.",
+    ),
+    "detect": (
+        "detect",
+        "Look for events in this process: in a file of interactions, or in a project.",
+    ),
+    "erase": (
+        "erasing",
+        "Erase a user or a session for good, also while the server runs, and print the receipt.",
+    ),
+    "evaluate": ("evaluate", "Score detectors against labels."),
+    "events": ("events", "Define and list the events to look for."),
+    "export": ("exporting", "Write interactions, sessions or users as CSV, JSON lines or Parquet."),
+    "import": (
+        "importing",
+        "Store the interactions of FILE: CSV, JSON lines, JSON or Parquet, also as .gz.",
+    ),
+    "keys": ("keys", "Make, list and revoke API keys."),
+    "link": ("serve", "Print a new sign-in link for the dashboard."),
+    "mcp": ("mcp", "Let agents read a project over MCP, on standard input and output."),
+    "migrate": (
+        "migrate",
+        "Bring a database to the newest schema, or move it from a file to PostgreSQL.",
+    ),
+    "plugins": ("plugins", "List the plugins of this environment, the built-in ones first."),
+    "projects": ("projects", "Make and list projects."),
+    "restore": (
+        "backing_up",
+        "Put the backup FILE, once it is checked, in the place of the database.",
+    ),
+    "routes": ("routes", "List every URL with its methods and who may call it."),
+    "serve": ("serve", "Run the server, with event detection, in one process."),
+    "worker": (
+        "worker",
+        "Look for events, beside any number of servers and workers on the same database.",
+    ),
+}
+
 
 class PhosphoGroup(click.Group):
-    """A group whose commands end with a message where phospho raises an error of its own."""
+    """A group whose commands are imported when they are asked for.
+
+    They end with a message where phospho raises an error of its own.
+    """
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is asked for; it takes the place of what only describes it."""
+        if args[0] in _COMMANDS:
+            import_module(f"{__name__}.{_COMMANDS[args[0]][0]}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an expected error becomes a line on standard error and exit code 1."""
@@ -31,6 +95,10 @@ class PhosphoGroup(click.Group):
 @click.version_option(package_name="phospho")
 def phospho() -> None:
     """See what your users talk about in your LLM app."""
+
+
+for _name, (_, _summary) in _COMMANDS.items():
+    phospho.add_command(click.Command(_name, help=_summary))
 
 
 def database_option(command: Command) -> Command:
@@ -98,47 +166,3 @@ def show_table(rows: Sequence[Mapping[str, object]], *, empty: str) -> None:
 
 def _cell(value: object) -> str:
     return "-" if value is None else str(value)
-
-
-from phospho_server.commands import (  # noqa: E402 - they add themselves to the group above
-    accounts,
-    alerts,
-    backing_up,
-    demo,
-    detect,
-    erasing,
-    evaluate,
-    events,
-    exporting,
-    importing,
-    keys,
-    mcp,
-    migrate,
-    plugins,
-    projects,
-    routes,
-    serve,
-    worker,
-)
-
-__all__ = [
-    "accounts",
-    "alerts",
-    "backing_up",
-    "demo",
-    "detect",
-    "erasing",
-    "evaluate",
-    "events",
-    "exporting",
-    "importing",
-    "keys",
-    "mcp",
-    "migrate",
-    "phospho",
-    "plugins",
-    "projects",
-    "routes",
-    "serve",
-    "worker",
-]
