@@ -13,7 +13,6 @@ from typing import ClassVar
 
 from phospho_server.errors import ServerError
 from phospho_server.metrics.instruments import INTERACTIONS
-from phospho_server.otlp.interactions import read_trace
 from phospho_server.store import Connection, Result, Store, spans
 from phospho_server.store.assembled import keep_turns
 from phospho_server.store.deleting import unless_gone
@@ -50,6 +49,9 @@ class Assembler(Worker):
         return len(due)
 
     def _assemble(self, trace: Trace) -> None:
+        # The dialects of instrumentations are loaded for the first trace.
+        from phospho_server.otlp.interactions import read_trace
+
         try:
             with self.store.read() as db:
                 known = spans.load_spans(db, trace.project_id, trace.trace_id)

@@ -6,11 +6,13 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from functools import cache
+from typing import TYPE_CHECKING
 
 from phospho_server.errors import BusyError, InvalidError
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 MIN_CHARS = 10
 
@@ -19,7 +21,6 @@ MAX_CHARS = 200
 
 # OWASP's least costs of Argon2id (Password Storage Cheat Sheet): 19 MiB, two passes, one lane.
 _PASSES, _KIB, _LANES = 2, 19_456, 1
-_hasher = PasswordHasher(time_cost=_PASSES, memory_cost=_KIB, parallelism=_LANES)
 
 # So that many who sign in at once take neither all memory nor every core; and so that most of the
 # server's threads are left to others, beyond some who wait.
@@ -48,7 +49,7 @@ def check_password(password: str, email: str) -> None:
 def hash_password(password: str) -> str:
     """Return what is stored instead of a password. It takes some hundredths of a second."""
     with _turn():
-        return _hasher.hash(_to_bytes(password))
+        return _hasher().hash(_to_bytes(password))
 
 
 def is_password(stored: str | None, password: str) -> bool:
@@ -57,10 +58,12 @@ def is_password(stored: str | None, password: str) -> bool:
     The work is the same where there is nothing to compare with: how long it takes does not tell
     whether there is such an account.
     """
+    from argon2.exceptions import InvalidHashError, VerificationError
+
     is_possible = stored is not None and len(password) <= MAX_CHARS
     try:
         with _turn():
-            _hasher.verify(
+            _hasher().verify(
                 stored if stored is not None and is_possible else _NOBODYS,
                 _to_bytes(password[:MAX_CHARS]),
             )
@@ -71,7 +74,15 @@ def is_password(stored: str | None, password: str) -> bool:
 
 def needs_new_hash(stored: str) -> bool:
     """Tell whether a hash was made with other costs than are usual now."""
-    return _hasher.check_needs_rehash(stored)
+    return _hasher().check_needs_rehash(stored)
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    """Return what hashes: loaded for the first who signs in with a password."""
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(time_cost=_PASSES, memory_cost=_KIB, parallelism=_LANES)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from phospho_server import create_app
 from phospho_server.connections import HttpServer
 from phospho_server.lanes import Lanes
 from phospho_server.limits import MAX_BODY_BYTES
-from phospho_server.llm.lending import setups_of
+from phospho_server.llm.setup import setups_of
 from phospho_server.running import Running
 from phospho_server.stopping import stopped_by_signals
 from phospho_server.store import Store

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from phospho.detectors import Detector
+from phospho.detectors.llm import connecting
 from phospho.detectors.llm.calling import Caller
 from phospho.detectors.llm.detector import LlmDetector
 from phospho.detectors.llm.judge import Judge
@@ -18,7 +19,6 @@ from phospho.detectors.llm.limits import Pace
 from phospho.plugins import Plugins
 from phospho_server.detection import DetectionWorker
 from phospho_server.housekeeping import Housekeeping
-from phospho_server.llm import worker as llm_module
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
 from phospho_server.llm.worker import LlmWorker
@@ -48,7 +48,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
         caller = Caller(client, budget=budget, ledger=ledger, pace=Pace(most=1))
         return Judge(caller, Flights(), base_url=endpoint.base_url, model=endpoint.model)
 
-    monkeypatch.setattr(llm_module, "make_judge", make_judge)
+    monkeypatch.setattr(connecting, "make_judge", make_judge)
     return client
 
 

@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from phospho.detectors.llm import connecting
 from phospho.detectors.llm.calling import Caller
 from phospho.detectors.llm.client import Reply
 from phospho.detectors.llm.cost import Usage
@@ -143,7 +144,7 @@ class Recounting(RuleBasedStateMachine):
         self.patched.setattr(llm_module, "BATCH", 2)
         self.patched.setattr(llm_jobs, "_SIZE", 2)
         self.patched.setattr(catching_up, "_BATCH", 2)
-        self.patched.setattr(llm_module, "make_judge", self.make_judge)
+        self.patched.setattr(connecting, "make_judge", self.make_judge)
         self.scored, self.client = Scored(), Client()
         plugins = Plugins(entry_points=False)
         environment = {"PHOSPHO_LLM_BASE_URL": "http://127.0.0.1:1/v1", "PHOSPHO_LLM_MODEL": "m"}

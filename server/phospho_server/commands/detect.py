@@ -16,7 +16,8 @@ from phospho.plugins import Plugins
 from phospho_server.commands import database_option, opened, phospho
 from phospho_server.detect_files import detect_files
 from phospho_server.detect_stored import count_work, detect_and_keep, detect_to_file, plan_again
-from phospho_server.llm.lending import lent_detector, setups_of
+from phospho_server.llm.lending import lent_detector
+from phospho_server.llm.setup import setups_of
 from phospho_server.store import Store
 from phospho_server.store.counters import count_stored
 

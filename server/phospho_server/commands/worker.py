@@ -30,7 +30,7 @@ def worker(port: int | None, host: str, database: str, *, json_logs: bool) -> No
     # Detectors take a moment to load that other commands do without.
     from phospho.detectors.registry import load_detectors
     from phospho.plugins import Plugins
-    from phospho_server.llm.lending import setups_of
+    from phospho_server.llm.setup import setups_of
     from phospho_server.metrics.gathering import METRICS_VARIABLE
     from phospho_server.probes import Probes
     from phospho_server.running import Running

@@ -9,15 +9,8 @@ from phospho.detectors.llm.connecting import make_judge
 from phospho.detectors.llm.detector import LlmDetector
 from phospho.errors import ConfigurationError
 from phospho_server.llm.ledger import StoreLedger
-from phospho_server.llm.sealing import Sealer
-from phospho_server.llm.setup import Setups
+from phospho_server.llm.setup import setups_of
 from phospho_server.store import Store, llm
-from phospho_server.store.sqlite import database_file
-
-
-def setups_of(store: Store, environment: Mapping[str, str]) -> Setups:
-    """Return which LLM each project of a store asks, by its settings or by the environment."""
-    return Setups(Sealer(database_file(store)), environment)
 
 
 @contextmanager

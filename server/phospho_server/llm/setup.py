@@ -17,8 +17,9 @@ from phospho.detectors.llm.settings import (
 from phospho.errors import PhosphoError
 from phospho_server.llm.private_networks import is_private_allowed
 from phospho_server.llm.sealing import Sealer
-from phospho_server.store import Connection, llm, llm_usage
+from phospho_server.store import Connection, Store, llm, llm_usage
 from phospho_server.store.llm import LlmSettings
+from phospho_server.store.sqlite import database_file
 
 if TYPE_CHECKING:
     import httpx
@@ -155,6 +156,11 @@ class Setups:
         if not held.base_url:
             return endpoint_from_environment(self._environment)
         return make_endpoint(held.base_url, held.model, self.sealer.open(held.api_key))
+
+
+def setups_of(store: Store, environment: Mapping[str, str]) -> Setups:
+    """Return which LLM each project of a store asks, by its settings or by the environment."""
+    return Setups(Sealer(database_file(store)), environment)
 
 
 def _read_prices(held: LlmSettings) -> Prices | None:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from phospho.detectors.llm.asking import Outcome, ask
-from phospho.detectors.llm.connecting import make_judge
-from phospho.detectors.llm.judge import Judge
 from phospho.errors import BudgetSpentError, LlmPausedError, MissingDependencyError
 from phospho.plugins import Plugins
 from phospho_server.clock import HOUR_MS, day_of, now_ms
@@ -40,6 +38,9 @@ from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Job
 from phospho_server.store.turns import load_turns
 from phospho_server.working import Worker
+
+if TYPE_CHECKING:
+    from phospho.detectors.llm.judge import Judge
 
 # Verdicts asked for at once, and all others about the same interactions: few enough that texts of
 # the greatest length fit in memory, and that the first verdicts do not wait for long.
@@ -210,6 +211,9 @@ class LlmWorker(Worker):
             return None
         asked = self._asked.get(project_id)
         if asked is None or asked.setup != setup:
+            # What asks is loaded for the first project that has an LLM.
+            from phospho.detectors.llm.connecting import make_judge
+
             try:
                 judge = make_judge(
                     setup.endpoint,

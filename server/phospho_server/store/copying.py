@@ -13,7 +13,7 @@ from pathlib import Path
 
 from phospho.errors import ConfigurationError
 from phospho_server.errors import StorageFullError
-from phospho_server.migrations import migrations
+from phospho_server.store.schema import applied_steps, known_steps
 
 # Counted in the original and in its copy.
 COUNTED = ("projects", "accounts", "event_definitions", "interactions", "sessions", "users")
@@ -180,16 +180,10 @@ def _count(raw: sqlite3.Connection) -> Mapping[str, int]:
 
 
 def _refuse_foreign(raw: sqlite3.Connection, file: Path) -> None:
-    try:
-        rows = raw.execute(
-            "select name from _sqlite_migrations where migration_set = ?", [migrations.name]
-        ).fetchall()
-    except sqlite3.OperationalError:
-        rows = []
-    if not rows:
+    applied = applied_steps(raw)
+    if not applied:
         raise ConfigurationError(f"{file} is no database of phospho. Name another file.")
-    known = {step.name for step in migrations._migrations}  # noqa: SLF001 - no public list
-    if {name for (name,) in rows} - known:
+    if applied - known_steps():
         raise ConfigurationError(
             f"The database {file} was made by a newer phospho. Upgrade with: "
             "pip install --upgrade 'phospho[server]'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import queue
 import sqlite3
@@ -13,17 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
-from phospho_server.migrations import migrations
-from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store, copies
+from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store
+from phospho_server.store.schema import applied_steps, known_steps
 from phospho_server.store.sqlite_texts import Fts5Index
 from phospho_server.store.write_ahead_log import BUSY_TIMEOUT_MS, MOST_BYTES, WriteAheadLog
 from phospho_server.store.writing import Writer
-
-logger = logging.getLogger("phospho_server")
 
 # What the writer keeps of the file in KiB. More costs it more than it saves: SQLite 3.40 walks
 # through all of it at most commits.
@@ -290,7 +285,8 @@ def _prepare(path: Path) -> None:
         with translated_errors():
             # Two that start at once must not both make the schema.
             connection.raw.execute("begin immediate")
-            _migrate(connection, path)
+            if applied_steps(connection.raw) != known_steps():
+                _upgrade(connection.raw, path)
             _forget_statistics(connection)
             connection.raw.execute("commit")
     finally:
@@ -324,28 +320,8 @@ def _open_when_free(path: Path) -> SqliteConnection:
         time.sleep(0.05)
 
 
-def _migrate(connection: SqliteConnection, path: Path) -> None:
-    """Bring the schema up to date; a copy of what people have in it is kept before.
+def _upgrade(raw: sqlite3.Connection, path: Path) -> None:
+    # With sqlite-utils, which nothing else needs.
+    from phospho_server.store.upgrading import upgrade
 
-    All of it is one transaction: a process that is killed in between has changed nothing.
-    """
-    database = Database(connection.raw)
-    known = {step.name for step in migrations._migrations}  # noqa: SLF001 - no public list
-    applied = {step.name for step in migrations.applied(database)}
-    if applied - known:
-        raise ConfigurationError(
-            f"The database {path} was made by a newer phospho. Upgrade with: "
-            "pip install --upgrade 'phospho[server]'"
-        )
-    if not applied and database.table_names():
-        raise ConfigurationError(
-            f"The file {path} is a database of another program. Name another file with --database."
-        )
-    waiting = sorted(known - applied)
-    copy = None
-    if waiting and applied and connection.row("select 1 from projects limit 1"):
-        copy = copies.keep_before(path, step=waiting[0].partition("_")[0])
-    migrations.apply(database)
-    if waiting and applied:
-        kept = f" A copy from before is {copy}." if copy else ""
-        logger.info("The database %s has the schema of %s now.%s", path, waiting[-1], kept)
+    upgrade(raw, path)

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phospho_server import assembling
 from phospho_server.assembling import Assembler
 from phospho_server.clock import DAY_MS, now_ms
 from phospho_server.housekeeping import Housekeeping
+from phospho_server.otlp import interactions
 from phospho_server.otlp.interactions import read_trace
 from phospho_server.otlp.wire import LogRecord, Span, SpanEvent
 from phospho_server.store import Store, feedback, spans
@@ -163,7 +163,7 @@ def test_a_trace_that_cannot_be_read_keeps_no_other_waiting(
             raise RuntimeError("unforeseen")
         return read_trace(known, received_at_ms=received_at_ms)
 
-    monkeypatch.setattr(assembling, "read_trace", fail)
+    monkeypatch.setattr(interactions, "read_trace", fail)
     send(store, project, call(1), replace(call(1), trace_id="b" * 32))
     assemble(store)
     assert said(store) == [("Hello", "Hi")]
