@@ -28,7 +28,7 @@ def parse_language(description: str) -> LanguageCondition | None:
     text = " ".join(without_lead_in(description.strip()).split()).rstrip(" .!")
     if len(text) > _MAX_CHARS:
         return None
-    # Its patterns take 60 ms to compile: a server where there are no events does without.
+    # Loaded by the first description, or by `wording.load_grammar`.
     from phospho.detectors.reading.languages import read_language
 
     return read_language(text)

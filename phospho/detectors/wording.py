@@ -31,12 +31,20 @@ if TYPE_CHECKING:
 _MAX_CHARS = 2_000
 
 
+def load_grammar() -> None:
+    """Load all that reads descriptions; otherwise the first description does.
+
+    It takes two tenths of a second and 5 MB, which a server without events does without.
+    """
+    from phospho.detectors.reading import descriptions, languages  # noqa: F401 - to have them
+
+
 @lru_cache(maxsize=1_000)
 def parse_wording(description: str) -> Condition | None:
     """Return the condition a description states, or None if it speaks of meaning."""
     if len(description) > _MAX_CHARS:
         return None
-    # The grammar is 40 modules: a server where there are no events does without.
+    # Loaded by the first description, or by `load_grammar`.
     from phospho.detectors.reading.descriptions import read_wording
 
     return read_wording(description)

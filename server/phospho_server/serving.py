@@ -18,6 +18,7 @@ from phospho_server.connections import HttpServer
 from phospho_server.lanes import Lanes
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.llm.setup import setups_of
+from phospho_server.loading import loading_soon
 from phospho_server.running import Running
 from phospho_server.stopping import stopped_by_signals
 from phospho_server.store import Store
@@ -123,7 +124,7 @@ class Server:
             self.workers.start()
         # What is there now stays: it is not looked through for garbage again.
         gc.freeze()
-        with stopped_by_signals(self.stop):
+        with stopped_by_signals(self.stop), loading_soon(self.store):
             self._http.run(drain_s=_DRAIN_S)
         if self._runs_workers:
             self.workers.stop()

@@ -206,6 +206,11 @@ def list_enabled(db: Connection, project_id: str) -> Sequence[EventDefinition]:
     return with_cuts(enabled, {event_id: lesson.cut for event_id, lesson in lessons.items()})
 
 
+def has_any(db: Connection) -> bool:
+    """Tell whether anybody has defined an event, in any project."""
+    return db.row("select 1 from event_definitions limit 1") is not None
+
+
 def list_defined(db: Connection, project_id: str) -> Sequence[EventDefinition]:
     """Return every definition, also those switched off, oldest first."""
     rows = db.rows(
