@@ -9,7 +9,6 @@ import click
 import pytest
 
 from phospho.models import EventDefinition
-from phospho_server import passwords
 from phospho_server.commands import _COMMANDS, phospho
 from phospho_server.migrations import STEPS, migrations
 from phospho_server.store.definitions import create_definition
@@ -111,8 +110,3 @@ def test_a_command_says_of_itself_what_the_list_of_commands_says(name: str) -> N
 def test_the_steps_of_the_schema_are_known_by_their_modules() -> None:
     assert known_steps() == {step.__name__.rpartition(".")[2] for step in STEPS}
     assert known_steps() == {step.name for step in migrations._migrations}
-
-
-def test_guessing_at_an_account_that_does_not_exist_costs_as_much_as_at_any_other() -> None:
-    assert not passwords.needs_new_hash(passwords._NOBODYS)
-    assert not passwords.is_password(None, "the password of nobody")

@@ -189,7 +189,7 @@ def test_many_who_sign_in_at_once_leave_threads_to_others(
             gate.wait(30)
             return "done"
 
-    monkeypatch.setattr(passwords, "_hasher", Slow())
+    monkeypatch.setattr(passwords, "_hasher", Slow)
     threads = [threading.Thread(target=hash_password, args=("x",)) for _ in range(6)]
     for thread in threads:
         thread.start()
@@ -209,7 +209,7 @@ def test_an_unknown_account_costs_as_much_work_as_a_known_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     verified: list[str] = []
-    real = passwords._hasher.verify
+    real = passwords._hasher().verify
 
     def verify(stored: str, given: bytes) -> bool:
         verified.append(stored.rpartition("$")[0].rpartition("$")[0])
@@ -220,7 +220,7 @@ def test_an_unknown_account_costs_as_much_work_as_a_known_one(
             self.verify = verify
 
     stored = hash_password("the right one")
-    monkeypatch.setattr(passwords, "_hasher", Watched())
+    monkeypatch.setattr(passwords, "_hasher", Watched)
     for each in (stored, None):
         assert not is_password(each, "another one")
     assert len(verified) == 2
