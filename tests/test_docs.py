@@ -608,12 +608,17 @@ def test_the_demo_finds_events_of_several_kinds_and_prints_a_link() -> None:
         assert demo.stop() == 0
 
 
-def test_without_the_server_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
-    (tmp_path / "flask.py").write_text("raise ModuleNotFoundError('no flask', name='flask')")
-    ended = phospho("serve", PYTHONPATH=str(tmp_path))
+@pytest.mark.parametrize("package", ["click", "flask", "sqlite_utils"])
+def test_without_the_server_extra_the_command_says_what_to_install(
+    tmp_path: Path, package: str
+) -> None:
+    code = f"raise ModuleNotFoundError('no {package}', name='{package}')"
+    (tmp_path / f"{package}.py").write_text(code)
+    database = str(tmp_path / "phospho.db")
+    ended = phospho("serve", "--database", database, PYTHONPATH=str(tmp_path))
     assert ended.returncode == 1
     assert ended.stderr.strip() == (
-        "The phospho command needs flask. Install it: pip install 'phospho[server]'"
+        f"Error: This needs {package}. Install it with: pip install 'phospho[server]'"
     )
 
 

@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 
+from phospho.errors import MissingDependencyError
+
 
 def main() -> None:
     """Run the command line; say which extra is missing where the server is not installed."""
@@ -17,6 +19,7 @@ def main() -> None:
     gc.set_threshold(20_000, 20, 50)
     try:
         from phospho_server.commands import phospho
+
+        phospho(prog_name="phospho")
     except ModuleNotFoundError as exc:
-        sys.exit(f"The phospho command needs {exc.name}. Install it: pip install 'phospho[server]'")
-    phospho(prog_name="phospho")
+        sys.exit(f"Error: {MissingDependencyError(str(exc.name), extra='server')}")
