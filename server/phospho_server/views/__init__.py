@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from phospho_server import addresses
 from phospho_server.views import (
     account,
     alerts,
@@ -77,3 +78,4 @@ def register(app: Flask) -> None:
     frame.register(app)
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
+    addresses.register(app)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, g, request, session, url_for
+from flask import Flask, g, request, session
 
-from phospho_server.addresses import current_path
+from phospho_server.addresses import current_path, url_for
 from phospho_server.errors import ServerError
 from phospho_server.services import services
 from phospho_server.signing_in import find_visitor

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 from flask import Flask, request
+from flask import url_for as url_of_flask
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from phospho_server.addresses import current_path
+from phospho_server.addresses import current_path, url_for
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, interaction
@@ -59,3 +61,28 @@ def test_links_to_a_page_with_any_id_in_its_address_lead_to_it(
     assert stranger.sign_in(store).headers["Location"] == page
     shown = stranger.get(page).get_data(as_text=True)
     assert f'id="news" href="{page}"' in shown
+
+
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+_ASKED = st.dictionaries(
+    st.sampled_from(["q", "event", "page"]),
+    st.one_of(st.none(), st.integers(), _TEXTS, st.lists(st.one_of(st.none(), _TEXTS), max_size=3)),
+)
+
+
+@pytest.mark.parametrize("root", ["", "/phospho"])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(filled=_TEXTS, asked=_ASKED, anchor=st.none() | _TEXTS)
+def test_every_address_is_the_one_that_flask_makes(
+    app: Flask, root: str, filled: str, asked: dict[str, object], anchor: str | None
+) -> None:
+    with app.test_request_context("/", base_url=f"http://localhost{root}"):
+        for rule in app.url_map.iter_rules():
+            values: dict[str, Any] = {**dict.fromkeys(rule.arguments, filled), **asked}
+            try:
+                made = url_of_flask(rule.endpoint, _anchor=anchor, **values)
+            except Exception:  # noqa: BLE001 - an argument that is no text
+                continue
+            assert url_for(rule.endpoint, _anchor=anchor, **values) == made
