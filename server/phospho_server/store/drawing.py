@@ -34,6 +34,11 @@ _EVENTS = (
     "where project_id = :project_id and definition_id = :definition_id and detected = 1"
 )
 
+_STRETCH = (
+    f"select * from (select * from ({_EVENTS} and interaction_id >= :start_{{at}} "
+    "order by interaction_id limit :limit) e{at} where interaction_id < :end_{at}) s{at}"
+)
+
 _SAID = "case when reviewed is null then detected else judged end"
 _FIELDS = f"interaction_id, {_SAID} as said, score, reviewed, detector, embedder"
 
@@ -63,15 +68,20 @@ def draw_yes(
     if oldest is None or newest is None:
         return []
     first, last = oldest["interaction_id"], newest["interaction_id"]
-    ids: set[int] = set()
     limit = _MOST_OF_FEW if positives <= MOST_YES else _MOST_OF_STRETCH
-    for start, end in _stretches(first, last, positives, chance):
-        rows = db.rows(
-            f"{_EVENTS} and interaction_id >= :start order by interaction_id limit :limit",
-            {**mine, "start": start, "limit": limit},
-        )
-        ids |= {row["interaction_id"] for row in rows if row["interaction_id"] < end}
-    return _look_up(db, project_id, definition, sorted(ids), said=True)
+    stretches = _stretches(first, last, positives, chance)
+    # All in one statement, which takes less time than each of them.
+    rows = db.rows(
+        " union all ".join(_STRETCH.format(at=at) for at in range(len(stretches))),
+        {
+            **mine,
+            "limit": limit,
+            **{f"start_{at}": start for at, (start, _) in enumerate(stretches)},
+            **{f"end_{at}": end for at, (_, end) in enumerate(stretches)},
+        },
+    )
+    ids = sorted({row["interaction_id"] for row in rows})
+    return _look_up(db, project_id, definition, ids, said=True)
 
 
 def _stretches(
