@@ -111,12 +111,16 @@ def bar_chart(
     step = (right - LEFT) / max(1, len(values))
     unit = (bottom - TOP) / scale[-1]
     blank = [""] * len(labels)
-    bars = [
-        _bar(LEFT + i * step, step, bottom, max(0, value) * unit, label, value, time, url)
-        for i, (label, value, time, url) in enumerate(
-            zip(labels, values, times or blank, urls or blank, strict=True)
-        )
-    ]
+    width_of_bar = min(step * (1 - GAP), WIDEST_BAR)
+    column = rounded(step)
+    bars = []
+    for i, (label, value, time, url) in enumerate(
+        zip(labels, values, times or blank, urls or blank, strict=True)
+    ):
+        start = LEFT + i * step
+        left = rounded(start + (step - width_of_bar) / 2)
+        path = _outline(left, bottom, width_of_bar, value * unit) if value > 0 else ""
+        bars.append(Bar(path, rounded(start), column, label, value, time, url))
     return BarChart(
         width=width,
         height=height,
@@ -149,29 +153,6 @@ def shares(values: Sequence[int]) -> list[float]:
     return [max(1.0, rounded(100 * value / largest)) if value > 0 else 0.0 for value in values]
 
 
-def _bar(
-    start: float,
-    step: float,
-    bottom: float,
-    length: float,
-    label: str,
-    value: int,
-    time: str,
-    url: str,
-) -> Bar:
-    width = min(step * (1 - GAP), WIDEST_BAR)
-    left = start + (step - width) / 2
-    return Bar(
-        path=_outline(left, bottom, width, length) if length > 0 else "",
-        start=rounded(start),
-        step=rounded(step),
-        label=label,
-        value=value,
-        time=time,
-        url=url,
-    )
-
-
 def _error_bar(
     at: float, width: float, bottom: float, unit: float, ends: tuple[float, float, float]
 ) -> ErrorBar:
@@ -182,12 +163,11 @@ def _error_bar(
     return ErrorBar(x, max(value, TOP), f"M{x} {max(low, TOP)}V{max(high, TOP)}{caps}")
 
 
-def _outline(left: float, bottom: float, width: float, length: float) -> str:
+def _outline(left: float, bottom: int, width: float, length: float) -> str:
     """Return the path of a bar that stands on the axis, its upper corners rounded."""
     length = max(length, 1.5)
-    r = rounded(min(_ROUNDING, width / 2, length))
-    x1, x2, y1, y2 = (rounded(n) for n in (left, left + width, bottom, bottom - length))
+    r = _ROUNDING if length >= _ROUNDING <= width / 2 else rounded(min(width / 2, length))
+    side = rounded(length - r)
     return (
-        f"M{x1} {y1}V{rounded(y2 + r)}Q{x1} {y2} {rounded(x1 + r)} {y2}"
-        f"H{rounded(x2 - r)}Q{x2} {y2} {x2} {rounded(y2 + r)}V{y1}Z"
+        f"M{left} {bottom}v-{side}q0 -{r} {r} -{r}h{rounded(width - 2 * r)}q{r} 0 {r} {r}v{side}z"
     )

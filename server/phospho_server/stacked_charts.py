@@ -86,6 +86,16 @@ def stacked_chart(
     step = (right - LEFT) / max(1, len(labels))
     unit = (bottom - TOP) / scale[-1]
     blank = [""] * len(labels)
+    width_of_bar = min(step * (1 - GAP), WIDEST_BAR)
+    column, of_bar = rounded(step), rounded(width_of_bar)
+    stacks = []
+    for i, (label, row, time, url) in enumerate(
+        zip(labels, rows, times or blank, urls or blank, strict=True)
+    ):
+        start = LEFT + i * step
+        left = rounded(start + (step - width_of_bar) / 2)
+        layers = _layers(row, bottom, unit)
+        stacks.append(Stack(rounded(start), column, left, of_bar, label, layers, time, url))
     return StackedChart(
         width=width,
         height=height,
@@ -93,32 +103,17 @@ def stacked_chart(
         right=right,
         top=TOP,
         bottom=bottom,
-        stacks=[
-            _stack(LEFT + i * step, step, bottom, unit, label, row, time, url)
-            for i, (label, row, time, url) in enumerate(
-                zip(labels, rows, times or blank, urls or blank, strict=True)
-            )
-        ],
+        stacks=stacks,
         x_ticks=x_ticks(labels, step, right, times),
         y_ticks=[Tick(rounded(bottom - value * unit), short_number(value)) for value in scale],
     )
 
 
-def _stack(
-    start: float,
-    step: float,
-    bottom: float,
-    unit: float,
-    label: str,
-    row: list[tuple[str, int]],
-    time: str,
-    url: str,
-) -> Stack:
-    width = min(step * (1 - GAP), WIDEST_BAR)
-    layers, below = [], 0
+def _layers(row: list[tuple[str, int]], bottom: int, unit: float) -> list[Layer]:
+    layers, below, floor = [], 0, float(bottom)
     for name, value in row:
-        top = rounded(bottom - (below + value) * unit)
-        layers.append(Layer(name, value, top, rounded(bottom - below * unit - top)))
         below += value
-    left = rounded(start + (step - width) / 2)
-    return Stack(rounded(start), rounded(step), left, rounded(width), label, layers, time, url)
+        top = rounded(bottom - below * unit) if value else floor
+        layers.append(Layer(name, value, top, rounded(floor - top)))
+        floor = top
+    return layers

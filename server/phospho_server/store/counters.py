@@ -174,8 +174,9 @@ def get_series(
     steps = TimeSteps(since_ms, until_ms, step_ms)
     of = counted_in(_NUMBERS, steps)
     rows = db.rows(
-        "select metric, key, (hour_ms - :origin) / :step as step, sum(value) as value "
-        f"from {of.table} c group by metric, key, step",
+        "select case metric when 'feedback' then key else metric end as name, "
+        "(hour_ms - :origin) / :step as step, sum(value) as value "
+        f"from {of.table} c group by name, step",
         {"project_id": project_id, **of.params},
     )
     values = {
@@ -183,8 +184,7 @@ def get_series(
         for name in ("sessions", "interactions", "users", "events", "success", "failure")
     }
     for row in rows:
-        name = row["key"] if row["metric"] == "feedback" else row["metric"]
-        values[name][row["step"]] += row["value"]
+        values[row["name"]][row["step"]] = row["value"]
     if step_ms % DAY_MS:
         del values["users"]
     else:

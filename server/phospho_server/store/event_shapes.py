@@ -89,7 +89,7 @@ def get_shapes(
         until_ms: Its end.
     """
     rows = db.rows(
-        "select session_id, interactions from sessions where project_id = :project_id "
+        "select id, session_id, interactions from sessions where project_id = :project_id "
         "and last_at_ms >= :since and last_at_ms < :until "
         "order by last_at_ms desc, id desc limit :limit",
         {
@@ -99,8 +99,11 @@ def get_shapes(
             "limit": MOST_SESSIONS + 1,
         },
     )
-    lengths = {row["session_id"]: int(row["interactions"]) for row in rows[:MOST_SESSIONS]}
-    events = _list_events(db, project_id, list(lengths), definition_ids)
+    newest = rows[:MOST_SESSIONS]
+    lengths = {row["session_id"]: int(row["interactions"]) for row in newest}
+    events = _list_events(
+        db, project_id, {row["id"]: row["session_id"] for row in newest}, definition_ids
+    )
     placed = _choose(lengths)
     return EventShapes(
         lengths=_shape_lengths(lengths, events, definition_ids),
@@ -112,22 +115,22 @@ def get_shapes(
 
 
 def _list_events(
-    db: Connection, project_id: str, session_ids: Sequence[str], definition_ids: Collection[str]
+    db: Connection, project_id: str, sessions: Mapping[int, str], definition_ids: Collection[str]
 ) -> dict[str, set[str]]:
-    """Return the events of each session that has some."""
+    """Return the events of each session that has some; `sessions` are their ids by row."""
     known = find_facts(db, project_id, [Fact(EVENT, each) for each in definition_ids])
     definitions = {each.id: each.fact.value for each in known.values()}
-    text, params = in_list("s", session_ids)
+    text, params = in_list("s", list(sessions))
     of_events, more = in_list("f", list(definitions))
     rows = db.rows(
-        "select s.session_id, g.fact_id from sessions s "
-        f"join session_facts g on g.session_row = s.id and g.fact_id {of_events} "
-        f"where s.project_id = :project_id and s.session_id {text}",
-        {"project_id": project_id, **params, **more},
+        "select g.session_row, g.fact_id from session_facts g "
+        f"where g.session_row {text} and g.fact_id {of_events}",
+        {**params, **more},
     )
     events: dict[str, set[str]] = {}
     for row in rows:
-        events.setdefault(row["session_id"], set()).add(definitions[row["fact_id"]])
+        session_id = sessions[row["session_row"]]
+        events.setdefault(session_id, set()).add(definitions[row["fact_id"]])
     return events
 
 
@@ -165,25 +168,21 @@ def _shape_positions(
     totals[last] = sum(max(0, length - last) for length in placed.values())
     text, params = in_list("s", [session_id for session_id in placed if session_id in events])
     rows = db.rows(
-        "select i.id, i.session_id, d.definition_id from interactions i left join detections d "
-        "on d.project_id = i.project_id and d.interaction_id = i.id and d.detected = 1 "
-        f"where i.project_id = :project_id and i.session_id {text} "
-        "order by i.session_id, i.created_at_ms, i.id",
+        "select p.id, p.place, d.definition_id from (select i.id, row_number() over "
+        " (partition by i.session_id order by i.created_at_ms, i.id) - 1 as place "
+        f" from interactions i where i.project_id = :project_id and i.session_id {text}) p "
+        "join detections d on d.project_id = :project_id and d.interaction_id = p.id "
+        "and d.detected = 1",
         {"project_id": project_id, **params},
     )
-    found: Counter[tuple[int, str]] = Counter()
     counting = set(definition_ids)
-    session_id, last_id, place, has_any = "", 0, -1, False
-    for row in rows:
-        if row["session_id"] != session_id:
-            session_id, place = row["session_id"], -1
-        if row["id"] != last_id:
-            last_id, has_any, place = row["id"], False, place + 1
-        if row["definition_id"] in counting:
-            part = min(place, last)
-            found[part, row["definition_id"]] += 1
-            found[part, ANY] += not has_any
-            has_any = True
+    places = [
+        (row["id"], min(row["place"], last), row["definition_id"])
+        for row in rows
+        if row["definition_id"] in counting
+    ]
+    found = Counter((part, definition_id) for _, part, definition_id in places)
+    found.update((part, ANY) for _, part in {(row_id, part) for row_id, part, _ in places})
     return _shape(POSITIONS, totals, found, definition_ids)
 
 

@@ -26,7 +26,7 @@ from phospho_server.views.fact_figures import figure_facts
 from phospho_server.views.figures import METRICS, Figure, get_figures
 from phospho_server.views.filters import LENGTHS
 from phospho_server.views.frame import base_url, open_project
-from phospho_server.views.list_links import list_url
+from phospho_server.views.list_links import list_url, part_urls
 from phospho_server.views.periods import Period
 from phospho_server.views.query import Choices, read_choice
 from phospho_server.views.shape_tables import lay_out_shapes
@@ -95,6 +95,7 @@ def show(project_id: str) -> str:
         asked_step=None if asked.step == asked.own_step else asked.step,
         most_events=_MOST_EVENTS,
         list_url=list_url,
+        part_urls=part_urls,
         **parts,
     )
 

@@ -1,14 +1,16 @@
-"""The many parts of a chart as SVG text: a template would take ten times as long for them."""
+"""The many parts of charts and tables of numbers: a template takes ten times as long for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flask import Flask
 from markupsafe import Markup, escape
 
+from phospho.visible import visible
 from phospho_server.charts import Bar, BarChart
 from phospho_server.stacked_charts import Stack, StackedChart
+from phospho_server.views.shape_tables import Cell
 
 
 def axes(chart: BarChart | StackedChart) -> Markup:
@@ -22,10 +24,63 @@ def bars(chart: BarChart | StackedChart) -> Markup:
     return Markup("\n".join(_column(row, chart) for row in rows))  # noqa: S704 - as above
 
 
+def number_rows(
+    labels: Sequence[str],
+    columns: Collection[Sequence[int]],
+    times: Sequence[str] = (),
+    urls: Sequence[str] = (),
+    marks: Mapping[int, str] | None = None,
+) -> Markup:
+    """Return the rows of a chart's table twin: a step with the number of each column.
+
+    Args:
+        labels: The name of each step.
+        columns: As many numbers each.
+        times: For each step its moment, or nothing.
+        urls: For each step the list of what its bar counts, or nothing.
+        marks: What to say of which steps, in a column of its own where there is any.
+    """
+    rows = []
+    for row, (label, numbers) in enumerate(zip(labels, zip(*columns, strict=True), strict=True)):
+        name = str(escape(label))
+        if times:
+            name = f'<time datetime="{times[row]}">{name} UTC</time>'
+        elif urls and urls[row]:
+            name = f'<a href="{escape(urls[row])}">{name}</a>'
+        cells = "".join([f'<td class="num">{number:,}</td>' for number in numbers])
+        if marks:
+            cells += f"<td><bdi>{escape(visible(marks.get(row, '')))}</bdi></td>"
+        rows.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
+    return Markup("\n".join(rows))  # noqa: S704 - as above
+
+
+def share_cells(cells: Sequence[Cell], urls: Sequence[str] | None = None) -> Markup:
+    """Return the cells of a row of shares, each a link to its list where it has one."""
+    drawn = [
+        f'<td role="cell" class="num tint-{cell.tint}" title="{cell.title}">'
+        f"{_link(cell.text, url)}</td>"
+        for cell, url in zip(cells, urls or [""] * len(cells), strict=True)
+    ]
+    return Markup("".join(drawn))  # noqa: S704 - as above
+
+
+def total_cells(totals: Sequence[int], urls: Sequence[str]) -> Markup:
+    """Return the cells of a row of numbers, each a link to its list."""
+    drawn = [
+        f'<td role="cell" class="num">{_link(f"{total:,}", url)}</td>'
+        for total, url in zip(totals, urls, strict=True)
+    ]
+    return Markup("".join(drawn))  # noqa: S704 - as above
+
+
 def register(app: Flask) -> None:
     """Make the parts available to templates, as filters of the same names."""
-    app.add_template_filter(axes)
-    app.add_template_filter(bars)
+    for function in (axes, bars, number_rows, share_cells, total_cells):
+        app.add_template_filter(function)
+
+
+def _link(text: str, url: str) -> str:
+    return f'<a href="{escape(url)}">{text}</a>' if url else text
 
 
 def _y_axis(chart: BarChart | StackedChart) -> Iterator[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import url_for
-
+from phospho_server.addresses import url_for
 from phospho_server.clock import DAY_MS
 from phospho_server.views.formats import to_datetime
 from phospho_server.views.periods import Period
@@ -37,6 +36,25 @@ def list_url(project_id: str, what: str, period: Period, **asked: Any) -> str:
 def _endpoint(what: str) -> str:
     """Return the list whose rows a number counts."""
     return f"{what}.index" if what in {"sessions", "users"} else "interactions.index"
+
+
+def part_urls(
+    project_id: str, what: str, period: Period, by: str, values: Sequence[str], **asked: Any
+) -> list[str]:
+    """Return the addresses of lists that differ in the value of one filter.
+
+    Args:
+        project_id: The project.
+        what: As in `list_url`.
+        period: As in `list_url`.
+        by: The filter.
+        values: Its value in each, of characters that an address may have.
+        asked: As in `list_url`.
+    """
+    # One address is made for all, as in `bar_urls`.
+    url = list_url(project_id, what, period, **asked)
+    sign = "&" if "?" in url else "?"
+    return [f"{url}{sign}{by}={value}" for value in values]
 
 
 def bar_urls(

@@ -159,10 +159,10 @@ def test_a_share_by_position_leads_to_its_interactions(
         listed = visitor.get(html.unescape(address)).get_data(as_text=True)
         names = re.findall(r"<bdi>name (t\d+)", listed)
         led[html.unescape(address).partition("?")[2]] = (share, names)
-    assert led["event=thanks&position=2&period=30d"] == ("100\u202f%", ["t1"])
-    assert led["event=thanks&position=10-&period=30d"] == ("67\u202f%", ["t11", "t10"])
-    assert led["event=thanks&position=1&period=30d"] == ("0\u202f%", [])
-    assert led["position=10-&period=30d"] == ("3", ["t11", "t10", "t9"])
+    assert led["event=thanks&period=30d&position=2"] == ("100\u202f%", ["t1"])
+    assert led["event=thanks&period=30d&position=10-"] == ("67\u202f%", ["t11", "t10"])
+    assert led["event=thanks&period=30d&position=1"] == ("0\u202f%", [])
+    assert led["period=30d&position=10-"] == ("3", ["t11", "t10", "t9"])
 
 
 def test_a_share_of_few_is_not_tinted() -> None:
