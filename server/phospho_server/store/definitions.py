@@ -221,6 +221,18 @@ def list_defined(db: Connection, project_id: str) -> Sequence[EventDefinition]:
     return [_from_row(row) for row in rows]
 
 
+def find_place(db: Connection, project_id: str, definition_id: str) -> int:
+    """Return how many definitions are older than one, which may be deleted."""
+    row = db.row(
+        "select count(*) as n from event_definitions o join event_definitions d "
+        "on d.project_id = o.project_id and d.id = :id "
+        "where o.project_id = :project_id and o.deleted_at_ms is null "
+        "and (o.created_at_ms, o.id) < (d.created_at_ms, d.id)",
+        {"project_id": project_id, "id": definition_id},
+    )
+    return int(row["n"]) if row else 0
+
+
 def find_color(db: Connection, definition_id: str) -> int:
     """Return a definition's place in its project, for its colour."""
     row = db.row("select color from event_definitions where id = :id", {"id": definition_id})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from phospho.models import EventDefinition
@@ -20,7 +20,7 @@ from phospho_server.views.event_form import EventForm, detector_names, understan
 from phospho_server.views.frame import open_project
 from phospho_server.views.other_reading import find_other_reading
 from phospho_server.views.query import clamp_number
-from phospho_server.views.settings import find_copied, render_settings
+from phospho_server.views.settings import find_copied, render_settings, url_of_event
 
 _MOST_VERSIONS = 1_000_000_000
 
@@ -35,7 +35,7 @@ def create(project_id: str) -> ResponseReturnValue:
     try:
         # A form does not show all of an event that it was copied from.
         definition = form.to_definition(find_copied(project_id, form.copy_of))
-        act(
+        made = act(
             "event created",
             lambda db: store.create_definition(db, project_id, definition),
             project_id=project_id,
@@ -43,7 +43,7 @@ def create(project_id: str) -> ResponseReturnValue:
         )
     except (InvalidError, ConflictError) as error:
         return render_settings(project_id, form=form.refused(error)), InvalidError.status
-    return _back(project_id)
+    return _back(project_id, made.id)
 
 
 @bp.get("/<event_id>")
@@ -83,7 +83,7 @@ def save(project_id: str, event_id: str) -> ResponseReturnValue:
     except (InvalidError, ConflictError) as error:
         page = render_edit(project_id, current, form.refused(error), apply=apply)
         return page, InvalidError.status
-    return _back(project_id)
+    return _back(project_id, event_id)
 
 
 @bp.post("/<event_id>/switch")
@@ -101,7 +101,7 @@ def switch(project_id: str, event_id: str) -> ResponseReturnValue:
             project_id=project_id,
             what=definition.name,
         )
-    return _back(project_id)
+    return _back(project_id, event_id)
 
 
 @bp.post("/<event_id>/toggle")
@@ -115,7 +115,7 @@ def toggle(project_id: str, event_id: str) -> ResponseReturnValue:
         project_id=project_id,
         what=_find(project_id, event_id).name,
     )
-    return _back(project_id)
+    return _back(project_id, event_id)
 
 
 @bp.post("/<event_id>/delete")
@@ -128,7 +128,7 @@ def delete(project_id: str, event_id: str) -> ResponseReturnValue:
         project_id=project_id,
         what=_find(project_id, event_id).name,
     )
-    return _back(project_id)
+    return _back(project_id, event_id)
 
 
 @bp.post("/<event_id>/retry")
@@ -141,7 +141,7 @@ def retry(project_id: str, event_id: str) -> ResponseReturnValue:
         project_id=project_id,
         what=_find(project_id, event_id).name,
     )
-    return _back(project_id)
+    return _back(project_id, event_id)
 
 
 def _find(project_id: str, event_id: str) -> EventDefinition:
@@ -150,10 +150,10 @@ def _find(project_id: str, event_id: str) -> EventDefinition:
         return store.get_definition(db, project_id, event_id)
 
 
-def _back(project_id: str) -> ResponseReturnValue:
-    """Wake the worker, and lead to the list of events."""
+def _back(project_id: str, event_id: str) -> ResponseReturnValue:
+    """Wake the worker, and lead to the event in the list."""
     services().on_new_work()
-    return redirect(url_for("settings.show", project_id=project_id, _anchor="events"), 303)
+    return redirect(url_of_event(project_id, event_id), 303)
 
 
 def render_edit(project_id: str, definition: EventDefinition, form: EventForm, **shown: Any) -> str:

@@ -152,6 +152,8 @@ def _shared(tokens: int, setup: Setup) -> str:
 def _uses(db: Connection, project_id: str, setup: Setup) -> list[EventUse]:
     midnight_ms = day_of(now_ms())
     uses = llm_usage.list_uses(db, project_id, since_ms=midnight_ms - (_DAYS - 1) * DAY_MS)
+    if not uses:
+        return []
     today = {use.name: use for use in llm_usage.list_uses(db, project_id, since_ms=midnight_ms)}
     mean = LlmUse(
         asked=sum(use.asked for use in uses),

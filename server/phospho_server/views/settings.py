@@ -19,7 +19,7 @@ from phospho_server.security import OWNER, VIEWER, access
 from phospho_server.services import services
 from phospho_server.store import projects as store
 from phospho_server.store.alerts import list_log
-from phospho_server.store.definitions import list_defined, list_definitions
+from phospho_server.store.definitions import find_place, list_defined, list_definitions
 from phospho_server.store.memberships import list_members
 from phospho_server.store.queues import find_backlog
 from phospho_server.store.rows import DefinitionRow
@@ -33,9 +33,13 @@ from phospho_server.views.frame import base_url, open_project
 from phospho_server.views.llm_form import LlmForm
 from phospho_server.views.llm_panel import LlmPanel, load_panel
 from phospho_server.views.other_reading import find_other_reading
+from phospho_server.views.query import read_number
 from phospho_server.views.webhook_form import NEEDS_PACKAGE, WebhookForm
 
 bp = Blueprint("settings", __name__)
+
+# Events of one page: each has four forms, and a project may have hundreds.
+_EVENTS = 25
 
 
 @bp.get("/projects/<project_id>/settings")
@@ -43,7 +47,7 @@ bp = Blueprint("settings", __name__)
 def show(project_id: str) -> str:
     """Show what can be set; `template=` or `copy=` fills the form of a new event in.
 
-    `erase=` names a user in the form that erases one.
+    `erase=` names a user in the form that erases one, and `page=` is that of the events.
     """
     template = find_template(request.args.get("template", ""))
     if template is not None:
@@ -59,9 +63,23 @@ def show(project_id: str) -> str:
 
 def find_copied(project_id: str, event_id: str) -> EventDefinition | None:
     """Return the event that a new one is like, or None if it is not there any more."""
+    if not event_id:
+        return None
     with services().store.read() as db:
         defined = {definition.id: definition for definition in list_defined(db, project_id)}
     return defined.get(event_id)
+
+
+def url_of_event(project_id: str, event_id: str) -> str:
+    """Return the address of the list of events, of the page on which one stands or has stood."""
+    with services().store.read() as db:
+        page = 1 + find_place(db, project_id, event_id) // _EVENTS
+    return url_for(
+        "settings.show",
+        project_id=project_id,
+        page=page if page > 1 else None,
+        _anchor="events",
+    )
 
 
 @bp.post("/projects/<project_id>/settings/name")
@@ -154,6 +172,8 @@ def render_settings(
         data = load_data_panel(db, project_id, data_form)
         backlog = find_backlog(db, project_id)
         erasing = load_erasing_panel(db, project_id, erasing_form)
+    pages = max(1, -(-len(definitions) // _EVENTS))
+    page = read_number("page", default=1, most=pages)
     return render_template(
         "settings/show.html",
         project=project,
@@ -163,8 +183,10 @@ def render_settings(
                 understand(row.definition),
                 find_other_reading(row.definition),
             )
-            for row in definitions
+            for row in definitions[(page - 1) * _EVENTS : page * _EVENTS]
         ],
+        page=page,
+        pages=pages,
         backlog=backlog,
         llm=llm,
         owners=owners,

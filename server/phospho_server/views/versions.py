@@ -19,6 +19,7 @@ from phospho_server.store import definitions as store
 from phospho_server.store.rows import Backfill
 from phospho_server.store.versions import VersionRow, list_versions
 from phospho_server.views.frame import open_project
+from phospho_server.views.settings import url_of_event
 
 bp = Blueprint("versions", __name__, url_prefix="/projects/<project_id>/settings/events/<event_id>")
 
@@ -103,7 +104,7 @@ def pause(project_id: str, event_id: str) -> ResponseReturnValue:
         project_id=project_id,
         what=name,
     )
-    return redirect(url_for("settings.show", project_id=project_id, _anchor="events"), 303)
+    return redirect(url_of_event(project_id, event_id), 303)
 
 
 def _load(db: Connection, project_id: str, event_id: str) -> History:

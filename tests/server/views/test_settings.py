@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -372,3 +374,23 @@ def test_an_event_about_a_language_is_explained(visitor: Visitor, home: str) -> 
     assert visitor.post(f"{home}/settings/events", **fields).status_code == 303
     page = text_of(visitor.get(f"{home}/settings"))
     assert "Checks that the user's message is in another language than English" in page
+
+
+def test_many_events_come_page_by_page_and_an_act_leads_back_to_its_page(
+    visitor: Visitor, store: SqliteStore, project: Project, home: str
+) -> None:
+    events = [define(store, project, name=f"event{n}") for n in range(60)]
+    seen, pages, address = [], 0, f"{home}/settings"
+    while address:
+        page = visitor.get(address).get_data(as_text=True)
+        found = page.partition('class="card flush definitions"')[2].partition("</ul>")[0]
+        seen += re.findall(r'<a class="badge[^>]*><bdi>(event\d+)</bdi>', found)
+        following = re.search(r'href="([^"]+)#events">Next', page)
+        address, pages = html.unescape(following.group(1)) if following else "", pages + 1
+    assert seen == [f"event{n}" for n in range(60)]
+    assert pages == 3
+    for place, led in ((0, "settings#events"), (30, "settings?page=2#events")):
+        for what in ("toggle", "delete"):
+            answer = visitor.post(f"{home}/settings/events/{events[place].id}/{what}")
+            assert answer.headers["Location"] == f"{home}/{led}"
+    assert "page 3 of 3" in text_of(visitor.get(f"{home}/settings?page=99"))
