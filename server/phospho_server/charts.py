@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from phospho_server.axes import (
     BOTTOM,
@@ -29,8 +30,7 @@ _MOST_ROOM = 2  # times the highest value, for ranges
 _CAP = 4  # half the width of the ends of an error bar
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """One value: its outline, the column that reacts to the pointer, and what it says.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from phospho_server.axes import (
     BOTTOM,
@@ -20,8 +21,7 @@ from phospho_server.axes import (
 )
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """One part of a stacked bar."""
 
     name: str
@@ -30,8 +30,7 @@ class Layer:
     height: float
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(NamedTuple):
     """A bar of several parts, that of the first name at the bottom; the rest as in `Bar`."""
 
     start: float

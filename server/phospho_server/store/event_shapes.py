@@ -6,6 +6,7 @@ they are asked for, over a bounded number of sessions, and the page says over ho
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,8 +149,7 @@ def _shape_lengths(
     lengths: Mapping[str, int], events: Mapping[str, set[str]], definition_ids: Collection[str]
 ) -> Shape:
     parts = {
-        session_id: sum(length > end for end in _LENGTH_ENDS)
-        for session_id, length in lengths.items()
+        session_id: bisect_left(_LENGTH_ENDS, length) for session_id, length in lengths.items()
     }
     found = [(parts[session], event) for session, some in events.items() for event in some]
     found += [(parts[session], ANY) for session in events]

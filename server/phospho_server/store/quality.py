@@ -5,12 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from phospho.models import EventDefinition
 from phospho_server.auditing import Drawn
 from phospho_server.clock import day_of, hour_of
 from phospho_server.correcting import Step
-from phospho_server.estimating import Click, Estimate, Verdicts, estimate
+from phospho_server.estimating import (
+    ENOUGH_TO_CORRECT,
+    ENOUGH_TO_KNOW,
+    Click,
+    Estimate,
+    Verdicts,
+    estimate,
+)
 from phospho_server.store import Connection, Row
 from phospho_server.store.drawing import MOST_YES, draw_no, draw_yes
 from phospho_server.store.time_steps import TimeSteps
@@ -27,9 +35,8 @@ class Quality:
     known: Estimate
 
 
-@dataclass(frozen=True)
-class _Verdict:
-    """A detector's word on an interaction.
+class _Verdict(NamedTuple):
+    """A detector's word on an interaction; there are thousands of a page.
 
     Args:
         said: None where it has not looked.
@@ -42,8 +49,7 @@ class _Verdict:
     method: tuple[str, str]
 
 
-@dataclass(frozen=True)
-class _Reviewed:
+class _Reviewed(NamedTuple):
     """An interaction that a person spoke about.
 
     Args:
@@ -88,6 +94,20 @@ def measure(db: Connection, project_id: str, definition: EventDefinition, *, at_
     )
     drawn = [*yes, *no]
     return Quality(drawn, estimate(verdicts, _comparable(reviewed, drawn, definition.version)))
+
+
+def measure_rates(
+    db: Connection, project_id: str, definition: EventDefinition, *, at_ms: int
+) -> Estimate:
+    """Return what counts are put right by; where clicks are too few for it, nothing is drawn."""
+    reviewed = _list_reviewed(db, project_id, definition.id)
+    passed_over = sum(
+        each.seen.said is False and each.is_drawn and each.seen.version == definition.version
+        for each in reviewed
+    )
+    if len(reviewed) < ENOUGH_TO_CORRECT or passed_over < ENOUGH_TO_KNOW:
+        return Estimate()
+    return measure(db, project_id, definition, at_ms=at_ms).known
 
 
 def list_clicked(db: Connection, project_id: str) -> set[str]:

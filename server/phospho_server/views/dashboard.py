@@ -127,7 +127,7 @@ def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> di
     known, trend = Estimate(), None
     if event_id and shown == "events":
         definition = get_definition(db, project_id, event_id)
-        known = quality.measure(db, project_id, definition, at_ms=now_ms()).known
+        known = quality.measure_rates(db, project_id, definition, at_ms=now_ms())
         mix = mixes.get(event_id)
         trend = get_trend(db, project_id, event_id, period, known=known, mix=mix)
     backlog = find_backlog(db, project_id)
