@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from phospho_server.estimating import UNSURE_NO, UNSURE_YES, Estimate, cut_of
 
@@ -21,8 +21,7 @@ _LEAST = 2
 _UNSURE_SHARE = 0.4
 
 
-@dataclass(frozen=True)
-class Drawn:
+class Drawn(NamedTuple):
     """A verdict that chance chose out of all.
 
     Args:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from phospho_server.store import Connection, in_list
+from phospho_server.store import Connection, Row, in_list
 from phospho_server.store.facts import EVENT, Fact, find_facts
 
 # Looked at: so many sessions, and of these for the places of events so many interactions.
@@ -90,7 +90,8 @@ def get_shapes(
         until_ms: Its end.
     """
     rows = db.rows(
-        "select id, session_id, interactions from sessions where project_id = :project_id "
+        "select id, session_id, last_at_ms, interactions from sessions "
+        "where project_id = :project_id "
         "and last_at_ms >= :since and last_at_ms < :until "
         "order by last_at_ms desc, id desc limit :limit",
         {
@@ -102,9 +103,7 @@ def get_shapes(
     )
     newest = rows[:MOST_SESSIONS]
     lengths = {row["session_id"]: int(row["interactions"]) for row in newest}
-    events = _list_events(
-        db, project_id, {row["id"]: row["session_id"] for row in newest}, definition_ids
-    )
+    events = _list_events(db, project_id, newest, definition_ids)
     placed = _choose(lengths)
     return EventShapes(
         lengths=_shape_lengths(lengths, events, definition_ids),
@@ -116,21 +115,32 @@ def get_shapes(
 
 
 def _list_events(
-    db: Connection, project_id: str, sessions: Mapping[int, str], definition_ids: Collection[str]
+    db: Connection, project_id: str, newest: Sequence[Row], definition_ids: Collection[str]
 ) -> dict[str, set[str]]:
-    """Return the events of each session that has some; `sessions` are their ids by row."""
+    """Return the events of each session that has some, of those that are the newest of a period."""
+    if not newest:
+        return {}
     known = find_facts(db, project_id, [Fact(EVENT, each) for each in definition_ids])
     definitions = {each.id: each.fact.value for each in known.values()}
-    text, params = in_list("s", list(sessions))
-    of_events, more = in_list("f", list(definitions))
+    text, params = in_list("f", list(definitions))
+    first, last = newest[-1], newest[0]
+    # They are a part of the index of each event without gaps, and not each of them is looked up.
     rows = db.rows(
         "select g.session_row, g.fact_id from session_facts g "
-        f"where g.session_row {text} and g.fact_id {of_events}",
-        {**params, **more},
+        f"where g.fact_id {text} and (g.last_at_ms, g.session_row) >= (:first_ms, :first_row) "
+        "and (g.last_at_ms, g.session_row) <= (:last_ms, :last_row)",
+        {
+            "first_ms": first["last_at_ms"],
+            "first_row": first["id"],
+            "last_ms": last["last_at_ms"],
+            "last_row": last["id"],
+            **params,
+        },
     )
+    names = {row["id"]: row["session_id"] for row in newest}
     events: dict[str, set[str]] = {}
     for row in rows:
-        session_id = sessions[row["session_row"]]
+        session_id = names[row["session_row"]]
         events.setdefault(session_id, set()).add(definitions[row["fact_id"]])
     return events
 
