@@ -20,8 +20,13 @@ def axes(chart: BarChart | StackedChart) -> Markup:
 
 def bars(chart: BarChart | StackedChart) -> Markup:
     """Return what stands for each step of a chart; one with a list is a link to it."""
-    rows = chart.stacks if isinstance(chart, StackedChart) else chart.bars
-    return Markup("\n".join(_column(row, chart) for row in rows))  # noqa: S704 - as above
+    of_column = f'y="{chart.top}" height="{chart.bottom - chart.top}"/>'
+    drawn = (
+        [_column(row, *_draw_stack(row), of_column) for row in chart.stacks]
+        if isinstance(chart, StackedChart)
+        else [_column(row, *_draw_bar(row), of_column) for row in chart.bars]
+    )
+    return Markup("\n".join(drawn))  # noqa: S704 - as above
 
 
 def number_rows(
@@ -103,22 +108,26 @@ def _x_axis(chart: BarChart | StackedChart) -> Iterator[str]:
         )
 
 
-def _column(row: Bar | Stack, chart: BarChart | StackedChart) -> str:
-    if isinstance(row, Stack):
-        said = ", ".join(f"{layer.value:,} {layer.name}" for layer in row.layers)
-        drawn = "".join(
-            f'<rect class="{layer.name}" x="{row.left}" y="{layer.top}" width="{row.width}" '
-            f'height="{layer.height}"/>'
-            for layer in row.layers
-            if layer.value
-        )
-    else:
-        said = f"{row.value:,}"
-        drawn = f'<path d="{row.path}"/>' if row.path else ""
+def _draw_bar(row: Bar) -> tuple[str, str]:
+    """Return what a bar says, and its outline."""
+    return f"{row.value:,}", f'<path d="{row.path}"/>' if row.path else ""
+
+
+def _draw_stack(row: Stack) -> tuple[str, str]:
+    """Return what a bar of several parts says, and its parts."""
+    x, width = row.left, row.width
+    drawn = [
+        f'<rect class="{name}" x="{x}" y="{top}" width="{width}" height="{height}"/>'
+        for name, value, top, height in row.layers
+        if value
+    ]
+    return ", ".join([f"{layer.value:,} {layer.name}" for layer in row.layers]), "".join(drawn)
+
+
+def _column(row: Bar | Stack, said: str, drawn: str, of_column: str) -> str:
     tag, link = ("a", f' href="{escape(row.url)}" tabindex="-1"') if row.url else ("g", "")
     at = f' data-at="{row.time}"' if row.time else ""
     return (
         f'<{tag} class="bar"{link}{at}><title>{escape(row.label)}: {said}</title>'
-        f'<rect class="hit" x="{row.start}" y="{chart.top}" width="{row.step}" '
-        f'height="{chart.bottom - chart.top}"/>{drawn}</{tag}>'
+        f'<rect class="hit" x="{row.start}" width="{row.step}" {of_column}{drawn}</{tag}>'
     )
