@@ -117,7 +117,7 @@ def name_things(client: FlaskClient, store: SqliteStore, project_id: str) -> dic
         events = {each.name: each.id for each in list_defined(db, project_id)}
         (rule,) = list_rules(db, project_id)
         matches = list_matches(db, project_id, events["common"], limit=500).matches
-        found = search(db, project_id, RARE_WORD)
+        found = search(db, project_id, RARE_WORD).found
     home = f"/projects/{project_id}"
     late = {
         name: walk(client, f"{home}/{path}")
