@@ -17,6 +17,9 @@ from typing import Any, Protocol, TypeVar
 # Whether what is read now may be some moments old, as a replica has it.
 may_be_late: ContextVar[bool] = ContextVar("may_be_late", default=False)
 
+# What a text has in place of a NUL character where the database does not take one.
+NO_NUL = "\ufffd"
+
 Params = Mapping[str, object]
 NO_PARAMS: Params = {}
 Result = TypeVar("Result")
@@ -63,6 +66,11 @@ class Connection(Protocol):
     @property
     def texts(self) -> TextIndex:
         """The words of interactions."""
+        ...
+
+    @property
+    def keeps_nul(self) -> bool:
+        """Whether a text may have a NUL character; if not, it is kept as `NO_NUL`."""
         ...
 
 

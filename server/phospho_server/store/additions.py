@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from phospho_server.store import Connection
-from phospho_server.store.interactions import add_new
+from phospho_server.store.interactions import add_new, as_kept
 from phospho_server.store.rows import NewInteraction
 from phospho_server.store.writing import Joinable
 
@@ -38,7 +38,7 @@ class Addition(Joinable):
         Raises:
             NotFoundError: The project was deleted meanwhile.
         """
-        every = [addition.interactions for addition in (self, *others)]
+        every = [as_kept(db, addition.interactions) for addition in (self, *others)]
         added = add_new(db, self.project_id, list(itertools.chain.from_iterable(every)))
         left = set(added)
         counts = []

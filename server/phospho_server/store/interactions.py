@@ -10,6 +10,7 @@ from typing import Any
 
 from phospho_server.clock import hour_of, now_ms
 from phospho_server.store import (
+    NO_NUL,
     Connection,
     app_versions,
     facts,
@@ -56,11 +57,32 @@ def add_interactions(
     Raises:
         NotFoundError: The project was deleted meanwhile.
     """
-    return len(add_new(db, project_id, interactions))
+    return len(add_new(db, project_id, as_kept(db, interactions)))
+
+
+def as_kept(db: Connection, interactions: Sequence[NewInteraction]) -> Sequence[NewInteraction]:
+    """Return interactions with their ids as the database will have them."""
+    if db.keeps_nul or not any("\0" in name for i in interactions for name in _names(i)):
+        return interactions
+    return [
+        replace(
+            i,
+            task_id=i.task_id.replace("\0", NO_NUL),
+            session_id=i.session_id.replace("\0", NO_NUL),
+            user_id=i.user_id and i.user_id.replace("\0", NO_NUL),
+            version_id=i.version_id and i.version_id.replace("\0", NO_NUL),
+        )
+        for i in interactions
+    ]
+
+
+def _names(interaction: NewInteraction) -> Sequence[str]:
+    i = interaction
+    return i.task_id, i.session_id, i.user_id or "", i.version_id or ""
 
 
 def add_new(db: Connection, project_id: str, interactions: Sequence[NewInteraction]) -> list[str]:
-    """Keep interactions as `add_interactions` does, and return the ids of those that were new."""
+    """Keep interactions that are `as_kept`, and return the ids of those that were new."""
     get_project(db, project_id)
     added: list[str] = []
     for start in range(0, len(interactions), CHUNK):

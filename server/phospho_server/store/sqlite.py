@@ -31,6 +31,8 @@ _READER_CACHE_KIB = 2_048
 class SqliteConnection:
     """`Connection` over `sqlite3`."""
 
+    keeps_nul = True
+
     def __init__(self, raw: sqlite3.Connection) -> None:
         self.raw = raw
         self.texts = Fts5Index(self)

@@ -17,6 +17,7 @@ from phospho_server.store.interactions import add_new
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import NewInteraction, Project
 from tests.server.builders import interaction
+from tests.server.databases import on_each_database
 from tests.server.roll_ups import check_facts, check_roll_ups
 
 Calls = list[tuple[str, list[str]]]
@@ -94,3 +95,21 @@ def test_an_addition_that_fails_hurts_none_of_those_it_was_joined_with(
         rows = db.rows("select task_id from interactions order by task_id")
         assert [row["task_id"] for row in rows] == ["t1", "t2"]
         check_roll_ups(db)
+
+
+@on_each_database
+def test_ids_with_a_nul_are_kept_once(store: Store, project: Project) -> None:
+    batch = [
+        interaction("a\x00", session_id="s\x00", user_id="u\x00"),
+        interaction("b", session_id="s\x00", user_id="u\x00"),
+    ]
+
+    assert [store.write(Addition(project.id, batch)) for _ in range(2)] == [2, 0]
+    more = [interaction("c\x00", session_id="s\x00", user_id="u\x00")]
+    assert store.write(Addition(project.id, more)) == 1
+    with store.read() as db:
+        (session,) = db.rows("select interactions from sessions")
+        (user,) = db.rows("select interactions from users")
+        assert session["interactions"] == user["interactions"] == 3
+        check_roll_ups(db)
+        check_facts(db)

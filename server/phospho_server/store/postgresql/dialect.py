@@ -18,11 +18,13 @@ from psycopg.adapt import AdaptersMap, Dumper, Loader
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
+from phospho_server.store import NO_NUL
+
 # A connection whose rows are dicts by the names of the columns.
 Raw = Connection[dict[str, Any]]
 
-# What is no parameter: texts and names in quotes.
-_TOKEN = re.compile(r"'[^']*'|\"[^\"]*\"|:(?P<name>[A-Za-z_]\w*)")
+# A parameter, or with no `name` what is none: texts and names in quotes.
+PARAMETER = re.compile(r"'[^']*'|\"[^\"]*\"|:(?P<name>[A-Za-z_]\w*)")
 
 # A plus before a column keeps SQLite from using its index; PostgreSQL chooses by its statistics.
 _HINT = re.compile(r"(?<=[ (])\+(?=[a-z])")
@@ -36,7 +38,7 @@ _ASKED_FOR_NULL = re.compile(r":\w+ is (not )?null")
 @lru_cache(maxsize=4_096)
 def translate(sql: str) -> bytes:
     """Return a statement with its parameters named as psycopg names them."""
-    named = _TOKEN.sub(
+    named = PARAMETER.sub(
         lambda found: f"%({found['name']})s" if found["name"] else found[0],
         _HINT.sub("", sql).replace("%", "%%"),
     )
@@ -49,11 +51,16 @@ def is_typed(sql: str) -> bool:
     return _ASKED_FOR_NULL.search(sql) is None
 
 
+def as_kept(value: object) -> object:
+    """Return a value as PostgreSQL will have it."""
+    return value.replace("\x00", NO_NUL) if isinstance(value, str) else value
+
+
 class _Text(StrDumper):
     """A text, told to be one: PostgreSQL guesses otherwise, and not always right."""
 
     def dump(self, obj: str) -> Buffer | None:
-        return super().dump(obj.replace("\x00", "\ufffd") if "\x00" in obj else obj)
+        return super().dump(obj.replace("\x00", NO_NUL) if "\x00" in obj else obj)
 
 
 class _Flag(Dumper):

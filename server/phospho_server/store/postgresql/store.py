@@ -46,6 +46,8 @@ _BEGIN_TO_WRITE = "begin isolation level read committed; select pg_advisory_xact
 class PostgresConnection:
     """`Connection` over psycopg."""
 
+    keeps_nul = False
+
     def __init__(self, raw: Raw) -> None:
         self.raw = raw
         self.texts = GinIndex(self)
