@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from phospho_server.clock import DAY_MS
-from phospho_server.store import Connection
+from phospho_server.store import Connection, in_list
 from phospho_server.store.time_steps import TimeSteps
 
 _ADD = """
@@ -31,21 +31,39 @@ def add_days(db: Connection, project_id: str, days: Collection[tuple[str, int]])
         days: User ids, each with the start of a UTC day.
     """
     gaps: Counter[tuple[int, int]] = Counter()
-    for user_id, day_ms in sorted(days):
+    for user_id, day_ms in sorted(set(days) - _known(db, project_id, days)):
         here = {"project_id": project_id, "day_ms": day_ms, "user_id": user_id}
-        is_new = db.execute(
+        # Two texts may be one to PostgreSQL, which keeps no NUL.
+        if not db.execute(
             "insert into user_days values (:project_id, :day_ms, :user_id) on conflict do nothing",
             here,
-        )
-        if not is_new:
+        ):
             continue
-        before = _neighbour(db, here, "max(day_ms)", "<")
-        after = _neighbour(db, here, "min(day_ms)", ">")
+        before, after = _neighbours(db, here)
         gaps[day_ms, _gap(before, day_ms)] += 1
         if after is not None:
             gaps[after, _gap(before, after)] -= 1
             gaps[after, _gap(day_ms, after)] += 1
     _add(db, project_id, gaps)
+
+
+def _known(
+    db: Connection, project_id: str, days: Collection[tuple[str, int]]
+) -> set[tuple[str, int]]:
+    """Return those days that are noted: nearly all, as users come more than once a day."""
+    users: dict[int, list[str]] = {}
+    for user_id, day_ms in days:
+        users.setdefault(day_ms, []).append(user_id)
+    known: set[tuple[str, int]] = set()
+    for day_ms, user_ids in users.items():
+        text, params = in_list("u", user_ids)
+        rows = db.rows(
+            "select user_id from user_days where project_id = :project_id and day_ms = :day_ms "
+            f"and user_id {text}",
+            {"project_id": project_id, "day_ms": day_ms, **params},
+        )
+        known.update((row["user_id"], day_ms) for row in rows)
+    return known
 
 
 def _add(db: Connection, project_id: str, gaps: Counter[tuple[int, int]]) -> None:
@@ -89,8 +107,7 @@ def forget_days(
         )
         if not is_gone:
             continue
-        before = _neighbour(db, here, "max(day_ms)", "<")
-        after = _neighbour(db, here, "min(day_ms)", ">")
+        before, after = _neighbours(db, here)
         if not keep_numbers:
             gaps[day_ms, _gap(before, day_ms)] -= 1
         if after is not None:
@@ -99,13 +116,15 @@ def forget_days(
     _add(db, project_id, gaps)
 
 
-def _neighbour(db: Connection, here: dict[str, object], which: str, side: str) -> int | None:
+def _neighbours(db: Connection, here: dict[str, object]) -> tuple[int | None, int | None]:
+    """Return the days on which a user was there last before one, and first after it."""
+    theirs = "from user_days where project_id = :project_id and user_id = :user_id and day_ms"
     row = db.row(
-        f"select {which} as day_ms from user_days where project_id = :project_id "
-        f"and user_id = :user_id and day_ms {side} :day_ms",
+        f"select (select max(day_ms) {theirs} < :day_ms) as before, "
+        f"(select min(day_ms) {theirs} > :day_ms) as after",
         here,
     )
-    return None if row is None else row["day_ms"]
+    return (row["before"], row["after"]) if row else (None, None)
 
 
 def _gap(before_ms: int | None, day_ms: int) -> int:
