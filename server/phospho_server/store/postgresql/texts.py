@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from phospho_server.store import Connection, Found, in_list
 
 # Letters and digits, and what private agreements made of characters.
 _WORD = re.compile("(?:[^\\W_]|[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd])+")
+
+# The same where all is ASCII, in a ninth of the time.
+_NO_WORD = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 # What a lexeme, a position and all of a text's lexemes may be at the most in PostgreSQL. Beyond, a
 # word is cut, and what stands further on in a text of a million characters is not found.
@@ -21,6 +25,9 @@ _MOST_OF_WORD = 500
 _MOST_POSITION = 16_383
 _MOST_POSITIONS = 250
 _MOST_BYTES = 700_000
+
+# Of fewer characters nothing comes near to that.
+_LONG = 10_000
 
 
 class GinIndex:
@@ -90,14 +97,28 @@ class GinIndex:
 def words_of(text: str) -> list[str]:
     """Return the words of a text in their order, in lower case and without accents."""
     folded = text.lower()
-    if not folded.isascii():
+    if folded.isascii():
+        words = folded.translate(_NO_WORD).split()
+    else:
         split = unicodedata.normalize("NFD", folded)
-        folded = "".join(each for each in split if not unicodedata.combining(each))
-    return [word[:_MOST_OF_WORD] for word in _WORD.findall(folded)]
+        words = _WORD.findall("".join(each for each in split if not unicodedata.combining(each)))
+    if max(map(len, words), default=0) > _MOST_OF_WORD:
+        words = [word[:_MOST_OF_WORD] for word in words]
+    return words
 
 
 def lexemes(project_id: str, said: str, answered: str) -> str:
     """Return the text of the `tsvector` of an interaction."""
+    if len(said) + len(answered) > _LONG:
+        return _lexemes_of_long(project_id, said, answered)
+    # One that comes again is for PostgreSQL to gather, and a word needs no quotes.
+    words = chain(words_of(said), ("",), words_of(answered))
+    found = [f"{word}:{place}" for place, word in enumerate(words, 1) if word]
+    return " ".join([_of_project(project_id), *found])
+
+
+def _lexemes_of_long(project_id: str, said: str, answered: str) -> str:
+    """Return the same where there may be more than a `tsvector` takes."""
     positions: dict[str, list[str]] = {}
     size = 0
     for place, word in _placed(words_of(said), words_of(answered)):
