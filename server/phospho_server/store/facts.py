@@ -162,7 +162,8 @@ def _move_sessions(
     after = {key: before.get(key, 0) + n for key, n in sorted(moved.items()) if n}
     last_at_ms = dict(sessions.values())
     db.execute_many(
-        "insert into session_facts values (:session_row, :fact_id, :interactions, :last_at_ms) "
+        "insert into session_facts (session_row, fact_id, interactions, last_at_ms) "
+        "values (:session_row, :fact_id, :interactions, :last_at_ms) "
         "on conflict (session_row, fact_id) do update set interactions = excluded.interactions",
         [
             {
@@ -217,6 +218,8 @@ def _list_counts(db: Connection, session_rows: Sequence[int]) -> dict[tuple[int,
 
 def follow_sessions(db: Connection, project_id: str, session_ids: Sequence[str]) -> None:
     """Give the facts of sessions that went on their new place in the order of lists."""
+    if not session_ids:
+        return
     db.execute_many(
         "update session_facts set last_at_ms = :last_at_ms "
         "where session_row = :row and last_at_ms <> :last_at_ms",

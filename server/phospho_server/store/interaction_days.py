@@ -8,7 +8,8 @@ from phospho_server.clock import day_of
 from phospho_server.store import Connection
 
 _UPSERT_DAY = """
-insert into interaction_days values (:project_id, :day_ms, :first_id, :last_id)
+insert into interaction_days (project_id, day_ms, first_id, last_id)
+values (:project_id, :day_ms, :first_id, :last_id)
 on conflict (project_id, day_ms) do update set
     first_id = case when excluded.first_id < interaction_days.first_id
         then excluded.first_id else interaction_days.first_id end,

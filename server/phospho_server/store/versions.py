@@ -43,7 +43,9 @@ class VerdictCount:
 
 
 _COUNT = """
-insert into verdict_counts values (:project_id, :definition_id, :version, :detector, :embedder, :n)
+insert into verdict_counts (project_id, definition_id, definition_version, detector, embedder,
+    verdicts)
+values (:project_id, :definition_id, :version, :detector, :embedder, :n)
 on conflict (project_id, definition_id, definition_version, detector, embedder)
 do update set verdicts = verdict_counts.verdicts + excluded.verdicts
 """

@@ -20,7 +20,7 @@ from psycopg_pool import ConnectionPool
 from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, may_be_late
-from phospho_server.store.postgresql import schema
+from phospho_server.store.postgresql import many, schema
 from phospho_server.store.postgresql.dialect import Raw, adapt, is_typed, translate
 from phospho_server.store.postgresql.replica import Replica
 from phospho_server.store.postgresql.texts import GinIndex
@@ -40,7 +40,9 @@ _SETTINGS = (
 )
 
 _BEGIN_TO_READ = "begin isolation level repeatable read, read only"
-_BEGIN_TO_WRITE = "begin isolation level read committed; select pg_advisory_xact_lock(7463, 2)"
+_BEGIN_TO_WRITE = (
+    "begin isolation level read committed; select pg_advisory_xact_lock(7463, 2); savepoint change"
+)
 
 
 class PostgresConnection:
@@ -65,9 +67,22 @@ class PostgresConnection:
         return self._run(sql, params).rowcount
 
     def execute_many(self, sql: str, params: Iterable[Params]) -> None:
-        """Run a statement once for each set of parameters."""
-        with self.raw.cursor() as cursor:
-            cursor.executemany(translate(sql), params)
+        """Run a statement once for each set of parameters, or one that does the same as all."""
+        sets = list(params)
+        insert = many.read(sql) if len(sets) > 1 else None
+        for together in insert.rounds(sets) if insert else [sets]:
+            bound = insert.bind(together) if insert else None
+            if bound:
+                self.raw.execute(*bound)
+            else:
+                self._execute_each(sql, together)
+
+    def _execute_each(self, sql: str, sets: Sequence[Params]) -> None:
+        if len(sets) == 1:
+            self.execute(sql, sets[0])
+        elif sets:
+            with self.raw.cursor() as cursor:
+                cursor.executemany(translate(sql), sets)
 
     def take_ids(self, table: str, count: int) -> Sequence[int]:
         """Return ids for new rows of a table: ascending, above all there are and all there were."""
@@ -169,16 +184,22 @@ class PostgresStore:
 
 
 class _PostgresTransactions:
-    """`Transactions` of the connection that writes, which is made again when it is lost."""
+    """`Transactions` of the connection that writes, which is made again when it is lost.
+
+    Each statement is a way to PostgreSQL and back: a transaction begins with the first savepoint.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._raw = connect(url)
+        # Whether the savepoint of the next change is there.
+        self._is_saved = False
 
     def translated_errors(self) -> AbstractContextManager[None]:
         return translated_errors()
 
     def begin(self) -> Connection:
+        self._is_saved = True
         try:
             self._raw.execute(_BEGIN_TO_WRITE)
         except psycopg.OperationalError:
@@ -197,7 +218,9 @@ class _PostgresTransactions:
             self._raw.rollback()
 
     def save(self) -> None:
-        self._raw.execute("savepoint change")
+        if not self._is_saved:
+            self._raw.execute("release change; savepoint change")
+        self._is_saved = False
 
     def take_back(self) -> bool:
         if self._raw.broken or self._raw.closed:
@@ -206,7 +229,7 @@ class _PostgresTransactions:
         return True
 
     def keep(self) -> None:
-        self._raw.execute("release change")
+        """Nothing is due: the next savepoint, or the commit, ends the one there is."""
 
     def rest(self) -> None:
         """Nothing is due."""
