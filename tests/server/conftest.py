@@ -18,6 +18,7 @@ from phospho.detectors import Detector
 from phospho.detectors.registry import load_detectors
 from phospho.plugins import Plugins
 from phospho_server import create_app
+from phospho_server.llm.sealing import SECRET_VARIABLE
 from phospho_server.store import Store
 from phospho_server.store.postgresql.store import PostgresStore
 from phospho_server.store.projects import create_key, create_project
@@ -104,9 +105,13 @@ def postgresql() -> Iterator[Databases]:
 
 
 @pytest.fixture
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
     """A store on SQLite, or on the database that the test is parametrized with."""
     if getattr(request, "param", DEFAULT_STORE) == "postgresql":
+        # There is no file that a secret could be kept beside.
+        monkeypatch.setenv(SECRET_VARIABLE, "a secret of all processes")
         databases = request.getfixturevalue("postgresql")
         url = databases.make()
         opened: Store = PostgresStore(url)
