@@ -1,4 +1,4 @@
-"""Which databases a test runs on, without a mark SQLite; and files that are made quickly."""
+"""Which databases a test runs on, without a mark `PHOSPHO_TEST_STORE`; and files made quickly."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store import Store
+from phospho_server.store.postgresql.store import PostgresStore
+from phospho_server.store.sqlite import SqliteStore, database_file
 
 on_each_database = pytest.mark.databases("sqlite", "postgresql")
 
 # Of a module that runs on each, what only SQLite has.
 on_sqlite = pytest.mark.databases("sqlite")
+
+
+def address_of(store: Store) -> str:
+    """Return what `--database` names a store with."""
+    file = database_file(store)
+    if file is not None:
+        return str(file)
+    assert isinstance(store, PostgresStore)
+    return store.url
 
 
 @cache

@@ -13,11 +13,13 @@ from phospho.errors import DetectorError
 from phospho.models import Detection, EventDefinition, Turn
 from phospho_server.commands import detect as detect_command
 from phospho_server.commands import phospho
+from phospho_server.store import Store
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.turns import load_all_turns, load_turns_of
 from tests.server.builders import NOON_MS, add, define, interaction
+from tests.server.databases import address_of
 
 TALK = [
     interaction("t1", input="I want a refund", output="Sorry."),
@@ -27,9 +29,9 @@ TALK = [
 
 
 @pytest.fixture(autouse=True)
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands use the file of the fixture `store`."""
-    monkeypatch.setenv("PHOSPHO_DATABASE_URL", str(tmp_path / "phospho.db"))
+def database(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands use the database of the fixture `store`."""
+    monkeypatch.setenv("PHOSPHO_DATABASE_URL", address_of(store))
 
 
 @pytest.fixture

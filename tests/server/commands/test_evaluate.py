@@ -18,6 +18,7 @@ from phospho_server.store.interactions import find_ids
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, define, interaction, verdict
+from tests.server.databases import address_of
 from tests.server.evaluating.builders import write_suite
 
 SORRY = {"name": "sorry", "description": "The assistant said 'sorry'"}
@@ -173,7 +174,7 @@ def test_a_project_is_scored_against_what_people_last_said(
     review(store, project, refund, "hello", occurred=True)
     at = row_id(store, project, "hello")
     store.write(lambda db: reviews.undo(db, project.id, refund.id, at))
-    then, now = run_json("--project", project.id, "--database", str(tmp_path / "phospho.db"))
+    then, now = run_json("--project", project.id, "--database", address_of(store))
     assert then["label"] == "as it was when reviewed"
     assert list(now["suites"]["Support bot"]["events"]) == ["refund"]
     before, after = (r["suites"]["Support bot"]["events"]["refund"] for r in (then, now))
@@ -207,7 +208,7 @@ def test_no_detector_is_told_the_reviews_it_is_scored_against(
     refund = define(store, project, name="refund", description="The user wants a refund")
     add(store, project, interaction("t1"))
     review(store, project, refund, "t1", occurred=True)
-    found = run_json("--project", project.id, "--database", str(tmp_path / "phospho.db"))
+    found = run_json("--project", project.id, "--database", address_of(store))
     assert found[1]["suites"]["Support bot"]["events"]["refund"]["tp"] == 0
 
 
@@ -215,6 +216,6 @@ def test_a_project_without_reviews_says_what_to_do(
     store: SqliteStore, project: Project, tmp_path: Path
 ) -> None:
     define(store, project)
-    result = run("--project", project.id, "--database", str(tmp_path / "phospho.db"))
+    result = run("--project", project.id, "--database", address_of(store))
     assert result.exit_code == 1
     assert "Nobody has reviewed an event of 'Support bot' yet" in result.output

@@ -11,12 +11,13 @@ from phospho_server.commands import phospho
 from phospho_server.store.definitions import list_enabled
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
+from tests.server.databases import address_of
 
 
 def create(store: SqliteStore, project: Project, *settings: str) -> Result:
     options = [word for setting in settings for word in ("--setting", setting)]
     arguments = ["events", "create", project.id, "refund", "The user said 'refund'", *options]
-    return CliRunner().invoke(phospho, [*arguments, "--database", str(store.path)])
+    return CliRunner().invoke(phospho, [*arguments, "--database", address_of(store)])
 
 
 def test_settings_are_json_or_text(store: SqliteStore, project: Project) -> None:

@@ -26,6 +26,7 @@ from phospho_server.store.versions import VerdictCount, list_verdict_counts
 from tests.detectors.builders import turn
 from tests.judges import LoopbackJudge
 from tests.server.builders import NOON_MS, add, define, definition, interaction, totals
+from tests.server.databases import address_of
 from tests.server.llm.conftest import Workers, verdicts
 
 BANANA = "The user mentions a banana"
@@ -115,7 +116,7 @@ def test_a_score_is_an_event_at_or_above_the_middle(
 
 
 def detect(store: SqliteStore, project: Project, *more: str) -> str:
-    arguments = ["detect", "--project", project.id, "--database", str(store.path), *more]
+    arguments = ["detect", "--project", project.id, "--database", address_of(store), *more]
     return CliRunner().invoke(phospho, arguments).output
 
 

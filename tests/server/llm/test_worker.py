@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from phospho_server.clock import DAY_MS, day_of, now_ms
@@ -386,11 +388,15 @@ def test_jobs_of_two_versions_that_wait_together_are_each_taken_for_their_own(
     add(store, project, interaction("new", input="0.4 another plum", session_id="s2"))
     workers.local.run_until_done()
     later = 1 if is_older_first else -1
+    with store.read() as db:
+        waiting = db.rows("select id, payload from jobs")
+    moves = [
+        {"id": job["id"], "by": later * json.loads(job["payload"])["version"] - 10}
+        for job in waiting
+    ]
     store.write(
-        lambda db: db.execute(
-            "update jobs set run_at_ms = run_at_ms - 10 "
-            "+ :later * json_extract(payload, '$.version')",
-            {"later": later},
+        lambda db: db.execute_many(
+            "update jobs set run_at_ms = run_at_ms + :by where id = :id", moves
         )
     )
     workers.llm.run_until_done()

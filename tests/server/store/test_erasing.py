@@ -28,6 +28,7 @@ from phospho_server.store.rows import NewInteraction, Project, StoredDetection
 from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction, totals, verdict
+from tests.server.tables import check_words
 
 
 def remove(store: SqliteStore, project: Project, *task_ids: str) -> int:
@@ -78,11 +79,7 @@ def test_all_that_is_known_of_an_interaction_goes(store: SqliteStore, project: P
     with store.read() as db:
         assert list_sessions(db, project.id, Filter(text="unheard")).sessions == []
         assert counters.count_stored(db, project.id) == 0
-    store.write(
-        lambda db: db.execute(
-            "insert into interactions_fts (interactions_fts, rank) values ('integrity-check', 1)"
-        )
-    )
+    check_words(store)
 
 
 def test_hourly_counts_stay_as_they_were(store: SqliteStore, project: Project) -> None:

@@ -15,6 +15,9 @@ from phospho_server.errors import BusyError, InvalidError, StorageFullError
 from phospho_server.store import Connection
 from phospho_server.store.projects import create_project, list_projects
 from phospho_server.store.sqlite import SqliteStore, translated_errors
+from tests.server.databases import on_sqlite
+
+pytestmark = on_sqlite
 
 
 def names(store: SqliteStore) -> list[str]:

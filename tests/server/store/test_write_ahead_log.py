@@ -17,6 +17,9 @@ from phospho_server.store.write_ahead_log import WriteAheadLog
 from phospho_server.views.exports import list_as_asked, read_all
 from phospho_server.views.filters import INTERACTIONS, Asked
 from tests.server.builders import add, interaction
+from tests.server.databases import on_sqlite
+
+pytestmark = on_sqlite
 
 # Long messages fill the log quickly: a batch of them takes some 400 KB.
 _LONG = "many words of a long message " * 700

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,24 @@ from phospho.errors import ConfigurationError
 from phospho_server import create_app
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
-from phospho_server.store import llm, llm_agreement, llm_unasked, llm_usage
+from phospho_server.store import Store, llm, llm_agreement, llm_unasked, llm_usage
 from phospho_server.store.definitions import delete_definition, edit_definition
 from phospho_server.store.llm import LlmSettings
 from phospho_server.store.rows import Project
-from phospho_server.store.sqlite import SqliteStore
+from phospho_server.store.sqlite import SqliteStore, database_file
 from tests.server.builders import add, define, interaction
+from tests.server.databases import on_sqlite
 from tests.server.views.conftest import Visitor, text_of
 from tests.server.views.people import enter, make, member
 
 URL = "https://llm.example.org/v1"
 KEY = "sk-never-to-be-seen"
+
+
+def app_of(store: Store, environment: Mapping[str, str]) -> Flask:
+    """Return the application, in an environment."""
+    setups = Setups(Sealer(database_file(store)), environment)
+    return create_app(store, detectors={}, setups=setups)
 
 
 def held(store: SqliteStore, project: Project) -> LlmSettings:
@@ -65,6 +72,7 @@ def test_settings_say_what_goes_where(visitor: Visitor, home: str) -> None:
     assert "without encryption" not in text_of(visitor.get(f"{home}/settings"))
 
 
+@on_sqlite
 def test_a_key_is_sealed_and_never_shown_again(
     visitor: Visitor, home: str, store: SqliteStore, project: Project, tmp_path: Path
 ) -> None:
@@ -209,7 +217,9 @@ def test_the_environment_may_leave_private_addresses_to_everybody(
     store: SqliteStore, project: Project, home: str
 ) -> None:
     environment = {"PHOSPHO_ALLOW_PRIVATE_LLMS": "1"}
-    app: Flask = create_app(store, detectors={}, setups=Setups(Sealer(store.path), environment))
+    app: Flask = create_app(
+        store, detectors={}, setups=Setups(Sealer(database_file(store)), environment)
+    )
     make(store)  # the first owns the server
     ben = member(store, project, Visitor(app.test_client()), "owner")
     assert save(ben, home, base_url=PRIVATE).status_code == 303
@@ -329,7 +339,9 @@ def test_a_project_may_keep_its_texts_to_itself(
     store: SqliteStore, project: Project, home: str
 ) -> None:
     environment = {"PHOSPHO_LLM_BASE_URL": URL, "PHOSPHO_LLM_MODEL": "gpt-e"}
-    app: Flask = create_app(store, detectors={}, setups=Setups(Sealer(store.path), environment))
+    app: Flask = create_app(
+        store, detectors={}, setups=Setups(Sealer(database_file(store)), environment)
+    )
     visitor = Visitor(app.test_client())
     visitor.sign_in(store)
     assert "as the server’s environment says" in text_of(visitor.get(f"{home}/settings"))
@@ -341,7 +353,9 @@ def test_settings_say_when_the_budget_that_all_projects_share_is_used_up(
     store: SqliteStore, project: Project, home: str
 ) -> None:
     environment = {"PHOSPHO_LLM_BASE_URL": URL, "PHOSPHO_LLM_MODEL": "gpt-e"}
-    app: Flask = create_app(store, detectors={}, setups=Setups(Sealer(store.path), environment))
+    app: Flask = create_app(
+        store, detectors={}, setups=Setups(Sealer(database_file(store)), environment)
+    )
     make(store)  # the first owns the server
     ana, ben = Visitor(app.test_client()), Visitor(app.test_client())
     enter(ana)

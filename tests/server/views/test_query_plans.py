@@ -15,6 +15,7 @@ from phospho_server.store.definitions import list_defined
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
+from tests.server.databases import on_sqlite
 from tests.server.plans import Watch, find_scans
 from tests.server.views.conftest import Visitor
 
@@ -84,6 +85,7 @@ def test_no_list_reads_a_growing_table_from_end_to_end(
         assert statements.problems == [], page
 
 
+@on_sqlite
 @pytest.mark.usefixtures("filled")
 def test_no_alert_is_looked_for_by_reading_a_growing_table(
     visitor: Visitor, store: SqliteStore, project: Project, home: str, statements: Watch
@@ -103,6 +105,7 @@ def test_no_alert_is_looked_for_by_reading_a_growing_table(
     assert statements.problems == []
 
 
+@on_sqlite
 def test_a_statement_that_reads_everything_is_noticed(
     store: SqliteStore, statements: Watch
 ) -> None:

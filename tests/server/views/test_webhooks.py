@@ -22,6 +22,7 @@ from phospho_server.store.webhooks import Webhook
 from phospho_server.webhooks.worker import Sender
 from tests.loopback import Loopback, Reply, serve_phospho
 from tests.server.builders import define
+from tests.server.databases import on_sqlite
 from tests.server.processes import wait_until
 from tests.server.views.conftest import Visitor, text_of
 
@@ -52,6 +53,7 @@ def make(visitor: Visitor, home: str, url: str, **fields: object) -> str:
     return response.get_data(as_text=True)
 
 
+@on_sqlite
 @pytest.mark.usefixtures("private")
 def test_a_webhook_is_made_and_its_secret_shown_once(
     visitor: Visitor, store: SqliteStore, project: Project, home: str, receiver: Loopback

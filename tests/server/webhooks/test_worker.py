@@ -30,6 +30,7 @@ from phospho_server.webhooks.messages import make_secret
 from phospho_server.webhooks.worker import Sender, WebhookWorker
 from tests.loopback import Loopback, Reply, Request, serve_phospho
 from tests.server.builders import add, define, interaction
+from tests.server.databases import on_sqlite
 
 SECRET = make_secret()
 
@@ -497,6 +498,7 @@ def test_the_log_keeps_the_newest(
     assert [entry.id for entry in log_of(store, hook)] == sent[:-51:-1]
 
 
+@on_sqlite
 def test_a_lost_key_is_a_problem_that_is_told(
     store: SqliteStore,
     project: Project,
