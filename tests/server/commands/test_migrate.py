@@ -15,6 +15,7 @@ from phospho_server.commands import phospho
 from phospho_server.store import Store
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.postgresql import moving
+from phospho_server.store.postgresql.dialect import Raw
 from phospho_server.store.postgresql.store import PostgresStore, connect
 from phospho_server.store.search import list_matches
 from phospho_server.store.sqlite import SqliteStore
@@ -80,6 +81,22 @@ def test_all_there_is_is_moved_and_goes_on(world: World, file: Path, url: str) -
 
 def _as_moved(value: object) -> object:
     return value.replace("\x00", "\ufffd") if isinstance(value, str) else value
+
+
+def test_no_statement_of_a_move_takes_too_long(
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    finish = moving.finish
+
+    def look(target: Raw) -> None:
+        (row,) = target.execute("select current_setting('statement_timeout') as limit").fetchall()
+        seen.append(row["limit"])
+        finish(target)
+
+    monkeypatch.setattr(moving, "finish", look)
+    assert migrate(file, url).exit_code == 0
+    assert seen == ["0"]
 
 
 def test_a_move_that_was_stopped_goes_on_where_it_was(

@@ -14,6 +14,7 @@ from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError
 from phospho_server.store import Connection, Store, counters, search
 from phospho_server.store.interactions import add_interactions
+from phospho_server.store.postgresql import schema
 from phospho_server.store.postgresql.store import PostgresStore, shown
 from phospho_server.store.projects import create_project, list_projects
 from phospho_server.store.sqlite import SqliteStore
@@ -116,6 +117,22 @@ def test_many_that_start_at_once_make_one_schema(postgresql: Databases) -> None:
     for opened in stores:
         opened.close()
     postgresql.drop(url)
+
+
+def test_an_upgrade_may_take_long_and_what_is_asked_later_may_not(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = "select current_setting('statement_timeout') s, current_setting('lock_timeout') l"
+    later = {**schema.steps(), "999_later": f"create table seen as {limits}"}
+    monkeypatch.setattr(schema, "steps", lambda: later)
+    store = PostgresStore(url)
+    with store.read() as db:
+        (upgrade,) = db.rows("select s, l from seen")
+        assert (upgrade["s"], upgrade["l"]) == ("0", "0")
+        (reader,) = db.rows(limits)
+    writer = store.write(lambda db: db.rows(limits))[0]
+    store.close()
+    assert dict(reader) == dict(writer) == {"s": "2min", "l": "30s"}
 
 
 def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> None:

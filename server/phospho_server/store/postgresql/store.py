@@ -39,6 +39,8 @@ _SETTINGS = (
     "-c plan_cache_mode=force_custom_plan -c client_encoding=UTF8 -c timezone=UTC"
 )
 
+_NO_LIMITS = "-c statement_timeout=0 -c lock_timeout=0"
+
 _BEGIN_TO_READ = "begin isolation level repeatable read, read only"
 _BEGIN_TO_WRITE = (
     "begin isolation level read committed; select pg_advisory_xact_lock(7463, 2); savepoint change"
@@ -111,7 +113,7 @@ class PostgresStore:
     def __init__(self, url: str, *, replica: str | None = None) -> None:
         self.url = url
         try:
-            with connect(url) as connection:
+            with connect(url, may_take_long=True) as connection:
                 schema.upgrade(connection)
         except psycopg.Error as exc:
             raise ConfigurationError(
@@ -247,9 +249,16 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-def connect(url: str) -> Raw:
-    """Open a connection that takes and gives values as SQLite does, outside of any transaction."""
-    raw = cast("Raw", psycopg.connect(url, **_ARGUMENTS))
+def connect(url: str, *, may_take_long: bool = False) -> Raw:
+    """Open a connection that takes and gives values as SQLite does, outside of any transaction.
+
+    Args:
+        url: As of `PostgresStore`.
+        may_take_long: Whether a statement may, also by waiting for another process: an index of
+            many rows takes longer than any request.
+    """
+    limits = {"options": f"{_SETTINGS} {_NO_LIMITS}"} if may_take_long else {}
+    raw = cast("Raw", psycopg.connect(url, **{**_ARGUMENTS, **limits}))
     adapt(raw)
     return raw
 
