@@ -111,7 +111,7 @@ class Server(Process):
 class Phospho(Server):
     """`phospho serve` on a new database, to be logged to."""
 
-    def __init__(self, python: str, database: Path) -> None:
+    def __init__(self, python: str, database: Path | str) -> None:
         super().__init__(database, python=python)
         self.project_id = self.setting("PHOSPHO_PROJECT_ID")
         self.port = int(self.url.rpartition(":")[2])
