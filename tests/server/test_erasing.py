@@ -40,7 +40,7 @@ from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.api.test_otlp import SPAN, export
 from tests.server.builders import add, define, interaction, verdict
-from tests.server.databases import on_each_database
+from tests.server.databases import on_each_database, on_sqlite
 from tests.server.processes import serving, wait_until
 
 # Stands in all that is erased, each time with a word of its own behind it.
@@ -166,6 +166,7 @@ def fill(client: FlaskClient, store: Store, project: Project) -> None:
     store.write(tell_more)
 
 
+@on_sqlite
 def test_no_byte_of_a_user_is_left_and_all_of_the_others(
     client: FlaskClient, store: SqliteStore, project: Project, tmp_path: Path
 ) -> None:
@@ -244,6 +245,7 @@ def test_what_others_said_in_the_same_session_stays_and_quotes_nobody(
     assert [text is None for text in kept] == [False, True]
 
 
+@on_sqlite
 def test_a_receipt_is_pending_until_the_last_reader_has_ended(
     store: SqliteStore, project: Project, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from phospho_server.running import Running
 from phospho_server.store.queues import prove_writable
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.working import Worker
+from tests.server.databases import on_sqlite
 
 
 class Idle(Worker):
@@ -53,6 +54,7 @@ def test_a_server_that_is_well_lives_and_is_ready(ask: Ask) -> None:
     assert ask("/readyz") == (200, {"database": "ok", "writer": "ok"})
 
 
+@on_sqlite
 def test_a_database_that_another_program_holds_is_not_ready_and_is_again(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

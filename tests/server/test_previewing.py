@@ -26,6 +26,7 @@ from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, definition, interaction
+from tests.server.databases import on_sqlite
 
 
 class LengthDetector:
@@ -396,6 +397,7 @@ def test_a_preview_of_a_meaning_says_what_saving_changes(
     assert {seen.input for seen in found.new_no.seen} == old - new
 
 
+@on_sqlite
 def test_a_preview_reads_by_indexes_what_it_needs(store: SqliteStore, project: Project) -> None:
     say(store, project, *(f"refund {n}" for n in range(10)))
     plans: dict[str, str] = {}

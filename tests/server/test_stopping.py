@@ -18,6 +18,7 @@ from phospho_server.stopping import Deadline
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.workers import Workers
 from phospho_server.working import Worker
+from tests.server.databases import on_sqlite
 
 
 @dataclass
@@ -56,6 +57,7 @@ def test_workers_are_told_at_once_and_who_takes_long_is_left(
     assert not quick.is_running
 
 
+@on_sqlite
 def test_a_database_that_another_program_holds_keeps_no_process_from_ending(
     store: SqliteStore,
 ) -> None:
