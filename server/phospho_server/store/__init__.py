@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 # Whether what is read now may be some moments old, as a replica has it.
@@ -19,6 +20,9 @@ may_be_late: ContextVar[bool] = ContextVar("may_be_late", default=False)
 
 # What a text has in place of a NUL character where the database does not take one.
 NO_NUL = "\ufffd"
+
+# Longer lists are rare, and their texts are not worth keeping.
+_LONGEST_FILLED = 1_024
 
 Params = Mapping[str, object]
 NO_PARAMS: Params = {}
@@ -153,9 +157,27 @@ class Store(Protocol):
 def in_list(name: str, values: Sequence[object]) -> tuple[str, dict[str, object]]:
     """Return the text and parameters of `in (...)` for a list of values, which may be empty.
 
+    Its last value is repeated until it has one of few lengths, so that databases come to know the
+    texts of statements.
+
     Args:
         name: Prefix of the parameters' names, unique in the statement.
         values: At most some thousands; SQLite takes 32,766 parameters in a statement.
     """
-    params = {f"{name}{i}": value for i, value in enumerate(values)}
-    return "in (" + (", ".join(f":{key}" for key in params) or "null") + ")", params
+    if not values:
+        return "in (null)", {}
+    length = len(values)
+    if length > _LONGEST_FILLED:
+        text, names = _list_of(name, length)
+    else:
+        text, names = _kept_list_of(name, 1 << (length - 1).bit_length())
+    filled = [*values, *[values[-1]] * (len(names) - length)]
+    return text, dict(zip(names, filled, strict=True))
+
+
+def _list_of(name: str, length: int) -> tuple[str, Sequence[str]]:
+    names = [f"{name}{i}" for i in range(length)]
+    return "in (" + ", ".join(f":{each}" for each in names) + ")", names
+
+
+_kept_list_of = lru_cache(maxsize=256)(_list_of)

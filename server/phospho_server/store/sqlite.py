@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import sqlite3
 import threading
 import time
@@ -16,7 +15,8 @@ from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store
 from phospho_server.store.schema import applied_steps, known_steps
-from phospho_server.store.sqlite_texts import Fts5Index
+from phospho_server.store.sqlite_params import place
+from phospho_server.store.sqlite_texts import Fts5Index, prepare
 from phospho_server.store.write_ahead_log import BUSY_TIMEOUT_MS, MOST_BYTES, WriteAheadLog
 from phospho_server.store.writing import Writer
 
@@ -39,20 +39,21 @@ class SqliteConnection:
 
     def rows(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
         """Return all rows of a query."""
-        return self.raw.execute(sql, params).fetchall()
+        return self._run(sql, params).fetchall()
 
     def row(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
         """Return the first row of a query, or None."""
-        found: Row | None = self.raw.execute(sql, params).fetchone()
+        found: Row | None = self._run(sql, params).fetchone()
         return found
 
     def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
         """Run a statement and return the number of rows it changed."""
-        return self.raw.execute(sql, params).rowcount
+        return self._run(sql, params).rowcount
 
     def execute_many(self, sql: str, params: Iterable[Params]) -> None:
         """Run a statement once for each set of parameters."""
-        self.raw.executemany(sql, params)
+        placed = place(sql)
+        self.raw.executemany(placed.sql, map(placed.values, params))
 
     def take_ids(self, table: str, count: int) -> Sequence[int]:
         """Return ids for new rows of a table: ascending, above all there are and all there were."""
@@ -63,6 +64,10 @@ class SqliteConnection:
         )
         first = row["first"] if row else 1
         return range(first, first + count)
+
+    def _run(self, sql: str, params: Params) -> sqlite3.Cursor:
+        placed = place(sql)
+        return self.raw.execute(placed.sql, placed.values(params))
 
 
 class SqliteStore:
@@ -79,7 +84,8 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         _prepare(path)
-        self._readers: queue.LifoQueue[SqliteConnection] = queue.LifoQueue()
+        # A list, whose `append` and `pop` need no lock: the one that was used last is taken first.
+        self._readers: list[SqliteConnection] = []
         # Held while changes are carried out.
         self._writing = threading.Lock()
         # A descriptor for `sweeping`; closing it any earlier would give up SQLite's locks.
@@ -91,8 +97,8 @@ class SqliteStore:
     def read(self) -> Iterator[SqliteConnection]:
         """Give a connection that sees one consistent state and cannot change it."""
         try:
-            connection = self._readers.get_nowait()
-        except queue.Empty:
+            connection = self._readers.pop()
+        except IndexError:
             connection = _open(self.path, read_only=True)
         try:
             with translated_errors():
@@ -103,7 +109,7 @@ class SqliteStore:
             if self._writer.is_closed:
                 connection.raw.close()
             else:
-                self._readers.put(connection)
+                self._readers.append(connection)
 
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in a transaction and return its result once it is durable."""
@@ -149,8 +155,8 @@ class SqliteStore:
     def close(self) -> None:
         """Finish the changes under way and close every connection."""
         self._writer.close()
-        while not self._readers.empty():
-            self._readers.get_nowait().raw.close()
+        while self._readers:
+            self._readers.pop().raw.close()
         if self._file is not None:
             os.close(self._file)
 
@@ -290,6 +296,7 @@ def _prepare(path: Path) -> None:
             if applied_steps(connection.raw) != known_steps():
                 _upgrade(connection.raw, path)
             _forget_statistics(connection)
+            prepare(connection)
             connection.raw.execute("commit")
     finally:
         connection.raw.close()

@@ -107,6 +107,21 @@ def _having(phrases: Sequence[Sequence[str]], rows: Sequence[Row]) -> Sequence[R
     return [row for row in rows if row["interaction_id"] in having]
 
 
+# Parts of the index of one size that are merged into one. At SQLite's own four, words are written
+# more often, which takes a tenth longer at 60,000 interactions.
+_PARTS = 8
+
+
+def prepare(db: Connection) -> None:
+    """Have as many parts of the index merged at once as is best."""
+    known = db.row("select v from interactions_fts_config where k = 'automerge'")
+    if known is None or known["v"] != _PARTS:
+        db.execute(
+            "insert into interactions_fts (interactions_fts, rank) values ('automerge', :parts)",
+            {"parts": _PARTS},
+        )
+
+
 def begin_merging(db: Connection, most: int) -> int:
     """Begin to merge all parts of the index into one, which holds nothing of what was removed.
 

@@ -187,3 +187,16 @@ def test_what_another_program_has_counted_changes_no_plan(tmp_path: Path) -> Non
     with store.read() as db:
         assert db.rows("select * from sqlite_stat1") == []
     store.close()
+
+
+def test_the_words_of_a_database_of_any_age_are_merged_alike(tmp_path: Path) -> None:
+    merged = "select v from interactions_fts_config where k = 'automerge'"
+    path = tmp_path / "phospho.db"
+    SqliteStore(path).close()
+    older = sqlite3.connect(path)
+    assert older.execute(merged).fetchone() == (8,)
+    older.execute("insert into interactions_fts (interactions_fts, rank) values ('automerge', 4)")
+    older.commit()
+    SqliteStore(path).close()
+    assert older.execute(merged).fetchone() == (8,)
+    older.close()
