@@ -126,13 +126,8 @@ def replace_kept(db: Connection, project_id: str, before: Kept, after: Kept) -> 
         db,
         project_id,
         [
-            FactChange(before.session_id, fact, difference, before.id)
-            for facts_of_one, others, difference in (
-                (was_true, is_true, -1),
-                (is_true, was_true, 1),
-            )
-            for fact in facts_of_one
-            if fact not in others
+            FactChange(before.session_id, [f for f in these if f not in others], n, before.id)
+            for these, others, n in ((was_true, is_true, -1), (is_true, was_true, 1))
         ],
     )
     _follow_in_users(db, project_id, before, after)

@@ -191,5 +191,5 @@ def roll_up(db: Connection, mine: Mapping[str, str], changes: Sequence[EventChan
     facts.move(
         db,
         mine["project_id"],
-        [FactChange(each.session_id, event, each.difference) for each in changes],
+        [FactChange(each.session_id, [event], each.difference) for each in changes],
     )

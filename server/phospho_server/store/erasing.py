@@ -204,7 +204,7 @@ def _take_back_verdicts(
     facts.move(
         db,
         project_id,
-        [FactChange(each.session_id, Fact(EVENT, each.definition_id), -1) for each in events],
+        [FactChange(each.session_id, [Fact(EVENT, each.definition_id)], -1) for each in events],
     )
     defined = _list_defined(db, project_id)
     events = [each for each in events if each.definition_id in defined]
@@ -255,7 +255,7 @@ def _follow_in_sessions(db: Connection, project_id: str, gone: Sequence[_Gone]) 
     facts.move(
         db,
         project_id,
-        [FactChange(each.session_id, fact, -1, each.id) for each in gone for fact in each.facts],
+        [FactChange(each.session_id, each.facts, -1, each.id) for each in gone],
     )
     of_sessions: dict[str, list[_Gone]] = {}
     for each in gone:

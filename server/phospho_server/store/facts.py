@@ -9,7 +9,7 @@ filter is a walk along one index that asks the others by key, and no list has to
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -41,15 +41,15 @@ class Fact(NamedTuple):
 
 
 class FactChange(NamedTuple):
-    """A fact of an interaction that is new, or no longer true.
+    """Facts of an interaction that are new, or no longer true.
 
     Args:
-        difference: 1 for a fact that is new, -1 for one that was.
+        difference: 1 for facts that are new, -1 for those that were.
         interaction_id: None for an event: `detections` has it.
     """
 
     session_id: str
-    fact: Fact
+    facts: Sequence[Fact]
     difference: int
     interaction_id: int | None = None
 
@@ -108,35 +108,30 @@ def move(db: Connection, project_id: str, changes: Sequence[FactChange]) -> None
         project_id: The project, whose `sessions` are up to date.
         changes: At most those of some hundred interactions.
     """
+    if not changes:
+        return
     sessions = _find_sessions(db, project_id, sorted({change.session_id for change in changes}))
     # What was judged may have been removed meanwhile.
     changes = [change for change in changes if change.session_id in sessions]
-    if not changes:
+    moved: defaultdict[tuple[str, Fact], int] = defaultdict(int)
+    for session_id, facts, difference, _ in changes:
+        for fact in facts:
+            moved[session_id, fact] += difference
+    if not moved:
         return
-    ids = _count(db, project_id, changes)
-    for difference, statement in (
-        (1, "insert into interaction_facts values (:fact, :interaction) on conflict do nothing"),
-        (
-            -1,
-            "delete from interaction_facts where fact_id = :fact and interaction_id = :interaction",
-        ),
-    ):
-        db.execute_many(
-            statement,
-            [
-                {"fact": ids[c.fact], "interaction": c.interaction_id}
-                for c in changes
-                if c.interaction_id is not None and c.difference == difference
-            ],
-        )
-    _move_sessions(db, sessions, ids, changes)
+    ids = _count(db, project_id, moved)
+    _move_interactions(db, ids, changes)
+    rows = {(sessions[name][0], ids[fact]): n for (name, fact), n in moved.items() if n}
+    _move_sessions(db, dict(sessions.values()), rows)
 
 
-def _count(db: Connection, project_id: str, changes: Iterable[FactChange]) -> dict[Fact, int]:
+def _count(
+    db: Connection, project_id: str, moved: Mapping[tuple[str, Fact], int]
+) -> dict[Fact, int]:
     """Count the interactions of each fact, and return the ids of the facts."""
-    totals: Counter[Fact] = Counter()
-    for change in changes:
-        totals[change.fact] += change.difference
+    totals: defaultdict[Fact, int] = defaultdict(int)
+    for (_, fact), n in moved.items():
+        totals[fact] += n
     db.execute_many(
         "insert into facts (project_id, fact, value, interactions, sessions) "
         "values (:project_id, :fact, :value, :n, 0) on conflict (project_id, fact, value) "
@@ -146,43 +141,59 @@ def _count(db: Connection, project_id: str, changes: Iterable[FactChange]) -> di
             for fact, n in sorted(totals.items())
         ],
     )
-    return {fact: known.id for fact, known in find_facts(db, project_id, list(totals)).items()}
+    return {fact: known.id for fact, known in find_facts(db, project_id, totals).items()}
+
+
+def _move_interactions(
+    db: Connection, ids: Mapping[Fact, int], changes: Sequence[FactChange]
+) -> None:
+    for difference, statement in (
+        (1, "insert into interaction_facts values (:fact, :interaction) on conflict do nothing"),
+        (
+            -1,
+            "delete from interaction_facts where fact_id = :fact and interaction_id = :interaction",
+        ),
+    ):
+        rows = [
+            {"fact": ids[fact], "interaction": change.interaction_id}
+            for change in changes
+            if change.interaction_id is not None and change.difference == difference
+            for fact in change.facts
+        ]
+        db.execute_many(statement, rows)
 
 
 def _move_sessions(
     db: Connection,
-    sessions: Mapping[str, tuple[int, int]],
-    ids: Mapping[Fact, int],
-    changes: Iterable[FactChange],
+    last_at_ms: Mapping[int, int],
+    moved: Mapping[tuple[int, int], int],
 ) -> None:
-    moved: Counter[tuple[int, int]] = Counter()
-    for change in changes:
-        moved[sessions[change.session_id][0], ids[change.fact]] += change.difference
+    """Count on the facts of sessions.
+
+    Args:
+        db: A connection in a write transaction.
+        last_at_ms: When each session was last heard of, by its row.
+        moved: Rows of sessions, each with the id of a fact, and the difference.
+    """
     before = _list_counts(db, sorted({row for row, _ in moved}))
-    after = {key: before.get(key, 0) + n for key, n in sorted(moved.items()) if n}
-    last_at_ms = dict(sessions.values())
+    kept: list[Mapping[str, int]] = []
+    gone: list[Mapping[str, int]] = []
+    counted: defaultdict[int, int] = defaultdict(int)
+    for (row, fact_id), difference in sorted(moved.items()):
+        had = before.get((row, fact_id))
+        n = (had or 0) + difference
+        here = {"session_row": row, "fact": fact_id, "n": n, "last_at_ms": last_at_ms[row]}
+        (kept if n > 0 else gone).append(here)
+        counted[fact_id] += (n > 0) - (had is not None)
     db.execute_many(
         "insert into session_facts (session_row, fact_id, interactions, last_at_ms) "
-        "values (:session_row, :fact_id, :interactions, :last_at_ms) "
+        "values (:session_row, :fact, :n, :last_at_ms) "
         "on conflict (session_row, fact_id) do update set interactions = excluded.interactions",
-        [
-            {
-                "session_row": row,
-                "fact_id": fact_id,
-                "interactions": n,
-                "last_at_ms": last_at_ms[row],
-            }
-            for (row, fact_id), n in after.items()
-            if n > 0
-        ],
+        kept,
     )
     db.execute_many(
-        "delete from session_facts where session_row = :session_row and fact_id = :fact_id",
-        [{"session_row": row, "fact_id": fact} for (row, fact), n in after.items() if n <= 0],
+        "delete from session_facts where session_row = :session_row and fact_id = :fact", gone
     )
-    counted: Counter[int] = Counter()
-    for (row, fact_id), n in after.items():
-        counted[fact_id] += (n > 0) - ((row, fact_id) in before)
     db.execute_many(
         "update facts set sessions = sessions + :n where id = :id",
         [{"id": fact_id, "n": n} for fact_id, n in counted.items() if n],

@@ -106,13 +106,13 @@ def add_feedback(
     )
     changes = []
     if notes is not None and row["notes"] is None:
-        changes.append((Fact(NOTES, "yes"), 1))
+        changes.append(([Fact(NOTES, "yes")], 1))
     if flag is not None and flag != row["flag"]:
         _move_in_session(db, project_id, row["session_id"], before=row["flag"], after=flag)
         _move_in_time(db, project_id, row, after=flag)
-        changes.append((Fact("flag", flag), 1))
+        changes.append(([Fact("flag", flag)], 1))
         if row["flag"]:
-            changes.append((Fact("flag", row["flag"]), -1))
+            changes.append(([Fact("flag", row["flag"])], -1))
     facts.move(
         db, project_id, [FactChange(row["session_id"], *change, row["id"]) for change in changes]
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from phospho_server.clock import hour_of, now_ms
+from phospho_server.clock import hour_of, minute_of, now_ms
 from phospho_server.store import (
     NO_NUL,
     Connection,
@@ -98,7 +98,8 @@ def _add_chunk(
         return []
     new = _with_feedback(db, project_id, new)
     more = {"project_id": project_id, "received_at_ms": now_ms()}
-    metadata = [json.loads(i.metadata or "{}") for i in new]
+    # Read as one text: to begin takes longer than to read a small object.
+    metadata = json.loads(f"[{','.join(i.metadata or '{}' for i in new)}]")
     tokens = [tokens_of(each) for each in metadata]
     row_ids = db.take_ids("interactions", len(new))
     db.execute_many(
@@ -124,7 +125,8 @@ def _add_chunk(
         ],
     )
     interaction_days.roll_up(db, project_id, ((i.created_at_ms, ids[i.task_id]) for i in new))
-    counted.update(("interactions", "", i.created_at_ms) for i in new)
+    # By the minute, the least that is counted by: most of a batch is of one.
+    counted.update(("interactions", "", minute_of(i.created_at_ms)) for i in new)
     counted.update(("feedback", i.flag, i.created_at_ms) for i in new if i.flag)
     counter_store.add(db, project_id, counted)
     app_versions.add_interactions(db, project_id, new)
@@ -303,8 +305,7 @@ def _roll_up_facts(
     new: Iterable[tuple[NewInteraction, Mapping[str, Any]]],
 ) -> None:
     changes = [
-        FactChange(interaction.session_id, fact, 1, ids[interaction.task_id])
-        for interaction, metadata in new
-        for fact in facts.facts_of(interaction, metadata)
+        FactChange(each.session_id, facts.facts_of(each, metadata), 1, ids[each.task_id])
+        for each, metadata in new
     ]
     facts.move(db, project_id, changes)

@@ -54,7 +54,7 @@ def _record_one(
                 moved.append(
                     FactChange(
                         answer.session_id,
-                        Fact(fact, counted_as(each)),
+                        [Fact(fact, counted_as(each))],
                         difference,
                         answer.interaction_id,
                     )
