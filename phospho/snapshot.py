@@ -120,7 +120,14 @@ def clean_text(text: str, max_chars: int = MAX_TEXT_CHARS) -> str:
     Two halves of a surrogate pair become their character; NUL and a lone half become U+FFFD. Of
     a file, its length is kept.
     """
+    if type(text) is str and len(text) < min(attachments.MIN_ALONE, max_chars) and _is_plain(text):
+        return text
     return _clean(without_long_files(text), max_chars)
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether nothing can be in a short text that is not kept as it is, as in most."""
+    return text.isascii() and "\0" not in text and ";" not in text
 
 
 def _clean(text: str, max_chars: int) -> str:

@@ -26,6 +26,10 @@ SLOWEST_BYTES_S = 1_000
 # Of bodies that are not there in whole yet. They are on disk, where each has more than 512 KiB.
 MOST_HALF_BYTES = 256 * 1024 * 1024
 
+# Less of an answer than this, as its head alone or a short one, is left to the thread that reads
+# from sockets: one that works at requests would give way to others for each part that it sends.
+_LEAST_SENT = 4_096
+
 # How long what is refused may still be sent: who is cut off while sending sees no answer.
 _LINGER_S = 10.0
 
@@ -92,6 +96,13 @@ class TimelyChannel(HTTPChannel):  # type: ignore[misc]
             self.total_outbufs_len += len(answer)
         self.server.pull_trigger()
 
+    def writable(self) -> bool:
+        """Tell whether there is something to send: not while so little is there of an answer."""
+        if self.will_close or self.close_when_flushed:
+            return True
+        least = _LEAST_SENT if self.requests else 1
+        return bool(self.total_outbufs_len >= least)
+
     def handle_write(self) -> None:
         """Send what waits; after a refusal, say that no more comes."""
         super().handle_write()
@@ -143,6 +154,7 @@ class HttpServer:
         for each in self._listening:
             each.channel_class = TimelyChannel
             each.half_bytes = 0
+            each.adj.send_bytes = _LEAST_SENT
 
     @property
     def effective_port(self) -> int:

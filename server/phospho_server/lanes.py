@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from waitress.parser import HTTPRequestParser
-from waitress.task import ThreadedTaskDispatcher
+
+from phospho_server.crew import Crew, Task
 
 logger = logging.getLogger("phospho_server")
 
@@ -36,7 +37,7 @@ _TELL_EVERY_S = 60.0
 _IDLE_S = 0.2
 
 
-class Channel(Protocol):
+class Channel(Task, Protocol):
     """What lanes need of a connection."""
 
     requests: list[HTTPRequestParser]
@@ -81,13 +82,12 @@ class Lane:
         self.refused = 0
         self._told_s = -_TELL_EVERY_S
         self._lock = threading.Lock()
-        self.dispatcher = ThreadedTaskDispatcher()
-        self.dispatcher.set_thread_count(bounds.threads)
+        self.crew = Crew(name, bounds.threads)
 
     @property
     def waiting(self) -> int:
         """How many requests wait for a thread."""
-        return len(self.dispatcher.queue)
+        return self.crew.waiting
 
     @property
     def has_room(self) -> bool:
@@ -151,7 +151,7 @@ class Lanes:
             self.refuse(channel, request)
             return
         channel.lane = lane
-        lane.dispatcher.add_task(channel)
+        lane.crew.add(channel)
 
     def refuse(self, channel: Channel, request: HTTPRequestParser) -> None:
         """Answer 503."""
@@ -165,12 +165,11 @@ class Lanes:
 
     def shutdown(self) -> bool:
         """End the threads, and what waits for one; tell whether none of them works any more."""
-        dispatchers = [lane.dispatcher for lane in (self.storing, self.looking)]
-        for each in dispatchers:
-            each.set_thread_count(0)
-        for each in dispatchers:
-            each.shutdown(timeout=_IDLE_S)
-        return not any(each.threads for each in dispatchers)
+        crews = [lane.crew for lane in (self.storing, self.looking)]
+        for crew in crews:
+            crew.begin_end()
+        have_ended = [crew.end(_IDLE_S) for crew in crews]
+        return all(have_ended)
 
 
 def make_answer(path: str, message: str) -> bytes:

@@ -55,7 +55,8 @@ class Worker:
 
     def wake(self) -> None:
         """Tell the worker that there is something to do."""
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def begin_stop(self) -> None:
         """Begin nothing after the batch at hand; what is not done stays in the database."""

@@ -8,13 +8,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from waitress.channel import HTTPChannel
 
 from phospho_server import connections
-from phospho_server.connections import SLOWEST_BYTES_S, HttpServer
+from phospho_server.connections import SLOWEST_BYTES_S, HttpServer, TimelyChannel
 from phospho_server.serving import _SETTINGS
 
 PATIENCE_S = 15.0
@@ -100,3 +102,34 @@ def test_waitress_alone_would_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(pytest.fail.Exception):
         say(server.effective_port, HEAD + b"X: ", b"a", every_s=0.2)
     server.close()
+
+
+def test_the_beginning_of_an_answer_waits_for_more_and_keeps_nobody_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    going_on, tries = threading.Event(), 0
+
+    def slow(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        start("200 OK", [("Content-Type", "text/plain")])
+        yield b"one, "
+        if environ["PATH_INFO"] == "/slow":
+            going_on.wait(PATIENCE_S)
+        yield b"two"
+
+    def write(channel: TimelyChannel) -> None:
+        nonlocal tries
+        tries += 1
+        handle_write(channel)
+
+    handle_write = TimelyChannel.handle_write
+    monkeypatch.setattr(TimelyChannel, "handle_write", write)
+    server = HttpServer(slow, host="127.0.0.1", port=0, **_SETTINGS)
+    threading.Thread(target=server.run, daemon=True).start()
+    url = f"http://127.0.0.1:{server.effective_port}"
+    with ThreadPoolExecutor(1) as pool, contextlib.closing(server):
+        asked = pool.submit(httpx.get, f"{url}/slow", timeout=PATIENCE_S)
+        # Each of these has the thread that reads from sockets look at all connections.
+        quick = [httpx.get(f"{url}/quick").text for _ in range(20)]
+        going_on.set()
+        assert {asked.result().text, *quick} == {"one, two"}
+    assert tries < 100

@@ -12,7 +12,6 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -27,15 +26,41 @@ if TYPE_CHECKING:
 # Changes that share one COMMIT at the most: bounds how long the first of them waits.
 MAX_GROUP = 64
 
-# Where changes came together, more are on their way: they are waited for, longer where they were
-# many. A change that comes alone is made at once.
-_GATHER_S = 0.0005
-_MOST_GATHER_S = 0.005
+# Who was answered together comes again together, with those who waited meanwhile: all of them are
+# waited for, longer where they are many. A change that comes alone is made at once.
+_GATHER_S = 0.001
+_MOST_GATHER_S = 0.01
 
 _Change = Callable[[Connection], Any]
-_Waiting = tuple[_Change, "Future[Any]"]
+
+
+class _Answer:
+    """What somebody waits for: one lock, where a `Future` has three and wakes who waits twice."""
+
+    __slots__ = ("_given", "_problem", "_result")
+
+    def __init__(self) -> None:
+        self._result: Any = None
+        self._problem: BaseException | None = None
+        self._given = threading.Lock()
+        self._given.acquire()
+
+    def give(self, result: Any, problem: BaseException | None) -> None:
+        """Let go on who waits, with a result, or with what was wrong."""
+        self._result, self._problem = result, problem
+        self._given.release()
+
+    def wait(self) -> Any:
+        """Return the result once it is there, or raise what was wrong."""
+        self._given.acquire()
+        if self._problem is not None:
+            raise self._problem
+        return self._result
+
+
+_Waiting = tuple[_Change, _Answer]
 # Who waits, for what, or what was wrong.
-_Answer = tuple["Future[Any]", Any, "BaseException | None"]
+_Answered = tuple[_Answer, Any, "BaseException | None"]
 
 
 class Joinable(ABC):
@@ -102,7 +127,9 @@ class Writer:
         self._transactions = transactions
         self._changes: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closed = threading.Event()
-        self._last_size = 0
+        # How many changes are expected together, and whether they are there.
+        self._expected = 0
+        self._are_there = threading.Event()
         # Nothing may be put behind the end of the changes: nobody would answer it.
         self._put_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="phospho-writer", daemon=True)
@@ -131,14 +158,16 @@ class Writer:
             StorageFullError: The disk is full; nothing was changed.
             Exception: What `change` raised; nothing was changed.
         """
-        answer: Future[Result] = Future()
+        answer = _Answer()
         with self._put_lock:
             if self._closed.is_set():
                 raise BusyError("The server is stopping. Send this again in a moment.")
             if not self._thread.is_alive():
                 raise BusyError("Nothing can be stored until the server is started again.")
             self._changes.put((change, answer))
-        return answer.result()
+            if self._changes.qsize() >= self._expected - 1 and not self._are_there.is_set():
+                self._are_there.set()
+        return cast("Result", answer.wait())
 
     def close(self) -> None:
         """Finish the changes under way."""
@@ -147,13 +176,13 @@ class Writer:
                 return
             self._closed.set()
             self._changes.put(None)
+            self._are_there.set()
         self._thread.join()
 
     def _run(self) -> None:
         stopping = False
         while not stopping:
             group, stopping = self._next_group()
-            self._last_size = len(group)
             if group:
                 self._commit_group(group)
                 self._transactions.rest()
@@ -163,8 +192,7 @@ class Writer:
         """Wait for a change, then take all that wait with it, and tell whether to stop after."""
         group: list[_Waiting] = []
         item = self._changes.get()
-        if self._last_size > 1:
-            time.sleep(min(self._last_size * _GATHER_S, _MOST_GATHER_S))
+        self._gather()
         while item is not None:
             group.append(item)
             if len(group) == MAX_GROUP:
@@ -175,9 +203,15 @@ class Writer:
                 return group, False
         return group, True
 
+    def _gather(self) -> None:
+        """Wait until all are there who are expected besides the one that is, or for too long."""
+        if self._expected > 1 and self._changes.qsize() < self._expected - 1:
+            self._are_there.clear()
+            self._are_there.wait(min(self._expected * _GATHER_S, _MOST_GATHER_S))
+
     def _commit_group(self, group: Sequence[_Waiting]) -> None:
         """Run each change in its savepoint, commit once, then answer every caller."""
-        answers: list[_Answer] = []
+        answers: list[_Answered] = []
         began_s = time.perf_counter()
         try:
             with self._transactions.translated_errors():
@@ -193,15 +227,13 @@ class Writer:
             FAILURES.add(exc.code if isinstance(exc, ServerError) else "error")
         GROUPS.observe(len(group))
         TRANSACTIONS.observe(time.perf_counter() - began_s)
+        self._expected = len(group) + self._changes.qsize()
         for answer, result, problem in answers:
-            if problem is None:
-                answer.set_result(result)
-            else:
-                answer.set_exception(problem)
+            answer.give(result, problem)
 
     def _run_together(
         self, db: Connection, change: _Change, waiting: Sequence[_Waiting]
-    ) -> list[_Answer]:
+    ) -> list[_Answered]:
         """Run the change that several wait for, or where it fails each one by itself."""
         result, problem = self._run_change(db, change)
         if len(waiting) == 1:
