@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import settings
@@ -34,6 +34,7 @@ from phospho_server.llm.setup import Setups
 from phospho_server.llm.worker import LlmWorker
 from phospho_server.store import (
     Connection,
+    Store,
     backfills,
     changing,
     definitions,
@@ -50,6 +51,7 @@ from phospho_server.store import (
 from phospho_server.store.amending import amend_interaction
 from phospho_server.store.facts import EVENT, Fact
 from phospho_server.store.filters import Filter
+from phospho_server.store.postgresql.store import PostgresStore
 from phospho_server.store.projects import create_project
 from phospho_server.store.review_values import Value
 from phospho_server.store.rows import NewInteraction
@@ -57,6 +59,7 @@ from phospho_server.store.sessions import list_sessions
 from tests.judges import Asked, honest
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
 from tests.server.databases import new_store
+from tests.server.postgresql import Databases
 from tests.server.roll_ups import check_facts, check_roll_ups
 
 Change = Callable[[Connection], object]
@@ -136,7 +139,7 @@ class Recounting(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.store = new_store(Path(self.folder.name) / "phospho.db")
+        self.store = self.open()
         self.project = self.store.write(lambda db: create_project(db, "p"))
         self.patched = pytest.MonkeyPatch()
         # Little is done at once, so that much may come between.
@@ -164,6 +167,9 @@ class Recounting(RuleBasedStateMachine):
         for name in sorted(_PLAIN):
             self.define(name)
 
+    def open(self) -> Store:
+        return new_store(Path(self.folder.name) / "phospho.db")
+
     def make_judge(self, endpoint: Any, *, budget: Any, ledger: Any, **_: Any) -> Judge:
         caller = Caller(self.client, budget=budget, ledger=ledger, pace=Pace(most=1))
         return Judge(caller, Flights(), base_url=endpoint.base_url, model=endpoint.model)
@@ -179,6 +185,11 @@ class Recounting(RuleBasedStateMachine):
 
     def all_ids(self) -> set[int]:
         return {row["id"] for row in self.rows("select id from interactions")}
+
+    def indexed_ids(self, word: str) -> set[int]:
+        with self.store.read() as db:
+            found = db.texts.newest(self.project.id, word, before_id=2**62, most=1_000)
+        return {row["interaction_id"] for row in found.rows}
 
     def judged_ids(self, name: str) -> set[int]:
         found = self.rows("select interaction_id, definition_id, detector from detections")
@@ -281,14 +292,12 @@ class Recounting(RuleBasedStateMachine):
     @invariant()
     def what_is_searched_for_is_what_is_stored(self) -> None:
         for word in _WORDS:
-            indexed = self.rows(
-                f"select rowid from interactions_fts where interactions_fts match '{word}'"
-            )
+            indexed = self.indexed_ids(word)
             stored = self.rows(
                 "select id from interactions where input || ' ' || coalesce(output, '') "
                 f"like '%{word}%'"
             )
-            assert {r["rowid"] for r in indexed} == {r["id"] for r in stored}
+            assert indexed == {r["id"] for r in stored}
 
     @rule()
     def a_detector_works(self) -> None:
@@ -469,8 +478,7 @@ class Recounting(RuleBasedStateMachine):
         left = self.all_ids()
         for table in ("detections", "reviews", "vectors", "llm_unasked"):
             assert {r["interaction_id"] for r in self.rows(f"select * from {table}")} <= left
-        indexed = self.rows("select rowid from interactions_fts where interactions_fts match 'a*'")
-        assert {r["rowid"] for r in indexed} <= left
+        assert set().union(*map(self.indexed_ids, _WORDS)) <= left
 
     @invariant()
     def sessions_and_users_equal_a_recount(self) -> None:
@@ -653,3 +661,21 @@ class Recounting(RuleBasedStateMachine):
 
 TestRecounting = Recounting.TestCase
 TestRecounting.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+
+
+class RecountingOnPostgresql(Recounting):
+    """The same on PostgreSQL."""
+
+    databases: ClassVar[Databases]
+
+    def open(self) -> Store:
+        return PostgresStore(self.databases.make())
+
+
+@pytest.fixture
+def on_postgresql(postgresql: Databases) -> None:
+    RecountingOnPostgresql.databases = postgresql
+
+
+TestOnPostgresql = pytest.mark.usefixtures("on_postgresql")(RecountingOnPostgresql.TestCase)
+TestOnPostgresql.settings = settings(max_examples=3, stateful_step_count=40, deadline=None)
