@@ -37,10 +37,16 @@ def upgrade(raw: sqlite3.Connection, path: Path) -> None:
             f"The file {path} is a database of another program. Name another file with --database."
         )
     waiting = sorted(known - applied)
+    if waiting and applied:
+        # Whoever waits for the server has to know why it does not answer yet.
+        logger.warning(
+            "The database %s gets the schema of %s. A million interactions take two minutes.",
+            *(path, waiting[-1]),
+        )
     copy = None
     if waiting and applied and raw.execute("select 1 from projects limit 1").fetchone():
         copy = copies.keep_before(path, step=waiting[0].partition("_")[0])
     migrations.apply(database)
     if waiting and applied:
         kept = f" A copy from before is {copy}." if copy else ""
-        logger.info("The database %s has the schema of %s now.%s", path, waiting[-1], kept)
+        logger.warning("The database %s has the schema of %s now.%s", path, waiting[-1], kept)

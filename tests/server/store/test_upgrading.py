@@ -38,8 +38,11 @@ def test_a_copy_from_before_is_kept_for_its_owner_alone(
     path = tmp_path / "phospho.db"
     make_first_schema(path)
     (tmp_path / "phospho.db.before-m001").write_text("of an older upgrade")
-    with caplog.at_level(logging.INFO, "phospho_server"):
+    with caplog.at_level(logging.WARNING, "phospho_server"):
         SqliteStore(path).close()
+    before, after = caplog.messages
+    assert f"gets the schema of {_NEWEST[-1]}" in before
+    assert f"has the schema of {_NEWEST[-1]} now" in after
     (copy,) = list_copies(path)
     assert copy.name == "phospho.db.before-m002"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
