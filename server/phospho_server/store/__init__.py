@@ -8,6 +8,7 @@ Data flows: a route reads the request, calls `store.write(lambda db: ...)` or re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -20,6 +21,9 @@ may_be_late: ContextVar[bool] = ContextVar("may_be_late", default=False)
 
 # What a text has in place of a NUL character where the database does not take one.
 NO_NUL = "\ufffd"
+
+# A parameter of a statement, or with no `name` what is none: texts and names in quotes.
+PARAMETER = re.compile(r"'[^']*'|\"[^\"]*\"|:(?P<name>[A-Za-z_]\w*)")
 
 # Longer lists are rare, and their texts are not worth keeping.
 _LONGEST_FILLED = 1_024

@@ -11,11 +11,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
-from phospho_server.store import Params
-
-# What is no parameter: texts and names in quotes.
-_TOKEN = re.compile(r"'[^']*'|\"[^\"]*\"|:(?P<name>[A-Za-z_]\w*)")
-
+from phospho_server.store import PARAMETER, Params
 
 # A list of hundreds of values; longer ones seldom have the same length.
 _LONGEST_KEPT = 16_000
@@ -45,7 +41,7 @@ def _place(sql: str) -> Placed:
         name = found["name"]
         return f"?{numbers.setdefault(name, len(numbers) + 1)}" if name else found[0]
 
-    text = _TOKEN.sub(number, sql)
+    text = PARAMETER.sub(number, sql)
     return Placed(text, _getter(tuple(numbers)))
 
 

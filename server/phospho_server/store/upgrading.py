@@ -40,7 +40,7 @@ def upgrade(raw: sqlite3.Connection, path: Path) -> None:
     if waiting and applied:
         # Whoever waits for the server has to know why it does not answer yet.
         logger.warning(
-            "The database %s gets the schema of %s. A million interactions take two minutes.",
+            "The database %s gets the schema of %s. Let it run: a large one takes minutes.",
             *(path, waiting[-1]),
         )
     copy = None

@@ -18,13 +18,10 @@ from psycopg.adapt import AdaptersMap, Dumper, Loader
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
-from phospho_server.store import NO_NUL
+from phospho_server.store import NO_NUL, PARAMETER
 
 # A connection whose rows are dicts by the names of the columns.
 Raw = Connection[dict[str, Any]]
-
-# A parameter, or with no `name` what is none: texts and names in quotes.
-PARAMETER = re.compile(r"'[^']*'|\"[^\"]*\"|:(?P<name>[A-Za-z_]\w*)")
 
 # A plus before a column keeps SQLite from using its index; PostgreSQL chooses by its statistics.
 _HINT = re.compile(r"(?<=[ (])\+(?=[a-z])")

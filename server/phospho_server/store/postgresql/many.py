@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from phospho_server.store import Params
-from phospho_server.store.postgresql.dialect import PARAMETER, as_kept
+from phospho_server.store import PARAMETER, Params
+from phospho_server.store.postgresql.dialect import as_kept
 
 # An insert of one row, and what it does where there is one already.
 _INSERT = re.compile(
