@@ -29,6 +29,7 @@ from phospho_server.migrations import (
     m019_reading_at_scale,
     m020_erasures,
     m021_smaller_search,
+    m022_drawing_from_indexes,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -55,6 +56,7 @@ STEPS = (
     m019_reading_at_scale,
     m020_erasures,
     m021_smaller_search,
+    m022_drawing_from_indexes,
 )
 
 __all__ = ["STEPS", "migrations"]

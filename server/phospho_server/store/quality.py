@@ -35,37 +35,34 @@ class Quality:
     known: Estimate
 
 
-class _Verdict(NamedTuple):
-    """A detector's word on an interaction; there are thousands of a page.
-
-    Args:
-        said: None where it has not looked.
-        method: Detector and embedder.
-    """
-
-    said: bool | None
-    score: float
-    version: int | None
-    method: tuple[str, str]
-
-
 class _Reviewed(NamedTuple):
-    """An interaction that a person spoke about.
+    """An interaction that a person spoke about; there are thousands of a page.
 
     Args:
-        seen: The verdict they saw.
-        now: The verdict there is now.
+        seen_said: What the detector had said in the verdict that they saw; None where it had not
+            looked.
+        seen_score: Its score.
+        seen_version: Of the definition.
+        seen_method: Detector and embedder.
+        now_said: The same of the verdict there is now.
     """
 
     interaction_id: int
     occurred: bool
     is_drawn: bool
-    seen: _Verdict
-    now: _Verdict
+    seen_said: bool | None
+    seen_score: float
+    seen_version: int | None
+    seen_method: tuple[str, str]
+    now_said: bool | None
+    now_score: float
+    now_version: int | None
+    now_method: tuple[str, str]
 
     @property
     def is_rejected(self) -> bool:
-        return self.now.said is True and not self.occurred
+        """Whether the detector says yes and the person no."""
+        return self.now_said is True and not self.occurred
 
 
 def measure(db: Connection, project_id: str, definition: EventDefinition, *, at_ms: int) -> Quality:
@@ -102,7 +99,7 @@ def measure_rates(
     """Return what counts are put right by; where clicks are too few for it, nothing is drawn."""
     reviewed = _list_reviewed(db, project_id, definition.id)
     passed_over = sum(
-        each.seen.said is False and each.is_drawn and each.seen.version == definition.version
+        each.seen_said is False and each.is_drawn and each.seen_version == definition.version
         for each in reviewed
     )
     if len(reviewed) < ENOUGH_TO_CORRECT or passed_over < ENOUGH_TO_KNOW:
@@ -178,31 +175,30 @@ def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[
         "r.detector as seen_detector, r.embedder as seen_embedder, d.judged as now_said, "
         "d.score as now_score, d.definition_version as now_version, "
         "d.detector as now_detector, d.embedder as now_embedder "
-        "from reviews r left join detections d on d.project_id = r.project_id "
-        "and d.interaction_id = r.interaction_id and d.definition_id = r.definition_id "
+        "from reviews r left join detections d indexed by reviewed_verdicts "
+        "on d.project_id = r.project_id and d.definition_id = r.definition_id "
+        "and d.interaction_id = r.interaction_id and d.reviewed is not null "
         "where r.project_id = :project_id and r.definition_id = :definition_id "
         "and r.undone_at_ms is null order by r.created_at_ms desc, r.id desc limit :limit",
         {"project_id": project_id, "definition_id": definition_id, "limit": _MOST_CLICKS},
     )
-    return [
-        _Reviewed(
-            interaction_id=row["interaction_id"],
-            occurred=bool(row["occurred"]),
-            is_drawn=row["source"] == "audit",
-            seen=_read_verdict(row, "seen"),
-            now=_read_verdict(row, "now"),
-        )
-        for row in rows
-    ]
+    return [_read_reviewed(row) for row in rows]
 
 
-def _read_verdict(row: Row, which: str) -> _Verdict:
-    said = row[f"{which}_said"]
-    return _Verdict(
-        said=None if said is None else bool(said),
-        score=row[f"{which}_score"] or 0.0,
-        version=row[f"{which}_version"],
-        method=(row[f"{which}_detector"] or "", row[f"{which}_embedder"] or ""),
+def _read_reviewed(row: Row) -> _Reviewed:
+    seen_said, now_said = row["seen_said"], row["now_said"]
+    return _Reviewed(
+        row["interaction_id"],
+        bool(row["occurred"]),
+        row["source"] == "audit",
+        None if seen_said is None else bool(seen_said),
+        row["seen_score"] or 0.0,
+        row["seen_version"],
+        (row["seen_detector"] or "", row["seen_embedder"] or ""),
+        None if now_said is None else bool(now_said),
+        row["now_score"] or 0.0,
+        row["now_version"],
+        (row["now_detector"] or "", row["now_embedder"] or ""),
     )
 
 
@@ -215,11 +211,11 @@ def _comparable(
     """
     methods = {each.method for each in drawn}
     clicks = [
-        Click(each.seen.said, each.seen.score, occurred=each.occurred, is_drawn=each.is_drawn)
+        Click(each.seen_said, each.seen_score, occurred=each.occurred, is_drawn=each.is_drawn)
         for each in reviewed
-        if each.seen.said is not None
-        and each.seen.version == version
-        and each.seen.method in methods
+        if each.seen_said is not None
+        and each.seen_version == version
+        and each.seen_method in methods
     ]
     return tuple(sorted(clicks, key=lambda c: (c.judged, c.score, c.occurred, c.is_drawn)))
 
@@ -235,7 +231,7 @@ def _count_positives(
         {"project_id": project_id, "definition_id": definition.id},
     )
     standing = row["n"] if row else 0
-    added = sum(each.occurred and each.now.said is not True for each in reviewed)
+    added = sum(each.occurred and each.now_said is not True for each in reviewed)
     rejected = sum(each.is_rejected for each in reviewed)
     return max(0, standing - added + rejected)
 
@@ -258,12 +254,12 @@ def _draw_rejected(
         Drawn(
             each.interaction_id,
             said=True,
-            score=each.now.score,
+            score=each.now_score,
             is_reviewed=True,
-            method=each.now.method,
+            method=each.now_method,
         )
         for each in reviewed
         if each.is_rejected
-        and each.now.version == version
+        and each.now_version == version
         and chance.random() * positives < MOST_YES
     ]

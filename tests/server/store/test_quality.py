@@ -224,10 +224,10 @@ def test_every_verdict_of_a_word_has_the_same_chance(
     fill(store, other, define(store, other, name="theirs"), [0.9] * 700)
     second_half = define(store, project, name="x")  # only lends its name to the tasks
     ids = fill(store, project, second_half.model_copy(update={"id": event.id}), alone)
-    days = [measured(store, project, event, day).drawn for day in range(60)]
+    days = [measured(store, project, event, day).drawn for day in range(120)]
     yes = [each for drawn in days for each in drawn if each.said]
     no = [each for drawn in days for each in drawn if not each.said]
-    assert 60 * 100 < len(yes) < 60 * 300
+    assert 120 * 90 < len(yes) < 120 * 200
     assert sum(each.score < 0.8 for each in yes) / len(yes) == pytest.approx(0.25, abs=0.06)
     first_half = sum(each.interaction_id < ids[500] for each in no) / len(no)
     assert first_half == pytest.approx(0.5, abs=0.02)

@@ -23,8 +23,9 @@ from phospho_server.store import NO_NUL, PARAMETER
 # A connection whose rows are dicts by the names of the columns.
 Raw = Connection[dict[str, Any]]
 
-# A plus before a column keeps SQLite from using its index; PostgreSQL chooses by its statistics.
-_HINT = re.compile(r"(?<=[ (])\+(?=[a-z])")
+# A plus before a column keeps SQLite from using its index, and others are told to it by name;
+# PostgreSQL chooses by its statistics.
+_HINT = re.compile(r"(?<=[ (])\+(?=[a-z])| indexed by \w+")
 
 
 # A parameter that may be null has no type of its own, which PostgreSQL wants to know.
