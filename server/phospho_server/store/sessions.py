@@ -99,7 +99,9 @@ def _walk(
         keys, where = [f"s.{column}", "s.id"], ["s.project_id = :project_id"]
         asked = asked.without_lead()
     period = _period(keys[0] if column == "last_at_ms" else "s.last_at_ms", wanted, params)
-    conditions = _conditions(wanted, asked, params)
+    # Of `l` where there is one, so that only sessions with all facts are looked up.
+    at = ("l.last_at_ms", "l.session_row") if asked.lead else ("s.last_at_ms", "s.id")
+    conditions = _conditions(wanted, asked, params, at)
     if column == "last_at_ms":
         where += period
     else:
@@ -158,10 +160,26 @@ def _period(column: str, wanted: Filter, params: dict[str, object]) -> list[str]
     return conditions
 
 
-def _conditions(wanted: Filter, asked: Asked, params: dict[str, object]) -> list[str]:
-    """Return what has to hold of `s` besides its place in the list."""
+def _conditions(
+    wanted: Filter,
+    asked: Asked,
+    params: dict[str, object],
+    at: tuple[str, str] = ("s.last_at_ms", "s.id"),
+) -> list[str]:
+    """Return what has to hold of `s` besides its place in the list.
+
+    Args:
+        wanted: What is asked for.
+        asked: The facts among it.
+        params: Gets what the conditions name.
+        at: The columns with the time and the row of a session.
+    """
+    last_at_ms, row = at
+    # Looked up among the sessions of one fact, which lie in the order of the list, and not among
+    # the facts of all sessions: a third of the time.
     conditions = [
-        f"{word} (select 1 from session_facts f where f.session_row = s.id and f.fact_id = :{name})"
+        f"{word} (select 1 from session_facts f indexed by session_facts_by_fact "
+        f"where f.fact_id = :{name} and f.last_at_ms = {last_at_ms} and f.session_row = {row})"
         for word, name in name_facts(asked, params)
     ]
     if wanted.shortest is not None:
