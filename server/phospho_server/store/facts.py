@@ -27,7 +27,7 @@ MOST_KEYS = 32
 MAX_CHARS = 64
 
 # What a filter offers comes from the newest sessions.
-_RECENT_SESSIONS = 200
+_RECENT_SESSIONS = 100
 _MOST_OFFERED = 100
 # The most frequent of all facts, users and events included, which a filter offers otherwise.
 _MOST_COUNTED = 500
@@ -329,7 +329,7 @@ def list_most_common(
 
 
 def list_recent(db: Connection, project_id: str) -> list[Fact]:
-    """Return what is true of most of the newest 200 sessions, in order, for a filter to offer."""
+    """Return what is true of most of the newest 100 sessions, in order, for a filter to offer."""
     # Counted by their ids, and only then asked for their names, which takes half the time.
     rows = db.rows(
         "select f.fact, f.value from (select g.fact_id, count(*) as n from ("
