@@ -10,6 +10,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from phospho_server.store import Connection, Row, in_list
 from phospho_server.store.facts import EVENT, Fact, find_facts
@@ -17,6 +19,9 @@ from phospho_server.store.facts import EVENT, Fact, find_facts
 # Looked at: so many sessions, and of these for the places of events so many interactions.
 MOST_SESSIONS = 400
 MOST_INTERACTIONS = 800
+
+# Where these arrived among more than so many, they are looked up one by one.
+_MOST_AMONG = 10_000
 
 # A longer session would stand for all others.
 LONGEST = 100
@@ -176,24 +181,56 @@ def _shape_positions(
     last = len(POSITIONS) - 1
     totals = {place: sum(length > place for length in placed.values()) for place in range(last)}
     totals[last] = sum(max(0, length - last) for length in placed.values())
-    text, params = in_list("s", [session_id for session_id in placed if session_id in events])
-    rows = db.rows(
-        "select p.id, p.place, d.definition_id from (select i.id, row_number() over "
-        " (partition by i.session_id order by i.created_at_ms, i.id) - 1 as place "
-        f" from interactions i where i.project_id = :project_id and i.session_id {text}) p "
-        "join detections d on d.project_id = :project_id and d.interaction_id = p.id "
-        "and d.detected = 1",
-        {"project_id": project_id, **params},
-    )
-    counting = set(definition_ids)
+    with_events = [session_id for session_id in placed if session_id in events]
+    parts = _find_parts(db, project_id, with_events)
     places = [
-        (row["id"], min(row["place"], last), row["definition_id"])
-        for row in rows
-        if row["definition_id"] in counting
+        (row["interaction_id"], parts[row["interaction_id"]], row["definition_id"])
+        for row in _list_events_of(db, project_id, list(parts), definition_ids)
+        if row["interaction_id"] in parts and row["definition_id"] in definition_ids
     ]
     found = Counter((part, definition_id) for _, part, definition_id in places)
     found.update((part, ANY) for _, part in {(row_id, part) for row_id, part, _ in places})
     return _shape(POSITIONS, totals, found, definition_ids)
+
+
+def _find_parts(db: Connection, project_id: str, session_ids: Sequence[str]) -> dict[int, int]:
+    """Return the part of `POSITIONS` that each interaction of some sessions belongs to."""
+    text, params = in_list("s", session_ids)
+    rows = db.rows(
+        "select id, session_id from interactions "
+        f"where project_id = :project_id and session_id {text} "
+        "order by session_id, created_at_ms, id",
+        {"project_id": project_id, **params},
+    )
+    last = len(POSITIONS) - 1
+    parts: dict[int, int] = {}
+    for _, interactions in groupby(rows, itemgetter("session_id")):
+        parts |= {row["id"]: min(place, last) for place, row in enumerate(interactions)}
+    return parts
+
+
+def _list_events_of(
+    db: Connection, project_id: str, ids: Sequence[int], definition_ids: Collection[str]
+) -> Sequence[Row]:
+    """Return the events of some interactions, and maybe some others.
+
+    What arrived close together is read from the index of events, in a twentieth of the time that
+    it takes to look each interaction up.
+    """
+    if not ids:
+        return []
+    first, last = min(ids), max(ids)
+    if last - first > _MOST_AMONG:
+        which, params = in_list("i", ids)
+        which = f"interaction_id {which}"
+    else:
+        which, params = in_list("d", list(definition_ids))
+        which = f"definition_id {which} and interaction_id >= :first and interaction_id <= :last"
+    return db.rows(
+        "select interaction_id, definition_id from detections "
+        f"where project_id = :project_id and {which} and detected = 1",
+        {"project_id": project_id, "first": first, "last": last, **params},
+    )
 
 
 def _shape(

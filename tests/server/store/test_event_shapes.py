@@ -74,6 +74,23 @@ def test_any_event_counts_an_interaction_once(
     assert shapes(store, project, event).positions.counts[ANY][:2] == [2, 0]
 
 
+def test_it_is_the_same_whether_interactions_arrived_close_together_or_not(
+    store: Store, project: Project, event: EventDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = define(store, project, name="other")
+    between, long = talk("between", 2), talk("long", 12)
+    add(store, project, *long[:5], *between, *long[5:])
+    find(store, project, event, long[0], long[7], between[1])
+    find(store, project, other, long[0], long[11])
+    close = shapes(store, project, event)
+    assert close.positions.counts == {
+        ANY: [1, 1, 0, 0, 0, 0, 0, 1, 0, 0],
+        event.id: [1, 1, 0, 0, 0, 0, 0, 1, 0, 0],
+    }
+    monkeypatch.setattr(event_shapes, "_MOST_AMONG", 0)
+    assert shapes(store, project, event) == close
+
+
 def test_a_late_arrival_moves_what_comes_after_it(
     store: Store, project: Project, event: EventDefinition
 ) -> None:
