@@ -12,6 +12,9 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 8, 12, 28
 GAP = 0.28  # of a step, between two bars
 WIDEST_BAR = 44
 
+# Nobody can choose among steps that are thinner than this.
+THINNEST_TO_CHOOSE = 4
+
 _GRID_LINES = 4
 
 # Width of a character of an axis label, and the room between two labels.

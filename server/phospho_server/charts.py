@@ -16,6 +16,7 @@ from phospho_server.axes import (
     GAP,
     LEFT,
     RIGHT,
+    THINNEST_TO_CHOOSE,
     TOP,
     WIDEST_BAR,
     Tick,
@@ -81,6 +82,11 @@ class BarChart:
     y_ticks: Sequence[Tick]
     marks: Sequence[Mark] = ()
     errors: Sequence[ErrorBar] = ()
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether its bars are too thin for one of them to be chosen."""
+        return bool(self.bars) and self.bars[0].step < THINNEST_TO_CHOOSE
 
 
 def bar_chart(

@@ -11,6 +11,7 @@ from phospho_server.axes import (
     GAP,
     LEFT,
     RIGHT,
+    THINNEST_TO_CHOOSE,
     TOP,
     WIDEST_BAR,
     Tick,
@@ -57,54 +58,72 @@ class StackedChart:
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether its bars are too thin for one of them to be chosen."""
+        return bool(self.stacks) and self.stacks[0].step < THINNEST_TO_CHOOSE
 
-def stacked_chart(
+
+def stacked_charts(
     labels: Sequence[str],
     values: Mapping[str, Sequence[int]],
     *,
-    width: int,
+    widths: Mapping[str, int],
     height: int,
     times: Sequence[str] = (),
-    urls: Sequence[str] = (),
-) -> StackedChart:
-    """Return the geometry of a chart whose bars have a part for each name.
+) -> dict[str, StackedChart]:
+    """Return the geometry of a chart whose bars have a part for each name, at some widths.
 
     Args:
         labels: What each bar stands for, in order.
         values: By name, from the bottom up, as many numbers; a negative one is drawn as 0.
-        width: Of the whole chart.
+        widths: Of the whole chart, by what each is called.
         height: Of the whole chart.
         times: For each bar the moment that its label names, or nothing.
-        urls: For each bar the list of what it counts, or nothing.
     """
-    right, bottom = width - RIGHT, height - BOTTOM
+    bottom = height - BOTTOM
     rows = [
         [(name, max(0, numbers[i])) for name, numbers in values.items()] for i in range(len(labels))
     ]
     scale = nice_scale(max((sum(value for _, value in row) for row in rows), default=0))
-    step = (right - LEFT) / max(1, len(labels))
     unit = (bottom - TOP) / scale[-1]
-    blank = [""] * len(labels)
+    layers = [_layers(row, bottom, unit) for row in rows]
+    y_ticks = [Tick(rounded(bottom - value * unit), short_number(value)) for value in scale]
+    return {
+        name: _lay_out(labels, times, layers, y_ticks, width, height)
+        for name, width in widths.items()
+    }
+
+
+def _lay_out(
+    labels: Sequence[str],
+    times: Sequence[str],
+    layers: Sequence[Sequence[Layer]],
+    y_ticks: Sequence[Tick],
+    width: int,
+    height: int,
+) -> StackedChart:
+    right = width - RIGHT
+    step = (right - LEFT) / max(1, len(labels))
     width_of_bar = min(step * (1 - GAP), WIDEST_BAR)
     column, of_bar = rounded(step), rounded(width_of_bar)
     stacks = []
-    for i, (label, row, time, url) in enumerate(
-        zip(labels, rows, times or blank, urls or blank, strict=True)
+    for i, (label, parts, time) in enumerate(
+        zip(labels, layers, times or [""] * len(labels), strict=True)
     ):
         start = LEFT + i * step
         left = rounded(start + (step - width_of_bar) / 2)
-        layers = _layers(row, bottom, unit)
-        stacks.append(Stack(rounded(start), column, left, of_bar, label, layers, time, url))
+        stacks.append(Stack(rounded(start), column, left, of_bar, label, parts, time))
     return StackedChart(
         width=width,
         height=height,
         left=LEFT,
         right=right,
         top=TOP,
-        bottom=bottom,
+        bottom=height - BOTTOM,
         stacks=stacks,
         x_ticks=x_ticks(labels, step, right, times),
-        y_ticks=[Tick(rounded(bottom - value * unit), short_number(value)) for value in scale],
+        y_ticks=y_ticks,
     )
 
 

@@ -24,6 +24,7 @@ from phospho_server.views import (
     interactions,
     llm,
     members,
+    parts,
     previews,
     projects,
     pulse,
@@ -75,6 +76,7 @@ def register(app: Flask) -> None:
     """Add every page."""
     formats.register(app)
     drawing.register(app)
+    parts.register(app)
     frame.register(app)
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from phospho_server.charts import BarChart, bar_chart
 from phospho_server.clock import HOUR_MS
-from phospho_server.stacked_charts import StackedChart, stacked_chart
+from phospho_server.stacked_charts import StackedChart, stacked_charts
 from phospho_server.store.rows import Series
 from phospho_server.views.figures import METRICS
 from phospho_server.views.formats import iso
@@ -15,7 +15,7 @@ from phospho_server.views.list_links import bar_urls
 from phospho_server.views.periods import Period
 
 # Natural widths: beside the navigation of a desktop, and on a phone.
-_SIZES, _HEIGHT = {"wide": 1040, "narrow": 340}, 240
+_WIDTHS, _HEIGHT = {"wide": 1040, "narrow": 340}, 240
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,13 @@ def get_course(
     urls = bar_urls(project_id, metric, starts, period.until_ms)
     feedback = {"negative": series.values["failure"], "positive": series.values["success"]}
     values = {name: each for name, each in series.values.items() if name in METRICS}
-    charts, stacks = {}, {}
-    for size, width in _SIZES.items():
-        if metric == "feedback":
-            stacks[size] = stacked_chart(labels, feedback, width=width, height=_HEIGHT, times=times)
-        else:
-            charts[size] = bar_chart(
+    charts: dict[str, BarChart] = {}
+    stacks: dict[str, StackedChart] = {}
+    if metric == "feedback":
+        stacks = stacked_charts(labels, feedback, widths=_WIDTHS, height=_HEIGHT, times=times)
+    else:
+        charts = {
+            size: bar_chart(
                 labels,
                 values[metric],
                 width=width,
@@ -73,4 +74,6 @@ def get_course(
                 times=times,
                 urls=urls,
             )
+            for size, width in _WIDTHS.items()
+        }
     return Course(labels, times, urls, {**values, **feedback}, marks, charts, stacks)

@@ -19,13 +19,20 @@ def axes(chart: BarChart | StackedChart) -> Markup:
 
 
 def bars(chart: BarChart | StackedChart) -> Markup:
-    """Return what stands for each step of a chart; one with a list is a link to it."""
+    """Return what stands for each step of a chart; one with a list is a link to it.
+
+    Where they are too thin to be chosen, they are one picture.
+    """
+    if chart.is_dense:
+        outlines = "".join(_silhouettes(chart))
+        return Markup(f'<g class="bars">{outlines}</g>')  # noqa: S704 - numbers and our own names
+    rows: Sequence[Bar | Stack] = chart.bars if isinstance(chart, BarChart) else chart.stacks
+    labels, urls = _escaped([row.label for row in rows]), _escaped([row.url for row in rows])
     of_column = f'y="{chart.top}" height="{chart.bottom - chart.top}"/>'
-    drawn = (
-        [_column(row, *_draw_stack(row), of_column) for row in chart.stacks]
-        if isinstance(chart, StackedChart)
-        else [_column(row, *_draw_bar(row), of_column) for row in chart.bars]
-    )
+    drawn = [
+        _column(row, label, url, of_column)
+        for row, label, url in zip(rows, labels, urls, strict=True)
+    ]
     return Markup("\n".join(drawn))  # noqa: S704 - as above
 
 
@@ -46,12 +53,15 @@ def number_rows(
         marks: What to say of which steps, in a column of its own where there is any.
     """
     rows = []
-    for row, (label, numbers) in enumerate(zip(labels, zip(*columns, strict=True), strict=True)):
-        name = str(escape(label))
-        if times:
-            name = f'<time datetime="{times[row]}">{name} UTC</time>'
-        elif urls and urls[row]:
-            name = f'<a href="{escape(urls[row])}">{name}</a>'
+    names = _escaped(labels)
+    if times:
+        names = [
+            f'<time datetime="{time}">{name} UTC</time>'
+            for name, time in zip(names, times, strict=True)
+        ]
+    elif urls:
+        names = [_link(name, url) for name, url in zip(names, _escaped(urls), strict=True)]
+    for row, (name, numbers) in enumerate(zip(names, zip(*columns, strict=True), strict=True)):
         cells = "".join([f'<td class="num">{number:,}</td>' for number in numbers])
         if marks:
             cells += f"<td><bdi>{escape(visible(marks.get(row, '')))}</bdi></td>"
@@ -64,7 +74,7 @@ def share_cells(cells: Sequence[Cell], urls: Sequence[str] | None = None) -> Mar
     drawn = [
         f'<td role="cell" class="num tint-{cell.tint}" title="{cell.title}">'
         f"{_link(cell.text, url)}</td>"
-        for cell, url in zip(cells, urls or [""] * len(cells), strict=True)
+        for cell, url in zip(cells, _escaped(urls or [""] * len(cells)), strict=True)
     ]
     return Markup("".join(drawn))  # noqa: S704 - as above
 
@@ -73,7 +83,7 @@ def total_cells(totals: Sequence[int], urls: Sequence[str]) -> Markup:
     """Return the cells of a row of numbers, each a link to its list."""
     drawn = [
         f'<td role="cell" class="num">{_link(f"{total:,}", url)}</td>'
-        for total, url in zip(totals, urls, strict=True)
+        for total, url in zip(totals, _escaped(urls), strict=True)
     ]
     return Markup("".join(drawn))  # noqa: S704 - as above
 
@@ -84,8 +94,13 @@ def register(app: Flask) -> None:
         app.add_template_filter(function)
 
 
+def _escaped(texts: Sequence[str]) -> Sequence[str]:
+    """Return texts of ours, none of which has a line break, escaped in one step."""
+    return str(escape("\n".join(texts))).split("\n") if texts else []
+
+
 def _link(text: str, url: str) -> str:
-    return f'<a href="{escape(url)}">{text}</a>' if url else text
+    return f'<a href="{url}">{text}</a>' if url else text
 
 
 def _y_axis(chart: BarChart | StackedChart) -> Iterator[str]:
@@ -108,6 +123,22 @@ def _x_axis(chart: BarChart | StackedChart) -> Iterator[str]:
         )
 
 
+def _silhouettes(chart: BarChart | StackedChart) -> Iterator[str]:
+    """Return all bars in one outline, and of several parts one for each."""
+    if isinstance(chart, BarChart):
+        yield f'<path d="{"".join([bar.path for bar in chart.bars])}"/>'
+        return
+    outlines: dict[str, list[str]] = {}
+    for stack in chart.stacks:
+        x, width = stack.left, stack.width
+        for name, value, top, height in stack.layers:
+            if value:
+                outline = f"M{x} {top}h{width}v{height}h-{width}z"
+                outlines.setdefault(name, []).append(outline)
+    for name, parts in outlines.items():
+        yield f'<path class="{name}" d="{"".join(parts)}"/>'
+
+
 def _draw_bar(row: Bar) -> tuple[str, str]:
     """Return what a bar says, and its outline."""
     return f"{row.value:,}", f'<path d="{row.path}"/>' if row.path else ""
@@ -124,10 +155,11 @@ def _draw_stack(row: Stack) -> tuple[str, str]:
     return ", ".join([f"{layer.value:,} {layer.name}" for layer in row.layers]), "".join(drawn)
 
 
-def _column(row: Bar | Stack, said: str, drawn: str, of_column: str) -> str:
-    tag, link = ("a", f' href="{escape(row.url)}" tabindex="-1"') if row.url else ("g", "")
+def _column(row: Bar | Stack, label: str, url: str, of_column: str) -> str:
+    said, drawn = _draw_stack(row) if isinstance(row, Stack) else _draw_bar(row)
+    tag, link = ("a", f' href="{url}" tabindex="-1"') if url else ("g", "")
     at = f' data-at="{row.time}"' if row.time else ""
     return (
-        f'<{tag} class="bar"{link}{at}><title>{escape(row.label)}: {said}</title>'
+        f'<{tag} class="bar"{link}{at}><title>{label}: {said}</title>'
         f'<rect class="hit" x="{row.start}" width="{row.step}" {of_column}{drawn}</{tag}>'
     )

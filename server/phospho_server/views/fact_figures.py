@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from phospho_server.charts import shares
 from phospho_server.clock import HOUR_MS
-from phospho_server.stacked_charts import StackedChart, stacked_chart
+from phospho_server.stacked_charts import StackedChart, stacked_charts
 from phospho_server.store import Connection
 from phospho_server.store.message_facts import count_values, get_sentiment_series
 from phospho_server.store.rows import FactCount
@@ -18,7 +18,7 @@ from phospho_server.views.periods import Period
 _MOST_LANGUAGES = 7
 
 # Natural widths: beside the languages on a desktop, and on a phone.
-_WIDE, _NARROW, _HEIGHT = 600, 340, 220
+_WIDTHS, _HEIGHT = {"wide": 600, "narrow": 340}, 220
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,7 @@ def figure_facts(db: Connection, project_id: str, period: Period) -> FactFigures
         sentiment=series.values if is_known else {},
         labels=labels,
         times=times,
-        charts={
-            name: stacked_chart(labels, series.values, width=width, height=_HEIGHT, times=times)
-            for name, width in (("wide", _WIDE), ("narrow", _NARROW))
-        }
+        charts=stacked_charts(labels, series.values, widths=_WIDTHS, height=_HEIGHT, times=times)
         if is_known
         else {},
     )

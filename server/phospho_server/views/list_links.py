@@ -79,7 +79,7 @@ def bar_urls(
         since = [f"{to_datetime(at_ms):%Y-%m-%dT%H:%MZ}" for at_ms in starts_ms]
         until = [f"{to_datetime(at_ms):%Y-%m-%dT%H:%MZ}" for at_ms in bounds_ms[1:]]
     else:
-        since = [f"{to_datetime(at_ms):%Y-%m-%d}" for at_ms in starts_ms]
+        since = [to_datetime(at_ms).date().isoformat() for at_ms in starts_ms]
         # Both days are within what is asked for.
-        until = [f"{to_datetime(at_ms - DAY_MS):%Y-%m-%d}" for at_ms in bounds_ms[1:]]
+        until = [to_datetime(at_ms - DAY_MS).date().isoformat() for at_ms in bounds_ms[1:]]
     return [f"{url}&since={first}&until={last}" for first, last in zip(since, until, strict=True)]

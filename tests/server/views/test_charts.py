@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +11,15 @@ from hypothesis import strategies as st
 from phospho_server.axes import nice_scale, short_number
 from phospho_server.charts import bar_chart, shares
 from phospho_server.clock import DAY_MS, HOUR_MS
-from phospho_server.stacked_charts import stacked_chart
+from phospho_server.stacked_charts import StackedChart, stacked_charts
+from phospho_server.views.drawing import bars
 from phospho_server.views.periods import NAMES, get_period
 
 NOW_MS = 1_795_176_000_000 + 1234
+
+
+def stacked(labels: list[str], values: dict[str, list[int]], width: int) -> StackedChart:
+    return stacked_charts(labels, values, widths={"only": width}, height=220)["only"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,7 @@ def test_the_parts_of_a_stacked_bar_stand_on_each_other(
 ) -> None:
     names = ("negative", "neutral", "positive")
     values = {name: [row[i] for row in rows] for i, name in enumerate(names)}
-    chart = stacked_chart([f"{n} Nov" for n in range(len(rows))], values, width=width, height=220)
+    chart = stacked([f"{n} Nov" for n in range(len(rows))], values, width)
     assert [tuple(part.value for part in stack.layers) for stack in chart.stacks] == rows
     for stack in chart.stacks:
         floor = float(chart.bottom)
@@ -69,6 +76,24 @@ def test_the_parts_of_a_stacked_bar_stand_on_each_other(
             floor = part.top
         assert floor >= chart.top - 1
         assert stack.left + stack.width <= chart.right + 1
+
+
+def test_bars_that_nobody_could_choose_are_one_picture() -> None:
+    labels = [str(n) for n in range(100)]
+    wide, narrow = (bar_chart(labels, range(100), width=w, height=240) for w in (1040, 340))
+    assert bars(wide).count("<title>") == 100
+    drawn = bars(narrow)
+    assert (drawn.count("<path"), drawn.count("<title>")) == (1, 0)
+    assert drawn.count("M") == 99, "0 has no bar"
+
+
+def test_of_stacked_bars_each_part_is_one_picture() -> None:
+    values = {"negative": [1] * 100, "positive": [0, 2] * 50}
+    chart = stacked([str(n) for n in range(100)], values, 340)
+    drawn = bars(chart)
+    assert re.findall(r'class="(\w+)"', drawn) == ["bars", "negative", "positive"]
+    negative, positive = re.findall(r' d="([^"]+)"', drawn)
+    assert (negative.count("z"), positive.count("z")) == (100, 50)
 
 
 @pytest.mark.parametrize(

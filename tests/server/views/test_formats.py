@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment
+from jinja2.filters import do_truncate
+from markupsafe import escape
 
 from phospho.visible import visible
+from phospho_server.store.rows import EventCount
 from phospho_server.views.formats import (
     LONG_TEXT,
     counted,
@@ -16,8 +20,8 @@ from phospho_server.views.formats import (
     iso,
     lay_out,
     pretty_json,
-    utc,
 )
+from phospho_server.views.parts import badge, time
 
 
 @pytest.mark.parametrize(
@@ -71,8 +75,21 @@ def test_an_error_reads_as_its_type_and_message(error: object, words: str) -> No
     assert error_words(error) == words
 
 
+@given(st.text(alphabet="ab <é", max_size=400), st.integers(1, 3))
+def test_a_badge_says_as_much_of_a_description_as_templates_do(text: str, count: int) -> None:
+    event = EventCount("id", "<name>", text, color=14, events=count)
+    short = do_truncate(Environment(autoescape=True), visible(text), 200)
+    times = f'<span class="times"> \u00d7{count}</span>' if count > 1 else ""
+    assert badge(event, count) == (
+        f'<span class="badge hue-2" title="{escape(short)}"><bdi>&lt;name&gt;</bdi>{times}</span>'
+    )
+
+
 def test_a_time_is_told_in_utc() -> None:
-    assert utc(1_795_176_000_000) == "20 Nov 2026, 12:00 UTC"
+    assert time(1_795_176_000_000) == (
+        '<time datetime="2026-11-20T12:00:00Z" title="20 Nov 2026, 12:00 UTC">'
+        "20 Nov 2026, 12:00 UTC</time>"
+    )
     assert iso(1_795_176_000_000) == "2026-11-20T12:00:00Z"
     assert iso(10**20).startswith("9999")
     assert iso(-1).startswith("1970")
