@@ -94,9 +94,11 @@ def get_figures(
         db: A connection.
         project_id: The project.
         period: The period.
-        series: Its course: what is not in it has no chart.
+        series: Its course, which the numbers are summed from: what is not in it has no chart.
     """
-    now = counters.get_totals(db, project_id, since_ms=period.since_ms, until_ms=period.until_ms)
+    now = counters.sum_up(
+        db, project_id, series, since_ms=period.since_ms, until_ms=period.until_ms
+    )
     before: Totals | None = None
     if period.before_ms is not None:
         before = counters.get_totals(

@@ -51,6 +51,7 @@ def test_a_period_has_what_its_hours_have_wherever_it_begins_and_ends(
         series = counters.get_series(db, project.id, **period, step_ms=step)
         of_event = counters.get_event_series(db, project.id, "event_none", **period, step_ms=step)
         assert totals.interactions == expected
+        assert counters.sum_up(db, project.id, series, **period) == totals
         assert sum(series.values["interactions"]) == expected
         assert sum(of_event.values["interactions"]) == expected
         ends = [*series.starts_ms[1:], until_ms]
