@@ -86,7 +86,7 @@ class Watch:
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Look at what goes through any connection."""
-        for name in ("rows", "row", "execute", "execute_many"):
+        for name in ("rows", "tuples", "row", "execute", "execute_many"):
             patch.setattr(SqliteConnection, name, self._watched(getattr(SqliteConnection, name)))
 
     def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:

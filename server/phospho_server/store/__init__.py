@@ -52,6 +52,10 @@ class Connection(Protocol):
         """Return all rows of a query."""
         ...
 
+    def tuples(self, sql: str, params: Params = NO_PARAMS) -> Sequence[tuple[Any, ...]]:
+        """Return all rows of a query without the names of their columns, where there are many."""
+        ...
+
     def row(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
         """Return the first row of a query, or None."""
         ...
@@ -177,6 +181,19 @@ def in_list(name: str, values: Sequence[object]) -> tuple[str, dict[str, object]
         text, names = _kept_list_of(name, 1 << (length - 1).bit_length())
     filled = [*values, *[values[-1]] * (len(names) - length)]
     return text, dict(zip(names, filled, strict=True))
+
+
+def in_ids(name: str, ids: Sequence[int]) -> tuple[str, dict[str, object]]:
+    """Return the same for ids of rows: as a range, which is read faster, where there is no gap.
+
+    Args:
+        name: Prefix of the parameters' names.
+        ids: In any order, none of them twice.
+    """
+    if len(ids) > 1 and max(ids) - min(ids) == len(ids) - 1:
+        first, last = f"{name}_first", f"{name}_last"
+        return f"between :{first} and :{last}", {first: min(ids), last: max(ids)}
+    return in_list(name, ids)
 
 
 def _list_of(name: str, length: int) -> tuple[str, Sequence[str]]:

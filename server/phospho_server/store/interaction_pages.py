@@ -165,7 +165,7 @@ def _walk(
         limit=limit,
         most_candidates=_most_candidates(wanted),
     )
-    return [each["id"] for each in rows], next_place[0] if next_place else None
+    return [row_id for (row_id,) in rows], next_place[0] if next_place else None
 
 
 def _find_by_text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, cursors, in_list, search
@@ -29,10 +29,23 @@ SORTS = {
     "longest": ("interactions", True),
 }
 
-_COLUMNS = (
-    "s.session_id, s.first_at_ms, s.last_at_ms, s.interactions, s.successes, s.failures, "
-    "s.user_id, s.version_id, s.first_input"
-)
+
+class StoredSession(NamedTuple):
+    """A row of `sessions`: behind its id as in a `SessionRow`."""
+
+    id: int
+    session_id: str
+    first_at_ms: int
+    last_at_ms: int
+    interactions: int
+    successes: int
+    failures: int
+    user_id: str | None
+    version_id: str | None
+    first_input: str
+
+
+_COLUMNS = ", ".join(f"s.{name}" for name in StoredSession._fields)
 
 
 # Most of a session's facts are none. Asked for before they are looked up, and, by the plus, not
@@ -65,22 +78,41 @@ def list_sessions(
     Raises:
         InvalidError: The cursor is not one of ours.
     """
+    rows, next_cursor = list_stored(db, project_id, wanted, sort=sort, cursor=cursor, limit=limit)
+    return SessionPage(_with_events(db, project_id, rows), next_cursor)
+
+
+def list_stored(
+    db: Connection,
+    project_id: str,
+    wanted: Filter | None = None,
+    *,
+    sort: str = "newest",
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> tuple[list[StoredSession], str | None]:
+    """Return the sessions of a page as they are stored, and the cursor that continues it.
+
+    Takes what `list_sessions` takes, and raises what it does.
+    """
     wanted = wanted or Filter()
     place = cursors.read(cursor) if cursor is not None else None
     asked = resolve(db, project_id, wanted, by="sessions")
     if asked is None:
-        return SessionPage([], None)
+        return [], None
     if wanted.text:
-        found = _find_by_text(db, project_id, wanted, asked, place, limit)
+        rows, next_place = _find_by_text(db, project_id, wanted, asked, place, limit)
     else:
-        found = _walk(db, project_id, wanted, asked, SORTS[sort], place, limit)
-    rows, next_cursor = found
-    sessions = [SessionRow(**row) for row in rows]
-    events = _list_event_counts(db, project_id, [s.session_id for s in sessions])
-    return SessionPage(
-        [replace(s, events=events.get(s.session_id, ())) for s in sessions],
-        cursors.write(next_cursor) if next_cursor else None,
-    )
+        rows, next_place = _walk(db, project_id, wanted, asked, SORTS[sort], place, limit)
+    next_cursor = cursors.write(next_place) if next_place else None
+    return list(map(StoredSession._make, rows)), next_cursor
+
+
+def _with_events(
+    db: Connection, project_id: str, rows: Sequence[StoredSession]
+) -> list[SessionRow]:
+    events = _list_event_counts(db, project_id, [row.session_id for row in rows])
+    return [replace(SessionRow(*row[1:]), events=events.get(row.session_id, ())) for row in rows]
 
 
 def _walk(
@@ -91,7 +123,7 @@ def _walk(
     sort: tuple[str, bool],
     place: Cursor | None,
     limit: int,
-) -> tuple[list[dict[str, Any]], Cursor | None]:
+) -> tuple[list[tuple[Any, ...]], Cursor | None]:
     """Return a page in the order of an index, and where the next one begins."""
     column, is_down = sort
     params: dict[str, object] = {"project_id": project_id}
@@ -130,7 +162,7 @@ def _find_by_text(
     asked: Asked,
     place: Cursor | None,
     limit: int,
-) -> tuple[list[dict[str, Any]], Cursor | None]:
+) -> tuple[list[tuple[Any, ...]], Cursor | None]:
     """Return a page in the order of the newest interactions that have the words."""
     before_id = place.row if place else None
     matches = search.list_matches(db, project_id, wanted.text or "", before_id=before_id)
@@ -147,10 +179,10 @@ def _find_by_text(
     params |= {"project_id": project_id}
     where = ["s.project_id = :project_id", f"s.session_id {text}"]
     where += [*_period("s.last_at_ms", wanted, params), *_conditions(wanted, asked, params)]
-    rows = db.rows(f"select {_COLUMNS} from sessions s where {' and '.join(where)}", params)
-    found = sorted(map(dict, rows), key=lambda row: -newest[row["session_id"]])
+    rows = db.tuples(f"select {_COLUMNS} from sessions s where {' and '.join(where)}", params)
+    found = sorted(rows, key=lambda row: -newest[row[1]])
     if len(found) > limit:
-        return found[:limit], Cursor(0, str(newest[found[limit - 1]["session_id"]]))
+        return found[:limit], Cursor(0, str(newest[found[limit - 1][1]]))
     next_before_id = matches.next_before_id
     return found, None if next_before_id is None else Cursor(0, str(next_before_id))
 
@@ -247,15 +279,20 @@ def get_session(db: Connection, project_id: str, session_id: str) -> SessionRow:
 
 def find_session(db: Connection, project_id: str, session_id: str) -> SessionRow | None:
     """Return one session with its events, or None where the project has no such session."""
-    row = db.row(
+    row = find_stored(db, project_id, session_id)
+    if row is None:
+        return None
+    return _with_events(db, project_id, [row])[0]
+
+
+def find_stored(db: Connection, project_id: str, session_id: str) -> StoredSession | None:
+    """Return one session as it is stored, or None where the project has no such session."""
+    rows = db.tuples(
         f"select {_COLUMNS} from sessions s "
         "where s.project_id = :project_id and s.session_id = :session_id",
         {"project_id": project_id, "session_id": session_id},
     )
-    if row is None:
-        return None
-    events = _list_event_counts(db, project_id, [session_id])
-    return replace(SessionRow(**dict(row)), events=events.get(session_id, ()))
+    return StoredSession._make(rows[0]) if rows else None
 
 
 def find_neighbours(

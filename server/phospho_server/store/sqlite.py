@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
@@ -40,6 +41,12 @@ class SqliteConnection:
     def rows(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
         """Return all rows of a query."""
         return self._run(sql, params).fetchall()
+
+    def tuples(self, sql: str, params: Params = NO_PARAMS) -> Sequence[tuple[Any, ...]]:
+        """Return all rows of a query without the names of their columns, where there are many."""
+        cursor = self._run(sql, params)
+        cursor.row_factory = None
+        return cursor.fetchall()
 
     def row(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
         """Return the first row of a query, or None."""

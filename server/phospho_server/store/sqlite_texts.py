@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from phospho_server.store import Connection, Found, Row, in_list
+from phospho_server.store import Connection, Found, Row, in_ids, in_list
 from phospho_server.store.sqlite_words import Words
 
 # Of interactions that have all words of a phrase, so many are read to find it: some ten
@@ -33,11 +33,8 @@ class Fts5Index:
         self._db = db
 
     def add(self, ids: Sequence[int]) -> None:
-        """Add interactions that were just stored, in the order of their ids."""
-        text, params = in_list("i", ids)
-        if len(ids) == ids[-1] - ids[0] + 1:
-            # A list of names takes SQLite longer to read than one row takes to store.
-            text, params = "between :first and :last", {"first": ids[0], "last": ids[-1]}
+        """Add interactions that were just stored."""
+        text, params = in_ids("i", ids)
         self._db.execute(
             "insert into interactions_fts (rowid, input, output, project) "
             f"select id, input, output, project from interactions_words where id {text}",

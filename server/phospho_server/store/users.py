@@ -147,9 +147,10 @@ SORTS = {
     "most": ("interactions", True),
 }
 
+# In the order of the fields of a `UserRow`.
 _COLUMNS = (
-    "u.user_id, u.first_at_ms, u.last_at_ms, u.interactions, u.tokens, "
-    "coalesce(f.sessions, 0) as sessions"
+    "u.user_id, u.first_at_ms, u.last_at_ms, u.interactions, coalesce(f.sessions, 0) as sessions, "
+    "u.tokens"
 )
 # The fact that a user is, of which their sessions are.
 _SESSIONS = (
@@ -226,7 +227,7 @@ def list_users(
         most_candidates=MOST_CANDIDATES,
     )
     return UserPage(
-        [UserRow(**row) for row in rows],
+        [UserRow(*row) for row in rows],
         cursors.write(cursors.of(next_place)) if next_place else None,
     )
 

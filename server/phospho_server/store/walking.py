@@ -44,8 +44,10 @@ def walk(
     place: Place | None = None,
     limit: int,
     most_candidates: int = MOST_CANDIDATES,
-) -> tuple[list[dict[str, Any]], Place | None]:
+) -> tuple[list[tuple[Any, ...]], Place | None]:
     """Return at most `limit` rows from a place on, and the place where the next page begins.
+
+    A row has its columns in their order.
 
     Args:
         db: A connection.
@@ -74,17 +76,15 @@ def walk(
         )
     if end is not None:
         where.append(_compare(way, up_to, "end", _read_place(way, end), params))
-    rows = db.rows(
+    rows = db.tuples(
         f"select {columns}, {keys} from {way.source} {join} "
         f"where {' and '.join([*where, *conditions])} {order} limit :limit",
         params,
     )
-    found = [
-        {name: value for name, value in dict(row).items() if not name.startswith("key_")}
-        for row in rows[:limit]
-    ]
+    width = -len(way.keys)
+    found = [row[:width] for row in rows[:limit]]
     if len(rows) > limit:
-        return found, _read_place(way, rows[limit - 1])
+        return found, rows[limit - 1][width:]
     return found, _read_place(way, end) if end is not None else None
 
 

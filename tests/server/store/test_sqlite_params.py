@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phospho_server.store import in_list
+from phospho_server.store import in_ids, in_list
 from phospho_server.store.sqlite_params import place
 
 
@@ -39,6 +39,16 @@ def test_a_list_holds_what_it_was_given(values: Sequence[object], other: int) ->
     for each in (*values, other):
         (is_in,) = db.execute(placed.sql, placed.values({"x": each, **params})).fetchone()
         assert bool(is_in) == (each in values)
+    db.close()
+
+
+@given(st.sets(st.integers(0, 9)).map(sorted) | st.permutations(range(5)), st.integers(0, 10))
+def test_ids_are_what_they_were_with_a_gap_and_without(ids: Sequence[int], other: int) -> None:
+    text, params = in_ids("i", ids)
+    placed = place(f"select :x {text}")
+    db = sqlite3.connect(":memory:")
+    (is_in,) = db.execute(placed.sql, placed.values({"x": other, **params})).fetchone()
+    assert bool(is_in) == (other in ids)
     db.close()
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, cast
 
 import psycopg
 from psycopg import errors
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import ConnectionPool
 
 from phospho.errors import ConfigurationError
@@ -59,6 +60,11 @@ class PostgresConnection:
     def rows(self, sql: str, params: Params = NO_PARAMS) -> Sequence[Row]:
         """Return all rows of a query."""
         return self._run(sql, params).fetchall()
+
+    def tuples(self, sql: str, params: Params = NO_PARAMS) -> Sequence[tuple[Any, ...]]:
+        """Return all rows of a query without the names of their columns, where there are many."""
+        kind = self.raw.cursor if is_typed(sql) else partial(psycopg.ClientCursor, self.raw)
+        return kind(row_factory=tuple_row).execute(translate(sql), params).fetchall()
 
     def row(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
         """Return the first row of a query, or None."""
