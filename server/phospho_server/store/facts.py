@@ -310,24 +310,6 @@ def list_of_session(db: Connection, project_id: str, session_id: str) -> list[tu
     return [(Fact(row["fact"], row["value"]), row["interactions"]) for row in rows]
 
 
-def list_most_common(
-    db: Connection, project_id: str, session_ids: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    """Return of each session its most frequent language, sentiment and flag, by these names."""
-    text, params = in_list("s", session_ids)
-    rows = db.rows(
-        "select s.session_id, f.fact, f.value from sessions s "
-        "join session_facts g on g.session_row = s.id join facts f on f.id = g.fact_id "
-        f"where s.project_id = :project_id and s.session_id {text} "
-        "and f.fact in ('language', 'sentiment', 'flag') order by g.interactions desc, f.value",
-        {"project_id": project_id, **params},
-    )
-    found: dict[str, dict[str, str]] = {}
-    for row in rows:
-        found.setdefault(row["session_id"], {}).setdefault(row["fact"], row["value"])
-    return found
-
-
 def list_recent(db: Connection, project_id: str) -> list[Fact]:
     """Return what is true of most of the newest 100 sessions, in order, for a filter to offer."""
     # Counted by their ids, and only then asked for their names, which takes half the time.

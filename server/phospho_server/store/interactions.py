@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from phospho_server.clock import hour_of, minute_of, now_ms
+from phospho_server.errors import NotFoundError
 from phospho_server.store import (
     NO_NUL,
     Connection,
@@ -184,6 +185,14 @@ def find_ids(db: Connection, project_id: str, task_ids: Sequence[str]) -> dict[s
         {"project_id": project_id, **params},
     )
     return {row["task_id"]: row["id"] for row in rows}
+
+
+def no_such_interaction() -> NotFoundError:
+    """Return what to raise for an interaction that a project does not have."""
+    return NotFoundError(
+        "This project has no interaction with this task_id. One that was just logged may "
+        "still be on its way: try again in a second."
+    )
 
 
 def _with_feedback(

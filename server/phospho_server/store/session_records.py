@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from phospho_server.store import Connection, facts, in_list, session_details
+from phospho.models import Flag
+from phospho_server.store import Connection, Params, in_list, session_details
+from phospho_server.store.facts import EVENT
 from phospho_server.store.filters import Filter
 from phospho_server.store.records import MOST_COUNTED
-from phospho_server.store.rows import SessionRow
 from phospho_server.store.session_details import SessionDetails
-from phospho_server.store.sessions import find_session, list_sessions
+from phospho_server.store.sessions import StoredSession, find_stored, list_stored
 
-# Sessions read by one statement.
-_CHUNK = 200
+# Sessions read by one statement: as many as existing clients ask for at once.
+_CHUNK = 1_000
 
 # Pages of an index that are looked at, each of some thousand rows at the most.
 _MOST_PAGES = 100
 
 
-@dataclass(frozen=True)
-class SessionRecord:
+class SessionRecord(NamedTuple):
     """A session, of which at least one of `row` and `details` is there.
+
+    A tuple, as a thousand at a time are read.
 
     Args:
         row: What was said in it; None where nothing was yet.
         details: What was said of it; None where nothing was.
-        most_common: The most frequent language, sentiment and flag, by these names.
+        events: Those in it, each with the id of its definition and its name, the most frequent
+            first.
+        language: The most frequent one of its messages; None where it is not known.
+        feeling: The same of how they sound: `negative`, `neutral` or `positive`.
+        flag: The same of the feedback on them.
         sentiment: The mean sentiment of its messages, from -1 to 1, and the mean of its size;
             None where it is not known, or the session has more than 500 interactions.
     """
 
     session_id: str
-    row: SessionRow | None
+    row: StoredSession | None
     details: SessionDetails | None
-    most_common: Mapping[str, str]
-    sentiment: tuple[float, float] | None
+    events: Sequence[tuple[str, str]] = ()
+    language: str | None = None
+    feeling: str | None = None
+    flag: Flag | None = None
+    sentiment: tuple[float, float] | None = None
 
 
 def get_session_record(db: Connection, project_id: str, session_id: str) -> SessionRecord:
@@ -44,11 +53,13 @@ def get_session_record(db: Connection, project_id: str, session_id: str) -> Sess
     Raises:
         NotFoundError: The project has no such session.
     """
-    row = find_session(db, project_id, session_id)
+    row = find_stored(db, project_id, session_id)
+    if row is not None:
+        return _complete(db, project_id, [row], is_whole=False)[0]
     details = session_details.list_details(db, project_id, [session_id])
-    if row is None and not details:
+    if not details:
         raise session_details.no_such_session()
-    return _complete(db, project_id, {session_id: row}, details)[0]
+    return SessionRecord(session_id, None, details[session_id])
 
 
 def list_session_records(
@@ -62,63 +73,137 @@ def list_session_records(
         wanted: What must hold of a session.
         limit: Sessions at the most.
     """
-    rows: dict[str, SessionRow | None] = {}
-    details: dict[str, SessionDetails] = {}
-    if wanted == Filter():
+    is_all = wanted == Filter()
+    records: list[SessionRecord] = []
+    if is_all:
         empty = session_details.list_empty(db, project_id, limit=limit)
-        details = {each.session_id: each for each in empty}
-        rows = dict.fromkeys(details)
+        records = [SessionRecord(each.session_id, None, each) for each in empty]
     cursor: str | None = None
     for _ in range(_MOST_PAGES):
-        if len(rows) >= limit:
+        if len(records) >= limit:
             break
-        page = list_sessions(
-            db, project_id, wanted, cursor=cursor, limit=min(_CHUNK, limit - len(rows))
+        rows, cursor = list_stored(
+            db, project_id, wanted, cursor=cursor, limit=min(_CHUNK, limit - len(records))
         )
-        rows |= {each.session_id: each for each in page.sessions}
-        details |= session_details.list_details(
-            db, project_id, [each.session_id for each in page.sessions]
-        )
-        cursor = page.next_cursor
+        records += _complete(db, project_id, rows, is_whole=is_all)
         if cursor is None:
             break
-    return _complete(db, project_id, rows, details)
+    return records
 
 
 def _complete(
-    db: Connection,
-    project_id: str,
-    rows: Mapping[str, SessionRow | None],
-    details: Mapping[str, SessionDetails],
+    db: Connection, project_id: str, rows: Sequence[StoredSession], *, is_whole: bool
 ) -> list[SessionRecord]:
-    records = []
-    names = list(rows)
-    for start in range(0, len(names), _CHUNK):
-        chunk = names[start : start + _CHUNK]
-        common = facts.list_most_common(db, project_id, chunk)
-        short = [name for name in chunk if (row := rows[name]) and row.interactions <= MOST_COUNTED]
-        sentiments = _list_sentiments(db, project_id, short)
-        records += [
-            SessionRecord(
-                session_id=name,
-                row=rows[name],
-                details=details.get(name),
-                most_common=common.get(name, {}),
-                sentiment=sentiments.get(name),
+    """Return sessions with what is known of them.
+
+    Args:
+        db: A connection.
+        project_id: The project.
+        rows: The sessions.
+        is_whole: Whether these are all there are from the first to the last, the newest first.
+    """
+    if not rows:
+        return []
+    details = session_details.list_details(db, project_id, [row.session_id for row in rows])
+    facts = _Facts(db, project_id, *(_side_by_side(rows) if is_whole else _by_id(rows)))
+    events = facts.list_events()
+    languages, feelings = map(facts.list_most_common, ("language", "sentiment"))
+    short = [row.session_id for row in rows if row.interactions <= MOST_COUNTED]
+    sentiments = _list_sentiments(db, project_id, short)
+    return [
+        SessionRecord(
+            session_id=row.session_id,
+            row=row,
+            details=details.get(row.session_id),
+            events=events.get(row.id, ()),
+            language=languages.get(row.id),
+            feeling=feelings.get(row.id),
+            flag=_most_common_flag(row),
+            sentiment=sentiments.get(row.session_id),
+        )
+        for row in rows
+    ]
+
+
+def _by_id(rows: Sequence[StoredSession]) -> tuple[str, Params]:
+    """Return the SQL that tells the facts of sessions from those of others."""
+    text, params = in_list("s", [row.id for row in rows])
+    return f"g.session_row {text}", params
+
+
+def _side_by_side(rows: Sequence[StoredSession]) -> tuple[str, Params]:
+    """Return the same of sessions that follow each other in a list: half the work of the other."""
+    newest, oldest = rows[0], rows[-1]
+    text = (
+        "(g.last_at_ms, g.session_row) <= (:newest_ms, :newest) "
+        "and (g.last_at_ms, g.session_row) >= (:oldest_ms, :oldest)"
+    )
+    return text, {
+        "newest_ms": newest.last_at_ms,
+        "newest": newest.id,
+        "oldest_ms": oldest.last_at_ms,
+        "oldest": oldest.id,
+    }
+
+
+class _Facts:
+    """What is true of interactions of some sessions, by the ids of the sessions' rows.
+
+    Args:
+        db: A connection.
+        project_id: The project.
+        these: The SQL that tells which facts `g` are of these sessions.
+        params: What it names.
+    """
+
+    def __init__(self, db: Connection, project_id: str, these: str, params: Params) -> None:
+        self._db = db
+        # The facts are few, and each is looked up among those of sessions, never the other way.
+        self._where = (
+            "cross join session_facts g where f.project_id = :project_id and f.fact = :fact "
+            f"and g.fact_id = f.id and {these}"
+        )
+        self._params = {**params, "project_id": project_id}
+
+    def list_events(self) -> dict[int, list[tuple[str, str]]]:
+        """Return the definition's id and the name of each event, the most frequent first."""
+        rows = self._db.tuples(
+            "select g.session_row, d.id, d.name from facts f "
+            f"join event_definitions d on d.id = f.value and d.deleted_at_ms is null {self._where} "
+            "order by g.interactions desc, d.name",
+            {**self._params, "fact": EVENT},
+        )
+        events: dict[int, list[tuple[str, str]]] = {}
+        for row_id, definition_id, name in rows:
+            events.setdefault(row_id, []).append((definition_id, name))
+        return events
+
+    def list_most_common(self, fact: str) -> Mapping[int, str]:
+        """Return the most frequent value of a fact; of two as frequent, the first by name."""
+        # Of the values of a session, the last one stands.
+        return dict(
+            self._db.tuples(
+                f"select g.session_row, f.value from facts f {self._where} "
+                "order by g.interactions, f.value desc",
+                {**self._params, "fact": fact},
             )
-            for name in chunk
-        ]
-    return records
+        )
+
+
+def _most_common_flag(row: StoredSession) -> Flag | None:
+    if not row.successes and not row.failures:
+        return None
+    return "success" if row.successes > row.failures else "failure"
 
 
 def _list_sentiments(
     db: Connection, project_id: str, session_ids: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     text, params = in_list("s", session_ids)
-    rows = db.rows(
-        "select session_id, avg(sentiment) as score, avg(abs(sentiment)) as magnitude "
+    rows = db.tuples(
+        "select session_id, avg(sentiment), avg(abs(sentiment)) "
         f"from interactions where project_id = :project_id and session_id {text} "
         "and sentiment is not null group by session_id",
         {"project_id": project_id, **params},
     )
-    return {row["session_id"]: (row["score"], row["magnitude"]) for row in rows}
+    return {name: (score, magnitude) for name, score, magnitude in rows}

@@ -8,12 +8,13 @@ from typing import Any
 
 from phospho_server.store import Connection
 from phospho_server.store.events import list_events, list_rejected
+from phospho_server.store.interactions import no_such_interaction
 from phospho_server.store.rows import Step, TranscriptLine
 
 # A session that never ends is told in parts of this length.
 PART_SIZE = 200
 
-COLUMNS = (
+_COLUMNS = (
     "id, task_id, created_at_ms, input, output, user_id, version_id, flag, notes, metadata, "
     "raw_input, raw_output, steps, language, sentiment"
 )
@@ -32,7 +33,7 @@ def list_transcript(
     At most `limit` of them, by default 200.
     """
     rows = db.rows(
-        f"select {COLUMNS} from interactions "
+        f"select {_COLUMNS} from interactions "
         "where project_id = :project_id and session_id = :session_id "
         "order by created_at_ms, id limit :limit offset :offset",
         {
@@ -42,10 +43,28 @@ def list_transcript(
             "offset": offset,
         },
     )
-    return read_lines(db, project_id, [dict(row) for row in rows])
+    return _read_lines(db, project_id, [dict(row) for row in rows])
 
 
-def read_lines(
+def get_line(db: Connection, project_id: str, task_id: str) -> tuple[str, TranscriptLine]:
+    """Return the session that an interaction is in, and the interaction.
+
+    Raises:
+        NotFoundError: The project has none with this id.
+    """
+    row = db.row(
+        f"select session_id, {_COLUMNS} from interactions "
+        "where project_id = :project_id and task_id = :task_id",
+        {"project_id": project_id, "task_id": task_id},
+    )
+    if row is None:
+        raise no_such_interaction()
+    columns = dict(row)
+    session_id = columns.pop("session_id")
+    return session_id, _read_lines(db, project_id, [columns])[0]
+
+
+def _read_lines(
     db: Connection, project_id: str, rows: Sequence[dict[str, Any]]
 ) -> list[TranscriptLine]:
     """Return rows of `interactions` with the events in them.
@@ -53,7 +72,7 @@ def read_lines(
     Args:
         db: A connection.
         project_id: The project.
-        rows: The values of `COLUMNS`, by name.
+        rows: The values of `_COLUMNS`, by name.
     """
     ids = [row["id"] for row in rows]
     events = list_events(db, project_id, ids)

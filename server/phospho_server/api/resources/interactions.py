@@ -19,7 +19,7 @@ from phospho_server.security import API_KEY, access
 from phospho_server.services import services
 from phospho_server.store.feedback import list_feedback
 from phospho_server.store.interaction_pages import WHOLE, list_interactions
-from phospho_server.store.records import get_record
+from phospho_server.store.transcripts import get_line
 from phospho_server.views.filters import INTERACTIONS
 
 bp = Blueprint("api_interactions", __name__, url_prefix="/api/projects/<project_id>")
@@ -64,6 +64,6 @@ def show_by_id(project_id: str) -> answers.InteractionDetails:
 
 def _load(project_id: str, task_id: str) -> answers.InteractionDetails:
     with services().store.read() as db:
-        record = get_record(db, project_id, task_id)
+        session_id, line = get_line(db, project_id, task_id)
         said = list_feedback(db, project_id, [task_id])
-    return shapes.details(record.line, record.session_id, said.get(task_id, ()))
+    return shapes.details(line, session_id, said.get(task_id, ()))

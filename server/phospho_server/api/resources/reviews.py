@@ -18,7 +18,7 @@ from phospho_server.services import services
 from phospho_server.store import Connection
 from phospho_server.store import reviews as store
 from phospho_server.store.feedback import list_feedback
-from phospho_server.store.records import get_record
+from phospho_server.store.transcripts import get_line
 
 bp = Blueprint("api_reviews", __name__, url_prefix="/api/projects/<project_id>/reviews")
 
@@ -84,9 +84,9 @@ def _write(
     """Carry out a change and return the interaction as it is then."""
 
     def both(db: Connection) -> answers.InteractionDetails:
-        change(db, get_record(db, project_id, task_id).line.id)
-        record = get_record(db, project_id, task_id)
+        change(db, get_line(db, project_id, task_id)[1].id)
+        session_id, line = get_line(db, project_id, task_id)
         said = list_feedback(db, project_id, [task_id])
-        return shapes.details(record.line, record.session_id, said.get(task_id, ()))
+        return shapes.details(line, session_id, said.get(task_id, ()))
 
     return services().store.write(both)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, g, jsonify
+from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
 from phospho_server.api.v2 import shapes
@@ -15,6 +15,7 @@ from phospho_server.api.v2.fields import (
     read_path_id,
     read_text_field,
 )
+from phospho_server.api.v2.json_texts import answer
 from phospho_server.errors import InvalidError
 from phospho_server.security import API_KEY_OR_PAGE, access
 from phospho_server.services import services
@@ -39,7 +40,7 @@ def give(task_id: str) -> ResponseReturnValue:
     """
     body = read_body()
     if g.key is None:
-        return jsonify(_give_from_page(read_path_id(task_id), body))
+        return answer(_give_from_page(read_path_id(task_id), body))
     project_id, task_id = project_of(body), read_path_id(task_id)
     flag = read_flag_field(body, "human_eval", "flag")
     notes, source = (read_text_field(body, name) for name in ("notes", "source"))
@@ -50,11 +51,11 @@ def give(task_id: str) -> ResponseReturnValue:
 
     record = services().store.write(keep)
     if record is None:
-        return jsonify(shapes.stub_task(task_id, project_id, flag=flag, notes=notes))
-    return jsonify(shapes.task(record, project_id))
+        return answer(shapes.stub_task(task_id, project_id, flag=flag, notes=notes))
+    return answer(shapes.task(record, project_id))
 
 
-def _give_from_page(task_id: str, body: dict[str, Any]) -> shapes.Json:
+def _give_from_page(task_id: str, body: dict[str, Any]) -> str:
     """Keep feedback that came without a key, on an interaction that is there; else say the same."""
     project_id = body.get("project_id")
     if not isinstance(project_id, str):

@@ -66,7 +66,7 @@ class Wanted:
 
     def matches(self, record: Record) -> bool:
         """Tell whether the rest holds of an interaction that the index found."""
-        return all(check(record) for check in self.checks)
+        return not self.checks or all(check(record) for check in self.checks)
 
 
 def read_filters(db: Connection, project_id: str, body: Mapping[str, Any]) -> Wanted:
@@ -129,7 +129,7 @@ def _want_any_event(wanted: Wanted, ids: Sequence[str]) -> None:
     else:
         any_of = frozenset(ids)
         wanted.checks.append(
-            lambda record: any(event.definition_id in any_of for event in record.line.events)
+            lambda record: any(event.definition_id in any_of for event in record.events)
         )
 
 
@@ -141,7 +141,7 @@ def _read_values(wanted: Wanted, key: str, value: Any, _names: Names) -> None:
 
 def _has_value(event_id: str, asked: Any) -> Check:
     return lambda record: any(
-        event.definition_id == event_id and event.value == asked for event in record.line.events
+        event.definition_id == event_id and event.value == asked for event in record.events
     )
 
 
@@ -156,7 +156,7 @@ def _read_metadata(wanted: Wanted, key: str, value: Any, _names: Names) -> None:
 
 
 def _has_metadata(name: str, asked: Any) -> Check:
-    return lambda record: record.line.metadata.get(name) == asked
+    return lambda record: record.metadata.get(name) == asked
 
 
 def _read_notes(wanted: Wanted, key: str, value: Any, _names: Names) -> None:
@@ -169,7 +169,7 @@ def _read_excluded(wanted: Wanted, key: str, value: Any, _names: Names) -> None:
         wanted.lacks += [Fact("user", user) for user in users]
     else:
         excluded = frozenset(users)
-        wanted.checks.append(lambda record: record.line.user_id not in excluded)
+        wanted.checks.append(lambda record: record.user_id not in excluded)
 
 
 def _read_tasks(wanted: Wanted, key: str, value: Any, _names: Names) -> None:
@@ -200,7 +200,7 @@ def _read_position(wanted: Wanted, key: str, value: Any, _names: Names) -> None:
 
 def _read_task_search(wanted: Wanted, key: str, value: Any, _names: Names) -> None:
     part = _text(key, value).lower()
-    wanted.checks.append(lambda record: part in record.line.task_id.lower())
+    wanted.checks.append(lambda record: part in record.task_id.lower())
 
 
 def _read_session_search(wanted: Wanted, key: str, value: Any, _names: Names) -> None:

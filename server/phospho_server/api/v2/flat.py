@@ -108,7 +108,7 @@ def _update_one(db: Connection, project_id: str, row: FlatRow) -> bool:
     if record is None:
         return False
     # What the table was read with is not worth a row in `feedback` each time it is sent back.
-    if row.flag is not None and row.flag != record.line.flag:
+    if row.flag is not None and row.flag != record.flag:
         add_feedback(
             db, project_id, row.task_id, flag=row.flag, notes=None, source=row.source or "owner"
         )

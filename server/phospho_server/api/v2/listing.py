@@ -15,6 +15,9 @@ from phospho_server.store.records import Record, list_ids_of_session, load_recor
 # is so rare that it is not found among these has to be asked for by a fact, or by its ids.
 MOST_PAGES = 100
 
+# Interactions of a page of which all are wanted: as many as a client asks for, mostly.
+_MOST_AT_ONCE = 1_000
+
 # Interactions of named sessions that are looked at for one answer.
 _MOST_OF_SESSIONS = 50_000
 
@@ -40,7 +43,7 @@ def _candidates(db: Connection, project_id: str, wanted: Wanted, limit: int) -> 
         yield from _candidates_by_id(db, project_id, wanted)
         return
     cursor: str | None = None
-    size = CHUNK if wanted.checks else min(CHUNK, limit)
+    size = CHUNK if wanted.checks else min(_MOST_AT_ONCE, limit)
     for _ in range(MOST_PAGES):
         ids, cursor = list_interaction_ids(db, project_id, wanted.filter, cursor=cursor, limit=size)
         yield ids
@@ -68,11 +71,11 @@ def _matching(db: Connection, project_id: str, wanted: Wanted, ids: list[int]) -
     true_of = facts.list_of_interactions(db, project_id, ids)
     found = []
     for record in load_records(db, project_id, [each for each in ids if each in true_of]):
-        line = record.line
-        is_true = {*true_of[line.id], *(Fact(EVENT, each.definition_id) for each in line.events)}
-        is_within = (wanted.since_ms is None or line.created_at_ms >= wanted.since_ms) and (
-            wanted.until_ms is None or line.created_at_ms < wanted.until_ms
+        events = (Fact(EVENT, each.definition_id) for each in record.events)
+        is_true = {*true_of[record.id], *events}
+        is_within = (wanted.since_ms is None or record.created_at_ms >= wanted.since_ms) and (
+            wanted.until_ms is None or record.created_at_ms < wanted.until_ms
         )
         if is_within and is_true.issuperset(wanted.has) and is_true.isdisjoint(wanted.lacks):
-            found.append(line.id)
+            found.append(record.id)
     return found

@@ -10,6 +10,7 @@ from phospho_server.api.v2.fields import read_body, read_limit
 from phospho_server.api.v2.filters import Wanted, read_filters
 from phospho_server.api.v2.flat import read_flat_rows, update
 from phospho_server.api.v2.flat_shapes import flat_rows
+from phospho_server.api.v2.json_texts import answer_list
 from phospho_server.api.v2.listing import list_records
 from phospho_server.errors import InvalidError
 from phospho_server.security import API_KEY, access
@@ -56,7 +57,7 @@ def list_sessions(project_id: str) -> ResponseReturnValue:
             if wanted.nothing
             else list_session_records(db, project_id, wanted.filter, limit=limit)
         )
-    return jsonify(sessions=[shapes.session(each, project_id) for each in found])
+    return answer_list("sessions", (shapes.session(each, project_id) for each in found))
 
 
 @bp.route("/projects/<project_id>/tasks", methods=["GET", "POST"])
@@ -71,11 +72,8 @@ def list_tasks(project_id: str) -> ResponseReturnValue:
     limit = read_limit(body)
     with services().store.read() as db:
         wanted = read_filters(db, project_id, body)
-        found = [
-            shapes.task(each, project_id)
-            for each in list_records(db, project_id, wanted, limit=limit)
-        ]
-    return jsonify(tasks=found)
+        records = list_records(db, project_id, wanted, limit=limit)
+        return answer_list("tasks", (shapes.task(each, project_id) for each in records))
 
 
 @bp.post("/projects/<project_id>/tasks/flat")

@@ -13,6 +13,7 @@ from phospho_server.api.v2.fields import (
     read_path_id,
     read_text_field,
 )
+from phospho_server.api.v2.json_texts import answer, answer_list
 from phospho_server.security import API_KEY, access
 from phospho_server.services import services
 from phospho_server.store import Connection
@@ -29,7 +30,7 @@ def show(session_id: str) -> ResponseReturnValue:
     """Answer with a session of the key's project."""
     with services().store.read() as db:
         record = get_session_record(db, g.key.project_id, read_path_id(session_id))
-    return jsonify(shapes.session(record, g.key.project_id))
+    return answer(shapes.session(record, g.key.project_id))
 
 
 @bp.post("/sessions")
@@ -46,7 +47,7 @@ def create() -> ResponseReturnValue:
     def keep(db: Connection) -> SessionRecord:
         return get_session_record(db, project_id, create_session(db, project_id, data))
 
-    return jsonify(shapes.session(services().store.write(keep), project_id))
+    return answer(shapes.session(services().store.write(keep), project_id))
 
 
 @bp.post("/sessions/<path:session_id>")
@@ -68,7 +69,7 @@ def change(session_id: str) -> ResponseReturnValue:
         )
         return get_session_record(db, project_id, session_id)
 
-    return jsonify(shapes.session(services().store.write(keep), project_id))
+    return answer(shapes.session(services().store.write(keep), project_id))
 
 
 @bp.route("/sessions/<path:session_id>/tasks", methods=["GET", "POST"])
@@ -79,8 +80,8 @@ def list_tasks(session_id: str) -> ResponseReturnValue:
     with services().store.read() as db:
         get_session_record(db, project_id, session_id)
         ids = list_ids_of_session(db, project_id, session_id)
-        tasks = [shapes.task(each, project_id) for each in load_records(db, project_id, ids)]
-    return jsonify(tasks=tasks)
+        records = load_records(db, project_id, ids)
+        return answer_list("tasks", (shapes.task(each, project_id) for each in records))
 
 
 @bp.get("/sessions/<path:session_id>/transcript")
@@ -91,5 +92,5 @@ def show_transcript(session_id: str) -> ResponseReturnValue:
     with services().store.read() as db:
         get_session_record(db, project_id, session_id)
         ids = list_ids_of_session(db, project_id, session_id)
-        text = shapes.transcript([each.line for each in load_records(db, project_id, ids)])
+        text = shapes.transcript(load_records(db, project_id, ids))
     return jsonify(transcript=text)

@@ -6,14 +6,15 @@ number of seconds, `input` is never null, and a task's `events` is a list.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
+from json import dumps, loads
+from typing import Any, NamedTuple
 
 from phospho.detectors.sentiment import feeling_of
 from phospho.models import Flag
+from phospho_server.api.v2.json_texts import NULL, quote, quote_or_null, truth
 from phospho_server.clock import now_ms
-from phospho_server.store.records import Record
-from phospho_server.store.rows import Event, EventCount, SessionRow, TranscriptLine
+from phospho_server.store.records import Record, RecordEvent
 from phospho_server.store.session_records import SessionRecord
 
 Json = dict[str, Any]
@@ -23,44 +24,24 @@ ORG_ID = "org_self_hosted"
 
 ENVIRONMENT = "default environment"
 
-# What stands in metadata here and beside it in a task there.
-_BESIDE_METADATA = ("data",)
+_ORG_ID, _ENVIRONMENT = quote(ORG_ID), quote(ENVIRONMENT)
+
+# What stands in metadata here and beside it in a task there, or the other way round; and an escape,
+# which may be in one of these names.
+_OWN_NAMES = ('"data"', '"test_id"', '"environment"', '"user_id"', '"version_id"', "\\u")
 
 
-def task(record: Record, project_id: str) -> Json:
+def task(record: Record, project_id: str) -> str:
     """Return an interaction as a task."""
-    line = record.line
-    place = _Place(project_id, record.session_id, line.task_id, line.created_at_ms)
-    sentiment = line.sentiment
-    return {
-        **place.of(line.task_id),
-        "input": line.input,
-        "output": line.output,
-        "additional_input": _as_object(line.raw_input, "raw_input"),
-        "additional_output": _as_object(line.raw_output, "raw_output"),
-        "metadata": metadata_of(line),
-        "data": _object_or_none(line.metadata.get("data")),
-        "flag": line.flag,
-        "notes": line.notes,
-        "human_eval": _human_eval(record),
-        "last_eval": _last_eval(record, place),
-        "sentiment": None
-        if sentiment is None
-        else {"score": sentiment, "magnitude": abs(sentiment), "label": feeling_of(sentiment)},
-        "language": line.language,
-        "test_id": _text_or_none(line.metadata.get("test_id")),
-        "environment": _text_or_none(line.metadata.get("environment")) or ENVIRONMENT,
-        "task_position": record.position,
-        "is_last_task": record.is_last,
-        "events": [_event(each, place) for each in line.events],
-    }
+    return _task(record, project_id, quote(record.session_id), truth(record.is_last))
 
 
-def stub_task(task_id: str, project_id: str, *, flag: Flag | None, notes: str | None) -> Json:
+def stub_task(task_id: str, project_id: str, *, flag: Flag | None, notes: str | None) -> str:
     """Return a task for feedback whose interaction is still on its way."""
-    line = TranscriptLine(
+    record = Record(
         id=0,
         task_id=task_id,
+        session_id="",
         created_at_ms=now_ms(),
         input="",
         output=None,
@@ -68,100 +49,153 @@ def stub_task(task_id: str, project_id: str, *, flag: Flag | None, notes: str | 
         version_id=None,
         flag=flag,
         notes=notes,
-        metadata={},
-        raw_input=None,
-        raw_output=None,
+        metadata_json=None,
+        raw_input_json=None,
+        raw_output_json=None,
+        language=None,
+        sentiment=None,
+        session_length=0,
+        position=None,
+        is_last=False,
+        flagged=None,
+        events=(),
+        rejected=(),
     )
-    found = task(Record(line, "", 0, None, is_last=False, flagged=None), project_id)
-    return {**found, "session_id": None, "is_last_task": None}
+    return _task(record, project_id, NULL, NULL)
 
 
-class _Place:
-    """Where something belongs, as each object of the protocol says it."""
-
-    def __init__(
-        self, project_id: str, session_id: str | None, task_id: str | None, at_ms: int
-    ) -> None:
-        self.project_id = project_id
-        self.session_id = session_id
-        self.task_id = task_id
-        self.created_at = at_ms // 1000
-
-    def of(self, own_id: str) -> Json:
-        """Return what an object says of itself, under an id of its own."""
-        of_task = {} if self.task_id is None else {"task_id": self.task_id}
-        return {
-            "id": own_id,
-            "created_at": self.created_at,
-            "org_id": ORG_ID,
-            "project_id": self.project_id,
-            "session_id": self.session_id,
-            **of_task,
-        }
+def _task(record: Record, project_id: str, session_id: str, is_last: str) -> str:
+    task_id = quote(record.task_id)
+    told = _metadata(record)
+    position = NULL if record.position is None else record.position
+    return (
+        f'{{"id":{task_id},"created_at":{record.created_at_ms // 1000},"org_id":{_ORG_ID},'
+        f'"project_id":{quote(project_id)},"session_id":{session_id},"task_id":{task_id},'
+        f'"input":{quote(record.input)},"output":{quote_or_null(record.output)},'
+        f'"additional_input":{_as_object(record.raw_input_json, "raw_input")},'
+        f'"additional_output":{_as_object(record.raw_output_json, "raw_output")},'
+        f'"metadata":{told.metadata},"data":{told.data},'
+        f'"flag":{quote_or_null(record.flag)},"notes":{quote_or_null(record.notes)},'
+        f'"human_eval":{_human_eval(record)},"last_eval":{_last_eval(record, project_id)},'
+        f'"sentiment":{_sentiment(record.sentiment)},"language":{quote_or_null(record.language)},'
+        f'"test_id":{told.test_id},"environment":{told.environment},'
+        f'"task_position":{position},"is_last_task":{is_last},'
+        f'"events":{_events(record, project_id)}}}'
+    )
 
 
-def metadata_of(line: TranscriptLine) -> Json:
+class _Metadata(NamedTuple):
+    """What a task has of the metadata of an interaction, as JSON."""
+
+    metadata: str
+    data: str = NULL
+    test_id: str = NULL
+    environment: str = _ENVIRONMENT
+
+
+def _metadata(record: Record) -> _Metadata:
+    kept = record.metadata_json or "{}"
+    for name in _OWN_NAMES:
+        if name in kept:
+            return _read_metadata(record)
+    fields = _named(record.user_id, record.version_id)
+    if kept != "{}":
+        fields.insert(0, kept[1:-1])
+    return _Metadata(f"{{{','.join(fields)}}}")
+
+
+def _named(user_id: str | None, version_id: str | None) -> list[str]:
+    """Return a user and a version as fields of an object, as far as they are known."""
+    fields = []
+    if user_id is not None:
+        fields.append(f'"user_id":{quote(user_id)}')
+    if version_id is not None:
+        fields.append(f'"version_id":{quote(version_id)}')
+    return fields
+
+
+def _read_metadata(record: Record) -> _Metadata:
+    metadata = record.metadata
+    data, test_id, environment = (metadata.get(n) for n in ("data", "test_id", "environment"))
+    return _Metadata(
+        dumps(metadata_of(record)),
+        data=dumps(data) if isinstance(data, dict) else NULL,
+        test_id=quote(test_id) if isinstance(test_id, str) else NULL,
+        environment=quote(
+            environment if environment and isinstance(environment, str) else ENVIRONMENT
+        ),
+    )
+
+
+def metadata_of(record: Record) -> Json:
     """Return the metadata of an interaction, with its user and version."""
-    named = {"user_id": line.user_id, "version_id": line.version_id}
-    metadata = {k: v for k, v in line.metadata.items() if not _stands_beside(k, v)}
+    named = {"user_id": record.user_id, "version_id": record.version_id}
+    metadata = record.metadata
+    if isinstance(metadata.get("data"), dict):
+        # That stands beside it.
+        del metadata["data"]
     return metadata | {name: value for name, value in named.items() if value is not None}
 
 
-def _stands_beside(name: str, value: object) -> bool:
-    return name in _BESIDE_METADATA and isinstance(value, dict)
+def _as_object(raw: str | None, name: str) -> str:
+    """Return raw JSON as an object."""
+    if not raw or raw == NULL:
+        return "{}"
+    return raw if raw.startswith("{") else f'{{"{name}":{raw}}}'
 
 
-def _as_object(raw: Any, name: str) -> Json:
-    if raw is None:
-        return {}
-    return raw if isinstance(raw, dict) else {name: raw}
+def _sentiment(score: float | None) -> str:
+    if score is None:
+        return NULL
+    return f'{{"score":{score},"magnitude":{abs(score)},"label":"{feeling_of(score)}"}}'
 
 
-def _object_or_none(value: Any) -> Json | None:
-    return value if isinstance(value, dict) else None
+def _human_eval(record: Record) -> str:
+    if record.flag is None:
+        return NULL
+    at_ms = record.flagged.created_at_ms if record.flagged else record.created_at_ms
+    return dumps({"id": f"{record.task_id}.eval", "created_at": at_ms // 1000, "flag": record.flag})
 
 
-def _text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _human_eval(record: Record) -> Json | None:
-    if record.line.flag is None:
-        return None
-    at_ms = record.flagged.created_at_ms if record.flagged else record.line.created_at_ms
-    return {
-        "id": f"{record.line.task_id}.eval",
-        "created_at": at_ms // 1000,
-        "flag": record.line.flag,
-    }
-
-
-def _last_eval(record: Record, place: _Place) -> Json | None:
+def _last_eval(record: Record, project_id: str) -> str:
     given = record.flagged
     if given is None:
-        return None
-    return {
-        **place.of(f"{record.line.task_id}.eval"),
-        "created_at": given.created_at_ms // 1000,
-        "value": given.flag,
-        "source": given.source or "user",
-        "notes": given.notes,
-    }
+        return NULL
+    return (
+        f'{{"id":{quote(f"{record.task_id}.eval")},"created_at":{given.created_at_ms // 1000},'
+        f'{_place(record, project_id)},"value":{quote_or_null(given.flag)},'
+        f'"source":{quote(given.source or "user")},"notes":{quote_or_null(given.notes)}}}'
+    )
 
 
-def _event(event: Event, place: _Place) -> Json:
-    return {
-        **place.of(f"{event.definition_id}.{place.task_id}"),
-        "event_name": event.name,
-        "source": "owner" if event.reviewed else f"phospho-{event.detector}",
-        "confirmed": event.reviewed is True,
-        "removed": False,
-        "removal_reason": None,
-        "score_range": score_range(event),
-    }
+def _events(record: Record, project_id: str) -> str:
+    if not record.events:
+        return "[]"
+    place, created_at = _place(record, project_id), record.created_at_ms // 1000
+    events = [
+        f'{{"id":{quote(f"{event.definition_id}.{record.task_id}")},"created_at":{created_at},'
+        f'{place},"event_name":{quote(event.name)},"source":{quote(source_of(event))},'
+        f'"confirmed":{truth(event.reviewed is True)},"removed":false,"removal_reason":null,'
+        f'"score_range":{dumps(score_range(event))}}}'
+        for event in record.events
+    ]
+    return f"[{','.join(events)}]"
 
 
-def score_range(event: Event) -> Json:
+def _place(record: Record, project_id: str) -> str:
+    """Return where something of a task belongs, as each object of the protocol says it."""
+    return (
+        f'"org_id":{_ORG_ID},"project_id":{quote(project_id)},'
+        f'"session_id":{quote(record.session_id)},"task_id":{quote(record.task_id)}'
+    )
+
+
+def source_of(event: RecordEvent) -> str:
+    """Return who says that an event occurred."""
+    return "owner" if event.reviewed else f"phospho-{event.detector}"
+
+
+def score_range(event: RecordEvent) -> Json:
     """Return how sure an event is, or the score or category that it has."""
     if isinstance(event.value, str):
         return _range("category", event.score, label=event.value)
@@ -176,55 +210,64 @@ def _range(
     return {"score_type": kind, "value": value, "min": low, "max": high, "label": label}
 
 
-def session(record: SessionRecord, project_id: str) -> Json:
+def session(record: SessionRecord, project_id: str) -> str:
     """Return a session."""
     row, details = record.row, record.details
+    session_id = quote(record.session_id)
     at_ms = row.first_at_ms if row else details.created_at_ms if details else 0
-    place = _Place(project_id, record.session_id, None, at_ms)
-    score, magnitude = record.sentiment or (None, None)
-    flag = record.most_common.get("flag")
-    said = details.metadata if details and details.metadata else {}
-    return {
-        **place.of(record.session_id),
-        "metadata": {**_session_metadata(row), **said},
-        "data": details.data if details else None,
-        "notes": details.notes if details else None,
-        "preview": (details.preview if details else None) or (row.first_input if row else None),
-        "environment": ENVIRONMENT,
-        "events": [_session_event(each, place) for each in row.events] if row else [],
-        "session_length": row.interactions if row else 0,
-        "last_message_ts": row.last_at_ms // 1000 if row else None,
-        "stats": {
-            "avg_sentiment_score": score,
-            "avg_magnitude_score": magnitude,
-            "most_common_sentiment_label": record.most_common.get("sentiment"),
-            "most_common_language": record.most_common.get("language"),
-            "most_common_flag": flag,
-            "human_eval": flag,
-        },
-    }
+    preview = (details.preview if details else None) or (row.first_input if row else None)
+    return (
+        f'{{"id":{session_id},"created_at":{at_ms // 1000},"org_id":{_ORG_ID},'
+        f'"project_id":{quote(project_id)},"session_id":{session_id},'
+        f'"metadata":{_session_metadata(record)},"data":{dumps(details.data) if details else NULL},'
+        f'"notes":{quote_or_null(details.notes if details else None)},'
+        f'"preview":{quote_or_null(preview)},"environment":{_ENVIRONMENT},'
+        f'"events":{_session_events(record, project_id)},'
+        f'"session_length":{row.interactions if row else 0},'
+        f'"last_message_ts":{row.last_at_ms // 1000 if row else NULL},'
+        f'"stats":{_session_stats(record)}}}'
+    )
 
 
-def _session_metadata(row: SessionRow | None) -> Json:
-    named = {"user_id": row.user_id, "version_id": row.version_id} if row else {}
-    return {name: value for name, value in named.items() if value is not None}
+def _session_stats(record: SessionRecord) -> str:
+    score, magnitude = record.sentiment or (NULL, NULL)
+    flag = quote_or_null(record.flag)
+    return (
+        f'{{"avg_sentiment_score":{score},"avg_magnitude_score":{magnitude},'
+        f'"most_common_sentiment_label":{quote_or_null(record.feeling)},'
+        f'"most_common_language":{quote_or_null(record.language)},'
+        f'"most_common_flag":{flag},"human_eval":{flag}}}'
+    )
 
 
-def _session_event(count: EventCount, place: _Place) -> Json:
-    return {
-        **place.of(f"{count.definition_id}.{place.session_id}"),
-        "event_name": count.name,
-        "source": "phospho",
-        "confirmed": False,
-        "removed": False,
-    }
+def _session_metadata(record: SessionRecord) -> str:
+    row = record.row
+    named = f"{{{','.join(_named(row.user_id, row.version_id))}}}" if row else "{}"
+    if record.details and record.details.metadata:
+        return dumps({**loads(named), **record.details.metadata})
+    return named
 
 
-def transcript(lines: Sequence[TranscriptLine]) -> str:
+def _session_events(record: SessionRecord, project_id: str) -> str:
+    if record.row is None or not record.events:
+        return "[]"
+    place = (
+        f'"created_at":{record.row.first_at_ms // 1000},"org_id":{_ORG_ID},'
+        f'"project_id":{quote(project_id)},"session_id":{quote(record.session_id)}'
+    )
+    events = [
+        f'{{"id":{quote(f"{definition_id}.{record.session_id}")},{place},"event_name":{quote(name)},'
+        '"source":"phospho","confirmed":false,"removed":false}'
+        for definition_id, name in record.events
+    ]
+    return f"[{','.join(events)}]"
+
+
+def transcript(records: Iterable[Record]) -> str:
     """Return what was said, a line for each message."""
     said = []
-    for line in lines:
-        said.append(f"User: {line.input}")
-        if line.output is not None:
-            said.append(f"Assistant: {line.output}")
+    for record in records:
+        said.append(f"User: {record.input}")
+        if record.output is not None:
+            said.append(f"Assistant: {record.output}")
     return "\n".join(said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, g, jsonify
+from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
 from phospho_server.api.v2 import shapes
@@ -16,6 +16,7 @@ from phospho_server.api.v2.fields import (
     read_path_id,
     read_text_field,
 )
+from phospho_server.api.v2.json_texts import answer
 from phospho_server.clock import now_ms
 from phospho_server.incoming import read_id, read_interaction
 from phospho_server.security import API_KEY, access
@@ -36,7 +37,7 @@ def show(task_id: str) -> ResponseReturnValue:
     """Answer with an interaction of the key's project."""
     with services().store.read() as db:
         record = get_record(db, g.key.project_id, read_path_id(task_id))
-    return jsonify(shapes.task(record, g.key.project_id))
+    return answer(shapes.task(record, g.key.project_id))
 
 
 @bp.post("/tasks")
@@ -58,7 +59,7 @@ def create() -> ResponseReturnValue:
     added, record = services().store.write(keep)
     count_ingest(stored=added, sent=1)
     services().on_new_work()
-    return jsonify(shapes.task(record, project_id))
+    return answer(shapes.task(record, project_id))
 
 
 def _as_event(body: dict[str, Any]) -> dict[str, Any]:
@@ -95,4 +96,4 @@ def change(task_id: str) -> ResponseReturnValue:
             add_feedback(db, project_id, task_id, flag=flag, notes=notes, source=source)
         return get_record(db, project_id, task_id)
 
-    return jsonify(shapes.task(services().store.write(keep), project_id))
+    return answer(shapes.task(services().store.write(keep), project_id))

@@ -103,28 +103,27 @@ def pivot(
 
 def _names_of(record: Record, breakdown_by: str | None) -> Iterator[Any]:
     """Yield the groups that an interaction is in."""
-    line = record.line
     if breakdown_by is None:
         yield "all"
     elif breakdown_by in _TIMES:
-        yield _TIMES[breakdown_by](_to_time(line.created_at_ms))
+        yield _TIMES[breakdown_by](_to_time(record.created_at_ms))
     elif breakdown_by == "tagger_name":
-        yield from dict.fromkeys(event.name for event in line.events)
+        yield from dict.fromkeys(event.name for event in record.events)
     elif breakdown_by == "sentiment_label":
-        yield None if line.sentiment is None else feeling_of(line.sentiment)
+        yield None if record.sentiment is None else feeling_of(record.sentiment)
     elif breakdown_by in _OWN:
         yield _OWN[breakdown_by](record)
     else:
-        value = line.metadata.get(breakdown_by)
+        value = record.metadata.get(breakdown_by)
         yield value if isinstance(value, str | int | float) else None
 
 
 _OWN: Mapping[str, Callable[[Record], Any]] = {
     "task_position": lambda record: record.position,
     "session_length": lambda record: record.session_length,
-    "language": lambda record: record.line.language,
-    "user_id": lambda record: record.line.user_id,
-    "version_id": lambda record: record.line.version_id,
+    "language": lambda record: record.language,
+    "user_id": lambda record: record.user_id,
+    "version_id": lambda record: record.version_id,
 }
 
 
@@ -133,7 +132,7 @@ def _to_time(at_ms: int) -> datetime:
 
 
 def _success_rate(records: Sequence[Record], _key: str | None) -> float | None:
-    flags = [each.line.flag for each in records if each.line.flag is not None]
+    flags = [each.flag for each in records if each.flag is not None]
     return flags.count("success") / len(flags) if flags else None
 
 
@@ -144,7 +143,7 @@ def _session_length(records: Sequence[Record], _key: str | None) -> float | None
 
 def _numbers(records: Sequence[Record], key: str | None) -> list[float]:
     values: list[Any] = [
-        each.line.sentiment if key == "sentiment_score" else each.line.metadata.get(key or "")
+        each.sentiment if key == "sentiment_score" else each.metadata.get(key or "")
         for each in records
     ]
     return [v for v in values if type(v) in {int, float} and abs(v) <= _MOST]
@@ -157,14 +156,14 @@ def _mean(records: Sequence[Record], key: str | None) -> float | None:
 
 def _unique(records: Sequence[Record], key: str | None) -> int:
     read = _OWN.get(key or "")
-    values = [read(each) if read else each.line.metadata.get(key or "") for each in records]
+    values = [read(each) if read else each.metadata.get(key or "") for each in records]
     return len({str(value) for value in values if value is not None})
 
 
 METRICS: Mapping[str, Callable[[Sequence[Record], str | None], float | None]] = {
     "nb_messages": lambda records, _: len(records),
     "nb_sessions": lambda records, _: len({each.session_id for each in records}),
-    "tags_count": lambda records, _: sum(len(each.line.events) for each in records),
+    "tags_count": lambda records, _: sum(len(each.events) for each in records),
     "avg_success_rate": _success_rate,
     "avg_session_length": _session_length,
     "avg": _mean,
