@@ -1,18 +1,20 @@
 """How fast a real server stores what it acknowledges, what it weighs, and what SQLite alone can do.
 
-    python benchmarks/server.py [--python PYTHON] [--phoenix PYTHON] [--rounds 3]
+    python benchmarks/server.py [--python PYTHON] [--phoenix PYTHON] [--rounds 3] [--only 1x8 ...]
 
 Installs `phospho[server]` into a new environment and counts it; starts `phospho serve` from there;
 sends interactions of about 1 KB over kept connections, in batches of 1, 10 and 100, from 1, 8 and
 16 connections, each time to a new server with a new database; and reads back from the database
 every interaction that was acknowledged. Beside it, in the same run: bare inserts into SQLite, and
-Arize Phoenix where an environment that has it is named. CPU is the server process's own.
+Arize Phoenix where an environment that has it is named. CPU is the server process's own. With
+`--only`, nothing but these rows of the table is measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import sqlite3
 import statistics
 import sys
@@ -31,6 +33,7 @@ from traffic import Interaction, Sent, bodies, interactions, send
 
 BATCHES = (1, 10, 100)
 CONNECTIONS = (1, 8, 16)
+PAIRS = list(itertools.product(BATCHES, CONNECTIONS))
 
 # Interactions of a run, by the size of its batches: some seconds each.
 COUNTS = {1: 4_000, 10: 20_000, 100: 40_000}
@@ -70,14 +73,18 @@ def main() -> None:
     parser.add_argument("--python", help="an environment that has phospho[server]; makes none")
     parser.add_argument("--phoenix", help="the interpreter of an environment with Arize Phoenix")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", help="rows as in 1x8: a batch by connections")
     asked = parser.parse_args()
     where = describe_machine()
     print(f"{where['date']}, Python {where['python']}, {where['cpus']} CPUs ({where['machine']})")
     with tempfile.TemporaryDirectory(prefix="phospho-server-") as name:
         folder = Path(name)
         python = asked.python or str(measure_install(folder))
+        if asked.only:
+            measure_ingest(python, folder, asked.rounds, [read_pair(text) for text in asked.only])
+            return
         measure_start(python, folder, asked.rounds)
-        measure_ingest(python, folder, asked.rounds)
+        measure_ingest(python, folder, asked.rounds, PAIRS)
         measure_detection(python, folder)
         measure_size(python, folder)
         if asked.phoenix:
@@ -106,16 +113,24 @@ def measure_start(python: str, folder: Path, rounds: int) -> None:
     )
 
 
-def measure_ingest(python: str, folder: Path, rounds: int) -> None:
+def read_pair(text: str) -> tuple[int, int]:
+    """Return a size of batch and a number of connections."""
+    batch, _, connections = text.partition("x")
+    return int(batch), int(connections)
+
+
+def measure_ingest(
+    python: str, folder: Path, rounds: int, pairs: Sequence[tuple[int, int]]
+) -> None:
     """Print a row for each size of batch and number of connections, the median of rounds."""
     found: dict[tuple[int, int], list[Figures]] = {}
     raw_us: dict[int, list[float]] = {}
     for _ in range(rounds):
-        for batch in BATCHES:
+        for batch, of_batch in itertools.groupby(pairs, key=lambda pair: pair[0]):
             sent = list(interactions(0, COUNTS[batch]))
             with new_folder(folder) as place:
                 raw_us.setdefault(batch, []).append(insert_all(place, sent, batch))
-            for connections in CONNECTIONS:
+            for _, connections in of_batch:
                 with new_folder(folder) as place, serving(python, place) as server:
                     figures = run(server, sent, batch, connections)
                 found.setdefault((batch, connections), []).append(figures)
