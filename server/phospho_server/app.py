@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
@@ -23,6 +23,14 @@ from phospho_server.webhooks.worker import Sender
 if TYPE_CHECKING:
     from phospho.detectors import Detector
     from phospho_server.store import Store
+
+
+class _App(Flask):
+    """A Flask whose functions are all plain ones, which it need not find out at each request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called as it is."""
+        return func
 
 
 def create_app(
@@ -48,7 +56,7 @@ def create_app(
         has_replica: Whether pages may read a replica.
         on_new_work: Called after interactions or definitions were stored, to wake the worker.
     """
-    app = Flask("phospho_server")
+    app = _App("phospho_server")
     app.config.update(
         SECRET_KEY=store.write(lambda db: get_secret(db, "cookies")),
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,

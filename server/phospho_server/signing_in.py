@@ -51,7 +51,9 @@ def register(app: Flask) -> None:
     # It would tie a sign-in to an address, and telephones change theirs on the way.
     manager.session_protection = None
     manager.user_loader(_load_visitor)
-    manager.init_app(app, add_context_processor=False)
+    # Not by `init_app`: it would look after each request whether there is to be a second cookie,
+    # which lasts longer. Nobody has one, and programs have none at all.
+    app.login_manager = manager  # type: ignore[attr-defined]
 
 
 def find_visitor() -> Visitor | None:

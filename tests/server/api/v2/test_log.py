@@ -207,6 +207,12 @@ def test_health_is_public(client: FlaskClient) -> None:
     assert client.get("/v2/health").get_json() == {"status": "OK"}
 
 
+def test_an_answer_to_a_program_depends_on_no_cookie_and_sets_none(client: FlaskClient) -> None:
+    for answer in (client.post("/v2/log/proj_x", json={}), client.get("/healthz")):
+        assert "Vary" not in answer.headers
+        assert "Set-Cookie" not in answer.headers
+
+
 def test_every_answer_has_the_protective_headers(client: FlaskClient) -> None:
     for path in ("/healthz", "/v2/nothing"):
         headers = client.get(path).headers
