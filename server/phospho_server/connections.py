@@ -17,6 +17,7 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer
+from waitress.trigger import trigger
 
 from phospho_server.lanes import Lane, Lanes
 
@@ -131,6 +132,23 @@ def _list_half(server: Any) -> list[TimelyChannel]:
     return [c for c in server.active_channels.values() if c.held_bytes and not c.requests]
 
 
+class Bell(trigger):  # type: ignore[misc]
+    """What wakes the thread that reads from sockets: rung once, however many ring it meanwhile."""
+
+    _is_rung = False
+
+    def _physical_pull(self) -> None:
+        """Ring, unless whoever is woken has yet to come: then they see what this is about too."""
+        if not self._is_rung:
+            self._is_rung = True
+            super()._physical_pull()
+
+    def handle_read(self) -> None:
+        """Hear it, and after that, so that no ring goes unheard, be ready for another."""
+        super().handle_read()
+        self._is_rung = False
+
+
 class HttpServer:
     """Listens, and gives requests to an application until it is told to stop.
 
@@ -154,6 +172,8 @@ class HttpServer:
         for each in self._listening:
             each.channel_class = TimelyChannel
             each.half_bytes = 0
+            each.trigger.close()
+            each.trigger = Bell(self._map)
             each.adj.send_bytes = _LEAST_SENT
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import threading
@@ -16,7 +17,7 @@ import pytest
 from waitress.channel import HTTPChannel
 
 from phospho_server import connections
-from phospho_server.connections import SLOWEST_BYTES_S, HttpServer, TimelyChannel
+from phospho_server.connections import SLOWEST_BYTES_S, Bell, HttpServer, TimelyChannel
 from phospho_server.serving import _SETTINGS
 
 PATIENCE_S = 15.0
@@ -133,3 +134,24 @@ def test_the_beginning_of_an_answer_waits_for_more_and_keeps_nobody_busy(
         going_on.set()
         assert {asked.result().text, *quick} == {"one, two"}
     assert tries < 100
+
+
+def test_who_is_to_be_woken_is_woken_once_until_they_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rung: list[bytes] = []
+    write = os.write
+
+    def ring(file: int, data: bytes) -> int:
+        rung.append(data)
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", ring)
+    bell = Bell({})
+    for _ in range(3):
+        bell.pull_trigger()
+    assert len(rung) == 1
+    bell.handle_read()
+    bell.pull_trigger()
+    assert len(rung) == 2
+    bell.close()
