@@ -31,6 +31,9 @@ _LONG_BYTES = 16 * 1024 * 1024
 _READERS_MS = 100
 _REST_S = 0.5
 
+# To ask the system for its size after each commit would have others go first each time.
+_LOOK_S = 0.05
+
 
 @dataclass
 class WriteAheadLog:
@@ -41,6 +44,7 @@ class WriteAheadLog:
     """
 
     database: Path
+    _looked_s: float = 0.0
     _tried_s: float = 0.0
     _is_told: bool = False
 
@@ -57,8 +61,12 @@ class WriteAheadLog:
         Args:
             raw: The connection of the writer, in no transaction.
         """
+        now_s = time.monotonic()
+        if now_s - self._looked_s < _LOOK_S or now_s - self._tried_s < _REST_S:
+            return
+        self._looked_s = now_s
         size = self.size()
-        if size <= _LONG_BYTES or time.monotonic() - self._tried_s < _REST_S:
+        if size <= _LONG_BYTES:
             return
         if self.begin_anew(raw):
             self._is_told = False

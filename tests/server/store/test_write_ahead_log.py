@@ -94,6 +94,7 @@ def test_a_reader_that_never_ends_is_told_of_and_stops_nobody(
     monkeypatch.setattr(write_ahead_log, "_LONG_BYTES", 1)
     monkeypatch.setattr(write_ahead_log, "MOST_BYTES", 1)
     monkeypatch.setattr(write_ahead_log, "_REST_S", 0)
+    monkeypatch.setattr(write_ahead_log, "_LOOK_S", 0)
     monkeypatch.setattr(write_ahead_log, "_READERS_MS", 1)
     with store.read() as db, caplog.at_level(logging.WARNING, "phospho_server"):
         db.rows("select * from interactions")
