@@ -32,6 +32,11 @@ class Addition(Joinable):
         """Return what additions have in common that can be joined."""
         return self.project_id
 
+    @property
+    def rows(self) -> int:
+        """Return how many interactions there are."""
+        return len(self.interactions)
+
     def together(self, db: Connection, others: Sequence[Addition]) -> list[int]:
         """Keep the interactions of these additions; return how many of each were new.
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 # Changes that share one COMMIT at the most: bounds how long the first of them waits.
 MAX_GROUP = 64
 
+# Rows with which a group is full: they take a twentieth of a second. More would save nothing of
+# their COMMIT, and the first would wait for the last. What comes meanwhile is read meanwhile.
+_FULL_ROWS = 800
+
 # Who was answered together comes again together, with those who waited meanwhile: all of them are
 # waited for, longer where they are many. A change that comes alone is made at once.
 _GATHER_S = 0.001
@@ -70,6 +74,11 @@ class Joinable(ABC):
     @abstractmethod
     def joins(self) -> Hashable:
         """What those have in common that it can be joined with, among those of its type."""
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows it adds, by which it takes long or not."""
+        return 1
 
     @abstractmethod
     def together(self, db: Connection, others: Sequence[Self]) -> Sequence[Any]:
@@ -130,6 +139,8 @@ class Writer:
         # How many changes are expected together, and whether they are there.
         self._expected = 0
         self._are_there = threading.Event()
+        # Whether the group at hand is full: after it, nobody is waited for.
+        self._is_full = False
         # Nothing may be put behind the end of the changes: nobody would answer it.
         self._put_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="phospho-writer", daemon=True)
@@ -191,11 +202,14 @@ class Writer:
     def _next_group(self) -> tuple[list[_Waiting], bool]:
         """Wait for a change, then take all that wait with it, and tell whether to stop after."""
         group: list[_Waiting] = []
+        rows = 0
         item = self._changes.get()
         self._gather()
         while item is not None:
             group.append(item)
-            if len(group) == MAX_GROUP:
+            rows += _rows_of(item[0])
+            self._is_full = rows >= _FULL_ROWS
+            if self._is_full or len(group) == MAX_GROUP:
                 return group, False
             try:
                 item = self._changes.get_nowait()
@@ -227,7 +241,7 @@ class Writer:
             FAILURES.add(exc.code if isinstance(exc, ServerError) else "error")
         GROUPS.observe(len(group))
         TRANSACTIONS.observe(time.perf_counter() - began_s)
-        self._expected = len(group) + self._changes.qsize()
+        self._expected = 0 if self._is_full else len(group) + self._changes.qsize()
         for answer, result, problem in answers:
             answer.give(result, problem)
 
@@ -258,6 +272,10 @@ class Writer:
             result, problem = None, exc
         self._transactions.keep()
         return result, problem
+
+
+def _rows_of(change: _Change) -> int:
+    return change.rows if isinstance(change, Joinable) else 1
 
 
 def _join(group: Sequence[_Waiting]) -> Iterator[tuple[_Change, Sequence[_Waiting]]]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from phospho_server.errors import NotFoundError
-from phospho_server.store import Connection, Store, additions
+from phospho_server.store import Connection, Store, additions, writing
 from phospho_server.store.additions import Addition
 from phospho_server.store.interactions import add_new
 from phospho_server.store.projects import create_project
@@ -75,6 +75,19 @@ def test_additions_to_a_project_that_wait_together_are_one(
         assert stored["n"] == 3
         check_roll_ups(db)
         check_facts(db)
+
+
+def test_additions_that_wait_together_are_kept_in_groups_that_are_soon_full(
+    store: Store, project: Project, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_FULL_ROWS", 4)
+    with waiting_together(store) as add:
+        counts = [
+            add(Addition(project.id, [interaction(f"t{n}-{which}") for which in "abc"]))
+            for n in range(5)
+        ]
+    assert [each.result() for each in counts] == [3] * 5
+    assert [len(ids) for _, ids in calls] == [6, 6, 3]
 
 
 def test_an_addition_that_fails_hurts_none_of_those_it_was_joined_with(
