@@ -65,7 +65,7 @@ def x_ticks(labels: Sequence[str], step: float, right: float, times: Sequence[st
     ]
     # The newest label may not run over the edge: it is moved left, instead of another one.
     newest = replace(ticks[0], at=min(ticks[0].at, rounded(right - (room - _LABEL_GAP) / 2)))
-    others = [tick for tick in ticks[1:] if newest.at - tick.at >= room - _LABEL_GAP / 2]
+    others = [tick for tick in ticks[1:] if newest.at - tick.at >= room]
     return [*reversed(others), newest]
 
 

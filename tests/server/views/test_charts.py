@@ -60,6 +60,12 @@ def test_bars_and_labels_stay_inside_the_chart(values: list[int], width: int) ->
         assert chart.x_ticks[-1].label == labels[-1]
 
 
+def test_there_is_room_between_the_newest_label_and_the_one_before() -> None:
+    days = [f"{10 + n % 20} Nov" for n in range(91)]
+    *_, before, newest = bar_chart(days, [1] * 91, width=1040, height=240).x_ticks
+    assert newest.at - before.at > 9 * len(newest.label), "in a wide font they would touch"
+
+
 @given(st.lists(st.tuples(*[st.integers(0, 10**9)] * 3), max_size=130), st.sampled_from([340, 600]))
 def test_the_parts_of_a_stacked_bar_stand_on_each_other(
     rows: list[tuple[int, int, int]], width: int
