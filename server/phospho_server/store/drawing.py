@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from phospho.models import EventDefinition
 from phospho_server.auditing import Drawn
-from phospho_server.store import Connection, Row, in_list
+from phospho_server.store import Connection, in_list
 
 # Drawn of each word: enough to know how scores are spread, few enough for every page.
 MOST_YES, _MOST_NO = 150, 400
@@ -41,8 +41,11 @@ _ENDS = (
 
 _COLUMNS = "interaction_id, definition_version, score, reviewed, judged, detector, embedder"
 
+# As `_read_drawn` takes them.
+_OF_DRAWN = "interaction_id, score, reviewed, detector, coalesce(embedder, '')"
+
 _STRETCH = (
-    "select interaction_id, score, reviewed, detector, embedder from "
+    f"select {_OF_DRAWN} from "
     f"(select {_COLUMNS} {_EVENTS} and interaction_id >= :start_{{at}} "
     "order by interaction_id limit :limit) e{at} where interaction_id < :end_{at} "
     "and definition_version = :version and (reviewed is null or judged = 1)"
@@ -74,7 +77,7 @@ def draw_yes(
     stretches = _stretches(ends["first"], ends["last"], positives, chance)
     limit = _MOST_OF_FEW if positives <= MOST_YES else _MOST_OF_STRETCH
     # All in one statement, which takes less time than each of them.
-    rows = db.rows(
+    rows = db.tuples(
         " union all ".join(_STRETCH.format(at=at) for at in range(len(stretches))),
         {
             **mine,
@@ -85,8 +88,7 @@ def draw_yes(
         },
     )
     # Stretches may overlap.
-    drawn = {row["interaction_id"]: row for row in rows}
-    return [_read_drawn(drawn[at], said=True) for at in sorted(drawn)]
+    return [_read_drawn(*row, said=True) for row in sorted(set(rows))]
 
 
 def _stretches(
@@ -130,8 +132,8 @@ def _look_up_no(
     A yes that is no event, as its session has one before it, is none.
     """
     text, params = in_list("i", ids)
-    rows = db.rows(
-        "select interaction_id, score, reviewed, detector, embedder from detections "
+    rows = db.tuples(
+        f"select {_OF_DRAWN} from detections "
         f"where project_id = :project_id and interaction_id {text} "
         "and definition_id = :definition_id and definition_version = :version "
         f"and {_SAID} = 0 and repeated is null order by interaction_id",
@@ -142,15 +144,16 @@ def _look_up_no(
             **params,
         },
     )
-    return [_read_drawn(row, said=False) for row in rows]
+    return [_read_drawn(*row, said=False) for row in rows]
 
 
-def _read_drawn(row: Row, *, said: bool) -> Drawn:
-    # There are hundreds of each event: by place they take two thirds of the time.
-    return Drawn(
-        row["interaction_id"],
-        said,
-        row["score"],
-        row["reviewed"] is not None,
-        (row["detector"], row["embedder"] or ""),
-    )
+def _read_drawn(
+    interaction_id: int,
+    score: float,
+    reviewed: int | None,
+    detector: str,
+    embedder: str,
+    *,
+    said: bool,
+) -> Drawn:
+    return Drawn(interaction_id, said, score, reviewed is not None, (detector, embedder))

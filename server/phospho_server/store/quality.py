@@ -19,7 +19,7 @@ from phospho_server.estimating import (
     Verdicts,
     estimate,
 )
-from phospho_server.store import Connection, Row
+from phospho_server.store import Connection
 from phospho_server.store.drawing import MOST_YES, draw_no, draw_yes
 from phospho_server.store.time_steps import TimeSteps
 
@@ -169,12 +169,11 @@ def add_words(
 
 
 def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[_Reviewed]:
-    rows = db.rows(
-        "select r.interaction_id, r.occurred, r.source, r.judged as seen_said, "
-        "r.score as seen_score, r.definition_version as seen_version, "
-        "r.detector as seen_detector, r.embedder as seen_embedder, d.judged as now_said, "
-        "d.score as now_score, d.definition_version as now_version, "
-        "d.detector as now_detector, d.embedder as now_embedder "
+    rows = db.tuples(
+        "select r.interaction_id, r.occurred, r.source, r.judged, coalesce(r.score, 0.0), "
+        "r.definition_version, coalesce(r.detector, ''), coalesce(r.embedder, ''), "
+        "d.judged, coalesce(d.score, 0.0), d.definition_version, coalesce(d.detector, ''), "
+        "coalesce(d.embedder, '') "
         "from reviews r left join detections d indexed by reviewed_verdicts "
         "on d.project_id = r.project_id and d.definition_id = r.definition_id "
         "and d.interaction_id = r.interaction_id and d.reviewed is not null "
@@ -182,24 +181,36 @@ def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[
         "and r.undone_at_ms is null order by r.created_at_ms desc, r.id desc limit :limit",
         {"project_id": project_id, "definition_id": definition_id, "limit": _MOST_CLICKS},
     )
-    return [_read_reviewed(row) for row in rows]
-
-
-def _read_reviewed(row: Row) -> _Reviewed:
-    seen_said, now_said = row["seen_said"], row["now_said"]
-    return _Reviewed(
-        row["interaction_id"],
-        bool(row["occurred"]),
-        row["source"] == "audit",
-        None if seen_said is None else bool(seen_said),
-        row["seen_score"] or 0.0,
-        row["seen_version"],
-        (row["seen_detector"] or "", row["seen_embedder"] or ""),
-        None if now_said is None else bool(now_said),
-        row["now_score"] or 0.0,
-        row["now_version"],
-        (row["now_detector"] or "", row["now_embedder"] or ""),
-    )
+    return [
+        _Reviewed(
+            interaction_id,
+            bool(occurred),
+            source == "audit",
+            None if seen is None else bool(seen),
+            seen_score,
+            seen_version,
+            (seen_detector, seen_embedder),
+            None if now is None else bool(now),
+            now_score,
+            now_version,
+            (now_detector, now_embedder),
+        )
+        for (
+            interaction_id,
+            occurred,
+            source,
+            seen,
+            seen_score,
+            seen_version,
+            seen_detector,
+            seen_embedder,
+            now,
+            now_score,
+            now_version,
+            now_detector,
+            now_embedder,
+        ) in rows
+    ]
 
 
 def _comparable(
