@@ -44,7 +44,12 @@ def check_roll_ups(db: Connection) -> None:
     kept |= _rows(db, "select version_id, day_ms, 'failure', failures from version_days")
     check(kept, _count_versions(db))
     events = "select version_id, day_ms, definition_id, events from version_events"
-    check(_rows(db, events), _count_events(db))
+    kept_events = _rows(db, events)
+    check(kept_events, _count_events(db))
+    by_day: Counts = Counter()
+    for (version_id, day_ms, _), n in kept_events.items():
+        by_day[version_id, day_ms] += n
+    assert by_day == _rows(db, "select version_id, day_ms, events from version_days")
     _check_users(db, has_all=has_all)
 
 

@@ -29,7 +29,7 @@ from phospho_server.migrations import (
     m019_reading_at_scale,
     m020_erasures,
     m021_smaller_search,
-    m022_drawing_from_indexes,
+    m022_quicker_figures,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -56,7 +56,7 @@ STEPS = (
     m019_reading_at_scale,
     m020_erasures,
     m021_smaller_search,
-    m022_drawing_from_indexes,
+    m022_quicker_figures,
 )
 
 __all__ = ["STEPS", "migrations"]

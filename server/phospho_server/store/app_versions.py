@@ -23,6 +23,13 @@ on conflict (project_id, day_ms, version_id) do update set
     failures = version_days.failures + excluded.failures
 """
 
+_ADD_ALL_EVENTS = """
+insert into version_days (project_id, day_ms, version_id, interactions, successes, failures, events)
+values (:project_id, :day_ms, :version_id, 0, 0, 0, :events)
+on conflict (project_id, day_ms, version_id)
+    do update set events = version_days.events + excluded.events
+"""
+
 _ADD_EVENTS = """
 insert into version_events (project_id, day_ms, version_id, definition_id, events)
 values (:project_id, :day_ms, :version_id, :definition_id, :events)
@@ -133,23 +140,22 @@ def add_events(db: Connection, mine: Mapping[str, str], changes: Sequence[tuple[
     for interaction_id, difference in changes:
         if interaction_id in places:
             counted[places[interaction_id]] += difference
-    db.execute_many(
-        _ADD_EVENTS,
-        [
-            {**mine, "day_ms": day_ms, "version_id": version_id, "events": difference}
-            for (day_ms, version_id), difference in counted.items()
-            if difference
-        ],
-    )
+    added = [
+        {**mine, "day_ms": day_ms, "version_id": version_id, "events": difference}
+        for (day_ms, version_id), difference in counted.items()
+        if difference
+    ]
+    db.execute_many(_ADD_EVENTS, added)
+    db.execute_many(_ADD_ALL_EVENTS, added)
 
 
 def forget_definition(db: Connection, project_id: str, definition_id: str) -> None:
     """Take the events of a definition out, which no page shows any more."""
-    db.execute(
-        "delete from version_events where project_id = :project_id "
-        "and definition_id = :definition_id",
-        {"project_id": project_id, "definition_id": definition_id},
-    )
+    mine = {"project_id": project_id, "definition_id": definition_id}
+    its = "from version_events where project_id = :project_id and definition_id = :definition_id"
+    rows = db.rows(f"select project_id, day_ms, version_id, -events as events {its}", mine)
+    db.execute_many(_ADD_ALL_EVENTS, [dict(row) for row in rows])
+    db.execute(f"delete {its}", mine)
 
 
 def list_app_versions(
@@ -170,7 +176,7 @@ def list_app_versions(
     within = "where project_id = :project_id and day_ms >= :since and day_ms < :until "
     top = db.rows(
         "select version_id, sum(interactions) as interactions, sum(successes) as successes, "
-        "sum(failures) as failures, count(*) over () as versions, "
+        "sum(failures) as failures, sum(events) as events, count(*) over () as versions, "
         f"sum(sum(interactions)) over () as total from version_days {within}"
         "group by version_id having sum(interactions) > 0 "
         "order by interactions desc, version_id limit :most",
@@ -181,18 +187,12 @@ def list_app_versions(
         f"select version_id, day_ms, interactions from version_days {within}and version_id {text}",
         {**period, **params},
     )
-    events = db.rows(
-        "select version_id, sum(events) as events from version_events "
-        f"{within}and version_id {text} group by version_id",
-        {**period, **params},
-    )
     seen = db.rows(
         "select version_id, min(day_ms) as first_day_ms, max(day_ms) as last_day_ms "
         f"from version_days where project_id = :project_id and version_id {text} "
         "and interactions > 0 group by version_id",
         {"project_id": project_id, **params},
     )
-    found = {row["version_id"]: int(row["events"]) for row in events}
     ends = {row["version_id"]: row for row in seen}
     rows = [
         VersionRow(
@@ -200,7 +200,7 @@ def list_app_versions(
             interactions=row["interactions"],
             successes=row["successes"],
             failures=row["failures"],
-            events=found.get(row["version_id"], 0),
+            events=int(row["events"]),
             by_day={
                 day["day_ms"]: day["interactions"]
                 for day in days

@@ -1,0 +1,30 @@
+"""What pages of figures read of events, so that it lies together."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+from phospho_server.migrations.steps import migrations, run
+
+_FIGURES = """
+-- Verdicts are drawn from these, and clicks compared in them, without reading the verdicts.
+drop index events_by_definition;
+create index events_by_definition
+    on detections (project_id, definition_id, interaction_id, detected, definition_version,
+        score, reviewed, judged, detector, embedder) where detected = 1;
+create index reviewed_verdicts
+    on detections (project_id, definition_id, interaction_id, definition_version,
+        score, reviewed, judged, detector, embedder) where reviewed is not null;
+
+-- All events of a version in a day, which a dashboard summed up by definition.
+alter table version_days add column events integer not null default 0;
+update version_days set events = coalesce((
+    select sum(e.events) from version_events e where e.project_id = version_days.project_id
+    and e.day_ms = version_days.day_ms and e.version_id = version_days.version_id), 0);
+"""
+
+
+@migrations()
+def m022_quicker_figures(db: Database) -> None:
+    """Indexes that samples are drawn from, and the events of each version."""
+    run(db, _FIGURES)
