@@ -257,7 +257,7 @@ def _authenticate() -> Any:
             "make a key in Settings or with `phospho keys create PROJECT_ID`."
         )
     store = services().store
-    with store.read() as db:
+    with store.glance() as db:
         key = find_key(db, secret)
     if key is None:
         raise UnauthorizedError(

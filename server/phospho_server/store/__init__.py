@@ -133,6 +133,10 @@ class Store(Protocol):
         """Give a connection that sees one consistent state and cannot change it."""
         ...
 
+    def glance(self) -> AbstractContextManager[Connection]:
+        """Give a connection for a single query, which costs less than `read` does."""
+        ...
+
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in a transaction and return its result once it is durable.
 

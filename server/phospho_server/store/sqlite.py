@@ -103,16 +103,23 @@ class SqliteStore:
     @contextlib.contextmanager
     def read(self) -> Iterator[SqliteConnection]:
         """Give a connection that sees one consistent state and cannot change it."""
+        with self.glance() as connection:
+            connection.raw.execute("begin")
+            yield connection
+
+    @contextlib.contextmanager
+    def glance(self) -> Iterator[SqliteConnection]:
+        """Give a connection for a single query, which sees one consistent state by itself."""
         try:
             connection = self._readers.pop()
         except IndexError:
             connection = _open(self.path, read_only=True)
         try:
             with translated_errors():
-                connection.raw.execute("begin")
                 yield connection
         finally:
-            connection.raw.rollback()
+            if connection.raw.in_transaction:
+                connection.raw.rollback()
             if self._writer.is_closed:
                 connection.raw.close()
             else:

@@ -152,6 +152,12 @@ class PostgresStore:
                     raw.rollback()
 
     @contextlib.contextmanager
+    def glance(self) -> Iterator[PostgresConnection]:
+        """Give a connection for a single query, which sees one consistent state by itself."""
+        with translated_errors(), self._reader() as raw:
+            yield PostgresConnection(raw)
+
+    @contextlib.contextmanager
     def _reader(self) -> Iterator[Raw]:
         late = self._replica.take() if self._replica and may_be_late.get() else None
         if self._replica is None or late is None:
