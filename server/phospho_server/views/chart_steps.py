@@ -14,6 +14,9 @@ STEPS_MS = {"hour": HOUR_MS, "day": DAY_MS, "week": WEEK_MS}
 # One bar is no course, and beyond a week by the hour bars are thinner than a pixel on a phone.
 FEWEST_BARS, MOST_BARS = 2, 168
 
+# A chart in half of the page has room for so many.
+_MOST_IN_HALF = 60
+
 
 def list_steps(period: Period) -> Sequence[str]:
     """Return the names of the steps that give a period at least two bars and not too many."""
@@ -28,6 +31,12 @@ def list_steps(period: Period) -> Sequence[str]:
 def with_step(period: Period, name: str) -> Period:
     """Return a period by another step; by its own where that is of the same name."""
     return period if name == name_of(period) else replace(period, step_ms=STEPS_MS[name])
+
+
+def for_half_a_page(period: Period) -> Period:
+    """Return a period whose days are not too many for a chart in half of the page: else by week."""
+    is_dense = period.step_ms == DAY_MS and count_bars(period, DAY_MS) > _MOST_IN_HALF
+    return with_step(period, "week") if is_dense else period
 
 
 def name_of(period: Period) -> str:

@@ -52,7 +52,7 @@ class Asked:
 
     Args:
         period: The period, with the step of its chart.
-        own_period: The same with the step that it has by itself.
+        facts_period: The same with the step of the smaller chart.
         metric: The number whose course is shown.
         steps: The names of the steps that the chart may have.
         step: The one it has.
@@ -60,7 +60,7 @@ class Asked:
     """
 
     period: Period
-    own_period: Period
+    facts_period: Period
     metric: str
     steps: Sequence[str]
     step: str
@@ -89,7 +89,7 @@ def show(project_id: str) -> str:
         notices=choices.notices,
         periods=periods.NAMES,
         period=asked.period,
-        own_period=asked.own_period,
+        facts_period=asked.facts_period,
         steps=asked.steps,
         step=asked.step,
         asked_step=None if asked.step == asked.own_step else asked.step,
@@ -106,7 +106,8 @@ def _read_asked(choices: Choices, first_ms: int) -> Asked:
     period = periods.get_period(name, now_ms(), first_ms)
     steps, own_step = chart_steps.list_steps(period), chart_steps.name_of(period)
     step = read_choice(choices, "step", steps, default=own_step)
-    return Asked(chart_steps.with_step(period, step), period, metric, steps, step, own_step)
+    facts_period = chart_steps.for_half_a_page(period)
+    return Asked(chart_steps.with_step(period, step), facts_period, metric, steps, step, own_step)
 
 
 def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> dict[str, object]:
@@ -146,7 +147,7 @@ def _load(db: Connection, project_id: str, asked: Asked, choices: Choices) -> di
         "lengths": list(LENGTHS),
         "by_position": by_position,
         "positions": _POSITIONS,
-        "facts": figure_facts(db, project_id, asked.own_period),
+        "facts": figure_facts(db, project_id, asked.facts_period),
         "versions": figure_versions(db, project_id, period),
         "backlog": backlog if backlog.oldest_ms > _BEHIND_MS else None,
         "firing": [show_rule(db, rule) for rule in list_firing(db, project_id)],

@@ -194,6 +194,18 @@ def test_every_step_that_is_offered_gives_a_chart_of_sensible_size(
         assert chosen.label(chosen.since_ms)
 
 
+@pytest.mark.parametrize(
+    ("days", "step", "bars"), [(8, "day", 8), (60, "day", 60), (61, "week", 9), (92, "week", 14)]
+)
+def test_a_chart_in_half_of_the_page_has_few_bars(days: int, step: str, bars: int) -> None:
+    now = NOON_MS + HOUR_MS
+    period = periods.get_period("all", now, now - (days - 1) * DAY_MS)
+    smaller = chart_steps.for_half_a_page(period)
+    assert chart_steps.name_of(smaller) == step
+    assert chart_steps.count_bars(smaller, smaller.step_ms) == bars
+    assert (smaller.since_ms, smaller.until_ms) == (period.since_ms, period.until_ms)
+
+
 ANYTHING = st.text(max_size=40) | st.sampled_from(["hour", "week", "all", "1e9", "-1", "9" * 400])
 
 
