@@ -80,7 +80,9 @@ def main() -> None:
         ]
         print_head(asked.interactions)
         missed = sum(
-            print_row(name, [min(some) for some in zip(*(each[name] for each in costs))])
+            print_row(
+                name, [min(some) for some in zip(*(each[name] for each in costs), strict=True)]
+            )
             for name in names
         )
         sizes = [file.stat().st_size / n for file, n in zip(files, asked.interactions, strict=True)]

@@ -12,12 +12,15 @@ from phospho_server.store.cursors import Cursor
 from phospho_server.store.facts import Fact, find_facts
 from phospho_server.store.filters import Asked, Filter, name_facts, resolve
 from phospho_server.store.rows import EventCount, SessionPage, SessionRow
-from phospho_server.store.walking import Way, walk
+from phospho_server.store.walking import MOST_CANDIDATES, Way, walk
 
 PAGE_SIZE = 50
 
 # Sessions with some words among which neighbours are looked for.
 _MOST_FOUND = 200
+
+# Sessions that are looked at for a page in an order that their facts are not in.
+_MOST_SCATTERED = 1_500
 
 # Sessions of a user whose events are counted.
 MOST_COUNTED = 500
@@ -151,6 +154,7 @@ def _walk(
         conditions=conditions,
         place=[place.key, place.row] if place else None,
         limit=limit,
+        most_candidates=MOST_CANDIDATES if column == "last_at_ms" else _MOST_SCATTERED,
     )
     return rows, cursors.of(next_place) if next_place else None
 
