@@ -32,7 +32,10 @@ class Layer(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """A bar of several parts, that of the first name at the bottom; the rest as in `Bar`."""
+    """A bar of several parts, that of the first name at the bottom; the rest as in `Bar`.
+
+    None is a link yet.
+    """
 
     start: float
     step: float

@@ -188,7 +188,7 @@ def in_list(name: str, values: Sequence[object]) -> tuple[str, dict[str, object]
 
 
 def in_ids(name: str, ids: Sequence[int]) -> tuple[str, dict[str, object]]:
-    """Return the same for ids of rows: as a range, which is read faster, where there is no gap.
+    """Return what `in_list` does for ids of rows; where there is no gap, a range: read faster.
 
     Args:
         name: Prefix of the parameters' names.

@@ -14,9 +14,9 @@ from phospho_server.auditing import Drawn
 from phospho_server.store import Connection, in_list
 
 # Drawn of each word: enough to know how scores are spread, few enough for every page.
-MOST_YES, _MOST_NO = 150, 400
+MOST_YES, _MOST_NO = 120, 400
 
-# Stretches that the drawn yes come from, with a dozen in each; where they come in bursts some more.
+# Stretches that the drawn yes come from, with ten in each; where they come in bursts some more.
 _STRETCHES = 12
 _MOST_OF_STRETCH = 80
 

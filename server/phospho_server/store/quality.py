@@ -90,7 +90,7 @@ def measure(db: Connection, project_id: str, definition: EventDefinition, *, at_
         tuple(each.score for each in no),
     )
     drawn = [*yes, *no]
-    return Quality(drawn, estimate(verdicts, _comparable(reviewed, drawn, definition.version)))
+    return Quality(drawn, estimate(verdicts, _comparable(db, project_id, definition, reviewed)))
 
 
 def measure_rates(
@@ -129,7 +129,7 @@ def measure_precision(
         *_draw_rejected(reviewed, positives, definition.version, chance),
     ]
     clicks = tuple(
-        click for click in _comparable(reviewed, yes, definition.version) if click.judged
+        click for click in _comparable(db, project_id, definition, reviewed) if click.judged
     )
     return estimate(Verdicts(positives, 0, tuple(each.score for each in yes)), clicks)
 
@@ -214,13 +214,21 @@ def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[
 
 
 def _comparable(
-    reviewed: Sequence[_Reviewed], drawn: Sequence[Drawn], version: int
+    db: Connection, project_id: str, definition: EventDefinition, reviewed: Sequence[_Reviewed]
 ) -> tuple[Click, ...]:
     """Return the clicks on verdicts of this version, and of a method that is in use now.
 
     They are in an order of their own: when somebody clicked changes no number.
     """
-    methods = {each.method for each in drawn}
+    version = definition.version
+    methods = set(
+        db.tuples(
+            "select detector, embedder from verdict_counts where project_id = :project_id "
+            "and definition_id = :definition_id and definition_version = :version "
+            "and verdicts > 0",
+            {"project_id": project_id, "definition_id": definition.id, "version": version},
+        )
+    )
     clicks = [
         Click(each.seen_said, each.seen_score, occurred=each.occurred, is_drawn=each.is_drawn)
         for each in reviewed

@@ -80,7 +80,8 @@ class Record(NamedTuple):
     @property
     def metadata(self) -> dict[str, Any]:
         """The metadata, read anew each time."""
-        return json.loads(self.metadata_json or "{}") or {}
+        metadata = json.loads(self.metadata_json or "{}")
+        return metadata if isinstance(metadata, dict) else {}
 
 
 _TASK_ID, _SESSION_ID, _FLAG = map(Record._fields.index, ("task_id", "session_id", "flag"))

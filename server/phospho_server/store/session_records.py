@@ -105,9 +105,11 @@ def _complete(
     if not rows:
         return []
     details = session_details.list_details(db, project_id, [row.session_id for row in rows])
-    facts = _Facts(db, project_id, *(_side_by_side(rows) if is_whole else _by_id(rows)))
-    events = facts.list_events()
-    languages, feelings = map(facts.list_most_common, ("language", "sentiment"))
+    these = _side_by_side(rows) if is_whole else _by_id(rows)
+    events = _list_events(db, project_id, these)
+    languages, feelings = (
+        _list_most_common(db, project_id, these, fact) for fact in ("language", "sentiment")
+    )
     short = [row.session_id for row in rows if row.interactions <= MOST_COUNTED]
     sentiments = _list_sentiments(db, project_id, short)
     return [
@@ -125,69 +127,77 @@ def _complete(
     ]
 
 
-def _by_id(rows: Sequence[StoredSession]) -> tuple[str, Params]:
-    """Return the SQL that tells the facts of sessions from those of others."""
-    text, params = in_list("s", [row.id for row in rows])
-    return f"g.session_row {text}", params
-
-
-def _side_by_side(rows: Sequence[StoredSession]) -> tuple[str, Params]:
-    """Return the same of sessions that follow each other in a list: half the work of the other."""
-    newest, oldest = rows[0], rows[-1]
-    text = (
-        "(g.last_at_ms, g.session_row) <= (:newest_ms, :newest) "
-        "and (g.last_at_ms, g.session_row) >= (:oldest_ms, :oldest)"
-    )
-    return text, {
-        "newest_ms": newest.last_at_ms,
-        "newest": newest.id,
-        "oldest_ms": oldest.last_at_ms,
-        "oldest": oldest.id,
-    }
-
-
-class _Facts:
-    """What is true of interactions of some sessions, by the ids of the sessions' rows.
+class _These(NamedTuple):
+    """Some sessions, and how to find their facts.
 
     Args:
-        db: A connection.
-        project_id: The project.
-        these: The SQL that tells which facts `g` are of these sessions.
-        params: What it names.
+        facts: SQL: facts `f` and those of sessions `g`, in the order in which they are looked up;
+            with room for what else is joined to `f`.
+        where: SQL: what makes them those of these sessions.
+        params: What it names, besides the project and the name of the fact.
     """
 
-    def __init__(self, db: Connection, project_id: str, these: str, params: Params) -> None:
-        self._db = db
-        # The facts are few, and each is looked up among those of sessions, never the other way.
-        self._where = (
-            "cross join session_facts g where f.project_id = :project_id and f.fact = :fact "
-            f"and g.fact_id = f.id and {these}"
-        )
-        self._params = {**params, "project_id": project_id}
+    facts: str
+    where: str
+    params: Params
 
-    def list_events(self) -> dict[int, list[tuple[str, str]]]:
-        """Return the definition's id and the name of each event, the most frequent first."""
-        rows = self._db.tuples(
-            "select g.session_row, d.id, d.name from facts f "
-            f"join event_definitions d on d.id = f.value and d.deleted_at_ms is null {self._where} "
-            "order by g.interactions desc, d.name",
-            {**self._params, "fact": EVENT},
-        )
-        events: dict[int, list[tuple[str, str]]] = {}
-        for row_id, definition_id, name in rows:
-            events.setdefault(row_id, []).append((definition_id, name))
-        return events
 
-    def list_most_common(self, fact: str) -> Mapping[int, str]:
-        """Return the most frequent value of a fact; of two as frequent, the first by name."""
-        # Of the values of a session, the last one stands.
-        return dict(
-            self._db.tuples(
-                f"select g.session_row, f.value from facts f {self._where} "
-                "order by g.interactions, f.value desc",
-                {**self._params, "fact": fact},
-            )
+def _by_id(rows: Sequence[StoredSession]) -> _These:
+    """Return sessions that lie anywhere: of each its facts are read, and those of a name kept."""
+    text, params = in_list("s", [row.id for row in rows])
+    return _These(
+        "session_facts g join facts f on f.id = g.fact_id {joined}",
+        f"g.session_row {text} and +g.fact_id in "
+        "(select id from facts where project_id = :project_id and fact = :fact)",
+        params,
+    )
+
+
+def _side_by_side(rows: Sequence[StoredSession]) -> _These:
+    """Return sessions that follow each other in a list: each fact is read in its order."""
+    newest, oldest = rows[0], rows[-1]
+    return _These(
+        "facts f {joined} cross join session_facts g",
+        "f.project_id = :project_id and f.fact = :fact and g.fact_id = f.id "
+        "and (g.last_at_ms, g.session_row) <= (:newest_ms, :newest) "
+        "and (g.last_at_ms, g.session_row) >= (:oldest_ms, :oldest)",
+        {
+            "newest_ms": newest.last_at_ms,
+            "newest": newest.id,
+            "oldest_ms": oldest.last_at_ms,
+            "oldest": oldest.id,
+        },
+    )
+
+
+def _list_events(
+    db: Connection, project_id: str, these: _These
+) -> dict[int, list[tuple[str, str]]]:
+    """Return the definition's id and the name of each event, the most frequent first."""
+    joined = "join event_definitions d on d.id = f.value and d.deleted_at_ms is null"
+    rows = db.tuples(
+        f"select g.session_row, d.id, d.name from {these.facts.format(joined=joined)} "
+        f"where {these.where} order by g.interactions desc, d.name",
+        {**these.params, "project_id": project_id, "fact": EVENT},
+    )
+    events: dict[int, list[tuple[str, str]]] = {}
+    for row_id, definition_id, name in rows:
+        events.setdefault(row_id, []).append((definition_id, name))
+    return events
+
+
+def _list_most_common(
+    db: Connection, project_id: str, these: _These, fact: str
+) -> Mapping[int, str]:
+    """Return the most frequent value of a fact; of two as frequent, the first by name."""
+    # Of the values of a session, the last one stands.
+    return dict(
+        db.tuples(
+            f"select g.session_row, f.value from {these.facts.format(joined='')} "
+            f"where {these.where} order by g.interactions, f.value desc",
+            {**these.params, "project_id": project_id, "fact": fact},
         )
+    )
 
 
 def _most_common_flag(row: StoredSession) -> Flag | None:

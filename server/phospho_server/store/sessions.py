@@ -23,7 +23,7 @@ _MOST_FOUND = 200
 _MOST_SCATTERED = 1_500
 
 # Sessions of a user whose events are counted.
-MOST_COUNTED = 500
+MOST_COUNTED = 300
 
 # The column that orders a list, and whether it does so downwards.
 SORTS = {
@@ -253,7 +253,7 @@ def _list_event_counts(
 
 
 def count_events_of(db: Connection, project_id: str, fact: Fact) -> list[EventCount]:
-    """Return the events in the newest 500 sessions of which a fact is true, the most first."""
+    """Return the events in the newest 300 sessions of which a fact is true, the most first."""
     known = find_facts(db, project_id, [fact]).get(fact)
     rows = db.rows(
         "select d.id as definition_id, d.name, d.description, d.color, "

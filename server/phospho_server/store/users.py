@@ -16,7 +16,7 @@ from phospho_server.store.walking import Way, walk
 PAGE_SIZE = 50
 
 # Users that are looked at for one page: each may have many sessions to look into.
-MOST_CANDIDATES = 300
+MOST_CANDIDATES = 200
 
 # Sessions of a user that are looked into: some users are a program that never ends.
 MOST_SESSIONS = 1_000

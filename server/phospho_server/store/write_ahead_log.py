@@ -51,7 +51,7 @@ class WriteAheadLog:
     def size(self) -> int:
         """Return its bytes."""
         try:
-            return os.stat(f"{self.database}-wal").st_size  # noqa: PTH116 - once each commit
+            return os.stat(f"{self.database}-wal").st_size  # noqa: PTH116 - often
         except FileNotFoundError:
             return 0
 

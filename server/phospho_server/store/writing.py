@@ -139,7 +139,7 @@ class Writer:
         # How many changes are expected together, and whether they are there.
         self._expected = 0
         self._are_there = threading.Event()
-        # Whether the group at hand is full: after it, nobody is waited for.
+        # Whether the group at hand is full: where some are left, nobody is waited for after it.
         self._is_full = False
         # Nothing may be put behind the end of the changes: nobody would answer it.
         self._put_lock = threading.Lock()
@@ -241,7 +241,8 @@ class Writer:
             FAILURES.add(exc.code if isinstance(exc, ServerError) else "error")
         GROUPS.observe(len(group))
         TRANSACTIONS.observe(time.perf_counter() - began_s)
-        self._expected = 0 if self._is_full else len(group) + self._changes.qsize()
+        left = self._changes.qsize()
+        self._expected = 0 if self._is_full and left else len(group) + left
         for answer, result, problem in answers:
             answer.give(result, problem)
 

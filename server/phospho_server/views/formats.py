@@ -71,7 +71,7 @@ def iso(at_ms: int) -> str:
     return to_datetime(at_ms).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def day_of_year(at: datetime) -> str:
+def day_and_month(at: datetime) -> str:
     """Return the day of a time: `23 Nov`."""
     return f"{at.day} {_MONTHS[at.month - 1]}"
 
@@ -79,7 +79,7 @@ def day_of_year(at: datetime) -> str:
 def day(at_ms: int) -> str:
     """Return a UTC day as people read it: `23 Nov 2026`."""
     at = to_datetime(at_ms)
-    return f"{day_of_year(at)} {at.year}"
+    return f"{day_and_month(at)} {at.year}"
 
 
 def duration(length_ms: int) -> str:

@@ -7,7 +7,7 @@ from markupsafe import Markup, escape
 
 from phospho.visible import visible
 from phospho_server.store.rows import Event, EventCount
-from phospho_server.views.formats import day_of_year, hue, to_datetime
+from phospho_server.views.formats import day_and_month, hue, to_datetime
 
 # Of a description in a tooltip: so many characters, and some more rather than the sign for more.
 _MOST_CHARS, _SOME_MORE = 200, 5
@@ -22,7 +22,7 @@ def time(at_ms: int) -> Markup:
     """Return a time: UTC as text; app.js turns it into the reader's zone."""
     at = to_datetime(at_ms)
     hour = f"{at.hour:02}:{at.minute:02}"
-    utc = f"{day_of_year(at)} {at.year}, {hour} UTC"
+    utc = f"{day_and_month(at)} {at.year}, {hour} UTC"
     iso = f"{at.year}-{at.month:02}-{at.day:02}T{hour}:{at.second:02}Z"
     return Markup(f'<time datetime="{iso}" title="{utc}">{utc}</time>')  # noqa: S704 - numbers
 

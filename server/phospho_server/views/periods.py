@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from phospho_server.clock import DAY_MS, HOUR_MS, day_of
 from phospho_server.store.counters import whole_hours
-from phospho_server.views.formats import day_of_year, to_datetime
+from phospho_server.views.formats import day_and_month, to_datetime
 
 WEEK_MS = 7 * DAY_MS
 
@@ -53,9 +53,9 @@ class Period:
         at = to_datetime(start_ms)
         if self.step_ms == HOUR_MS:
             is_day = self.until_ms - self.since_ms <= DAY_MS
-            return f"{at:%H:%M}" if is_day else f"{day_of_year(at)} {at:%H:%M}"
+            return f"{at:%H:%M}" if is_day else f"{day_and_month(at)} {at:%H:%M}"
         is_long = self.until_ms - self.since_ms > _SAME_YEAR_MS
-        return f"{day_of_year(at)} {at.year}" if is_long else day_of_year(at)
+        return f"{day_and_month(at)} {at.year}" if is_long else day_and_month(at)
 
 
 def get_period(name: str, now_ms: int, first_ms: int | None = None) -> Period:

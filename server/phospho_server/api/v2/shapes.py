@@ -95,11 +95,12 @@ class _Metadata(NamedTuple):
 
 def _metadata(record: Record) -> _Metadata:
     kept = record.metadata_json or "{}"
-    for name in _OWN_NAMES:
-        if name in kept:
-            return _read_metadata(record)
     fields = _named(record.user_id, record.version_id)
     if kept != "{}":
+        # As we store it; by hand, people may have put anything there.
+        is_plain = kept.startswith('{"') and not any(name in kept for name in _OWN_NAMES)
+        if not is_plain:
+            return _read_metadata(record)
         fields.insert(0, kept[1:-1])
     return _Metadata(f"{{{','.join(fields)}}}")
 

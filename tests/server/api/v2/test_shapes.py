@@ -178,6 +178,9 @@ def test_whatever_is_logged_is_read_back_as_it_would_be_from_objects(
     [
         pytest.param(None, {}, id="nothing"),
         pytest.param("{}", {}, id="empty"),
+        pytest.param("{ }", {}, id="a-space"),
+        pytest.param("null", {}, id="null"),
+        pytest.param("[1]", {}, id="list"),
         pytest.param('{"a": "é", "b": [1, 2]}', {"a": "é", "b": [1, 2]}, id="spaces"),
         pytest.param('{"a":"\\ud800\\u0000"}', {"a": "\ud800\0"}, id="escapes"),
         pytest.param('{"\\u0064ata":{"b":1},"c":2}', {"c": 2}, id="escaped-name"),
@@ -190,7 +193,8 @@ def test_whatever_is_logged_is_read_back_as_it_would_be_from_objects(
 def test_json_that_was_stored_in_any_way_is_read(
     program: Program, store: SqliteStore, project: Project, stored: str | None, read: Json | None
 ) -> None:
-    add(store, project, interaction(metadata=stored, user_id="ana", version_id="1"))
+    add(store, project, interaction(user_id="ana", version_id="1"))
+    store.write(lambda db: db.execute("update interactions set metadata = :it", {"it": stored}))
     metadata = program.get(f"/projects/{project.id}/tasks")["tasks"][0]["metadata"]
     named = {"user_id": "ana", "version_id": "1"}
     if read is None:
