@@ -29,7 +29,7 @@ class _App(Flask):
     """A Flask whose functions are all plain ones, which it need not find out at each request."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that can be called as it is."""
+        """Return a function as it is: one with `async` would have to be awaited here."""
         return func
 
 

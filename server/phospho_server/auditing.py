@@ -27,14 +27,12 @@ class Drawn(NamedTuple):
     Args:
         said: The detector's word.
         is_reviewed: Whether a person has spoken about it.
-        method: Detector and embedder, which a score only means something with.
     """
 
     interaction_id: int
     said: bool
     score: float
     is_reviewed: bool
-    method: tuple[str, str]
 
 
 def choose(drawn: Sequence[Drawn], known: Estimate, seed: str) -> list[int]:

@@ -32,10 +32,7 @@ class Layer(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """A bar of several parts, that of the first name at the bottom; the rest as in `Bar`.
-
-    None is a link yet.
-    """
+    """A bar of several parts, that of the first name at the bottom; the rest as in `Bar`."""
 
     start: float
     step: float
@@ -44,7 +41,6 @@ class Stack(NamedTuple):
     label: str
     layers: Sequence[Layer]
     time: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True)

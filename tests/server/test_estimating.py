@@ -22,8 +22,6 @@ from phospho_server.estimating import (
     wilson,
 )
 
-METHOD = ("semantic", "use")
-
 
 def clicks(
     *, judged: bool, yes: int, no: int, score: float = 0.5, is_drawn: bool = True
@@ -207,10 +205,7 @@ def draw(
 ) -> list[Drawn]:
     """Return verdicts of both words, drawn as the store does."""
     ids = [*chance.sample(range(cut), min(200, cut)), *chance.sample(range(cut, len(rows)), 500)]
-    return [
-        Drawn(i, said=i < cut, score=rows[i][0], is_reviewed=i in answered, method=METHOD)
-        for i in ids
-    ]
+    return [Drawn(i, said=i < cut, score=rows[i][0], is_reviewed=i in answered) for i in ids]
 
 
 # Of them one is rare and well found, one hard, one careful, one frequent, one poor.
@@ -259,7 +254,7 @@ def holds(interval: Range, truth: float) -> bool:
 
 def drawn(yes: int, no: int, *, reviewed: int = 0) -> list[Drawn]:
     return [
-        Drawn(i, said=i < yes, score=i / (yes + no), is_reviewed=i < reviewed, method=METHOD)
+        Drawn(i, said=i < yes, score=i / (yes + no), is_reviewed=i < reviewed)
         for i in range(yes + no)
     ]
 

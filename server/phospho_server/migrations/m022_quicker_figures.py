@@ -11,10 +11,10 @@ _FIGURES = """
 drop index events_by_definition;
 create index events_by_definition
     on detections (project_id, definition_id, interaction_id, detected, definition_version,
-        score, reviewed, judged, detector, embedder) where detected = 1;
+        score, reviewed, judged) where detected = 1;
 create index reviewed_verdicts
     on detections (project_id, definition_id, interaction_id, definition_version,
-        score, reviewed, judged, detector, embedder) where reviewed is not null;
+        score, reviewed, judged) where reviewed is not null;
 
 -- All events of a version in a day, which a dashboard summed up by definition.
 alter table version_days add column events integer not null default 0;

@@ -39,13 +39,10 @@ _ENDS = (
     "order by interaction_id desc limit 1) as last"
 )
 
-_COLUMNS = "interaction_id, definition_version, score, reviewed, judged, detector, embedder"
-
-# As `_read_drawn` takes them.
-_OF_DRAWN = "interaction_id, score, reviewed, detector, coalesce(embedder, '')"
+_COLUMNS = "interaction_id, definition_version, score, reviewed, judged"
 
 _STRETCH = (
-    f"select {_OF_DRAWN} from "
+    f"select interaction_id, score, reviewed from "
     f"(select {_COLUMNS} {_EVENTS} and interaction_id >= :start_{{at}} "
     "order by interaction_id limit :limit) e{at} where interaction_id < :end_{at} "
     "and definition_version = :version and (reviewed is null or judged = 1)"
@@ -133,7 +130,7 @@ def _look_up_no(
     """
     text, params = in_list("i", ids)
     rows = db.tuples(
-        f"select {_OF_DRAWN} from detections "
+        f"select interaction_id, score, reviewed from detections "
         f"where project_id = :project_id and interaction_id {text} "
         "and definition_id = :definition_id and definition_version = :version "
         f"and {_SAID} = 0 and repeated is null order by interaction_id",
@@ -147,13 +144,5 @@ def _look_up_no(
     return [_read_drawn(*row, said=False) for row in rows]
 
 
-def _read_drawn(
-    interaction_id: int,
-    score: float,
-    reviewed: int | None,
-    detector: str,
-    embedder: str,
-    *,
-    said: bool,
-) -> Drawn:
-    return Drawn(interaction_id, said, score, reviewed is not None, (detector, embedder))
+def _read_drawn(interaction_id: int, score: float, reviewed: int | None, *, said: bool) -> Drawn:
+    return Drawn(interaction_id, said, score, reviewed is not None)

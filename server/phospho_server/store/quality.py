@@ -57,7 +57,6 @@ class _Reviewed(NamedTuple):
     now_said: bool | None
     now_score: float
     now_version: int | None
-    now_method: tuple[str, str]
 
     @property
     def is_rejected(self) -> bool:
@@ -172,8 +171,7 @@ def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[
     rows = db.tuples(
         "select r.interaction_id, r.occurred, r.source, r.judged, coalesce(r.score, 0.0), "
         "r.definition_version, coalesce(r.detector, ''), coalesce(r.embedder, ''), "
-        "d.judged, coalesce(d.score, 0.0), d.definition_version, coalesce(d.detector, ''), "
-        "coalesce(d.embedder, '') "
+        "d.judged, coalesce(d.score, 0.0), d.definition_version "
         "from reviews r left join detections d indexed by reviewed_verdicts "
         "on d.project_id = r.project_id and d.definition_id = r.definition_id "
         "and d.interaction_id = r.interaction_id and d.reviewed is not null "
@@ -193,7 +191,6 @@ def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[
             None if now is None else bool(now),
             now_score,
             now_version,
-            (now_detector, now_embedder),
         )
         for (
             interaction_id,
@@ -207,8 +204,6 @@ def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[
             now,
             now_score,
             now_version,
-            now_detector,
-            now_embedder,
         ) in rows
     ]
 
@@ -275,7 +270,6 @@ def _draw_rejected(
             said=True,
             score=each.now_score,
             is_reviewed=True,
-            method=each.now_method,
         )
         for each in reviewed
         if each.is_rejected

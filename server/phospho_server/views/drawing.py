@@ -27,11 +27,12 @@ def bars(chart: BarChart | StackedChart) -> Markup:
         outlines = "".join(_silhouettes(chart))
         return Markup(f'<g class="bars">{outlines}</g>')  # noqa: S704 - numbers and our own names
     rows: Sequence[Bar | Stack] = chart.bars if isinstance(chart, BarChart) else chart.stacks
-    labels, urls = _escaped([row.label for row in rows]), _escaped([row.url for row in rows])
+    labels = _escaped([row.label for row in rows])
+    urls = _escaped([bar.url for bar in chart.bars]) if isinstance(chart, BarChart) else None
     of_column = f'y="{chart.top}" height="{chart.bottom - chart.top}"/>'
     drawn = [
         _column(row, label, url, of_column)
-        for row, label, url in zip(rows, labels, urls, strict=True)
+        for row, label, url in zip(rows, labels, urls or [""] * len(rows), strict=True)
     ]
     return Markup("\n".join(drawn))  # noqa: S704 - as above
 

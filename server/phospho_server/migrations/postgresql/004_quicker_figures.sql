@@ -2,10 +2,10 @@
 drop index events_by_definition;
 create index events_by_definition
     on detections (project_id, definition_id, interaction_id)
-    include (definition_version, score, reviewed, judged, detector, embedder) where detected = 1;
+    include (definition_version, score, reviewed, judged) where detected = 1;
 create index reviewed_verdicts
     on detections (project_id, definition_id, interaction_id)
-    include (definition_version, score, reviewed, judged, detector, embedder)
+    include (definition_version, score, reviewed, judged)
     where reviewed is not null;
 
 -- All events of a version in a day, which a dashboard summed up by definition.
