@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
+from phospho.detectors.sentiment import feeling_of
 from phospho_server.clock import HOUR_MS, day_of, hour_of, now_ms
 from phospho_server.store import Connection, counters, facts, user_days
 
@@ -111,8 +113,9 @@ def _check_users(db: Connection, *, has_all: bool) -> None:
 
 
 def check_facts(db: Connection) -> None:
-    """Fail where facts, besides events, or the tokens of users differ from a recount."""
+    """Fail where facts, besides events, or what users and sessions sum up, are not as counted."""
     _check_tokens(db)
+    _check_told(db)
     of_interactions: Counts = Counter()
     of_sessions: Counts = Counter()
     for row in db.rows("select id, project_id, session_id from interactions"):
@@ -138,6 +141,38 @@ def check_facts(db: Connection) -> None:
     kept = _rows(db, "select project_id, fact, value, 'interactions', interactions from facts")
     kept |= _rows(db, "select project_id, fact, value, 'sessions', sessions from facts")
     assert totals == {where: n for where, n in kept.items() if where[1] != "event"}
+
+
+def _check_told(db: Connection) -> None:
+    """Compare what sessions say of language and sentiment with what is told of their messages."""
+    columns = "project_id, session_id, language, sentiment"
+    told: dict[tuple[str, str], list[tuple[str | None, float | None]]] = {}
+    for *place, language, sentiment in db.tuples(f"select {columns} from interactions"):
+        told.setdefault((place[0], place[1]), []).append((language, sentiment))
+    summed_up = "language, feeling, sentiments, sentiment_sum, sentiment_size"
+    kept = {
+        row[:2]: row[2:]
+        for row in db.tuples(f"select project_id, session_id, {summed_up} from sessions")
+    }
+    assert kept == {place: _sum_up(each) for place, each in told.items()}
+
+
+def _sum_up(told: list[tuple[str | None, float | None]]) -> tuple[object, ...]:
+    known = [sentiment for _, sentiment in told if sentiment is not None]
+    millionths = [round(sentiment * 1_000_000) for sentiment in known]
+    return (
+        _most_common(language for language, _ in told if language is not None),
+        _most_common(map(feeling_of, known)),
+        len(known),
+        sum(millionths),
+        sum(map(abs, millionths)),
+    )
+
+
+def _most_common(values: Iterable[str]) -> str | None:
+    """Return the most frequent value; of two, the first by name."""
+    there = sorted(values)
+    return max(there, key=there.count, default=None)
 
 
 def _check_tokens(db: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -44,6 +45,7 @@ from phospho_server.store import (
     llm,
     llm_jobs,
     llm_usage,
+    message_facts,
     quality,
     reviews,
     versions,
@@ -54,7 +56,7 @@ from phospho_server.store.filters import Filter
 from phospho_server.store.postgresql.store import PostgresStore
 from phospho_server.store.projects import create_project
 from phospho_server.store.review_values import Value
-from phospho_server.store.rows import NewInteraction
+from phospho_server.store.rows import NewInteraction, StoredDetection
 from phospho_server.store.sessions import list_sessions
 from tests.judges import Asked, honest
 from tests.server.builders import HOUR_MS, NOON_MS, add, define, interaction
@@ -306,6 +308,29 @@ class Recounting(RuleBasedStateMachine):
     @rule()
     def an_llm_works(self) -> None:
         self.llm.run_once()
+
+    @precondition(lambda self: self.all_ids())
+    @rule(
+        task=st.integers(1, 1_000),
+        language=st.sampled_from(["en", "es", None]),
+        sentiment=st.sampled_from([None, -1, -0.2505, 0.2505, 0.301, 1]),
+    )
+    def a_detector_tells(self, task: int, language: str | None, sentiment: float | None) -> None:
+        row_id = self.pick(task)
+        (row,) = self.rows(
+            f"select session_id, created_at_ms from interactions where id = {row_id}"
+        )
+        told = StoredDetection(
+            interaction_id=row_id, **row, detected=True, score=1, detector="d", evidence=None
+        )
+        values = {"language": language, "sentiment": sentiment}
+        self.store.write(
+            lambda db: message_facts.record(
+                db,
+                self.project.id,
+                {name: [replace(told, value=json.dumps(v))] for name, v in values.items()},
+            )
+        )
 
     @rule(embedder=st.sampled_from(["one", "two"]))
     def another_model_of_meaning_is_installed(self, embedder: str) -> None:

@@ -30,6 +30,7 @@ from phospho_server.migrations import (
     m020_erasures,
     m021_smaller_search,
     m022_quicker_figures,
+    m023_told_of_sessions,
 )
 from phospho_server.migrations.steps import migrations
 
@@ -57,6 +58,7 @@ STEPS = (
     m020_erasures,
     m021_smaller_search,
     m022_quicker_figures,
+    m023_told_of_sessions,
 )
 
 __all__ = ["STEPS", "migrations"]

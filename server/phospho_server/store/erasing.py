@@ -19,6 +19,7 @@ from phospho_server.store import (
     counters,
     facts,
     in_list,
+    message_facts,
     spans,
     users,
     versions,
@@ -27,6 +28,7 @@ from phospho_server.store.detections import EventChange, roll_up
 from phospho_server.store.facts import EVENT, Fact, FactChange
 from phospho_server.store.firsts import settle_session
 from phospho_server.store.interactions import PREVIEW_LENGTH, note_removed
+from phospho_server.store.message_facts import ToldChange
 from phospho_server.store.rows import PERSON
 from phospho_server.store.search import remove_from_index
 from phospho_server.store.users import Said
@@ -47,6 +49,7 @@ class _Gone:
     created_at_ms: int
     flag: str | None
     tokens: int
+    sentiment: float | None
     facts: Sequence[Fact]
 
 
@@ -147,8 +150,7 @@ def _load(db: Connection, project_id: str, ids: Sequence[int]) -> list[_Gone]:
     # With the project as a condition, SQLite would walk through all of it to find some ids.
     rows = db.rows(
         "select project_id, id, task_id, session_id, user_id, version_id, created_at_ms, flag, "
-        "coalesce(tokens, 0) as tokens from interactions "
-        f"where id {text}",
+        f"coalesce(tokens, 0) as tokens, sentiment from interactions where id {text}",
         params,
     )
     known = facts.list_of_interactions(db, project_id, [row["id"] for row in rows])
@@ -273,6 +275,10 @@ def _follow_in_sessions(db: Connection, project_id: str, gone: Sequence[_Gone]) 
                     mine,
                 )
     facts.follow_sessions(db, project_id, sorted(left))
+    told = [ToldChange(each.session_id, each.sentiment, -1) for each in gone]
+    message_facts.follow_in_sessions(
+        db, project_id, [each for each in told if each.session_id in left]
+    )
     return left
 
 

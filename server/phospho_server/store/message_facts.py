@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from phospho.detectors.sentiment import FEELINGS, feeling_of
 from phospho_server.clock import hour_of
@@ -19,8 +20,24 @@ from phospho_server.store.time_steps import TimeSteps
 # The metric of `counters` under which each fact is counted.
 METRICS = {"language": "languages", "sentiment": "sentiment"}
 
+# Sentiments of a session are summed up in whole millionths: exact when some are taken out again.
+SENTIMENT_UNITS = 1_000_000
+
 # A code with script and region, as plugins may give: "zh-Hant-TW".
 _MAX_CODE_CHARS = 35
+
+
+class ToldChange(NamedTuple):
+    """A fact of a message that is new, or no longer true.
+
+    Args:
+        sentiment: What is told, where it is a sentiment.
+        difference: 1 for one that is new, -1 for one that was.
+    """
+
+    session_id: str
+    sentiment: float | None
+    difference: int
 
 
 def record(db: Connection, project_id: str, told: Mapping[str, Sequence[StoredDetection]]) -> None:
@@ -33,16 +50,20 @@ def record(db: Connection, project_id: str, told: Mapping[str, Sequence[StoredDe
         project_id: The project.
         told: By the name of the fact, the answer to it for each interaction.
     """
+    changes: list[ToldChange] = []
     for fact, answers in told.items():
-        _record_one(db, project_id, fact, answers)
+        changes += _record_one(db, project_id, fact, answers)
+    follow_in_sessions(db, project_id, changes)
 
 
 def _record_one(
     db: Connection, project_id: str, fact: str, answers: Sequence[StoredDetection]
-) -> None:
+) -> list[ToldChange]:
+    """Keep one fact of interactions, and return what changed, each once for what it was and is."""
     known = _known(db, project_id, fact, [answer.interaction_id for answer in answers])
     changes: list[dict[str, object]] = []
     moved: list[FactChange] = []
+    told: list[ToldChange] = []
     by_hour: Counter[tuple[str, str, int]] = Counter()
     for answer in answers:
         value = _read_value(fact, answer.value)
@@ -59,11 +80,56 @@ def _record_one(
                         answer.interaction_id,
                     )
                 )
+                sentiment = None if isinstance(each, str) else each
+                told.append(ToldChange(answer.session_id, sentiment, difference))
                 hour_ms = hour_of(answer.created_at_ms)
                 by_hour[METRICS[fact], counted_as(each), hour_ms] += difference
     db.execute_many(f"update interactions set {fact} = :value where id = :id", changes)
     counters.add(db, project_id, by_hour)
     facts.move(db, project_id, moved)
+    return told
+
+
+def _most_common(fact: str) -> str:
+    """Return SQL for the most frequent value of a fact of a session; of two, the first by name."""
+    return (
+        "(select f.value from session_facts g join facts f on f.id = g.fact_id "
+        f"where g.session_row = sessions.id and f.fact = '{fact}' "
+        "order by g.interactions desc, f.value limit 1)"
+    )
+
+
+_FOLLOW = f"""
+update sessions set
+    sentiments = sentiments + :n, sentiment_sum = sentiment_sum + :sum,
+    sentiment_size = sentiment_size + :size,
+    language = {_most_common("language")}, feeling = {_most_common("sentiment")}
+where project_id = :project_id and session_id = :session_id
+"""
+
+
+def follow_in_sessions(db: Connection, project_id: str, changes: Iterable[ToldChange]) -> None:
+    """Let sessions say what is told of their messages.
+
+    Args:
+        db: A connection in a write transaction.
+        project_id: The project, whose facts have moved already.
+        changes: What is true of the messages from now on, or no longer.
+    """
+    sums: dict[str, tuple[int, int, int]] = {}
+    for session_id, sentiment, difference in changes:
+        n, total, size = sums.get(session_id, (0, 0, 0))
+        if sentiment is not None:
+            units = round(sentiment * SENTIMENT_UNITS) * difference
+            n, total, size = n + difference, total + units, size + abs(units) * difference
+        sums[session_id] = n, total, size
+    db.execute_many(
+        _FOLLOW,
+        [
+            {"project_id": project_id, "session_id": name, "n": n, "sum": total, "size": size}
+            for name, (n, total, size) in sorted(sums.items())
+        ],
+    )
 
 
 def counted_as(value: str | float) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
+from phospho.models import Flag
 from phospho_server.errors import NotFoundError
 from phospho_server.store import Connection, cursors, in_list, search
 from phospho_server.store.cursors import Cursor
 from phospho_server.store.facts import Fact, find_facts
 from phospho_server.store.filters import Asked, Filter, name_facts, resolve
+from phospho_server.store.message_facts import SENTIMENT_UNITS
 from phospho_server.store.rows import EventCount, SessionPage, SessionRow
 from phospho_server.store.walking import MOST_CANDIDATES, Way, walk
 
@@ -34,7 +35,17 @@ SORTS = {
 
 
 class StoredSession(NamedTuple):
-    """A row of `sessions`: behind its id as in a `SessionRow`."""
+    """A row of `sessions`.
+
+    A tuple, as a thousand at a time are read.
+
+    Args:
+        language: The most frequent one of its messages; None where it is not known.
+        feeling: The same of how they sound: `negative`, `neutral` or `positive`.
+        sentiments: Messages whose sentiment is known.
+        sentiment_sum: Their sum, in millionths.
+        sentiment_size: The sum of their sizes, in millionths.
+    """
 
     id: int
     session_id: str
@@ -46,6 +57,24 @@ class StoredSession(NamedTuple):
     user_id: str | None
     version_id: str | None
     first_input: str
+    language: str | None
+    feeling: str | None
+    sentiments: int
+    sentiment_sum: int
+    sentiment_size: int
+
+    @property
+    def flag(self) -> Flag | None:
+        """The most frequent one of the feedback on it; of two as frequent, `failure`."""
+        if not self.successes and not self.failures:
+            return None
+        return "success" if self.successes > self.failures else "failure"
+
+    @property
+    def mean_sentiment(self) -> tuple[float, float] | None:
+        """The mean sentiment of its messages, from -1 to 1, and that of its size, if known."""
+        units = self.sentiments * SENTIMENT_UNITS
+        return (self.sentiment_sum / units, self.sentiment_size / units) if units else None
 
 
 _COLUMNS = ", ".join(f"s.{name}" for name in StoredSession._fields)
@@ -53,7 +82,7 @@ _COLUMNS = ", ".join(f"s.{name}" for name in StoredSession._fields)
 
 # Most of a session's facts are none. Asked for before they are looked up, and, by the plus, not
 # one by one.
-_IS_EVENT = "+g.fact_id in (select id from facts where project_id = :project_id and fact = 'event')"
+IS_EVENT = "+g.fact_id in (select id from facts where project_id = :project_id and fact = 'event')"
 
 
 def list_sessions(
@@ -115,7 +144,8 @@ def _with_events(
     db: Connection, project_id: str, rows: Sequence[StoredSession]
 ) -> list[SessionRow]:
     events = _list_event_counts(db, project_id, [row.session_id for row in rows])
-    return [replace(SessionRow(*row[1:]), events=events.get(row.session_id, ())) for row in rows]
+    # From `session_id` to `first_input` they are the same.
+    return [SessionRow(*row[1:10], events.get(row.session_id, ())) for row in rows]
 
 
 def _walk(
@@ -238,7 +268,7 @@ def _list_event_counts(
     rows = db.rows(
         "select s.session_id, d.id as definition_id, d.name, d.description, d.color, "
         "g.interactions as events from sessions s "
-        f"join session_facts g on g.session_row = s.id and {_IS_EVENT} "
+        f"join session_facts g on g.session_row = s.id and {IS_EVENT} "
         "join facts f on f.id = g.fact_id "
         "join event_definitions d on d.id = f.value and d.deleted_at_ms is null "
         f"where s.project_id = :project_id and s.session_id {text} "
@@ -260,7 +290,7 @@ def count_events_of(db: Connection, project_id: str, fact: Fact) -> list[EventCo
         "n.events from (select g.fact_id, sum(g.interactions) as events "
         " from (select session_row from session_facts where fact_id = :fact_id "
         "  order by last_at_ms desc, session_row desc limit :most) s "
-        f" join session_facts g on g.session_row = s.session_row and {_IS_EVENT} "
+        f" join session_facts g on g.session_row = s.session_row and {IS_EVENT} "
         " group by g.fact_id) n join facts f on f.id = n.fact_id "
         "join event_definitions d on d.id = f.value and d.deleted_at_ms is null "
         "order by n.events desc, d.name",

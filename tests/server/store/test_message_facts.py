@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from phospho_server.store import Store, message_facts
+from phospho_server.database import open_store
+from phospho_server.store import Connection, Store, message_facts
 from phospho_server.store.facts import Fact
 from phospho_server.store.filters import Filter
 from phospho_server.store.interactions import find_ids
@@ -14,7 +15,8 @@ from phospho_server.store.rows import Project, StoredDetection
 from phospho_server.store.sessions import list_sessions
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import HOUR_MS, NOON_MS, add, interaction
-from tests.server.databases import on_each_database, on_sqlite
+from tests.server.databases import address_of, on_each_database, on_sqlite
+from tests.server.roll_ups import check_facts
 
 pytestmark = on_each_database
 
@@ -144,3 +146,26 @@ def test_a_rare_language_is_looked_up_and_not_searched_for(
     for plan in plans:
         assert any("session_facts_by_fact" in step for step in plan), plan
         assert not any(step.startswith("SCAN") or "B-TREE" in step for step in plan), plan
+
+
+def test_an_older_database_sums_up_what_was_told(
+    store: Store, project: Project, three_sessions: None
+) -> None:
+    tell(store, project, "sentiment", {"b2": "-0.123", "a1": "-0.0000004"})
+    with store.read() as db:
+        check_facts(db)
+
+    def go_back(db: Connection) -> None:
+        for name in ("language", "feeling", "sentiments", "sentiment_sum", "sentiment_size"):
+            db.execute(f"alter table sessions drop column {name}")
+        is_file = isinstance(store, SqliteStore)
+        steps = "_sqlite_migrations" if is_file else "_migrations"
+        db.execute(f"delete from {steps} where name like '%told_of_sessions'")
+
+    store.write(go_back)
+    newer = open_store(address_of(store))
+    try:
+        with newer.read() as db:
+            check_facts(db)
+    finally:
+        newer.close()

@@ -6,6 +6,7 @@ number of seconds, `input` is never null, and a task's `events` is a list.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from json import dumps, loads
 from typing import Any, NamedTuple
@@ -26,9 +27,8 @@ ENVIRONMENT = "default environment"
 
 _ORG_ID, _ENVIRONMENT = quote(ORG_ID), quote(ENVIRONMENT)
 
-# What stands in metadata here and beside it in a task there, or the other way round; and an escape,
-# which may be in one of these names.
-_OWN_NAMES = ('"data"', '"test_id"', '"environment"', '"user_id"', '"version_id"', "\\u")
+# What stands in metadata here and beside it in a task there, or the other way round.
+_OWN_NAMES = re.compile('"(?:data|test_id|environment|user_id|version_id)"')
 
 
 def task(record: Record, project_id: str) -> str:
@@ -95,24 +95,21 @@ class _Metadata(NamedTuple):
 
 def _metadata(record: Record) -> _Metadata:
     kept = record.metadata_json or "{}"
-    fields = _named(record.user_id, record.version_id)
-    if kept != "{}":
-        # As we store it; by hand, people may have put anything there.
-        is_plain = kept.startswith('{"') and not any(name in kept for name in _OWN_NAMES)
-        if not is_plain:
-            return _read_metadata(record)
-        fields.insert(0, kept[1:-1])
-    return _Metadata(f"{{{','.join(fields)}}}")
+    named = _named(record.user_id, record.version_id)
+    if kept == "{}":
+        return _Metadata(f"{{{named}}}")
+    # As we store it; by hand, people may have put anything there. An escape may be in a name.
+    if not kept.startswith('{"') or "\\u" in kept or _OWN_NAMES.search(kept):
+        return _read_metadata(record)
+    return _Metadata(f"{kept[:-1]},{named}}}" if named else kept)
 
 
-def _named(user_id: str | None, version_id: str | None) -> list[str]:
+def _named(user_id: str | None, version_id: str | None) -> str:
     """Return a user and a version as fields of an object, as far as they are known."""
-    fields = []
-    if user_id is not None:
-        fields.append(f'"user_id":{quote(user_id)}')
-    if version_id is not None:
-        fields.append(f'"version_id":{quote(version_id)}')
-    return fields
+    user = "" if user_id is None else f'"user_id":{quote(user_id)}'
+    if version_id is None:
+        return user
+    return f'{user}{"," if user else ""}"version_id":{quote(version_id)}'
 
 
 def _read_metadata(record: Record) -> _Metadata:
@@ -148,7 +145,8 @@ def _as_object(raw: str | None, name: str) -> str:
 def _sentiment(score: float | None) -> str:
     if score is None:
         return NULL
-    return f'{{"score":{score},"magnitude":{abs(score)},"label":"{feeling_of(score)}"}}'
+    text = repr(score)
+    return f'{{"score":{text},"magnitude":{text.lstrip("-")},"label":"{feeling_of(score)}"}}'
 
 
 def _human_eval(record: Record) -> str:
@@ -230,20 +228,29 @@ def session(record: SessionRecord, project_id: str) -> str:
     )
 
 
+_NO_STATS = (
+    '{"avg_sentiment_score":null,"avg_magnitude_score":null,"most_common_sentiment_label":null,'
+    '"most_common_language":null,"most_common_flag":null,"human_eval":null}'
+)
+
+
 def _session_stats(record: SessionRecord) -> str:
-    score, magnitude = record.sentiment or (NULL, NULL)
-    flag = quote_or_null(record.flag)
+    row = record.row
+    if row is None:
+        return _NO_STATS
+    score, magnitude = row.mean_sentiment or (NULL, NULL)
+    flag = quote_or_null(row.flag)
     return (
         f'{{"avg_sentiment_score":{score},"avg_magnitude_score":{magnitude},'
-        f'"most_common_sentiment_label":{quote_or_null(record.feeling)},'
-        f'"most_common_language":{quote_or_null(record.language)},'
+        f'"most_common_sentiment_label":{quote_or_null(row.feeling)},'
+        f'"most_common_language":{quote_or_null(row.language)},'
         f'"most_common_flag":{flag},"human_eval":{flag}}}'
     )
 
 
 def _session_metadata(record: SessionRecord) -> str:
     row = record.row
-    named = f"{{{','.join(_named(row.user_id, row.version_id))}}}" if row else "{}"
+    named = f"{{{_named(row.user_id, row.version_id)}}}" if row else "{}"
     if record.details and record.details.metadata:
         return dumps({**loads(named), **record.details.metadata})
     return named
