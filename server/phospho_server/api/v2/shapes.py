@@ -153,7 +153,10 @@ def _human_eval(record: Record) -> str:
     if record.flag is None:
         return NULL
     at_ms = record.flagged.created_at_ms if record.flagged else record.created_at_ms
-    return dumps({"id": f"{record.task_id}.eval", "created_at": at_ms // 1000, "flag": record.flag})
+    return (
+        f'{{"id":{quote(f"{record.task_id}.eval")},"created_at":{at_ms // 1000},'
+        f'"flag":{quote(record.flag)}}}'
+    )
 
 
 def _last_eval(record: Record, project_id: str) -> str:
