@@ -120,6 +120,10 @@ def fill(client: FlaskClient, store: Store, project: Project) -> None:
         }
         body = {"batched_log_events": [*others[:part], theirs, *others[part:]]}
         assert client.post(f"/v2/log/{project.id}", json=body).status_code == 200
+    # Of a session in which others go on.
+    last = {**theirs, "task_id": f"{CANARY}Task20", "session_id": "s0-0", "user_id": USER}
+    last_body = {"batched_log_events": [last]}
+    assert client.post(f"/v2/log/{project.id}", json=last_body).status_code == 200
     span = {
         **SPAN,
         "attributes": [
@@ -178,7 +182,7 @@ def test_no_byte_of_a_user_is_left_and_all_of_the_others(
     done = receipt(store, erasure)
     assert (done.state, done.target) == ("verified", None)
     assert done.target_hash == erasures.hash_target(erasure.id, "user", USER)
-    assert done.removed["interactions"] == 21
+    assert done.removed["interactions"] == 22
     assert done.removed["sessions"] == 4
     for table in ("detections", "reviews", "vectors", "feedback", "spans", "trace_turns",
                   "session_details", "llm_answers", "saved_views"):  # fmt: skip

@@ -304,7 +304,7 @@ def _shrink_session(db: Connection, mine: dict[str, str], removed: Sequence[_Gon
     db.execute(
         "update sessions set first_at_ms = :first, last_at_ms = :last, first_input = :input, "
         "interactions = interactions - :n, successes = successes - :successes, "
-        "failures = failures - :failures, user_id = :user_id, "
+        "failures = failures - :failures, user_id = :user_id, version_id = :version_id, "
         "counted_hour_ms = coalesce(counted_hour_ms, :hour) "
         "where project_id = :project_id and session_id = :session_id",
         {
@@ -315,26 +315,29 @@ def _shrink_session(db: Connection, mine: dict[str, str], removed: Sequence[_Gon
             "n": len(removed),
             "successes": sum(each.flag == "success" for each in removed),
             "failures": sum(each.flag == "failure" for each in removed),
-            "user_id": _find_user(db, mine, session["user_id"], removed),
+            **{
+                name: _find_heard(db, mine, name, session[name], removed)
+                for name in ("user_id", "version_id")
+            },
             "hour": hour_of(session["first_at_ms"]),
         },
     )
     return True
 
 
-def _find_user(
-    db: Connection, mine: dict[str, str], user_id: str | None, removed: Sequence[_Gone]
+def _find_heard(
+    db: Connection, mine: dict[str, str], name: str, value: str | None, removed: Sequence[_Gone]
 ) -> str | None:
-    """Return the user of a session; another one where nothing that they said is left."""
-    if user_id is None or all(each.user_id != user_id for each in removed):
-        return user_id
-    # The index of users would lead through all that somebody ever said.
-    here = {**mine, "user_id": user_id}
-    if db.row(f"select 1 {_OF_SESSION} and user_id || '' = :user_id limit 1", here):
-        return user_id
+    """Return the user or version of a session; another where nothing that has it is left."""
+    if value is None or all(getattr(each, name) != value for each in removed):
+        return value
+    # An index of users would lead through all that somebody ever said.
+    here = {**mine, "value": value}
+    if db.row(f"select 1 {_OF_SESSION} and {name} || '' = :value limit 1", here):
+        return value
     other = db.row(
-        f"select user_id {_OF_SESSION} and user_id is not null "
+        f"select {name} {_OF_SESSION} and {name} is not null "
         "order by created_at_ms desc, id desc limit 1",
         mine,
     )
-    return other["user_id"] if other else None
+    return other[name] if other else None

@@ -106,12 +106,19 @@ def test_a_session_is_that_of_what_is_left(store: SqliteStore, project: Project)
     add(
         store,
         project,
-        interaction("t1", input="first", flag="success", user_id="u1"),
+        interaction("t1", input="first", flag="success", user_id="u1", version_id="v1"),
         interaction("t2", input="second", created_at_ms=NOON_MS + HOUR_MS, flag="failure"),
-        interaction("t3", input="third", created_at_ms=NOON_MS + 2 * HOUR_MS, user_id="u2"),
+        interaction(
+            "t3",
+            input="third",
+            created_at_ms=NOON_MS + 2 * HOUR_MS,
+            user_id="u2",
+            version_id="v2",
+        ),
     )
     remove(store, project, "t1")
     (session,) = rows(store, "sessions")
+    assert session["version_id"] == "v2"
     assert session["first_input"] == "second"
     assert session["first_at_ms"] == NOON_MS + HOUR_MS
     assert (session["interactions"], session["successes"], session["failures"]) == (2, 0, 1)
@@ -119,6 +126,7 @@ def test_a_session_is_that_of_what_is_left(store: SqliteStore, project: Project)
     remove(store, project, "t3")
     (session,) = rows(store, "sessions")
     assert (session["last_at_ms"], session["user_id"]) == (NOON_MS + HOUR_MS, None)
+    assert session["version_id"] is None
     assert rows(store, "users") == []
 
 
