@@ -13,6 +13,7 @@ _STATES = {
     "pending": "the rows are gone; the file is being cleaned, which waits for readers to end",
     "verified": "verified: no row and no byte is left",
 }
+_ON_POSTGRESQL = "verified: no row is left; VACUUM and archives of its log decide about the rest"
 
 
 def to_audit(erasure: Erasure) -> tuple[str, str]:
@@ -42,6 +43,8 @@ def to_answer(erasure: Erasure) -> answers.Erasure:
 def to_lines(erasure: Erasure) -> list[str]:
     """Return a receipt as lines of text."""
     checked = erasure.checked
+    has_no_file = erasure.state == "verified" and not (checked and checked.pages)
+    state = _ON_POSTGRESQL if has_no_file else _STATES[erasure.state]
     counts = ", ".join(f"{table} {n:,}" for table, n in sorted(erasure.removed.items()))
     lines = [
         f"Receipt   {erasure.id}",
@@ -50,11 +53,11 @@ def to_lines(erasure: Erasure) -> list[str]:
         f"          is {erasure.target_hash}",
         f"Asked     {iso_ms(erasure.asked_at_ms)} by {erasure.asked_by}",
         f"Removed   {counts or 'nothing yet'}",
-        f"State     {_STATES[erasure.state]}",
+        f"State     {state}",
     ]
     if erasure.verified_at_ms is not None:
         lines.append(f"Verified  {iso_ms(erasure.verified_at_ms)}")
-    if checked:
+    if checked and checked.pages:
         lines.append(f"Checked   {checked.pages:,} pages read, {checked.cleaned:,} cleaned")
         lines += [f"Removed   the copy {name}" for name in checked.copies]
     return lines
