@@ -1,7 +1,11 @@
-"""Copies of a database that phospho keeps beside it: from before an upgrade, or a restore."""
+"""Copies of a database that phospho keeps beside it: from before an upgrade, or a restore.
+
+One that was killed in the middle of being made is a copy too.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +18,12 @@ BEFORE_RESTORE = ".replaced-"
 
 def list_copies(database: Path) -> Sequence[Path]:
     """Return the copies beside a database, those of an upgrade first."""
-    kinds = (f"{database.name}{BEFORE_UPGRADE}", f"{database.name}{BEFORE_RESTORE}")
+    name = re.escape(database.name)
+    # The last are what `drafted` makes of a backup that is restored.
+    kinds = (f"{name}{re.escape(kind)}" for kind in (BEFORE_UPGRADE, BEFORE_RESTORE))
+    patterns = (*kinds, rf"{name}\.[0-9a-f]{{8}}\.part(-|$)")
     files = sorted(database.parent.iterdir())
-    return [file for kind in kinds for file in files if file.name.startswith(kind)]
+    return [file for pattern in patterns for file in files if re.match(pattern, file.name)]
 
 
 def keep_before(database: Path, *, step: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from phospho.errors import ConfigurationError
 from phospho_server.store.copies import BEFORE_RESTORE
-from phospho_server.store.copying import check_database, drafted
+from phospho_server.store.copying import check_database, drafted, sync
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def restore(backup: Path, database: Path) -> Restored:
     with drafted(database) as draft:
         shutil.copyfile(backup, draft)
         counts = check_database(draft, name=backup)
+        # Now, as it may take a while: from here on there is no database until this has its name.
+        sync(draft)
         replaced = _put_aside(database)
     return Restored(counts, replaced)
 
