@@ -15,7 +15,8 @@ from phospho_server.errors import BusyError
 from phospho_server.store import Connection, Store, counters, search
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.postgresql import schema
-from phospho_server.store.postgresql.store import PostgresStore, shown
+from phospho_server.store.postgresql.store import PostgresStore
+from phospho_server.store.postgresql.urls import refuse_malformed, shown
 from phospho_server.store.projects import create_project, list_projects
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import interaction
@@ -141,6 +142,34 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> No
         PostgresStore(url)
     assert "secret" not in str(raised.value)
     assert "secret" not in shown(url)
+
+
+@pytest.mark.parametrize("option", ["--database", "--replica"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param("%zz@127.0.0.1:1/db", id="percent"),
+        pytest.param("/@127.0.0.1:1/db", id="slash"),
+        pytest.param("@hush@127.0.0.1:1/db", id="at"),
+        pytest.param("@127.0.0.1:1/db?no=option", id="unknown-option"),
+    ],
+)
+def test_a_url_that_cannot_be_read_is_refused_without_a_word_of_it(rest: str, option: str) -> None:
+    malformed = f"postgresql://ana:hush{rest}"
+    url, replica = (
+        (malformed, None) if option == "--database" else ("postgresql://127.0.0.1:1/db", malformed)
+    )
+    with pytest.raises(ConfigurationError, match=f"{option} cannot be read") as raised:
+        PostgresStore(url, replica=replica)
+    assert "hush" not in str(raised.value)
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://a:%40%2F@h,i:1,2/d", "postgresql:///d", "host=h port=1 dbname=d"]
+)
+def test_what_libpq_can_read_is_not_refused(url: str) -> None:
+    refuse_malformed(url, "--database")
 
 
 def test_two_processes_write_the_same_session_and_nothing_is_lost(

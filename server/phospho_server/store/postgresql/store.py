@@ -25,6 +25,7 @@ from phospho_server.store.postgresql import many, schema
 from phospho_server.store.postgresql.dialect import Raw, adapt, is_typed, translate
 from phospho_server.store.postgresql.replica import Replica
 from phospho_server.store.postgresql.texts import GinIndex
+from phospho_server.store.postgresql.urls import refuse_malformed, shown
 from phospho_server.store.writing import Writer
 
 # As many as requests at once, and the workers.
@@ -113,10 +114,14 @@ class PostgresStore:
         replica: The same of a replica, where what `may_be_late` is read; it may be away.
 
     Raises:
-        ConfigurationError: The database cannot be reached, or holds something else.
+        ConfigurationError: A URL cannot be read; the database cannot be reached, or holds something
+            else.
     """
 
     def __init__(self, url: str, *, replica: str | None = None) -> None:
+        refuse_malformed(url, "--database")
+        if replica:
+            refuse_malformed(replica, "--replica")
         self.url = url
         try:
             with connect(url, may_take_long=True) as connection:
@@ -289,13 +294,6 @@ def translated_errors() -> Iterator[None]:
         raise BusyError(
             f"The database cannot be had: {_first_line(exc)}. Send this again in a moment."
         ) from exc
-
-
-def shown(url: str) -> str:
-    """Return a URL without its password."""
-    parts = psycopg.conninfo.conninfo_to_dict(url)
-    where = ":".join(str(parts[key]) for key in ("host", "port") if key in parts)
-    return f"postgresql://{where or 'localhost'}/{parts.get('dbname', '')}"
 
 
 def _first_line(exc: Exception) -> str:
