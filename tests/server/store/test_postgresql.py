@@ -224,6 +224,16 @@ def test_connections_that_postgresql_has_cut_are_made_again(store: PostgresStore
         assert len(list_projects(db)) == 2
 
 
+def test_no_outage_is_longer_for_phospho_than_for_postgresql(store: PostgresStore) -> None:
+    # A pool would pause for minutes between its tries, and the system wait for a machine that is
+    # gone: neither can be waited for in a test.
+    assert store._readers.reconnect_timeout <= 10
+    with store.read() as db:
+        limits = db.raw.info.get_parameters()
+    assert int(limits["tcp_user_timeout"]) <= 20_000
+    assert int(limits["keepalives_idle"]) <= 10
+
+
 def test_a_connection_that_is_cut_in_a_change_leaves_nothing_of_it(
     store: PostgresStore, url: str
 ) -> None:

@@ -35,6 +35,7 @@ class Replica:
             min_size=0,
             max_size=most,
             timeout=_WAIT_S,
+            reconnect_timeout=_WAIT_S,
             configure=adapt,
             check=ConnectionPool.check_connection,
             name="phospho-replica",

@@ -137,6 +137,9 @@ class PostgresStore:
             min_size=1,
             max_size=MOST_READERS,
             timeout=_WAIT_S,
+            # It doubles the pause between its tries, and who comes after the last of them has it
+            # begin anew: so the end of an outage, however long it was, is found within seconds.
+            reconnect_timeout=_WAIT_S,
             configure=adapt,
             check=ConnectionPool.check_connection,
             name="phospho-readers",
@@ -261,6 +264,11 @@ _ARGUMENTS: dict[str, Any] = {
     "autocommit": True,
     "row_factory": dict_row,
     "connect_timeout": _WAIT_S,
+    # A machine that is gone says nothing, and the system would wait a quarter of an hour for it.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
     "application_name": "phospho",
     "options": _SETTINGS,
 }
