@@ -172,6 +172,22 @@ def test_what_libpq_can_read_is_not_refused(url: str) -> None:
     refuse_malformed(url, "--database")
 
 
+def test_options_of_the_url_are_kept(postgresql: Databases) -> None:
+    url = postgresql.make_empty()
+    with psycopg.connect(url) as raw:
+        raw.execute("create schema ours")
+        raw.execute("create table public.theirs (id int)")
+    sign = "&" if "?" in url else "?"
+    store = PostgresStore(f"{url}{sign}options=-csearch_path%3Dours")
+    store.write(lambda db: create_project(db, "in it"))
+    with store.read() as db:
+        assert len(list_projects(db)) == 1
+    store.close()
+    with psycopg.connect(url) as raw:
+        assert raw.execute("select count(*) from ours.projects").fetchone() == (1,)
+    postgresql.drop(url)
+
+
 def test_two_processes_write_the_same_session_and_nothing_is_lost(
     store: PostgresStore, url: str
 ) -> None:

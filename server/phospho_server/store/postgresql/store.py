@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import ConnectionPool
 
@@ -133,7 +134,7 @@ class PostgresStore:
             ) from exc
         self._readers: ConnectionPool[Raw] = ConnectionPool(
             url,
-            kwargs=_ARGUMENTS,
+            kwargs=_arguments(url),
             min_size=1,
             max_size=MOST_READERS,
             timeout=_WAIT_S,
@@ -145,7 +146,7 @@ class PostgresStore:
             name="phospho-readers",
             open=True,
         )
-        self._replica = Replica(replica, _ARGUMENTS, MOST_READERS) if replica else None
+        self._replica = Replica(replica, _arguments(replica), MOST_READERS) if replica else None
         self._writer = Writer(_PostgresTransactions(url))
 
     @contextlib.contextmanager
@@ -270,8 +271,13 @@ _ARGUMENTS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
     "application_name": "phospho",
-    "options": _SETTINGS,
 }
+
+
+def _arguments(url: str, *, limits: str = "") -> dict[str, Any]:
+    # Options that the URL has of its own, such as a search_path, are kept.
+    options = f"{conninfo_to_dict(url).get('options') or ''} {_SETTINGS} {limits}"
+    return {**_ARGUMENTS, "options": options}
 
 
 def connect(url: str, *, may_take_long: bool = False) -> Raw:
@@ -282,8 +288,8 @@ def connect(url: str, *, may_take_long: bool = False) -> Raw:
         may_take_long: Whether a statement may, also by waiting for another process: an index of
             many rows takes longer than any request.
     """
-    limits = {"options": f"{_SETTINGS} {_NO_LIMITS}"} if may_take_long else {}
-    raw = cast("Raw", psycopg.connect(url, **{**_ARGUMENTS, **limits}))
+    arguments = _arguments(url, limits=_NO_LIMITS if may_take_long else "")
+    raw = cast("Raw", psycopg.connect(url, **arguments))
     adapt(raw)
     return raw
 
