@@ -145,15 +145,23 @@ def test_the_environment_may_name_the_replica(
             assert listed() == ["later"]
 
 
+@pytest.mark.parametrize("is_there", [False, True], ids=["away", "without-the-newest-tables"])
 def test_while_the_replica_is_away_the_database_is_read(
-    servers: tuple[PostgresServer, PostgresServer], detectors: Mapping[str, Detector]
+    servers: tuple[PostgresServer, PostgresServer],
+    detectors: Mapping[str, Detector],
+    is_there: bool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    away = "postgresql://127.0.0.1:1/none"
-    store = PostgresStore(servers[0].get_uri(), replica=away)
+    replica = (
+        servers[0].get_uri(database="template1") if is_there else "postgresql://127.0.0.1:1/none"
+    )
+    store = PostgresStore(servers[0].get_uri(), replica=replica)
     project = store.write(lambda db: create_project(db, "Alone"))
     visitor = Visitor(create_app(store, detectors=detectors, has_replica=True).test_client())
     visitor.sign_in(store)  # type: ignore[arg-type]
     assert visitor.get(f"/projects/{project.id}/sessions").status_code == 200
+    assert "The replica is away" in caplog.text
+    assert ("it has not the tables of this phospho" in caplog.text) == is_there
     store.close()
 
 

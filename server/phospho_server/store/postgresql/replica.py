@@ -1,4 +1,7 @@
-"""Readers of a replica, for what may be some moments old; none while it is away."""
+"""Readers of a replica, for what may be some moments old; none while it is away.
+
+One that has not got the newest tables yet, or is of another database, is as good as away.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from phospho_server.store.postgresql import schema
 from phospho_server.store.postgresql.dialect import Raw, adapt
 
 logger = logging.getLogger("phospho_server")
@@ -36,7 +40,7 @@ class Replica:
             max_size=most,
             timeout=_WAIT_S,
             reconnect_timeout=_WAIT_S,
-            configure=adapt,
+            configure=_make_ready,
             check=ConnectionPool.check_connection,
             name="phospho-replica",
             open=True,
@@ -61,3 +65,12 @@ class Replica:
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
+
+
+def _make_ready(raw: Raw) -> None:
+    if not schema.is_newest(raw):
+        raise psycopg.OperationalError(
+            "it has not the tables of this phospho. Wait until it has followed an upgrade, or name "
+            "another one with --replica"
+        )
+    adapt(raw)

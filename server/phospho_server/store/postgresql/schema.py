@@ -45,6 +45,14 @@ def upgrade(connection: psycopg.Connection[dict[str, object]]) -> None:
                 )
 
 
+def is_newest(connection: psycopg.Connection[dict[str, object]]) -> bool:
+    """Tell whether a database that may not be changed has all tables as they are now."""
+    found = connection.execute(
+        "select to_regclass('_migrations') is not null as is_ours"
+    ).fetchone()
+    return bool(found and found["is_ours"]) and _list_applied(connection) == steps().keys()
+
+
 def _list_applied(connection: psycopg.Connection[dict[str, object]]) -> set[object]:
     found = connection.execute(
         "select to_regclass('_migrations') is not null as has_ours, exists "
