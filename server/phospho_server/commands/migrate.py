@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from phospho.errors import ConfigurationError
+from phospho.errors import ConfigurationError, MissingDependencyError
 from phospho_server import database as databases
 from phospho_server.commands import database_option, json_option, opened, phospho, show_json
 from phospho_server.commands.progress import showing
@@ -22,6 +22,11 @@ def migrate(database: str, to: str | None, *, as_json: bool) -> None:
     A move copies every table, and compares each with the file at the end. One that was stopped
     goes on where it was. Meanwhile the file takes no changes: apps are told to send again.
     """
+    if to is not None and not databases.is_postgresql(database):
+        # A file that is not there would be made, and its nothing be moved.
+        source = databases.file_of(database, "")
+        if not source.is_file():
+            raise ConfigurationError(f"There is no database {source}. Name it with --database.")
     with opened(database) as store:
         if to is None:
             click.echo(f"{database} has the newest schema.")
@@ -45,11 +50,14 @@ def _move(store: Store, to: str, *, hidden: bool) -> dict[str, int]:
             "A move goes from a file to PostgreSQL. Name the file with --database, and a "
             "postgresql:// URL with --to."
         )
-    # Makes the schema, and says what is wrong with the URL.
-    databases.open_store(to).close()
-    from phospho_server.store.postgresql import moving
-    from phospho_server.store.postgresql.store import connect
-
+    try:
+        from phospho_server.store.postgresql import moving
+        from phospho_server.store.postgresql.store import connect, prepare
+        from phospho_server.store.postgresql.urls import refuse_malformed
+    except ImportError as exc:
+        raise MissingDependencyError("psycopg", extra="postgres") from exc
+    refuse_malformed(to, "--to")
+    prepare(to)
     with moving.held(file) as source, connect(to, may_take_long=True) as target:
         tables = moving.list_tables(source)
         rows = moving.count_rows(source, tables)

@@ -113,6 +113,9 @@ def test_a_move_that_was_stopped_goes_on_where_it_was(
 
     with moving.held(file) as source, connect(url) as target, pytest.raises(KeyboardInterrupt):
         moving.copy_all(source, target, moving.list_tables(source), stop_after_some)
+    # A server would show, and add to, what is not all there.
+    with pytest.raises(ConfigurationError, match="Go on with that first"):
+        PostgresStore(url)
     moved = migrate(file, url)
     assert moved.exit_code == 0, moved.output
 
@@ -137,6 +140,13 @@ def test_a_database_in_use_is_not_moved_into(file: Path, url: str) -> None:
     again = migrate(file, url)
     assert again.exit_code == 1
     assert "createdb phospho" in again.output
+
+
+def test_a_file_that_is_not_there_is_not_made_and_moved(tmp_path: Path, url: str) -> None:
+    moved = migrate(tmp_path / "phospho.db", url)
+    assert moved.exit_code == 1
+    assert "There is no database" in moved.output
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("to", ["other.db", "mysql://h/d"])

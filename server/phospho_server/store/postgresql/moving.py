@@ -144,8 +144,8 @@ def compare(source: sqlite3.Connection, target: Raw, tables: Iterable[Table]) ->
 
 def finish(target: Raw) -> None:
     """Forget how far the move came: the database is in use from now on."""
-    target.execute("drop table _moved")
     target.execute("analyze")
+    target.execute("drop table _moved")
 
 
 def _refuse_if_in_use(target: Raw) -> None:

@@ -124,14 +124,11 @@ class PostgresStore:
         if replica:
             refuse_malformed(replica, "--replica")
         self.url = url
-        try:
-            with connect(url, may_take_long=True) as connection:
-                schema.upgrade(connection)
-        except psycopg.Error as exc:
+        if prepare(url):
             raise ConfigurationError(
-                f"The database {shown(url)} cannot be used: {_first_line(exc)}. Check that "
-                "PostgreSQL runs there, and the name, user and password in --database."
-            ) from exc
+                f"A file is being moved to the database {shown(url)}, and not all of it is there. "
+                "Go on with that first: phospho migrate --database FILE --to URL"
+            )
         self._readers: ConnectionPool[Raw] = ConnectionPool(
             url,
             kwargs=_arguments(url),
@@ -278,6 +275,26 @@ def _arguments(url: str, *, limits: str = "") -> dict[str, Any]:
     # Options that the URL has of its own, such as a search_path, are kept.
     options = f"{conninfo_to_dict(url).get('options') or ''} {_SETTINGS} {limits}"
     return {**_ARGUMENTS, "options": options}
+
+
+def prepare(url: str) -> bool:
+    """Bring a database to the newest schema; tell whether a move to it has begun and not ended.
+
+    Raises:
+        ConfigurationError: It cannot be reached, or holds something else.
+    """
+    try:
+        with connect(url, may_take_long=True) as connection:
+            schema.upgrade(connection)
+            row = connection.execute(
+                "select to_regclass('_moved') is not null as moving"
+            ).fetchone()
+            return bool(row and row["moving"])
+    except psycopg.Error as exc:
+        raise ConfigurationError(
+            f"The database {shown(url)} cannot be used: {_first_line(exc)}. Check that "
+            "PostgreSQL runs there, and the name, user and password in its URL."
+        ) from exc
 
 
 def connect(url: str, *, may_take_long: bool = False) -> Raw:
