@@ -102,6 +102,9 @@ def _refuse_target(file: Path, source: Path, *, is_forced: bool) -> None:
         raise ConfigurationError(f"The folder {file.parent} does not exist. Make it first.")
     if file.exists() and file.samefile(source):
         raise ConfigurationError(f"{file} is the database itself. Name another file.")
+    if file.exists() and not file.is_file():
+        # A device, such as /dev/null, would make way for a file.
+        raise ConfigurationError(f"{file} is no file. Name another one.")
     if file.exists() and not is_forced:
         raise ConfigurationError(f"{file} exists. Name another file, or add --force.")
 

@@ -58,7 +58,7 @@ def copy_database(
                 f"{source} cannot be copied: {exc}. Look at the disk, and restore a backup if the "
                 "file is damaged: phospho restore FILE"
             ) from exc
-        if is_checked and check_database(draft) != counts:
+        if is_checked and check_database(draft, name=source) != counts:
             raise ConfigurationError(
                 f"The copy of {source} has not the rows that the database has. Look at the disk, "
                 "and do this again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
 import threading
@@ -150,6 +151,24 @@ def test_no_file_is_overwritten_by_mistake(tmp_path: Path) -> None:
         assert backup.read_text() == "precious"
         read("backup", backup, "--force", "--database", database)
     assert tasks(backup) == ["t1"]
+
+
+def test_a_backup_takes_the_place_of_files_only(tmp_path: Path) -> None:
+    database, pipe = tmp_path / "phospho.db", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with filled(database, "t1"):
+        code, output = run("backup", pipe, "--force", "--database", database)
+    assert (code, pipe.is_fifo()) == (1, True)
+    assert "is no file" in output
+
+
+def test_a_database_that_cannot_be_backed_up_is_named(tmp_path: Path) -> None:
+    database = tmp_path / "phospho.db"
+    with filled(database, "t1"), closing(sqlite3.connect(database)) as raw, raw:
+        raw.execute("update _sqlite_migrations set name = 'later' where rowid = 1")
+    code, output = run("backup", tmp_path / "b.db", "--database", database)
+    assert code == 1
+    assert f"The database {database} was made by a newer phospho" in output
 
 
 def test_no_room_for_a_backup_is_said_and_leaves_nothing(
