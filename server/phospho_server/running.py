@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from phospho_server.errors import ServerError
 from phospho_server.lanes import Lanes
 from phospho_server.store import Store
 from phospho_server.store.queues import prove_writable
+from phospho_server.store.sqlite import database_file
 from phospho_server.working import Worker
 
 # Who asks more often gets the answer of a moment ago: each costs a sync to disk.
@@ -41,31 +43,41 @@ class Running:
     _proof: Future[None] | None = None
     _asked_s: float = 0.0
 
-    def check_alive(self) -> Mapping[str, str]:
-        """Return what is wrong that a restart would mend, by part; the parts that are well too.
+    def __post_init__(self) -> None:
+        self._file = database_file(self.store)
+        self._opened = _identity(self._file) if self._file else None
 
-        Raises:
-            ServerError: The database cannot be read.
-        """
-        with self.store.read() as db:
-            db.row("select 1 from projects")
-        parts = {"database": OK, "writer": OK if self.store.is_writing else "has ended"}
+    def check_alive(self) -> Mapping[str, str]:
+        """Return what is wrong with each part, and which are well."""
+        parts = {
+            "database": self._try_to_read(),
+            "writer": OK if self.store.is_writing else "has ended",
+        }
         for worker in self.workers:
             parts[f"{worker.name} worker"] = OK if worker.is_running else "has ended"
         return parts
 
     def check_ready(self) -> Mapping[str, str]:
-        """Return what keeps the server from storing something, by part.
-
-        Raises:
-            ServerError: The database cannot be read.
-        """
+        """Return what keeps the server from storing something, by part."""
+        if self._file is not None and _identity(self._file) != self._opened:
+            return {
+                "database": f"{self._file} was removed or replaced while it was open. Put it back, "
+                "or restore a backup, and start the server again."
+            }
         parts = dict(self.check_alive())
         if self.lanes is not None and self.lanes.is_stopping:
             parts["server"] = "is stopping"
-        if parts["writer"] == OK:
+        if parts["writer"] == parts["database"] == OK:
             parts["database"] = self._prove_writable()
         return parts
+
+    def _try_to_read(self) -> str:
+        try:
+            with self.store.read() as db:
+                db.row("select 1 from projects")
+        except ServerError as exc:
+            return str(exc)
+        return OK
 
     def _prove_writable(self) -> str:
         proof = self._begin_proof()
@@ -97,3 +109,12 @@ class Running:
             proof.set_result(self.store.write(prove_writable))
         except Exception as exc:  # noqa: BLE001 - it is told to who has asked
             proof.set_exception(exc)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another of the same name; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

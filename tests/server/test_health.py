@@ -12,6 +12,7 @@ from phospho_server import create_app, running
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.lanes import Lanes
 from phospho_server.running import Running
+from phospho_server.store import Connection
 from phospho_server.store.queues import prove_writable
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.working import Worker
@@ -87,6 +88,42 @@ def test_a_full_disk_is_not_ready_and_says_so(
         {"database": "The disk is full. Free some space.", "writer": "ok"},
     )
     assert ask("/healthz")[0] == 200
+
+
+@on_sqlite
+def test_room_for_less_than_an_interaction_is_not_ready(store: SqliteStore, ask: Ask) -> None:
+    def leave_room(db: Connection) -> None:
+        raw = db.raw  # type: ignore[attr-defined]
+        (pages,) = raw.execute("pragma page_count").fetchone()
+        raw.execute(f"pragma max_page_count = {pages + 5}")
+
+    store.write(leave_room)
+    status, checks = ask("/readyz")
+    assert status == 503
+    assert "Free some space" in checks["database"]
+
+
+@on_sqlite
+def test_a_file_that_was_removed_or_replaced_is_not_ready(store: SqliteStore, ask: Ask) -> None:
+    assert ask("/readyz")[0] == 200
+    aside = store.path.with_name("aside")
+    store.path.rename(aside)
+    status, checks = ask("/readyz")
+    assert status == 503
+    assert "was removed or replaced" in checks["database"]
+    aside.rename(store.path)
+    assert ask("/readyz")[0] == 200
+
+
+def test_a_database_that_cannot_be_read_is_said_as_everything_is(
+    store: SqliteStore, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> contextlib.AbstractContextManager[object]:
+        raise BusyError("The database cannot be had.")
+
+    monkeypatch.setattr(store, "read", fail)
+    for path in ("/healthz", "/readyz"):
+        assert ask(path) == (503, {"database": "The database cannot be had.", "writer": "ok"})
 
 
 def test_many_who_ask_share_one_proof(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,9 @@ def test_a_database_that_cannot_be_read_is_told(
     monkeypatch.setattr(SqliteStore, "read", refuse)
     answer = ask(probes, "/healthz")
     assert answer.status_code == 503
+    assert answer.json()["checks"]["database"] == "It is away."
+    answer = ask(probes, "/metrics")
+    assert answer.status_code == 503
     assert answer.json() == {"error": {"code": "busy", "message": "It is away."}}
 
 

@@ -13,6 +13,9 @@ from phospho_server.store import Connection
 
 MOST = 10_000
 
+# As many pages of SQLite as an interaction of a hundred words changes, with what is counted of it.
+_PROOF_CHARS = 100_000
+
 KINDS = ("notify", "detect", "backfill", "purge", "facts", "llm", "erase")
 
 
@@ -116,7 +119,11 @@ def count_deliveries(db: Connection) -> dict[str, int]:
 
 
 def prove_writable(db: Connection) -> None:
-    """Change something and take it back, so that the commit of it is a sync to disk."""
+    """Change as much as an interaction does and take it back; its commit is a sync to disk."""
     name = {"name": "whether it can be written"}
-    db.execute("insert into secrets (name, value) values (:name, '')", name)
+    # On a disk that is full there is often room for a page more, where the last that failed ended.
+    db.execute(
+        "insert into secrets (name, value) values (:name, :value)",
+        {**name, "value": "0" * _PROOF_CHARS},
+    )
     db.execute("delete from secrets where name = :name", name)
