@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import sys
+import threading
 import time
+from collections.abc import Iterator
+from types import TracebackType
 
 from flask import g, has_request_context
+
+from phospho.errors import PhosphoError
+
+logger = logging.getLogger("phospho_server")
 
 # Its level says whether requests are logged.
 requests_logger = logging.getLogger("phospho_server.requests")
@@ -44,3 +53,35 @@ def configure(*, as_json: bool) -> None:
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     if as_json:
         requests_logger.setLevel(logging.INFO)
+        # What Python would write to standard error by itself.
+        logging.captureWarnings(True)
+        sys.excepthook = _tell_of_process
+        threading.excepthook = _tell_of_thread
+
+
+@contextlib.contextmanager
+def errors_told(*, as_json: bool) -> Iterator[None]:
+    """Let an expected error that ends the process be the last line of a log of JSON."""
+    try:
+        yield
+    except PhosphoError as exc:
+        if not as_json:
+            raise
+        logger.critical("%s", exc)
+        sys.exit(1)
+
+
+def _tell_of_process(
+    kind: type[BaseException], exc: BaseException, traceback: TracebackType | None
+) -> None:
+    logger.critical("An unexpected error ends the process", exc_info=(kind, exc, traceback))
+
+
+def _tell_of_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and args.exc_type is not SystemExit:
+        name = args.thread.name if args.thread else "that has ended"
+        logger.error(
+            "An unexpected error ends the thread %s",
+            name,
+            exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
+        )

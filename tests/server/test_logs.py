@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import re
+import subprocess
+import sys
+import threading
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -20,7 +25,10 @@ from phospho_server.store.sqlite import SqliteStore
 def restored_logging() -> Iterator[None]:
     root = logging.getLogger()
     before = (root.level, list(root.handlers), logs.requests_logger.level)
+    hooks = (sys.excepthook, threading.excepthook)
     yield
+    sys.excepthook, threading.excepthook = hooks
+    logging.captureWarnings(False)
     root.setLevel(before[0])
     root.handlers[:] = before[1]
     logs.requests_logger.setLevel(before[2])
@@ -89,6 +97,44 @@ def test_plain_logs_are_silent_about_requests_that_work(
     logs.configure(as_json=False)
     app.test_client().get("/healthz")
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_what_python_would_write_by_itself_is_a_line_as_well(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("nobody\nforesaw it")
+
+    logs.configure(as_json=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("of a library", stacklevel=1)
+    thread = threading.Thread(target=fail, name="theirs")
+    thread.start()
+    thread.join()
+    exc = ValueError("why")
+    sys.excepthook(ValueError, exc, None)
+    entries = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert "of a library" in entries[0]["message"]
+    assert entries[1]["message"] == "An unexpected error ends the thread theirs"
+    assert "foresaw it" in entries[1]["exception"]
+    assert "ValueError: why" in entries[2]["exception"]
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_what_keeps_a_process_from_starting_is_a_line_as_well(tmp_path: Path, command: str) -> None:
+    database = tmp_path / "phospho.db"
+    database.write_text("no database")
+    done = subprocess.run(
+        [sys.executable, "-m", "phospho_server", command, "--json-logs", "--database", database],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "cannot be opened" in json.loads(line)["message"]
 
 
 def test_a_line_cannot_be_forged_and_names_the_exception() -> None:

@@ -21,7 +21,7 @@ PORT = click.IntRange(0, 65_535)
 
 
 _UNENCRYPTED = (
-    "Warning: {host} is open to other machines, and passwords, keys and conversations travel to it "
+    "%s is open to other machines, and passwords, keys and conversations travel to it "
     "without encryption. Put a proxy that speaks https in front, and add --behind-proxy."
 )
 
@@ -85,7 +85,7 @@ def serve(
     from phospho_server.stopping import leave
 
     logs.configure(as_json=json_logs)
-    with opened(database, replica=replica) as store:
+    with logs.errors_told(as_json=json_logs), opened(database, replica=replica) as store:
         server = Server(
             store,
             host=host,
@@ -96,7 +96,7 @@ def serve(
             has_replica=bool(replica),
         )
         if server.is_open and proxy is None:
-            click.echo(_UNENCRYPTED.format(host=host), err=True)
+            logs.logger.warning(_UNENCRYPTED, host)
         announce(server, store.write(_first_project))
         server.run()
         leave(store)

@@ -38,7 +38,7 @@ def worker(port: int | None, host: str, database: str, *, json_logs: bool) -> No
     from phospho_server.workers import Workers
 
     logs.configure(as_json=json_logs)
-    with opened(database) as store:
+    with logs.errors_told(as_json=json_logs), opened(database) as store:
         plugins = Plugins()
         workers = Workers(
             store,
