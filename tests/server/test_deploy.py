@@ -37,7 +37,7 @@ def unit() -> dict[str, str]:
     read = configparser.ConfigParser(strict=False, interpolation=None)
     read.optionxform = str  # type: ignore[assignment,method-assign]
     read.read(DEPLOY / "phospho.service", encoding="utf-8")
-    return dict(read["Service"])
+    return {**read["Unit"], **read["Service"]}
 
 
 def read_command(arguments: list[str]) -> dict[str, Any]:
@@ -104,6 +104,8 @@ def test_the_unit_starts_a_server_and_waits_for_its_end(unit: dict[str, str]) ->
         "127.0.0.1",
     )
     assert float(unit["TimeoutStopSec"]) > 5
+    # Else systemd gives up after five tries, which take it less than ten seconds.
+    assert unit["StartLimitIntervalSec"] == "0"
     assert unit["Environment"].startswith(
         f"PHOSPHO_DATABASE_URL=/var/lib/{unit['StateDirectory']}/"
     )
