@@ -240,6 +240,35 @@ def test_connections_that_postgresql_has_cut_are_made_again(store: PostgresStore
         assert len(list_projects(db)) == 2
 
 
+def test_a_database_that_takes_no_changes_is_busy_and_is_tried_again(
+    store: PostgresStore, url: str
+) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+
+    def allow(*, changes: bool) -> None:
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute("set default_transaction_read_only = off")
+            value = "off" if changes else "on"
+            admin.execute(
+                f"alter database {name} set default_transaction_read_only = {value}".encode()
+            )
+
+    allow(changes=False)
+    with psycopg.connect(url, autocommit=True) as admin:
+        # As where another machine has taken over.
+        admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    for _ in range(2):
+        with pytest.raises(BusyError, match="takes no changes"):
+            store.write(lambda db: create_project(db, "refused"))
+    with store.read() as db:
+        assert list_projects(db) == []
+    allow(changes=True)
+    store.write(lambda db: create_project(db, "stored"))
+
+
 def test_no_outage_is_longer_for_phospho_than_for_postgresql(store: PostgresStore) -> None:
     # A pool would pause for minutes between its tries, and the system wait for a machine that is
     # gone: neither can be waited for in a test.

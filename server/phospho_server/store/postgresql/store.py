@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, cast
 
@@ -215,8 +214,16 @@ class _PostgresTransactions:
         # Whether the savepoint of the next change is there.
         self._is_saved = False
 
-    def translated_errors(self) -> AbstractContextManager[None]:
-        return translated_errors()
+    @contextlib.contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        with translated_errors():
+            try:
+                yield
+            except errors.ReadOnlySqlTransaction:
+                # It stays so for this connection, also when the database takes changes again, or
+                # another machine does.
+                self._raw.close()
+                raise
 
     def begin(self) -> Connection:
         self._is_saved = True
@@ -313,13 +320,18 @@ def connect(url: str, *, may_take_long: bool = False) -> Raw:
 
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn PostgreSQL's errors of a full disk, and of a database that is away, into ours."""
+    """Turn PostgreSQL's errors into ours: of a full disk, and of a database that is not there."""
     try:
         yield
     except errors.DiskFull as exc:
         raise StorageFullError(
             f"The disk that holds the database takes no more: {_first_line(exc)}. Free some space "
             "and do this again: nothing of it was stored."
+        ) from exc
+    except errors.ReadOnlySqlTransaction as exc:
+        raise BusyError(
+            "The database can be read and takes no changes: it is a replica, or was made "
+            "read-only, as some providers do where a disk is full. Send this again in a moment."
         ) from exc
     except psycopg.OperationalError as exc:
         raise BusyError(
