@@ -17,6 +17,7 @@ from phospho_server.store.retention import get_retention
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, interaction
+from tests.server.databases import on_each_database
 from tests.server.views.conftest import Visitor, text_of
 
 
@@ -118,6 +119,7 @@ def test_deleting_the_last_project_leads_to_making_another(
     assert visitor.get(gone.location).status_code == 200
 
 
+@on_each_database
 def test_somebody_is_erased_once_it_was_said_what_would_go(
     visitor: Visitor, store: SqliteStore, project: Project, home: str
 ) -> None:
@@ -136,6 +138,7 @@ def test_somebody_is_erased_once_it_was_said_what_would_go(
     page = text_of(visitor.get(f"{home}/settings"))
     assert "A user: erased and verified" in page
     assert "interactions 1, sessions 1" in page
+    assert ("looked through" in page) == isinstance(store, SqliteStore)
     with store.read() as db:
         (entry,) = list_entries(db, project.id).entries
     assert (entry.action, "ann" in entry.what) == ("user erased", False)
