@@ -214,7 +214,7 @@ class HttpServer:
         if not self.lanes.shutdown():
             # What still runs writes into the trigger, whose number may be a database's by then.
             for each in self._listening:
-                self._map.pop(each.trigger.fileno(), None)
+                each.trigger.del_channel(self._map)
         wasyncore.close_all(self._map)
 
     def _drain(self, until_s: float) -> None:

@@ -17,7 +17,7 @@ from phospho_server.working import Worker
 
 # What a worker has at hand may take so long from when it was told; with the answers that are under
 # way, and the last changes, all is over within five seconds.
-_PATIENCE_S = 4.0
+_PATIENCE_S = 3.5
 _CLOSE_S = 0.5
 
 

@@ -19,6 +19,7 @@ from waitress.channel import HTTPChannel
 from phospho_server import connections
 from phospho_server.connections import SLOWEST_BYTES_S, Bell, HttpServer, TimelyChannel
 from phospho_server.serving import _SETTINGS
+from tests.server.processes import wait_until
 
 PATIENCE_S = 15.0
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -134,6 +135,32 @@ def test_the_beginning_of_an_answer_waits_for_more_and_keeps_nobody_busy(
         going_on.set()
         assert {asked.result().text, *quick} == {"one, two"}
     assert tries < 100
+
+
+def test_an_answer_that_never_comes_keeps_no_server_from_ending() -> None:
+    began, going_on = threading.Event(), threading.Event()
+
+    def stuck(_environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        began.set()
+        going_on.wait(PATIENCE_S)
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [b"late"]
+
+    server = HttpServer(stuck, host="127.0.0.1", port=0, **_SETTINGS)
+    running = threading.Thread(target=server.run, kwargs={"drain_s": 0.1}, daemon=True)
+    running.start()
+    with socket.create_connection(("127.0.0.1", server.effective_port)) as asking:
+        asking.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert began.wait(PATIENCE_S)
+        began_s = time.monotonic()
+        server.close()
+        assert time.monotonic() - began_s < PATIENCE_S / 3
+    going_on.set()
+    running.join(PATIENCE_S)
+    # What such a thread writes into stays open, for as long as the process.
+    wait_until(server.lanes.shutdown, what="its thread has ended")
+    for each in server._listening:
+        each.trigger.close()
 
 
 def test_who_is_to_be_woken_is_woken_once_until_they_come(
