@@ -19,6 +19,7 @@ from phospho_server.commands import phospho
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.metrics import gathering, instruments
 from phospho_server.stopping import _PATIENCE_S
+from phospho_server.store.postgresql.store import MOST_READERS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "server" / "deploy"
@@ -83,6 +84,9 @@ def test_the_services_run_commands_there_are(compose: dict[str, Any]) -> None:
     assert (worker["host"], worker["port"]) == ("0.0.0.0", PORT)
     assert compose["services"]["server"]["deploy"]["replicas"] == 2
     assert compose["services"]["worker"]["deploy"]["replicas"] == 2
+    # With as many as docs/deploying.md starts.
+    most = compose["services"]["postgres"]["command"][-1]
+    assert int(most.removeprefix("max_connections=")) >= 7 * (MOST_READERS + 1)
     for name in ("server", "worker"):
         service = compose["services"][name]
         build = service["build"]
