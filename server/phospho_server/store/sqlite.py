@@ -110,20 +110,20 @@ class SqliteStore:
     @contextlib.contextmanager
     def glance(self) -> Iterator[SqliteConnection]:
         """Give a connection for a single query, which sees one consistent state by itself."""
-        try:
-            connection = self._readers.pop()
-        except IndexError:
-            connection = _open(self.path, read_only=True)
-        try:
-            with translated_errors():
+        with translated_errors():
+            try:
+                connection = self._readers.pop()
+            except IndexError:
+                connection = _open(self.path, read_only=True)
+            try:
                 yield connection
-        finally:
-            if connection.raw.in_transaction:
-                connection.raw.rollback()
-            if self._writer.is_closed:
-                connection.raw.close()
-            else:
-                self._readers.append(connection)
+            finally:
+                if connection.raw.in_transaction:
+                    connection.raw.rollback()
+                if self._writer.is_closed:
+                    connection.raw.close()
+                else:
+                    self._readers.append(connection)
 
     def write(self, change: Callable[[Connection], Result]) -> Result:
         """Run `change` in a transaction and return its result once it is durable."""
@@ -242,7 +242,7 @@ def database_file(store: Store) -> Path | None:
 
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn SQLite's errors of a full disk and a locked file into ours."""
+    """Turn SQLite's errors of a full disk, and of a file that is locked or gone, into ours."""
     try:
         yield
     except sqlite3.OperationalError as exc:
@@ -256,12 +256,22 @@ def translated_errors() -> Iterator[None]:
             raise BusyError(
                 "Another program holds the database. Send this again in a moment."
             ) from exc
+        if "unable to open" in text:
+            raise BusyError(
+                "The file of the database cannot be opened. Put it back where it is gone, or allow "
+                "the process more open files where it has too many, and start the server again."
+            ) from exc
         raise
 
 
 def _open(path: Path, *, read_only: bool = False) -> SqliteConnection:
     raw = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
+        # Where the file is gone meanwhile, no empty one is made in its place.
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT_MS / 1000,
     )
     try:
         _configure(raw, read_only=read_only)

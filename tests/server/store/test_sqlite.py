@@ -84,6 +84,15 @@ def test_a_closed_store_refuses_changes(store: SqliteStore) -> None:
         store.write(lambda db: create_project(db, "too late"))
 
 
+def test_a_file_that_was_removed_is_not_made_anew(store: SqliteStore) -> None:
+    with store.read():
+        store.path.rename(store.path.with_suffix(".elsewhere"))
+        # The reader that there is is in use, so another one is opened.
+        with pytest.raises(BusyError, match="Put it back"):
+            names(store)
+    assert not store.path.exists()
+
+
 def test_the_file_is_readable_by_its_owner_alone(store: SqliteStore) -> None:
     assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
 
