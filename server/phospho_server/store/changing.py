@@ -126,7 +126,7 @@ def replace_kept(db: Connection, project_id: str, before: Kept, after: Kept) -> 
         db,
         project_id,
         [
-            FactChange(before.session_id, [f for f in these if f not in others], n, before.id)
+            FactChange(before.session_id, [f for f in these if f not in others], n, [before.id])
             for these, others, n in ((was_true, is_true, -1), (is_true, was_true, 1))
         ],
     )

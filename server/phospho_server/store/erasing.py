@@ -257,7 +257,7 @@ def _follow_in_sessions(db: Connection, project_id: str, gone: Sequence[_Gone]) 
     facts.move(
         db,
         project_id,
-        [FactChange(each.session_id, each.facts, -1, each.id) for each in gone],
+        [FactChange(each.session_id, each.facts, -1, [each.id]) for each in gone],
     )
     of_sessions: dict[str, list[_Gone]] = {}
     for each in gone:

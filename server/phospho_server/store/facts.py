@@ -41,17 +41,18 @@ class Fact(NamedTuple):
 
 
 class FactChange(NamedTuple):
-    """Facts of an interaction that are new, or no longer true.
+    """Facts of interactions of a session that are new, or no longer true.
 
     Args:
+        facts: True of each of the interactions.
         difference: 1 for facts that are new, -1 for those that were.
-        interaction_id: None for an event: `detections` has it.
+        interaction_ids: None for an event of one of them: `detections` has it.
     """
 
     session_id: str
     facts: Sequence[Fact]
     difference: int
-    interaction_id: int | None = None
+    interaction_ids: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,15 @@ class KnownFact:
     sessions: int
 
 
-def facts_of(interaction: NewInteraction, metadata: Mapping[str, Any]) -> list[Fact]:
-    """Return the facts that an interaction arrives with; `metadata` is its own, parsed."""
+def facts_of(interaction: NewInteraction, of_metadata: list[Fact]) -> list[Fact]:
+    """Return the facts that an interaction arrives with; `of_metadata` are those of its own."""
     found = _facts(
         user=interaction.user_id,
         version=interaction.version_id,
         flag=interaction.flag,
         notes="yes" if interaction.notes is not None else None,
     )
-    return found + facts_of_metadata(metadata)
+    return found + of_metadata
 
 
 def _facts(**values: str | None) -> list[Fact]:
@@ -114,9 +115,10 @@ def move(db: Connection, project_id: str, changes: Sequence[FactChange]) -> None
     # What was judged may have been removed meanwhile.
     changes = [change for change in changes if change.session_id in sessions]
     moved: defaultdict[tuple[str, Fact], int] = defaultdict(int)
-    for session_id, facts, difference, _ in changes:
+    for session_id, facts, difference, interaction_ids in changes:
+        n = difference * (1 if interaction_ids is None else len(interaction_ids))
         for fact in facts:
-            moved[session_id, fact] += difference
+            moved[session_id, fact] += n
     if not moved:
         return
     ids = _count(db, project_id, moved)
@@ -155,10 +157,11 @@ def _move_interactions(
         ),
     ):
         rows = [
-            {"fact": ids[fact], "interaction": change.interaction_id}
+            {"fact": ids[fact], "interaction": interaction_id}
             for change in changes
-            if change.interaction_id is not None and change.difference == difference
+            if change.interaction_ids is not None and change.difference == difference
             for fact in change.facts
+            for interaction_id in change.interaction_ids
         ]
         db.execute_many(statement, rows)
 

@@ -114,7 +114,7 @@ def add_feedback(
         if row["flag"]:
             changes.append(([Fact("flag", row["flag"])], -1))
     facts.move(
-        db, project_id, [FactChange(row["session_id"], *change, row["id"]) for change in changes]
+        db, project_id, [FactChange(row["session_id"], *change, [row["id"]]) for change in changes]
     )
     return kept
 

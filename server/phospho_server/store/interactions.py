@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from phospho_server.clock import hour_of, minute_of, now_ms
 from phospho_server.errors import NotFoundError
@@ -22,7 +22,7 @@ from phospho_server.store import (
 from phospho_server.store import counters as counter_store
 from phospho_server.store import jobs as job_store
 from phospho_server.store import search as search_store
-from phospho_server.store.facts import FactChange
+from phospho_server.store.facts import Fact, FactChange
 from phospho_server.store.projects import get_project
 from phospho_server.store.rows import NewInteraction
 from phospho_server.store.users import Said
@@ -99,9 +99,8 @@ def _add_chunk(
         return []
     new = _with_feedback(db, project_id, new)
     more = {"project_id": project_id, "received_at_ms": now_ms()}
-    # Read as one text: to begin takes longer than to read a small object.
-    metadata = json.loads(f"[{','.join(i.metadata or '{}' for i in new)}]")
-    tokens = [tokens_of(each) for each in metadata]
+    metadata = _read_metadata(new)
+    tokens = [metadata[i.metadata].tokens for i in new]
     row_ids = db.take_ids("interactions", len(new))
     db.execute_many(
         _INSERT,
@@ -115,7 +114,7 @@ def _add_chunk(
     counted: Counter[tuple[str, str, int]] = Counter()
     went_on = _roll_up_sessions(db, project_id, new, counted)
     facts.follow_sessions(db, project_id, went_on)
-    _roll_up_facts(db, project_id, ids, zip(new, metadata, strict=True))
+    facts.move(db, project_id, _list_facts(new, ids, metadata))
     users.roll_up(
         db,
         project_id,
@@ -307,14 +306,40 @@ def _load_sessions(
     return sessions
 
 
-def _roll_up_facts(
-    db: Connection,
-    project_id: str,
+class _Metadata(NamedTuple):
+    """What is kept of a metadata object besides its text."""
+
+    tokens: int | None
+    facts: list[Fact]
+
+
+def _read_metadata(new: Sequence[NewInteraction]) -> dict[str | None, _Metadata]:
+    """Return what each text of metadata says: those of a session mostly say the same."""
+    texts = list(dict.fromkeys(i.metadata for i in new))
+    # Read as one text: to begin takes longer than to read a small object.
+    objects = json.loads(f"[{','.join(text or '{}' for text in texts)}]")
+    return {
+        text: _Metadata(tokens_of(each), facts.facts_of_metadata(each))
+        for text, each in zip(texts, objects, strict=True)
+    }
+
+
+def _list_facts(
+    new: Sequence[NewInteraction],
     ids: Mapping[str, int],
-    new: Iterable[tuple[NewInteraction, Mapping[str, Any]]],
-) -> None:
-    changes = [
-        FactChange(each.session_id, facts.facts_of(each, metadata), 1, ids[each.task_id])
-        for each, metadata in new
+    metadata: Mapping[str | None, _Metadata],
+) -> list[FactChange]:
+    """Return the facts of interactions; those of a session that have the same ones are together."""
+    alike: dict[Hashable, list[NewInteraction]] = {}
+    for i in new:
+        same = (i.session_id, i.user_id, i.version_id, i.flag, i.notes is None, i.metadata)
+        alike.setdefault(same, []).append(i)
+    return [
+        FactChange(
+            these[0].session_id,
+            facts.facts_of(these[0], metadata[these[0].metadata].facts),
+            1,
+            [ids[i.task_id] for i in these],
+        )
+        for these in alike.values()
     ]
-    facts.move(db, project_id, changes)

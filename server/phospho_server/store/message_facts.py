@@ -77,7 +77,7 @@ def _record_one(
                         answer.session_id,
                         [Fact(fact, counted_as(each))],
                         difference,
-                        answer.interaction_id,
+                        [answer.interaction_id],
                     )
                 )
                 sentiment = None if isinstance(each, str) else each

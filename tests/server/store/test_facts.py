@@ -412,13 +412,13 @@ def test_neighbours_lead_through_a_filtered_list_both_ways(
 def test_short_values_of_metadata_are_facts(
     metadata: dict[str, object], expected: set[tuple[str, str]]
 ) -> None:
-    assert set(facts.facts_of(interaction(), metadata)) == expected
+    assert set(facts.facts_of(interaction(), facts.facts_of_metadata(metadata))) == expected
 
 
 def test_what_is_said_of_a_session_that_is_gone_is_not_counted(
     store: Store, project: Project
 ) -> None:
-    change = facts.FactChange("gone", [Fact("language", "fr")], 1, 7)
+    change = facts.FactChange("gone", [Fact("language", "fr")], 1, [7])
     store.write(lambda db: facts.move(db, project.id, [change]))
     with store.read() as db:
         assert db.rows("select * from facts") == []
