@@ -31,6 +31,10 @@ from phospho_server.store.users import Said
 # of parameters with names grows with its square.
 CHUNK = 200
 
+# Interactions whose words are indexed by one statement: each makes a part of the index, which is
+# merged with others later. As many texts are in memory at once.
+_INDEXED = 1_000
+
 # Of what was said first in a session, which lists show.
 PREVIEW_LENGTH = 200
 
@@ -86,41 +90,77 @@ def add_new(db: Connection, project_id: str, interactions: Sequence[NewInteracti
     """Keep interactions that are `as_kept`, and return the ids of those that were new."""
     get_project(db, project_id)
     added: list[str] = []
-    for start in range(0, len(interactions), CHUNK):
-        added += _add_chunk(db, project_id, interactions[start : start + CHUNK])
+    for start in range(0, len(interactions), _INDEXED):
+        added += _add_some(db, project_id, interactions[start : start + _INDEXED])
     return added
 
 
-def _add_chunk(
-    db: Connection, project_id: str, interactions: Sequence[NewInteraction]
-) -> list[str]:
+class _Metadata(NamedTuple):
+    """What is kept of a metadata object besides its text."""
+
+    tokens: int | None
+    facts: list[Fact]
+
+
+class _Chunk(NamedTuple):
+    """Interactions that were inserted.
+
+    Args:
+        ids: Of their rows, by their `task_id`.
+        metadata: What each text of it says.
+    """
+
+    new: Sequence[NewInteraction]
+    ids: Mapping[str, int]
+    metadata: Mapping[str | None, _Metadata]
+
+
+def _add_some(db: Connection, project_id: str, interactions: Sequence[NewInteraction]) -> list[str]:
+    chunks = [
+        _insert(db, project_id, interactions[start : start + CHUNK])
+        for start in range(0, len(interactions), CHUNK)
+    ]
+    ids = {task_id: row_id for chunk in chunks for task_id, row_id in chunk.ids.items()}
+    if ids:
+        search_store.add_to_index(db, list(ids.values()))
+    for chunk in chunks:
+        if chunk.new:
+            _roll_up(db, project_id, chunk)
+    return list(ids)
+
+
+def _insert(db: Connection, project_id: str, interactions: Sequence[NewInteraction]) -> _Chunk:
+    """Insert the interactions that are new, and nothing that is made of them."""
     new = _without_known(db, project_id, interactions)
     if not new:
-        return []
+        return _Chunk([], {}, {})
     new = _with_feedback(db, project_id, new)
     more = {"project_id": project_id, "received_at_ms": now_ms()}
     metadata = _read_metadata(new)
-    tokens = [metadata[i.metadata].tokens for i in new]
     row_ids = db.take_ids("interactions", len(new))
     db.execute_many(
         _INSERT,
         (
-            {**vars(i), **more, "tokens": n, "id": row_id}
-            for i, n, row_id in zip(new, tokens, row_ids, strict=True)
+            {**vars(i), **more, "tokens": metadata[i.metadata].tokens, "id": row_id}
+            for i, row_id in zip(new, row_ids, strict=True)
         ),
     )
     ids = {i.task_id: row_id for i, row_id in zip(new, row_ids, strict=True)}
-    search_store.add_to_index(db, list(ids.values()))
+    return _Chunk(new, ids, metadata)
+
+
+def _roll_up(db: Connection, project_id: str, chunk: _Chunk) -> None:
+    new, ids, metadata = chunk
     counted: Counter[tuple[str, str, int]] = Counter()
     went_on = _roll_up_sessions(db, project_id, new, counted)
     facts.follow_sessions(db, project_id, went_on)
-    facts.move(db, project_id, _list_facts(new, ids, metadata))
+    facts.move(db, project_id, _list_facts(chunk))
     users.roll_up(
         db,
         project_id,
         [
-            Said(i.user_id, i.created_at_ms, n or 0)
-            for i, n in zip(new, tokens, strict=True)
+            Said(i.user_id, i.created_at_ms, metadata[i.metadata].tokens or 0)
+            for i in new
             if i.user_id
         ],
     )
@@ -131,7 +171,6 @@ def _add_chunk(
     counter_store.add(db, project_id, counted)
     app_versions.add_interactions(db, project_id, new)
     job_store.add_detect(db, project_id, sorted(ids.values()))
-    return list(ids)
 
 
 def tokens_of(metadata: Mapping[str, Any]) -> int | None:
@@ -306,13 +345,6 @@ def _load_sessions(
     return sessions
 
 
-class _Metadata(NamedTuple):
-    """What is kept of a metadata object besides its text."""
-
-    tokens: int | None
-    facts: list[Fact]
-
-
 def _read_metadata(new: Sequence[NewInteraction]) -> dict[str | None, _Metadata]:
     """Return what each text of metadata says: those of a session mostly say the same."""
     texts = list(dict.fromkeys(i.metadata for i in new))
@@ -324,22 +356,18 @@ def _read_metadata(new: Sequence[NewInteraction]) -> dict[str | None, _Metadata]
     }
 
 
-def _list_facts(
-    new: Sequence[NewInteraction],
-    ids: Mapping[str, int],
-    metadata: Mapping[str | None, _Metadata],
-) -> list[FactChange]:
+def _list_facts(chunk: _Chunk) -> list[FactChange]:
     """Return the facts of interactions; those of a session that have the same ones are together."""
     alike: dict[Hashable, list[NewInteraction]] = {}
-    for i in new:
+    for i in chunk.new:
         same = (i.session_id, i.user_id, i.version_id, i.flag, i.notes is None, i.metadata)
         alike.setdefault(same, []).append(i)
     return [
         FactChange(
             these[0].session_id,
-            facts.facts_of(these[0], metadata[these[0].metadata].facts),
+            facts.facts_of(these[0], chunk.metadata[these[0].metadata].facts),
             1,
-            [ids[i.task_id] for i in these],
+            [chunk.ids[i.task_id] for i in these],
         )
         for these in alike.values()
     ]
