@@ -18,7 +18,13 @@ from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Sto
 from phospho_server.store.schema import applied_steps, known_steps
 from phospho_server.store.sqlite_params import place
 from phospho_server.store.sqlite_texts import Fts5Index, prepare
-from phospho_server.store.write_ahead_log import BUSY_TIMEOUT_MS, MOST_BYTES, WriteAheadLog
+from phospho_server.store.write_ahead_log import (
+    BUSY_TIMEOUT_MS,
+    MOST_BYTES,
+    WRITER_PAGES,
+    Copier,
+    WriteAheadLog,
+)
 from phospho_server.store.writing import Writer
 
 # What the writer keeps of the file in KiB. More costs it more than it saves: SQLite 3.40 walks
@@ -97,8 +103,13 @@ class SqliteStore:
         self._writing = threading.Lock()
         # A descriptor for `sweeping`; closing it any earlier would give up SQLite's locks.
         self._file: int | None = None
+        log = WriteAheadLog(path)
+        # Held while its log is copied into the file.
+        self._copying = log.copying
+        copier = Copier(lambda: _open(path).raw, log.copying)
         connection = _open(path)
-        self._writer = Writer(_SqliteTransactions(connection, self._writing, WriteAheadLog(path)))
+        connection.raw.execute(f"pragma wal_autocheckpoint = {WRITER_PAGES}")
+        self._writer = Writer(_SqliteTransactions(connection, self._writing, log, copier))
 
     @contextlib.contextmanager
     def read(self) -> Iterator[SqliteConnection]:
@@ -153,7 +164,7 @@ class SqliteStore:
 
         Whoever stores something waits: be brief.
         """
-        with self._writing, translated_errors():
+        with self._writing, self._copying, translated_errors():
             connection = _open(self.path)
             try:
                 yield connection.raw
@@ -182,16 +193,22 @@ class _SqliteTransactions:
         connection: It.
         writing: Held in a transaction.
         log: Kept short after each.
+        copier: Copies it meanwhile.
     """
 
     def __init__(
-        self, connection: SqliteConnection, writing: threading.Lock, log: WriteAheadLog
+        self,
+        connection: SqliteConnection,
+        writing: threading.Lock,
+        log: WriteAheadLog,
+        copier: Copier,
     ) -> None:
         self._connection = connection
         self._raw = connection.raw
         self._writing = writing
         self._is_writing = False
         self._log = log
+        self._copier = copier
 
     def translated_errors(self) -> AbstractContextManager[None]:
         return translated_errors()
@@ -213,6 +230,7 @@ class _SqliteTransactions:
     def rest(self) -> None:
         with self._writing:
             self._log.keep_short(self._raw)
+        self._copier.note(self._raw.total_changes)
 
     def _let_others(self) -> None:
         if self._is_writing:
@@ -232,6 +250,7 @@ class _SqliteTransactions:
         self._raw.execute("release change")
 
     def close(self) -> None:
+        self._copier.close()
         self._raw.close()
 
 

@@ -3,6 +3,10 @@
 SQLite copies the log into the database as it grows, and begins it anew when by chance no reader
 holds on to it. With many readers that chance may never come, and the log would grow for as long as
 they go on.
+
+It would be copied within a COMMIT, and whoever stores something would wait for the disk twice. So
+another thread copies it meanwhile. It can only begin anew where all of it is copied, between two
+transactions: the writer copies what little is left.
 """
 
 from __future__ import annotations
@@ -11,10 +15,12 @@ import contextlib
 import logging
 import os
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
 # How long a statement waits for another program that writes to the file.
 BUSY_TIMEOUT_MS = 10_000
@@ -24,6 +30,13 @@ logger = logging.getLogger("phospho_server")
 # What it must never be longer than while the readers are ours: a page of a list takes seconds at
 # the most. It is cut back to this, whatever it had grown to.
 MOST_BYTES = 64 * 1024 * 1024
+
+# Rows that are changed until it is copied. A batch of 100 interactions changes 1,500.
+_COPY_CHANGES = 4_000
+
+# Pages of it with which the writer copies what is left, at the end of a COMMIT. At SQLite's own
+# 1,000 nothing would be left to the other thread.
+WRITER_PAGES = 2_000
 
 # From here on the writer waits for readers, at most so long and so often: all who store something
 # wait with it. Readers that come meanwhile need the log no more.
@@ -41,9 +54,11 @@ class WriteAheadLog:
 
     Args:
         database: The file it belongs to.
+        copying: Held while it is copied by another thread.
     """
 
     database: Path
+    copying: threading.Lock = field(default_factory=threading.Lock)
     _looked_s: float = 0.0
     _tried_s: float = 0.0
     _is_told: bool = False
@@ -68,7 +83,9 @@ class WriteAheadLog:
         size = self.size()
         if size <= _LONG_BYTES:
             return
-        if self.begin_anew(raw):
+        with self.copying:
+            is_empty = self.begin_anew(raw)
+        if is_empty:
             self._is_told = False
         elif size > MOST_BYTES and not self._is_told:
             self._is_told = True
@@ -89,6 +106,50 @@ class WriteAheadLog:
                 # Locked by another writer, or there is no room: tried again soon.
                 return False
         return not is_busy
+
+
+class Copier:
+    """Copies a log into the database while the writer goes on, in a thread of its own.
+
+    Args:
+        connect: Opens a connection to the database.
+        copying: Held while it copies.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], copying: threading.Lock) -> None:
+        self._connect = connect
+        self._copying = copying
+        self._changes = 0
+        # True is for a copy, False for the end.
+        self._orders: SimpleQueue[bool] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def note(self, changes: int) -> None:
+        """Have the log copied, if it is time to.
+
+        Args:
+            changes: How many rows the writer has changed so far.
+        """
+        if changes - self._changes < _COPY_CHANGES:
+            return
+        self._changes = changes
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="phospho-log", daemon=True)
+            self._thread.start()
+        self._orders.put(True)
+
+    def close(self) -> None:
+        """Finish the copy under way."""
+        if self._thread is not None:
+            self._orders.put(False)
+            self._thread.join()
+
+    def _run(self) -> None:
+        # What goes wrong is the writer's to see: it copies what is left, and waits for the disk.
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(self._connect()) as raw:
+            while self._orders.get():
+                with self._copying, contextlib.suppress(sqlite3.Error):
+                    raw.execute("pragma wal_checkpoint(passive)").fetchone()
 
 
 @contextlib.contextmanager

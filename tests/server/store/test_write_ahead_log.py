@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -105,3 +106,49 @@ def test_a_reader_that_never_ends_is_told_of_and_stops_nobody(
     with store.quiet():  # what the writer does after it has answered is done
         pass
     assert WriteAheadLog(store.path).size() == 0
+
+
+def holds(store: SqliteStore, text: str) -> bool:
+    """Tell whether the file itself has a text, and not just its log."""
+    return text.encode() in os.pread(store.descriptor(), store.path.stat().st_size, 0)
+
+
+def copiers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "phospho-log"]
+
+
+def test_another_thread_copies_what_is_stored_out_of_the_log(
+    store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, project, interaction("t1", input="still in the log"))
+    assert not holds(store, "still in the log")
+    monkeypatch.setattr(write_ahead_log, "_COPY_CHANGES", 1)
+    add(store, project, interaction("t2", input="copied soon"))
+    until_s = time.monotonic() + 10
+    while not holds(store, "copied soon") and time.monotonic() < until_s:
+        time.sleep(0.01)
+    assert holds(store, "copied soon")
+    assert holds(store, "still in the log")
+
+
+def test_the_thread_that_copies_ends_with_the_store(
+    store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_ahead_log, "_COPY_CHANGES", 1)
+    add(store, project, interaction("t1"))
+    add(store, project, interaction("t2"))
+    assert copiers()
+    store.close()
+    assert not copiers()
+
+
+def test_without_readers_the_log_begins_anew_however_much_is_stored(
+    store: SqliteStore, project: Project
+) -> None:
+    log, longest = WriteAheadLog(store.path), 0
+    for n in range(60):
+        add(store, project, *(interaction(f"t{n}-{k}", input=_LONG) for k in range(20)))
+        longest = max(longest, log.size())
+    written = store.path.stat().st_size
+    assert written > 2 * longest
+    assert longest < 16 * 1024 * 1024
