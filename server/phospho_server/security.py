@@ -13,13 +13,20 @@ from flask_wtf.csrf import CSRFProtect
 from phospho.errors import ConfigurationError
 from phospho_server import answering, headers, signing_in, web_feedback
 from phospho_server.addresses import current_path
-from phospho_server.clock import now_ms
 from phospho_server.errors import ForbiddenError, UnauthorizedError
 from phospho_server.metrics.gathering import METRICS_VARIABLE
 from phospho_server.services import services
 from phospho_server.store import Connection
 from phospho_server.store.memberships import ROLES, Role, get_role, is_enough
-from phospho_server.store.projects import KEY_USE_STEP_MS, find_key, get_project, touch_key
+from phospho_server.store.projects import (
+    find_key,
+    get_project,
+    is_used_lately,
+    no_such_key,
+    require_keys,
+    touch_key,
+)
+from phospho_server.store.rows import ApiKey
 from phospho_server.store.sign_ins import SignIn, find_sign_in
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -40,11 +47,18 @@ _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 csrf = CSRFProtect()
 
 
-def access(who: str) -> Callable[[Handler], Handler]:
-    """Declare who may call a route; stands between the route's rule and its function."""
+def access(who: str, *, looks_again: bool = False) -> Callable[[Handler], Handler]:
+    """Declare who may call a route; stands between the route's rule and its function.
+
+    Args:
+        who: One of those above.
+        looks_again: Whether the route makes sure, when it stores something, that its key is still
+            good. Then a key that was good within the last minute is not looked up before.
+    """
 
     def declare(handler: Handler) -> Handler:
         handler.phospho_access = who  # type: ignore[attr-defined]
+        handler.phospho_looks_again = looks_again  # type: ignore[attr-defined]
         return handler
 
     return declare
@@ -244,7 +258,7 @@ def _ask_to_sign_in() -> ResponseReturnValue:
     return redirect(url_for("sign_in.show", next=current_path()))
 
 
-def _authenticate() -> Any:
+def _authenticate() -> ApiKey:
     """Return the API key of the request.
 
     Raises:
@@ -256,18 +270,36 @@ def _authenticate() -> Any:
             "An API key is needed. Send the header 'Authorization: Bearer <key>'; "
             "make a key in Settings or with `phospho keys create PROJECT_ID`."
         )
+    known = services().keys.find(secret) if _looks_again() else None
+    return known or _look_up(secret)
+
+
+def _looks_again() -> bool:
+    handler = current_app.view_functions[request.endpoint or ""]
+    return bool(getattr(handler, "phospho_looks_again", False))
+
+
+def _look_up(secret: str) -> ApiKey:
     store = services().store
     with store.glance() as db:
         key = find_key(db, secret)
     if key is None:
-        raise UnauthorizedError(
-            "This API key is unknown or revoked. Make another in Settings or with "
-            "`phospho keys create PROJECT_ID`."
-        )
-    if key.last_used_at_ms is None or now_ms() - key.last_used_at_ms > KEY_USE_STEP_MS:
-        key_id = key.id
-        store.write(lambda db: touch_key(db, key_id))
+        raise no_such_key()
+    if is_used_lately(key):
+        services().keys.keep(secret, key)
+    else:
+        store.write(lambda db: touch_key(db, key.id))
     return key
+
+
+def require_key() -> None:
+    """Look again at the key of a request that stores nothing, where it was not looked up before.
+
+    Raises:
+        UnauthorizedError: It was revoked.
+    """
+    with services().store.glance() as db:
+        require_keys(db, [g.key.id])
 
 
 def require_project(project_id: str) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 from flask import current_app
 
 from phospho.detectors import Detector
+from phospho_server.known_keys import KnownKeys
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
 from phospho_server.metrics.gathering import Metrics
@@ -32,6 +33,7 @@ class Services:
         is_behind_proxy: Whether requests come by a proxy, so never from this machine itself.
         tries: How often passwords were tried.
         webhooks: Sends what webhooks are told.
+        keys: Those that were looked up a moment ago.
         feedback_from: Origins of web pages that may send feedback without a key; `*` is any.
     """
 
@@ -44,6 +46,7 @@ class Services:
     is_behind_proxy: bool = False
     tries: Tries = field(default_factory=Tries)
     webhooks: Sender = field(default_factory=lambda: Sender(Sealer(None)))
+    keys: KnownKeys = field(default_factory=KnownKeys)
     feedback_from: Collection[str] = ()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from phospho_server.store import Connection
 from phospho_server.store.interactions import add_new, as_kept
+from phospho_server.store.projects import require_keys
 from phospho_server.store.rows import NewInteraction
 from phospho_server.store.writing import Joinable
 
@@ -22,10 +23,12 @@ class Addition(Joinable):
     Args:
         project_id: The project.
         interactions: What to keep.
+        key_id: The API key that must still be good; None where none was shown.
     """
 
     project_id: str
     interactions: Sequence[NewInteraction]
+    key_id: str | None = None
 
     @property
     def joins(self) -> str:
@@ -42,7 +45,12 @@ class Addition(Joinable):
 
         Raises:
             NotFoundError: The project was deleted meanwhile.
+            UnauthorizedError: The key was revoked meanwhile.
         """
+        keys = (addition.key_id for addition in (self, *others))
+        shown = {key_id for key_id in keys if key_id is not None}
+        if shown:
+            require_keys(db, shown)
         every = [as_kept(db, addition.interactions) for addition in (self, *others)]
         added = add_new(db, self.project_id, list(itertools.chain.from_iterable(every)))
         left = set(added)

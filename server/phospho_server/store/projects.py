@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from phospho_server.clock import new_id, now_ms
-from phospho_server.errors import InvalidError, NotFoundError
-from phospho_server.store import Connection
+from phospho_server.errors import InvalidError, NotFoundError, UnauthorizedError
+from phospho_server.store import Connection, in_list
 from phospho_server.store.rows import ApiKey, Project
 
 MAX_NAME = 100
@@ -143,6 +143,33 @@ def find_key(db: Connection, secret: str) -> ApiKey | None:
     # The index finds a hash of 256 random bits; how it compares them is not ours to say.
     is_same = hmac.compare_digest(columns.pop("key_hash"), key_hash)
     return ApiKey(**columns) if is_same else None
+
+
+def require_keys(db: Connection, key_ids: Collection[str]) -> None:
+    """Refuse what is asked for with a key that is not good any more.
+
+    Raises:
+        UnauthorizedError: One of the keys was revoked or deleted.
+    """
+    text, params = in_list("k", sorted(key_ids))
+    row = db.row(
+        f"select count(*) as n from api_keys where id {text} and revoked_at_ms is null", params
+    )
+    if row is None or row["n"] < len(key_ids):
+        raise no_such_key()
+
+
+def no_such_key() -> UnauthorizedError:
+    """Return what to raise for a key that is not good."""
+    return UnauthorizedError(
+        "This API key is unknown or revoked. Make another in Settings or with "
+        "`phospho keys create PROJECT_ID`."
+    )
+
+
+def is_used_lately(key: ApiKey) -> bool:
+    """Tell whether it is noted already that a key is used at this time."""
+    return key.last_used_at_ms is not None and now_ms() - key.last_used_at_ms <= KEY_USE_STEP_MS
 
 
 def touch_key(db: Connection, key_id: str) -> None:

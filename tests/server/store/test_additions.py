@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from phospho_server.errors import NotFoundError
+from phospho_server.errors import NotFoundError, UnauthorizedError
 from phospho_server.store import Connection, Store, additions, writing
 from phospho_server.store.additions import Addition
 from phospho_server.store.interactions import add_new
-from phospho_server.store.projects import create_project
+from phospho_server.store.projects import create_key, create_project, revoke_key
 from phospho_server.store.rows import NewInteraction, Project
 from tests.server.builders import interaction
 from tests.server.databases import on_each_database
@@ -108,6 +108,25 @@ def test_an_addition_that_fails_hurts_none_of_those_it_was_joined_with(
         rows = db.rows("select task_id from interactions order by task_id")
         assert [row["task_id"] for row in rows] == ["t1", "t2"]
         check_roll_ups(db)
+
+
+@on_each_database
+def test_a_key_that_was_revoked_meanwhile_stops_its_own_addition_alone(
+    store: Store, project: Project
+) -> None:
+    good, revoked = (store.write(lambda db: create_key(db, project.id, "k"))[0] for _ in "ab")
+    store.write(lambda db: revoke_key(db, revoked.id))
+    with waiting_together(store) as add:
+        kept = [
+            add(Addition(project.id, [interaction(f"t{n}")], key_id))
+            for n, key_id in enumerate((good.id, good.id, None))
+        ]
+        late = add(Addition(project.id, [interaction("late")], revoked.id))
+    assert [each.result() for each in kept] == [1, 1, 1]
+    with pytest.raises(UnauthorizedError):
+        late.result()
+    with store.read() as db:
+        assert len(db.rows("select id from interactions")) == 3
 
 
 @on_each_database

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, jsonify
+from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from phospho_server.api.body import read_object
@@ -12,7 +12,7 @@ from phospho_server.clock import now_ms
 from phospho_server.errors import BadRequestError, InvalidError, TooLargeError
 from phospho_server.incoming import read_interaction
 from phospho_server.limits import MAX_EVENTS
-from phospho_server.security import API_KEY, access, require_project
+from phospho_server.security import API_KEY, access, require_key, require_project
 from phospho_server.services import services
 from phospho_server.store.additions import Addition
 from phospho_server.store.rows import NewInteraction
@@ -22,7 +22,7 @@ bp = Blueprint("log", __name__)
 
 
 @bp.post("/log/<project_id>")
-@access(API_KEY)
+@access(API_KEY, looks_again=True)
 def log(project_id: str) -> ResponseReturnValue:
     """Store a batch of interactions; the 2xx is sent after COMMIT.
 
@@ -50,8 +50,10 @@ def log(project_id: str) -> ResponseReturnValue:
         interactions.append(interaction)
         answers.append({"task_id": interaction.task_id, "session_id": interaction.session_id})
     if interactions:
-        stored = services().store.write(Addition(project_id, interactions))
+        stored = services().store.write(Addition(project_id, interactions, g.key.id))
         count_ingest(stored=stored, sent=len(interactions))
         services().on_new_work()
+    else:
+        require_key()
     count_ingest(invalid=len(events) - len(interactions))
     return jsonify(logged_events=answers)

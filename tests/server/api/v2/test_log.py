@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from phospho_server.limits import MAX_BODY_BYTES, MAX_EVENTS
-from phospho_server.store.projects import create_project, list_keys, revoke_key
+from phospho_server.store.projects import create_key, create_project, list_keys, revoke_key
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
@@ -32,6 +32,12 @@ def post(client: FlaskClient, project: Project, key: str, body: Any, **more: Any
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"Authorization": f"Bearer {key}", **more}
     return client.post(f"/v2/log/{project.id}", data=data, headers=headers)
+
+
+def stored(store: SqliteStore, project: Project) -> int:
+    with store.read() as db:
+        mine = "select id from interactions where project_id = :project_id"
+        return len(db.rows(mine, {"project_id": project.id}))
 
 
 def events(*found: object) -> dict[str, object]:
@@ -187,6 +193,23 @@ def test_keys_open_their_own_project_alone(
     assert status(unknown, f"Bearer {api_key}") == (404, "not_found")
     store.write(lambda db: revoke_key(db, key_id))
     assert status(project, f"Bearer {api_key}") == (401, "unauthorized")
+
+
+def test_a_key_that_another_process_revokes_stores_nothing_more(
+    client: FlaskClient, store: SqliteStore, project: Project, api_key: str
+) -> None:
+    for n in range(3):
+        assert post(client, project, api_key, events({"input": f"{n}"})).status_code == 200
+    assert stored(store, project) == 3
+    with store.read() as db:
+        key_id = list_keys(db, project.id)[0].id
+    other = store.write(lambda db: create_key(db, project.id, "other"))[1]
+    store.write(lambda db: revoke_key(db, key_id))
+    for body in (events({"input": "late"}), events(), events({"no": "input"})):
+        answer = post(client, project, api_key, body)
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "unauthorized")
+    assert stored(store, project) == 3
+    assert post(client, project, other, events({"input": "mine"})).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v2/nothing", "/api/nothing", "/v2/log/", "/v1/nothing"])
