@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from json import dumps, loads
-from typing import Any, NamedTuple
+from typing import Any
 
 from phospho.detectors.sentiment import feeling_of
 from phospho.models import Flag
@@ -66,7 +66,6 @@ def stub_task(task_id: str, project_id: str, *, flag: Flag | None, notes: str | 
 
 def _task(record: Record, project_id: str, session_id: str, is_last: str) -> str:
     task_id = quote(record.task_id)
-    told = _metadata(record)
     position = NULL if record.position is None else record.position
     return (
         f'{{"id":{task_id},"created_at":{record.created_at_ms // 1000},"org_id":{_ORG_ID},'
@@ -74,34 +73,30 @@ def _task(record: Record, project_id: str, session_id: str, is_last: str) -> str
         f'"input":{quote(record.input)},"output":{quote_or_null(record.output)},'
         f'"additional_input":{_as_object(record.raw_input_json, "raw_input")},'
         f'"additional_output":{_as_object(record.raw_output_json, "raw_output")},'
-        f'"metadata":{told.metadata},"data":{told.data},'
+        f"{_metadata(record)},"
         f'"flag":{quote_or_null(record.flag)},"notes":{quote_or_null(record.notes)},'
         f'"human_eval":{_human_eval(record)},"last_eval":{_last_eval(record, project_id)},'
         f'"sentiment":{_sentiment(record.sentiment)},"language":{quote_or_null(record.language)},'
-        f'"test_id":{told.test_id},"environment":{told.environment},'
         f'"task_position":{position},"is_last_task":{is_last},'
         f'"events":{_events(record, project_id)}}}'
     )
 
 
-class _Metadata(NamedTuple):
-    """What a task has of the metadata of an interaction, as JSON."""
-
-    metadata: str
-    data: str = NULL
-    test_id: str = NULL
-    environment: str = _ENVIRONMENT
+# What a task has where its metadata says nothing of it.
+_NOTHING_BESIDE = f'"data":null,"test_id":null,"environment":{_ENVIRONMENT}'
 
 
-def _metadata(record: Record) -> _Metadata:
+def _metadata(record: Record) -> str:
+    """Return what a task has of the metadata of an interaction, as fields of an object."""
     kept = record.metadata_json or "{}"
     named = _named(record.user_id, record.version_id)
     if kept == "{}":
-        return _Metadata(f"{{{named}}}")
+        return f'"metadata":{{{named}}},{_NOTHING_BESIDE}'
     # As we store it; by hand, people may have put anything there. An escape may be in a name.
     if not kept.startswith('{"') or "\\u" in kept or _OWN_NAMES.search(kept):
         return _read_metadata(record)
-    return _Metadata(f"{kept[:-1]},{named}}}" if named else kept)
+    told = f"{kept[:-1]},{named}}}" if named else kept
+    return f'"metadata":{told},{_NOTHING_BESIDE}'
 
 
 def _named(user_id: str | None, version_id: str | None) -> str:
@@ -112,16 +107,16 @@ def _named(user_id: str | None, version_id: str | None) -> str:
     return f'{user}{"," if user else ""}"version_id":{quote(version_id)}'
 
 
-def _read_metadata(record: Record) -> _Metadata:
+def _read_metadata(record: Record) -> str:
     metadata = record.metadata
     data, test_id, environment = (metadata.get(n) for n in ("data", "test_id", "environment"))
-    return _Metadata(
-        dumps(metadata_of(record)),
-        data=dumps(data) if isinstance(data, dict) else NULL,
-        test_id=quote(test_id) if isinstance(test_id, str) else NULL,
-        environment=quote(
-            environment if environment and isinstance(environment, str) else ENVIRONMENT
-        ),
+    if not environment or not isinstance(environment, str):
+        environment = ENVIRONMENT
+    return (
+        f'"metadata":{dumps(metadata_of(record))},'
+        f'"data":{dumps(data) if isinstance(data, dict) else NULL},'
+        f'"test_id":{quote(test_id) if isinstance(test_id, str) else NULL},'
+        f'"environment":{quote(environment)}'
     )
 
 
