@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, g, redirect, request, url_for
@@ -298,8 +299,18 @@ def require_key() -> None:
     Raises:
         UnauthorizedError: It was revoked.
     """
-    with services().store.glance() as db:
+    with looking_again(), services().store.glance() as db:
         require_keys(db, [g.key.id])
+
+
+@contextlib.contextmanager
+def looking_again() -> Iterator[None]:
+    """Make sure within that the key of the request is still good: see `access`."""
+    try:
+        yield
+    except UnauthorizedError:
+        services().keys.forget(g.key)
+        raise
 
 
 def require_project(project_id: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from phospho.errors import ConfigurationError, MissingDependencyError
@@ -10,6 +12,11 @@ from phospho_server.commands import database_option, json_option, opened, phosph
 from phospho_server.commands.progress import showing
 from phospho_server.store import Store
 from phospho_server.store.sqlite import database_file
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from phospho_server.store.postgresql.dialect import Raw
 
 
 @phospho.command()
@@ -58,11 +65,19 @@ def _move(store: Store, to: str, *, hidden: bool) -> dict[str, int]:
         raise MissingDependencyError("psycopg", extra="postgres") from exc
     refuse_malformed(to, "--to")
     prepare(to)
-    with moving.held(file) as source, connect(to, may_take_long=True) as target:
-        tables = moving.list_tables(source)
-        rows = moving.count_rows(source, tables)
-        with showing("Copying", rows, hidden=hidden) as on_rows:
-            moving.copy_all(source, target, tables, on_rows)
-        counts = moving.compare(source, target, tables)
-        moving.finish(target)
+    with connect(to, may_take_long=True) as target:
+        moving.claim(target)
+        with moving.held(file) as source:
+            return _copy(source, target, hidden=hidden)
+
+
+def _copy(source: sqlite3.Connection, target: Raw, *, hidden: bool) -> dict[str, int]:
+    from phospho_server.store.postgresql import moving
+
+    tables = moving.list_tables(source)
+    rows = moving.count_rows(source, tables)
+    with showing("Copying", rows, hidden=hidden) as on_rows:
+        moving.copy_all(source, target, tables, on_rows)
+    counts = moving.compare(source, target, tables)
+    moving.finish(target)
     return counts

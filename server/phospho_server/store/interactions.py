@@ -91,7 +91,7 @@ def add_new(db: Connection, project_id: str, interactions: Sequence[NewInteracti
     get_project(db, project_id)
     added: list[str] = []
     for start in range(0, len(interactions), _INDEXED):
-        added += _add_some(db, project_id, interactions[start : start + _INDEXED])
+        added += _add_indexed(db, project_id, interactions[start : start + _INDEXED])
     return added
 
 
@@ -115,7 +115,9 @@ class _Chunk(NamedTuple):
     metadata: Mapping[str | None, _Metadata]
 
 
-def _add_some(db: Connection, project_id: str, interactions: Sequence[NewInteraction]) -> list[str]:
+def _add_indexed(
+    db: Connection, project_id: str, interactions: Sequence[NewInteraction]
+) -> list[str]:
     chunks = [
         _insert(db, project_id, interactions[start : start + CHUNK])
         for start in range(0, len(interactions), CHUNK)

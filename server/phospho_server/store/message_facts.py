@@ -22,6 +22,7 @@ METRICS = {"language": "languages", "sentiment": "sentiment"}
 
 # Sentiments of a session are summed up in whole millionths: exact when some are taken out again.
 SENTIMENT_UNITS = 1_000_000
+_DECIMALS = 6
 
 # A code with script and region, as plugins may give: "zh-Hant-TW".
 _MAX_CODE_CHARS = 35
@@ -155,7 +156,7 @@ def _read_value(fact: str, answer: str | None) -> str | float | None:
     if fact == "language":
         return value[:_MAX_CODE_CHARS] or None if isinstance(value, str) else None
     if isinstance(value, (int, float)) and -1 <= value <= 1:
-        return float(value)
+        return round(float(value), _DECIMALS)
     return None
 
 

@@ -119,7 +119,10 @@ def count_deliveries(db: Connection) -> dict[str, int]:
 
 
 def prove_writable(db: Connection) -> None:
-    """Change as much as an interaction does and take it back; its commit is a sync to disk."""
+    """Change something and take it back, on SQLite as much as an interaction does.
+
+    Its commit is a sync to disk.
+    """
     name = {"name": "whether it can be written"}
     # On a disk that is full there is often room for a page more, where the last that failed ended.
     db.execute(

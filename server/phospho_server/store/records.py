@@ -15,7 +15,7 @@ from phospho_server.store.interactions import find_ids, no_such_interaction
 from phospho_server.store.review_values import Value, read_value
 
 # In a session that never ends places are not counted: that would take longer with each message.
-MOST_COUNTED = 500
+_MOST_COUNTED = 500
 
 # Interactions read at a time. The texts of more outgrow the memory that a process keeps; having it
 # again for each answer takes longer than another five statements.
@@ -134,7 +134,7 @@ def _load_chunk(db: Connection, project_id: str, ids: Sequence[int]) -> Iterator
     rows = [found[each] for each in ids if each in found]
     sessions = _find_sessions(db, project_id, {row[_SESSION_ID] for row in rows})
     positions = _find_positions(
-        db, project_id, [name for name, (length, _) in sessions.items() if length <= MOST_COUNTED]
+        db, project_id, [name for name, (length, _) in sessions.items() if length <= _MOST_COUNTED]
     )
     # Where no flag stands, none was ever given.
     flags = list_flags(db, project_id, [row[_TASK_ID] for row in rows if row[_FLAG]])

@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 
 # How long a statement waits for another program that writes to the file.
 BUSY_TIMEOUT_MS = 10_000
@@ -98,7 +97,10 @@ class WriteAheadLog:
         self._tried_s = time.monotonic()
 
     def begin_anew(self, raw: sqlite3.Connection) -> bool:
-        """Copy it into the database and empty it; return False where a reader holds on to it."""
+        """Copy it into the database and empty it; return False where a reader holds on to it.
+
+        Nobody else may copy it meanwhile.
+        """
         with _waiting(raw, _READERS_MS):
             try:
                 is_busy, _, _ = raw.execute("pragma wal_checkpoint(truncate)").fetchone()
@@ -111,6 +113,9 @@ class WriteAheadLog:
 class Copier:
     """Copies a log into the database while the writer goes on, in a thread of its own.
 
+    Where it cannot, for want of a thread or a file, it tries again when the next copy is due. What
+    it has left, the writer copies.
+
     Args:
         connect: Opens a connection to the database.
         copying: Held while it copies.
@@ -120,36 +125,44 @@ class Copier:
         self._connect = connect
         self._copying = copying
         self._changes = 0
-        # True is for a copy, False for the end.
-        self._orders: SimpleQueue[bool] = SimpleQueue()
+        self._is_due = threading.Event()
+        self._is_closed = False
         self._thread: threading.Thread | None = None
 
     def note(self, changes: int) -> None:
         """Have the log copied, if it is time to.
 
         Args:
-            changes: How many rows the writer has changed so far.
+            changes: How many rows the writer has changed so far. SQLite counts 2,147,483,647 of
+                them, and begins below again.
         """
-        if changes - self._changes < _COPY_CHANGES:
+        if 0 <= changes - self._changes < _COPY_CHANGES:
             return
         self._changes = changes
+        self._is_due.set()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="phospho-log", daemon=True)
-            self._thread.start()
-        self._orders.put(True)
+            thread = threading.Thread(target=self._run, name="phospho-log", daemon=True)
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
 
     def close(self) -> None:
-        """Finish the copy under way."""
+        """End, when the copy under way is done."""
+        self._is_closed = True
+        self._is_due.set()
         if self._thread is not None:
-            self._orders.put(False)
             self._thread.join()
 
     def _run(self) -> None:
-        # What goes wrong is the writer's to see: it copies what is left, and waits for the disk.
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(self._connect()) as raw:
-            while self._orders.get():
-                with self._copying, contextlib.suppress(sqlite3.Error):
-                    raw.execute("pragma wal_checkpoint(passive)").fetchone()
+        raw: sqlite3.Connection | None = None
+        while self._is_due.wait() and not self._is_closed:
+            self._is_due.clear()
+            # What goes wrong is the writer's to see: it copies what is left.
+            with self._copying, contextlib.suppress(sqlite3.Error):
+                raw = raw or self._connect()
+                raw.execute("pragma wal_checkpoint(passive)").fetchone()
+        if raw is not None:
+            raw.close()
 
 
 @contextlib.contextmanager

@@ -12,11 +12,12 @@ from click.testing import CliRunner, Result
 
 from phospho.errors import ConfigurationError
 from phospho_server.commands import phospho
-from phospho_server.store import Store
+from phospho_server.store import Store, processes
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.postgresql import moving
 from phospho_server.store.postgresql.dialect import Raw
 from phospho_server.store.postgresql.store import PostgresStore, connect
+from phospho_server.store.processes import Process
 from phospho_server.store.search import list_matches
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import interaction
@@ -111,8 +112,10 @@ def test_a_move_that_was_stopped_goes_on_where_it_was(
         if sum(copied) > 20:
             raise KeyboardInterrupt
 
-    with moving.held(file) as source, connect(url) as target, pytest.raises(KeyboardInterrupt):
-        moving.copy_all(source, target, moving.list_tables(source), stop_after_some)
+    with moving.held(file) as source, connect(url) as target:
+        moving.claim(target)
+        with pytest.raises(KeyboardInterrupt):
+            moving.copy_all(source, target, moving.list_tables(source), stop_after_some)
     # A server would show, and add to, what is not all there.
     with pytest.raises(ConfigurationError, match="Go on with that first"):
         PostgresStore(url)
@@ -125,6 +128,7 @@ def test_what_changed_in_the_file_between_two_tries_is_found(
 ) -> None:
     PostgresStore(url).close()
     with moving.held(file) as source, connect(url) as target:
+        moving.claim(target)
         moving.copy_all(source, target, moving.list_tables(source), lambda _: None)
     with sqlite3.connect(file) as raw:
         raw.execute("update projects set name = 'another' where rowid = 1")
@@ -140,6 +144,30 @@ def test_a_database_in_use_is_not_moved_into(file: Path, url: str) -> None:
     again = migrate(file, url)
     assert again.exit_code == 1
     assert "createdb phospho" in again.output
+
+
+def test_a_database_that_a_worker_works_on_is_not_moved_into(file: Path, url: str) -> None:
+    store = PostgresStore(url)
+    store.write(lambda db: processes.announce(db, Process("process_1", "here", 1)))
+    moved = migrate(file, url)
+    assert (moved.exit_code, "createdb phospho" in moved.output) == (1, True)
+    store.write(lambda db: processes.leave(db, "process_1"))
+    store.close()
+    assert migrate(file, url).exit_code == 0
+
+
+def test_nothing_starts_while_the_file_is_waited_for(
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_held(path: Path) -> None:
+        with pytest.raises(ConfigurationError, match="Go on with that first"):
+            PostgresStore(url)
+        raise ConfigurationError(f"Another program writes to {path} all the time.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(moving, "held", is_held)
+        assert "all the time" in migrate(file, url).output
+    assert migrate(file, url).exit_code == 0
 
 
 def test_a_file_that_is_not_there_is_not_made_and_moved(tmp_path: Path, url: str) -> None:

@@ -151,7 +151,7 @@ def test_a_rare_language_is_looked_up_and_not_searched_for(
 def test_an_older_database_sums_up_what_was_told(
     store: Store, project: Project, three_sessions: None
 ) -> None:
-    tell(store, project, "sentiment", {"b2": "-0.123", "a1": "-0.0000004"})
+    tell(store, project, "sentiment", {"b2": "-0.123", "a1": "-0.1234565"})
     with store.read() as db:
         check_facts(db)
 

@@ -148,14 +148,16 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> No
 @pytest.mark.parametrize(
     "rest",
     [
-        pytest.param("%zz@127.0.0.1:1/db", id="percent"),
-        pytest.param("/@127.0.0.1:1/db", id="slash"),
-        pytest.param("@hush@127.0.0.1:1/db", id="at"),
-        pytest.param("@127.0.0.1:1/db?no=option", id="unknown-option"),
+        pytest.param("hush%zz@127.0.0.1:1/db", id="percent"),
+        pytest.param("hush/@127.0.0.1:1/db", id="slash"),
+        pytest.param("/hush@127.0.0.1:1/db", id="slash-first"),
+        pytest.param("123/hush@127.0.0.1:1/db", id="slash-after-digits"),
+        pytest.param("hush@hush@127.0.0.1:1/db", id="at"),
+        pytest.param("hush@127.0.0.1:1/db?no=option", id="unknown-option"),
     ],
 )
 def test_a_url_that_cannot_be_read_is_refused_without_a_word_of_it(rest: str, option: str) -> None:
-    malformed = f"postgresql://ana:hush{rest}"
+    malformed = f"postgresql://ana:{rest}"
     url, replica = (
         (malformed, None) if option == "--database" else ("postgresql://127.0.0.1:1/db", malformed)
     )

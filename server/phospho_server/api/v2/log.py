@@ -12,7 +12,13 @@ from phospho_server.clock import now_ms
 from phospho_server.errors import BadRequestError, InvalidError, TooLargeError
 from phospho_server.incoming import read_interaction
 from phospho_server.limits import MAX_EVENTS
-from phospho_server.security import API_KEY, access, require_key, require_project
+from phospho_server.security import (
+    API_KEY,
+    access,
+    looking_again,
+    require_key,
+    require_project,
+)
 from phospho_server.services import services
 from phospho_server.store.additions import Addition
 from phospho_server.store.rows import NewInteraction
@@ -50,7 +56,8 @@ def log(project_id: str) -> ResponseReturnValue:
         interactions.append(interaction)
         answers.append({"task_id": interaction.task_id, "session_id": interaction.session_id})
     if interactions:
-        stored = services().store.write(Addition(project_id, interactions, g.key.id))
+        with looking_again():
+            stored = services().store.write(Addition(project_id, interactions, g.key.id))
         count_ingest(stored=stored, sent=len(interactions))
         services().on_new_work()
     else:

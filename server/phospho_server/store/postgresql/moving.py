@@ -80,6 +80,24 @@ def held(path: Path) -> Iterator[sqlite3.Connection]:
         source.close()
 
 
+def claim(target: Raw) -> None:
+    """Note that a move to a database has begun: until it ends, nothing else starts on it.
+
+    Raises:
+        ConfigurationError: It has data of its own, or something works on it.
+    """
+    found = target.execute(
+        "select to_regclass('_moved') is null and (exists (select 1 from projects) "
+        "or exists (select 1 from processes)) as is_used"
+    ).fetchone()
+    if found and found["is_used"]:
+        raise ConfigurationError(
+            "The PostgreSQL database has projects already, or a process that works on it. Make an "
+            "empty one, as in createdb phospho, and name it with --to."
+        )
+    target.execute(_PLACES)
+
+
 def list_tables(source: sqlite3.Connection) -> list[Table]:
     """Return the tables to move, in an order in which each can be filled."""
     names = [
@@ -107,13 +125,7 @@ def count_rows(source: sqlite3.Connection, tables: Iterable[Table]) -> int:
 def copy_all(
     source: sqlite3.Connection, target: Raw, tables: Sequence[Table], on_rows: Callable[[int], None]
 ) -> None:
-    """Copy every table, from where an earlier move came to.
-
-    Raises:
-        ConfigurationError: The database has data of its own.
-    """
-    _refuse_if_in_use(target)
-    target.execute(_PLACES)
+    """Copy every table to a database that is claimed, from where an earlier move came to."""
     for table in tables:
         _copy_table(source, target, table, on_rows)
     _set_sequences(target)
@@ -146,17 +158,6 @@ def finish(target: Raw) -> None:
     """Forget how far the move came: the database is in use from now on."""
     target.execute("analyze")
     target.execute("drop table _moved")
-
-
-def _refuse_if_in_use(target: Raw) -> None:
-    found = target.execute(
-        "select to_regclass('_moved') is null and exists (select 1 from projects) as is_used"
-    ).fetchone()
-    if found and found["is_used"]:
-        raise ConfigurationError(
-            "The PostgreSQL database has projects already. Make an empty one, as in "
-            "createdb phospho, and name it with --to."
-        )
 
 
 def _copy_table(

@@ -279,9 +279,10 @@ _ARGUMENTS: dict[str, Any] = {
 
 
 def _arguments(url: str, *, limits: str = "") -> dict[str, Any]:
-    # Options that the URL has of its own, such as a search_path, are kept.
-    options = f"{conninfo_to_dict(url).get('options') or ''} {_SETTINGS} {limits}"
-    return {**_ARGUMENTS, "options": options}
+    # What the URL says itself, such as a search_path or how long to wait, is kept.
+    own = conninfo_to_dict(url)
+    usual = {name: value for name, value in _ARGUMENTS.items() if name not in own}
+    return {**usual, "options": f"{own.get('options') or ''} {_SETTINGS} {limits}"}
 
 
 def prepare(url: str) -> bool:

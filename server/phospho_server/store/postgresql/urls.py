@@ -35,8 +35,8 @@ def _is_well_formed(url: str) -> bool:
     except psycopg.Error:
         return False
     # A / or @ in a password ends it too early; several hosts and ports have commas between them.
-    host, port = (str(parts.get(name) or "") for name in ("host", "port"))
-    return "@" not in host and re.fullmatch("[0-9,]*", port) is not None
+    host, port, name = (str(parts.get(each) or "") for each in ("host", "port", "dbname"))
+    return "@" not in host + name and re.fullmatch("[0-9,]*", port) is not None
 
 
 def shown(url: str) -> str:

@@ -16,11 +16,18 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from phospho_server.limits import MAX_BODY_BYTES, MAX_EVENTS
-from phospho_server.store.projects import create_key, create_project, list_keys, revoke_key
+from phospho_server.store import projects
+from phospho_server.store.projects import (
+    KEY_USE_STEP_MS,
+    create_key,
+    create_project,
+    list_keys,
+    revoke_key,
+)
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
-from tests.server.builders import totals
+from tests.server.builders import NOON_MS, totals
 
 
 @pytest.fixture
@@ -205,11 +212,29 @@ def test_a_key_that_another_process_revokes_stores_nothing_more(
         key_id = list_keys(db, project.id)[0].id
     other = store.write(lambda db: create_key(db, project.id, "other"))[1]
     store.write(lambda db: revoke_key(db, key_id))
-    for body in (events({"input": "late"}), events(), events({"no": "input"})):
+    # The last of them cannot be read: the key is looked up first again.
+    for body in (events({"input": "late"}), events(), events({"no": "input"}), b"{"):
         answer = post(client, project, api_key, body)
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "unauthorized")
     assert stored(store, project) == 3
     assert post(client, project, other, events({"input": "mine"})).status_code == 200
+
+
+def test_a_key_that_was_good_a_while_ago_is_looked_up_and_noted(
+    client: FlaskClient,
+    store: SqliteStore,
+    project: Project,
+    api_key: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noted = []
+    for later_ms in (0, 0, KEY_USE_STEP_MS - 1, 2 * KEY_USE_STEP_MS):
+        now_ms = NOON_MS + later_ms
+        monkeypatch.setattr(projects, "now_ms", lambda now_ms=now_ms: now_ms)
+        assert post(client, project, api_key, events({"input": "hi"})).status_code == 200
+        with store.read() as db:
+            noted.append(list_keys(db, project.id)[0].last_used_at_ms)
+    assert noted == [NOON_MS, NOON_MS, NOON_MS, NOON_MS + 2 * KEY_USE_STEP_MS]
 
 
 @pytest.mark.parametrize("path", ["/v2/nothing", "/api/nothing", "/v2/log/", "/v1/nothing"])
