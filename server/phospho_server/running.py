@@ -59,14 +59,14 @@ class Running:
 
     def check_ready(self) -> Mapping[str, str]:
         """Return what keeps the server from storing something, by part."""
-        if self._file is not None and _identity(self._file) != self._opened:
-            return {
-                "database": f"{self._file} was removed or replaced while it was open. Put it back, "
-                "or restore a backup, and start the server again."
-            }
         parts = dict(self.check_alive())
         if self.lanes is not None and self.lanes.is_stopping:
             parts["server"] = "is stopping"
+        if self._file is not None and _identity(self._file) != self._opened:
+            parts["database"] = (
+                f"{self._file} was removed or replaced while it was open. Put it back, or restore "
+                "a backup, and start the server again."
+            )
         if parts["writer"] == parts["database"] == OK:
             parts["database"] = self._prove_writable()
         return parts
