@@ -333,6 +333,7 @@ OURS = frozenset(
         "saved_views": "page",
         "secrets": "name value",
         "session_details": "metadata data notes preview",
+        "sessions": "feeling",
         "spans": "record content",
         "removed_ids": "table_name",
         "vectors": "made_by",

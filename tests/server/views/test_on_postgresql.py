@@ -49,6 +49,7 @@ _CHANGES = re.compile(
 def copy_to(file: Path, url: str) -> None:
     PostgresStore(url).close()
     with moving.held(file) as source, connect(url) as target:
+        moving.claim(target)
         tables = moving.list_tables(source)
         moving.copy_all(source, target, tables, lambda _: None)
         moving.compare(source, target, tables)
