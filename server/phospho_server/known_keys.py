@@ -26,12 +26,12 @@ class KnownKeys:
         key = self._keys.get(hash_secret(secret))
         return key if key is not None and is_used_lately(key) else None
 
-    def forget(self, key: ApiKey) -> None:
-        """Have a key looked up again that was not good any more."""
-        self._keys = {name: each for name, each in self._keys.items() if each.id != key.id}
-
     def keep(self, secret: str, key: ApiKey) -> None:
         """Keep a key that was just looked up."""
         if len(self._keys) >= _MOST:
             self._keys.clear()
         self._keys[hash_secret(secret)] = key
+
+    def forget(self, secret: str) -> None:
+        """Have a key looked up again that was not good any more."""
+        self._keys.pop(hash_secret(secret), None)

@@ -309,7 +309,7 @@ def looking_again() -> Iterator[None]:
     try:
         yield
     except UnauthorizedError:
-        services().keys.forget(g.key)
+        services().keys.forget(_bearer())
         raise
 
 
