@@ -93,7 +93,8 @@ def _metadata(record: Record) -> str:
     if kept == "{}":
         return f'"metadata":{{{named}}},{_NOTHING_BESIDE}'
     # As we store it; by hand, people may have put anything there. An escape may be in a name.
-    if not kept.startswith('{"') or "\\u" in kept or _OWN_NAMES.search(kept):
+    is_object = kept.startswith('{"') and kept.endswith("}")
+    if not is_object or "\\u" in kept or _OWN_NAMES.search(kept):
         return _read_metadata(record)
     told = f"{kept[:-1]},{named}}}" if named else kept
     return f'"metadata":{told},{_NOTHING_BESIDE}'

@@ -179,6 +179,7 @@ def test_whatever_is_logged_is_read_back_as_it_would_be_from_objects(
         pytest.param(None, {}, id="nothing"),
         pytest.param("{}", {}, id="empty"),
         pytest.param("{ }", {}, id="a-space"),
+        pytest.param('{"a":1}\n', {"a": 1}, id="a-line"),
         pytest.param("null", {}, id="null"),
         pytest.param("[1]", {}, id="list"),
         pytest.param('{"a": "é", "b": [1, 2]}', {"a": "é", "b": [1, 2]}, id="spaces"),
