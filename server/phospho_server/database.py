@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from phospho.errors import ConfigurationError, MissingDependencyError
@@ -72,8 +74,15 @@ def open_store(database: str, *, replica: str | None = None) -> Store:
 
 
 def _open_postgresql(url: str, replica: str | None) -> Store:
-    try:
+    with needing_psycopg():
         from phospho_server.store.postgresql.store import PostgresStore
+    return PostgresStore(url, replica=replica)
+
+
+@contextlib.contextmanager
+def needing_psycopg() -> Iterator[None]:
+    """Say what to install where an import within needs it and it is missing."""
+    try:
+        yield
     except ImportError as exc:
         raise MissingDependencyError("psycopg", extra="postgres") from exc
-    return PostgresStore(url, replica=replica)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from phospho.errors import ConfigurationError, MissingDependencyError
+from phospho.errors import ConfigurationError
 from phospho_server import database as databases
 from phospho_server.commands import database_option, json_option, opened, phospho, show_json
 from phospho_server.commands.progress import showing
 from phospho_server.store import Store
 from phospho_server.store.sqlite import database_file
-
-if TYPE_CHECKING:
-    import sqlite3
-
-    from phospho_server.store.postgresql.dialect import Raw
 
 
 @phospho.command()
@@ -31,7 +24,7 @@ def migrate(database: str, to: str | None, *, as_json: bool) -> None:
     """
     if to is not None and not databases.is_postgresql(database):
         # A file that is not there would be made, and its nothing be moved.
-        source = databases.file_of(database, "")
+        source = databases.file_of(database, "Name a file with --database.")
         if not source.is_file():
             raise ConfigurationError(f"There is no database {source}. Name it with --database.")
     with opened(database) as store:
@@ -57,27 +50,19 @@ def _move(store: Store, to: str, *, hidden: bool) -> dict[str, int]:
             "A move goes from a file to PostgreSQL. Name the file with --database, and a "
             "postgresql:// URL with --to."
         )
-    try:
+    with databases.needing_psycopg():
         from phospho_server.store.postgresql import moving
         from phospho_server.store.postgresql.store import connect, prepare
         from phospho_server.store.postgresql.urls import refuse_malformed
-    except ImportError as exc:
-        raise MissingDependencyError("psycopg", extra="postgres") from exc
     refuse_malformed(to, "--to")
     prepare(to)
     with connect(to, may_take_long=True) as target:
         moving.claim(target)
         with moving.held(file) as source:
-            return _copy(source, target, hidden=hidden)
-
-
-def _copy(source: sqlite3.Connection, target: Raw, *, hidden: bool) -> dict[str, int]:
-    from phospho_server.store.postgresql import moving
-
-    tables = moving.list_tables(source)
-    rows = moving.count_rows(source, tables)
-    with showing("Copying", rows, hidden=hidden) as on_rows:
-        moving.copy_all(source, target, tables, on_rows)
-    counts = moving.compare(source, target, tables)
-    moving.finish(target)
+            tables = moving.list_tables(source)
+            rows = moving.count_rows(source, tables)
+            with showing("Copying", rows, hidden=hidden) as on_rows:
+                moving.copy_all(source, target, tables, on_rows)
+            counts = moving.compare(source, target, tables)
+            moving.finish(target)
     return counts

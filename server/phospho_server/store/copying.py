@@ -82,13 +82,15 @@ def check_database(file: Path, *, name: Path | None = None) -> Mapping[str, int]
             problems = [row[0] for row in raw.execute("pragma integrity_check(3)")]
             if problems != ["ok"]:
                 raise ConfigurationError(
-                    f"{name} is damaged: {'; '.join(problems)}. Use another backup."
+                    f"{name} is damaged: {'; '.join(problems)}. Restore a backup that "
+                    "is not: phospho restore FILE"
                 )
             _refuse_foreign(raw, name)
             return _count(raw)
     except sqlite3.Error as exc:
         raise ConfigurationError(
-            f"{name} is no database that can be read: {exc}. Use another backup."
+            f"{name} is no database that can be read: {exc}. Restore a backup that is one: "
+            "phospho restore FILE"
         ) from exc
 
 

@@ -42,7 +42,7 @@ _ENDS = (
 _COLUMNS = "interaction_id, definition_version, score, reviewed, judged"
 
 _STRETCH = (
-    f"select interaction_id, score, reviewed from "
+    "select interaction_id, score, reviewed from "
     f"(select {_COLUMNS} {_EVENTS} and interaction_id >= :start_{{at}} "
     "order by interaction_id limit :limit) e{at} where interaction_id < :end_{at} "
     "and definition_version = :version and (reviewed is null or judged = 1)"
@@ -130,7 +130,7 @@ def _look_up_no(
     """
     text, params = in_list("i", ids)
     rows = db.tuples(
-        f"select interaction_id, score, reviewed from detections "
+        "select interaction_id, score, reviewed from detections "
         f"where project_id = :project_id and interaction_id {text} "
         "and definition_id = :definition_id and definition_version = :version "
         f"and {_SAID} = 0 and repeated is null order by interaction_id",

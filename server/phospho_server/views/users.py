@@ -10,7 +10,7 @@ from phospho_server.services import services
 from phospho_server.store import users
 from phospho_server.store.facts import Fact
 from phospho_server.store.filters import Filter
-from phospho_server.store.sessions import count_events_of, list_sessions
+from phospho_server.store.sessions import MOST_COUNTED, count_events_of, list_sessions
 from phospho_server.views.filters import USERS
 from phospho_server.views.frame import open_project
 from phospho_server.views.lists import open_list, render_empty
@@ -50,7 +50,13 @@ def show(project_id: str, user_id: str) -> str:
         page = list_sessions(db, project_id, wanted, cursor=cursor)
         counted = count_events_of(db, project_id, wanted.has[0])
     return render_template(
-        "users/show.html", project=project, user=user, page=page, cursor=cursor, counted=counted
+        "users/show.html",
+        project=project,
+        user=user,
+        page=page,
+        cursor=cursor,
+        counted=counted,
+        most_counted=MOST_COUNTED,
     )
 
 

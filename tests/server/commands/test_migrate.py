@@ -184,6 +184,12 @@ def test_a_move_goes_to_postgresql_only(file: Path, to: str) -> None:
     assert "postgresql:// URL with --to" in moved.output
 
 
+def test_a_move_comes_from_a_file_only(url: str) -> None:
+    moved = CliRunner().invoke(phospho, ["migrate", "--database", "mysql://h/d", "--to", url])
+    assert moved.exit_code == 1
+    assert "names mysql. Name a file with --database." in moved.output
+
+
 def test_nobody_changes_the_file_meanwhile(file: Path) -> None:
     with moving.held(file):
         other = sqlite3.connect(file, timeout=0)

@@ -16,6 +16,7 @@ from phospho_server.store.filters import Filter
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
+from phospho_server.views import users as views
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
 from tests.server.views.conftest import Visitor, text_of
 
@@ -339,3 +340,17 @@ def test_a_user_who_never_ends_is_looked_into_so_far(
         old = Filter(has=[Fact("version", "old")])
         assert len(users.list_users(db, project.id, old).users) == 1
         assert users.list_users(db, project.id, Filter(lacks=old.has)).users == []
+
+
+def test_a_page_says_in_how_many_sessions_events_are_counted(
+    visitor: Visitor,
+    store: SqliteStore,
+    project: Project,
+    home: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new = [interaction(f"t{n}", session_id=f"s{n}", user_id="ana") for n in range(3)]
+    add(store, project, *new)
+    assert "in the newest" not in text_of(visitor.get(f"{home}/users/ana"))
+    monkeypatch.setattr(views, "MOST_COUNTED", 2)
+    assert "Events in the newest 2 sessions" in text_of(visitor.get(f"{home}/users/ana"))
