@@ -75,6 +75,16 @@ def test_what_is_left_out_stays_as_the_event_has_it(
         pytest.param({}, "The description is empty", id="nothing"),
         pytest.param({"description": 3}, "'description' cannot be used", id="number"),
         pytest.param({"description": "x", "color": 1}, "Extra inputs", id="unknown"),
+        pytest.param(
+            {"description": "x", **{f"name {n}": n for n in range(10_000)}},
+            "more than 10,000 values",
+            id="unknown-names",
+        ),
+        pytest.param(
+            {"description": "x", "examples": [{"input": "a", "names": [{}] * 10_000}]},
+            "more than 10,000 values",
+            id="values-within",
+        ),
         pytest.param({"description": "x", "id": "event_1"}, "Extra inputs", id="own-id"),
         pytest.param({"description": "x", "reviews": []}, "Extra inputs", id="reviews"),
         pytest.param({"description": "x", "pattern": "("}, "regular expression", id="pattern"),
