@@ -16,7 +16,7 @@ OLDEST := .venv-oldest
 # Apps that OpenTelemetry watches: their libraries do not get along with what tests need.
 APPS := .venv-apps
 
-.PHONY: demo test test-oldest apps lint docs setup bench serve clean
+.PHONY: demo test test-oldest apps lint docs schema setup bench serve clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/phospho demo --port $(PORT)
@@ -37,6 +37,9 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+
+schema: $(VENV)/.dev
+	$(BIN)/python -m phospho_server.migrations.newest
 
 setup: $(VENV)/.dev
 

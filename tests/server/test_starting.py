@@ -38,7 +38,10 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_server_starts_without_what_only_some_requests_need(database: Path) -> None:
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "known"])
+def test_a_server_starts_without_what_only_some_requests_need(database: Path, is_new: bool) -> None:
+    if is_new:
+        database.unlink()
     done = run_script(
         f"""
         import json, sys, time

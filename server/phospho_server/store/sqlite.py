@@ -15,7 +15,7 @@ from typing import Any
 from phospho.errors import ConfigurationError
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.store import NO_PARAMS, Connection, Params, Result, Row, Store
-from phospho_server.store.schema import applied_steps, known_steps
+from phospho_server.store.schema import applied_steps, is_empty, known_steps, make_newest
 from phospho_server.store.sqlite_params import place
 from phospho_server.store.sqlite_texts import Fts5Index, prepare
 from phospho_server.store.write_ahead_log import (
@@ -336,7 +336,9 @@ def _prepare(path: Path) -> None:
         with translated_errors():
             # Two that start at once must not both make the schema.
             connection.raw.execute("begin immediate")
-            if applied_steps(connection.raw) != known_steps():
+            if is_empty(connection.raw):
+                make_newest(connection.raw)
+            elif applied_steps(connection.raw) != known_steps():
                 _upgrade(connection.raw, path)
             _forget_statistics(connection)
             prepare(connection)

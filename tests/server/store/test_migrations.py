@@ -9,10 +9,12 @@ from sqlite_utils import Database
 
 from phospho_server.clock import DAY_MS, day_of, hour_of, now_ms
 from phospho_server.migrations import migrations
+from phospho_server.migrations.newest import newest_schema
 from phospho_server.store import deliveries, llm, webhooks
 from phospho_server.store.backfills import list_backfills
 from phospho_server.store.projects import create_project
 from phospho_server.store.rows import Backfill, Project, Step
+from phospho_server.store.schema import NEWEST
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.versions import VerdictCount, list_verdict_counts
@@ -57,15 +59,23 @@ def test_interactions_from_before_there_were_steps_are_kept(tmp_path: Path) -> N
 
 def test_a_new_database_has_the_schema_of_a_migrated_one(tmp_path: Path) -> None:
     make_first_schema(tmp_path / "old.db")
-    schemas: list[dict[str, str]] = []
+    schemas = []
+    steps = []
     for name in ("old.db", "new.db"):
         store = SqliteStore(tmp_path / name)
         store.write(lambda db: create_project(db, "one"))
         with store.read() as db:
-            rows = db.rows("select name, sql from sqlite_master order by name")
-            schemas.append({row["name"]: row["sql"] for row in rows})
+            # Of two indexes that are as good, SQLite takes the one that was made later.
+            made = "select type, name, tbl_name, sql from sqlite_master order by rowid"
+            schemas.append(db.tuples(made))
+            steps.append(db.tuples("select migration_set, name from _sqlite_migrations order by 2"))
         store.close()
     assert schemas[0] == schemas[1]
+    assert steps[0] == steps[1]
+
+
+def test_the_newest_schema_is_what_all_steps_make() -> None:
+    assert NEWEST.read_text(encoding="utf-8") == newest_schema(), "`make schema` writes it"
 
 
 def test_verdicts_from_before_versions_were_counted_are_counted(tmp_path: Path) -> None:
