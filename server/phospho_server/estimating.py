@@ -15,6 +15,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 # Clicks on each side of the cut before a number is worth reading; ten of an audit give five each.
 ENOUGH_TO_KNOW = 5
@@ -34,9 +35,8 @@ _KEPT_EACH = 3
 UNSURE_YES, UNSURE_NO = 0.5, 0.9
 
 
-@dataclass(frozen=True)
-class Click:
-    """What a person said of one verdict.
+class Click(NamedTuple):
+    """What a person said of one verdict; there are hundreds of each event of a page.
 
     Args:
         judged: What the detector had said before.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 
 from phospho.models import EventDefinition
 from phospho_server.auditing import Drawn
@@ -15,6 +16,9 @@ from phospho_server.store import Connection, in_list
 
 # Drawn of each word: enough to know how scores are spread, few enough for every page.
 MOST_YES, _MOST_NO = 120, 400
+
+# Of the no two neighbours are drawn together: to look up both costs little more than one.
+_NEIGHBOURS = 2
 
 # Stretches that the drawn yes come from, with ten in each; where they come in bursts some more.
 _STRETCHES = 12
@@ -73,19 +77,21 @@ def draw_yes(
         return []
     stretches = _stretches(ends["first"], ends["last"], positives, chance)
     limit = _MOST_OF_FEW if positives <= MOST_YES else _MOST_OF_STRETCH
-    # All in one statement, which takes less time than each of them.
-    rows = db.tuples(
-        " union all ".join(_STRETCH.format(at=at) for at in range(len(stretches))),
-        {
-            **mine,
-            "version": definition.version,
-            "limit": limit,
-            **{f"start_{at}": start for at, (start, _) in enumerate(stretches)},
-            **{f"end_{at}": end for at, (_, end) in enumerate(stretches)},
-        },
-    )
+    params = {**mine, "version": definition.version, "limit": limit}
+    for at, (start, end) in enumerate(stretches):
+        params[f"start_{at}"], params[f"end_{at}"] = start, end
+    rows = db.tuples(_all_of(len(stretches)), params)
     # Stretches may overlap.
-    return [_read_drawn(*row, said=True) for row in sorted(set(rows))]
+    return [
+        Drawn(interaction_id, said=True, score=score, is_reviewed=reviewed is not None)
+        for interaction_id, score, reviewed in sorted(set(rows))
+    ]
+
+
+@lru_cache(maxsize=_STRETCHES)
+def _all_of(stretches: int) -> str:
+    """Return one statement for all stretches, which takes less time than each of them."""
+    return " union all ".join(_STRETCH.format(at=at) for at in range(stretches))
 
 
 def _stretches(
@@ -113,12 +119,21 @@ def draw_no(
     if ends is None or ends["first"] is None:
         return []
     span = range(ends["first"], ends["last"] + 1)
-    ids = chance.sample(span, min(_MOST_NO, len(span)))
-    found = _look_up_no(db, project_id, definition, ids)
+    found = _look_up_no(db, project_id, definition, _draw_ids(span, _MOST_NO, chance))
     if len(found) < _FEW_NO and len(span) > _MOST_NO:
-        ids = chance.sample(span, min(_MORE_NO, len(span)))
+        ids = _draw_ids(span, _MORE_NO, chance)
         found = _look_up_no(db, project_id, definition, ids)
     return found
+
+
+def _draw_ids(span: range, most: int, chance: random.Random) -> Sequence[int]:
+    """Return ids that are drawn with some neighbours; each has the same chance."""
+    if len(span) <= most:
+        return span
+    # What begins before the first ends at it, so that it lies in as many groups as the others.
+    starts = chance.sample(range(span.start - _NEIGHBOURS + 1, span.stop), most // _NEIGHBOURS)
+    ids = {start + at for start in starts for at in range(_NEIGHBOURS)}
+    return sorted(each for each in ids if each in span)
 
 
 def _look_up_no(
@@ -141,8 +156,7 @@ def _look_up_no(
             **params,
         },
     )
-    return [_read_drawn(*row, said=False) for row in rows]
-
-
-def _read_drawn(interaction_id: int, score: float, reviewed: int | None, *, said: bool) -> Drawn:
-    return Drawn(interaction_id, said, score, reviewed is not None)
+    return [
+        Drawn(interaction_id, said=False, score=score, is_reviewed=reviewed is not None)
+        for interaction_id, score, reviewed in rows
+    ]

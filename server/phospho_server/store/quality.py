@@ -38,30 +38,33 @@ class Quality:
 class _Reviewed(NamedTuple):
     """An interaction that a person spoke about; there are thousands of a page.
 
+    What is true is 1, and what is not 0, as databases have it.
+
     Args:
+        is_drawn: Whether chance chose it to be asked about.
         seen_said: What the detector had said in the verdict that they saw; None where it had not
             looked.
         seen_score: Its score.
         seen_version: Of the definition.
-        seen_method: Detector and embedder.
         now_said: The same of the verdict there is now.
     """
 
     interaction_id: int
-    occurred: bool
-    is_drawn: bool
-    seen_said: bool | None
+    occurred: int
+    is_drawn: int
+    seen_said: int | None
     seen_score: float
     seen_version: int | None
-    seen_method: tuple[str, str]
-    now_said: bool | None
+    seen_detector: str
+    seen_embedder: str
+    now_said: int | None
     now_score: float
     now_version: int | None
 
     @property
     def is_rejected(self) -> bool:
         """Whether the detector says yes and the person no."""
-        return self.now_said is True and not self.occurred
+        return self.now_said == 1 and not self.occurred
 
 
 def measure(db: Connection, project_id: str, definition: EventDefinition, *, at_ms: int) -> Quality:
@@ -98,7 +101,7 @@ def measure_rates(
     """Return what counts are put right by; where clicks are too few for it, nothing is drawn."""
     reviewed = _list_reviewed(db, project_id, definition.id)
     passed_over = sum(
-        each.seen_said is False and each.is_drawn and each.seen_version == definition.version
+        each.seen_said == 0 and each.is_drawn == 1 and each.seen_version == definition.version
         for each in reviewed
     )
     if len(reviewed) < ENOUGH_TO_CORRECT or passed_over < ENOUGH_TO_KNOW:
@@ -169,8 +172,9 @@ def add_words(
 
 def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[_Reviewed]:
     rows = db.tuples(
-        "select r.interaction_id, r.occurred, r.source, r.judged, coalesce(r.score, 0.0), "
-        "r.definition_version, coalesce(r.detector, ''), coalesce(r.embedder, ''), "
+        "select r.interaction_id, r.occurred, case r.source when 'audit' then 1 else 0 end, "
+        "r.judged, coalesce(r.score, 0.0), r.definition_version, "
+        "coalesce(r.detector, ''), coalesce(r.embedder, ''), "
         "d.judged, coalesce(d.score, 0.0), d.definition_version "
         "from reviews r left join detections d indexed by reviewed_verdicts "
         "on d.project_id = r.project_id and d.definition_id = r.definition_id "
@@ -179,33 +183,7 @@ def _list_reviewed(db: Connection, project_id: str, definition_id: str) -> list[
         "and r.undone_at_ms is null order by r.created_at_ms desc, r.id desc limit :limit",
         {"project_id": project_id, "definition_id": definition_id, "limit": _MOST_CLICKS},
     )
-    return [
-        _Reviewed(
-            interaction_id,
-            bool(occurred),
-            source == "audit",
-            None if seen is None else bool(seen),
-            seen_score,
-            seen_version,
-            (seen_detector, seen_embedder),
-            None if now is None else bool(now),
-            now_score,
-            now_version,
-        )
-        for (
-            interaction_id,
-            occurred,
-            source,
-            seen,
-            seen_score,
-            seen_version,
-            seen_detector,
-            seen_embedder,
-            now,
-            now_score,
-            now_version,
-        ) in rows
-    ]
+    return list(map(_Reviewed._make, rows))
 
 
 def _comparable(
@@ -225,13 +203,13 @@ def _comparable(
         )
     )
     clicks = [
-        Click(each.seen_said, each.seen_score, occurred=each.occurred, is_drawn=each.is_drawn)
+        Click(each.seen_said == 1, each.seen_score, each.occurred == 1, each.is_drawn == 1)
         for each in reviewed
-        if each.seen_said is not None
-        and each.seen_version == version
-        and each.seen_method in methods
+        if each.seen_version == version
+        and each.seen_said is not None
+        and (each.seen_detector, each.seen_embedder) in methods
     ]
-    return tuple(sorted(clicks, key=lambda c: (c.judged, c.score, c.occurred, c.is_drawn)))
+    return tuple(sorted(clicks))
 
 
 def _count_positives(
@@ -245,7 +223,7 @@ def _count_positives(
         {"project_id": project_id, "definition_id": definition.id},
     )
     standing = row["n"] if row else 0
-    added = sum(each.occurred and each.now_said is not True for each in reviewed)
+    added = sum(each.occurred == 1 and each.now_said != 1 for each in reviewed)
     rejected = sum(each.is_rejected for each in reviewed)
     return max(0, standing - added + rejected)
 
