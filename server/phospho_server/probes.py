@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from phospho.errors import ConfigurationError
 from phospho_server.connections import HttpServer
-from phospho_server.errors import ServerError
 from phospho_server.lanes import Bounds, Lanes
 from phospho_server.metrics.exposition import CONTENT_TYPE
 from phospho_server.metrics.gathering import METRICS_VARIABLE, Metrics
@@ -83,15 +82,12 @@ class Probes:
 
     def _find_answer(self, environ: WSGIEnvironment) -> _Answer:
         path = environ.get("PATH_INFO", "")
-        try:
-            if path == "/healthz":
-                return _tell(self._running.check_alive())
-            if path == "/readyz":
-                return _tell(self._running.check_ready())
-            if path == "/metrics":
-                return self._tell_metrics(environ)
-        except ServerError as exc:
-            return _refuse("503 Service Unavailable", exc.code, str(exc))
+        if path == "/healthz":
+            return _tell(self._running.check_alive())
+        if path == "/readyz":
+            return _tell(self._running.check_ready())
+        if path == "/metrics":
+            return self._tell_metrics(environ)
         text = "There are /healthz, /readyz and /metrics here."
         return _refuse("404 Not Found", "not_found", text)
 

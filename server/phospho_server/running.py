@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from phospho_server.attempts import Attempt, NotYetError
 from phospho_server.errors import ServerError
 from phospho_server.lanes import Lanes
 from phospho_server.store import Store
@@ -19,9 +16,6 @@ from phospho_server.working import Worker
 
 # Who asks more often gets the answer of a moment ago: each costs a sync to disk.
 _KEEP_S = 1.0
-
-# A database that has not stored a small change by then cannot be relied on.
-_PATIENCE_S = 2.0
 
 OK = "ok"
 
@@ -39,11 +33,10 @@ class Running:
     store: Store
     workers: Sequence[Worker] = ()
     lanes: Lanes | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _proof: Future[None] | None = None
-    _asked_s: float = 0.0
 
     def __post_init__(self) -> None:
+        self._reading = Attempt(self._read, "phospho-look")
+        self._proof = Attempt(self._store_something, "phospho-proof", _KEEP_S)
         self._file = database_file(self.store)
         self._opened = _identity(self._file) if self._file else None
 
@@ -73,42 +66,28 @@ class Running:
 
     def _try_to_read(self) -> str:
         try:
-            with self.store.read() as db:
-                db.row("select 1 from projects")
+            self._reading.result()
+        except NotYetError as exc:
+            return f"has answered nothing for {exc.since_s:.0f} seconds"
         except ServerError as exc:
             return str(exc)
         return OK
 
     def _prove_writable(self) -> str:
-        proof = self._begin_proof()
         try:
-            proof.result(max(0.0, self._asked_s + _PATIENCE_S - time.monotonic()))
-        except FutureTimeoutError:
-            return f"has stored nothing for {time.monotonic() - self._asked_s:.0f} seconds"
+            self._proof.result()
+        except NotYetError as exc:
+            return f"has stored nothing for {exc.since_s:.0f} seconds"
         except ServerError as exc:
             return str(exc)
         return OK
 
-    def _begin_proof(self) -> Future[None]:
-        """Return the proof that is under way, or that ended a moment ago."""
-        with self._lock:
-            now_s = time.monotonic()
-            is_of_use = self._proof is not None and (
-                not self._proof.done() or now_s - self._asked_s < _KEEP_S
-            )
-            if self._proof is None or not is_of_use:
-                self._proof, self._asked_s = Future(), now_s
-                # A thread of its own: whoever holds the database holds it for as long as they like.
-                threading.Thread(
-                    target=self._carry_out, args=(self._proof,), name="phospho-proof", daemon=True
-                ).start()
-            return self._proof
+    def _read(self) -> None:
+        with self.store.read() as db:
+            db.row("select 1 from projects")
 
-    def _carry_out(self, proof: Future[None]) -> None:
-        try:
-            proof.set_result(self.store.write(prove_writable))
-        except Exception as exc:  # noqa: BLE001 - it is told to who has asked
-            proof.set_exception(exc)
+    def _store_something(self) -> None:
+        self.store.write(prove_writable)
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

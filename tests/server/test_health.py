@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Callable
 
 import pytest
 
-from phospho_server import create_app, running
+from phospho_server import attempts, create_app, running
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.lanes import Lanes
 from phospho_server.running import Running
@@ -59,19 +60,40 @@ def test_a_server_that_is_well_lives_and_is_ready(ask: Ask) -> None:
 def test_a_database_that_another_program_holds_is_not_ready_and_is_again(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "_PATIENCE_S", 0.05)
     monkeypatch.setattr(running, "_KEEP_S", 0.0)
-    found = Running(store)
-    ask = ask_of(found)
+    ask = ask_of(Running(store))
     with contextlib.closing(sqlite3.connect(store.path)) as other:
         other.execute("begin immediate")
-        status, checks = ask("/readyz")
+        with monkeypatch.context() as hurried:
+            hurried.setattr(attempts, "PATIENCE_S", 0.05)
+            status, checks = ask("/readyz")
         assert (status, checks["writer"]) == (503, "ok")
         assert checks["database"].startswith("has stored nothing for")
         assert ask("/healthz")[0] == 200
         other.rollback()
-    assert found._proof is not None
-    found._proof.result(15)
+    monkeypatch.setattr(attempts, "PATIENCE_S", 60)
+    assert ask("/readyz")[0] == 200
+
+
+def test_a_database_that_says_nothing_is_told_of_without_waiting_for_it(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, read = threading.Event(), store.read
+
+    def hang() -> contextlib.AbstractContextManager[Connection]:
+        held.wait()
+        return read()
+
+    ask = ask_of(Running(store))
+    with monkeypatch.context() as hanging:
+        hanging.setattr(store, "read", hang)
+        hanging.setattr(attempts, "PATIENCE_S", 0.05)
+        for path in ("/healthz", "/readyz", "/healthz"):
+            status, checks = ask(path)
+            assert (status, checks["writer"]) == (503, "ok")
+            assert checks["database"].startswith("has answered nothing for")
+    held.set()
+    monkeypatch.setattr(attempts, "PATIENCE_S", 60)
     assert ask("/readyz")[0] == 200
 
 

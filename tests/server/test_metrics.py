@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from phospho_server import create_app
 from phospho_server.clock import now_ms
+from phospho_server.errors import BusyError
 from phospho_server.lanes import Lanes
 from phospho_server.metrics.exposition import Family, Sample, write
 from phospho_server.metrics.instruments import ALL, Histogram
@@ -39,10 +40,10 @@ def read(text: str) -> Values:
 
 
 def ask(app: Flask) -> Values:
+    app.extensions["phospho"].metrics._stored._keep_s = 0.0
     answer = app.test_client().get("/metrics")
     assert answer.status_code == 200
     assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
-    app.extensions["phospho"].metrics._read_s = float("-inf")
     return read(answer.get_data(as_text=True))
 
 
@@ -140,6 +141,22 @@ def test_what_runs_is_told(store: SqliteStore) -> None:
     assert value(values, "process_cpu_seconds_total") > 0
     assert any(name == "phospho_info" for name, _ in values)
     lanes.shutdown()
+
+
+def test_what_a_process_knows_is_told_while_its_database_fails(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise BusyError("The database cannot be had.")
+
+    app = create_app(store, detectors={})
+    with monkeypatch.context() as failing:
+        failing.setattr(store, "read", fail)
+        values = ask(app)
+    assert value(values, "phospho_database_up") == 0
+    assert value(values, "phospho_writer_up") == 1
+    assert not any(name == "phospho_jobs" for name, _ in values)
+    assert value(ask(app), "phospho_database_up") == 1
 
 
 def test_every_family_is_as_prometheus_expects_it(app: Flask) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from phospho_server.attempts import Attempt, NotYetError
+from phospho_server.errors import ServerError
 from phospho_server.lanes import Lane
 from phospho_server.metrics.exposition import Family, Sample, gauge, write
 from phospho_server.metrics.instruments import ALL
@@ -31,9 +31,9 @@ class Metrics:
 
     running: Running
     token: str | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stored: list[Family] = field(default_factory=list)
-    _read_s: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self._stored = Attempt(self._read_store, "phospho-metrics", _KEEP_S)
 
     def write(self) -> str:
         """Return everything in Prometheus' text format."""
@@ -60,13 +60,17 @@ class Metrics:
         if lanes is not None:
             yield from _read_lanes((lanes.storing, lanes.looking))
 
-    def _read_stored(self) -> list[Family]:
-        """Return what the database says, read anew every few seconds."""
-        with self._lock:
-            if time.monotonic() - self._read_s > _KEEP_S:
-                self._stored = list(_read_store(self.running.store))
-                self._read_s = time.monotonic()
-            return self._stored
+    def _read_stored(self) -> Sequence[Family]:
+        """Return what the database says; what a process knows by itself is told without it."""
+        try:
+            found = self._stored.result()
+        except (NotYetError, ServerError, OSError):
+            found = []
+        up = gauge("phospho_database_up", "Whether the database answers.", bool(found))
+        return [up, *found]
+
+    def _read_store(self) -> list[Family]:
+        return list(_read_store(self.running.store))
 
 
 def _read_lanes(lanes: Iterable[Lane]) -> Iterable[Family]:
