@@ -117,7 +117,7 @@ def test_the_unit_starts_a_server_and_waits_for_its_end(unit: dict[str, str]) ->
 
 def test_the_proxies_pass_on_what_the_server_takes() -> None:
     nginx = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
-    assert f"client_max_body_size {MAX_BODY_BYTES // 1024**2}m;" in nginx
+    assert f"client_max_body_size {MAX_BODY_BYTES // 1024**2 + 1}m;" in nginx
     assert f"server 127.0.0.1:{PORT} " in nginx
     for header in ("Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Request-ID"):
         assert f"proxy_set_header {header} " in nginx
