@@ -6,9 +6,11 @@ It answers before it stores, so what counts is when the last span is there.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -23,15 +25,30 @@ COUNTS = {(1, 8): 400, (100, 8): 2_000}
 
 _GIVE_UP_S = 300
 
+# What its spans are sent with.
+_PROTOCOL = "opentelemetry-proto"
 
-def measure(python: str, folder: Path) -> None:
+
+def find_version(python: str) -> str:
+    """Return the version of Phoenix in an environment; ends where it, or its protocol, is missing.
+
+    Before anything is measured, which takes minutes.
+    """
+    try:
+        importlib.import_module("opentelemetry.proto")
+    except ImportError:
+        raise SystemExit(
+            f"Install its protocol: {sys.executable} -m pip install {_PROTOCOL}"
+        ) from None
+    asked = "from importlib.metadata import version; print(version('arize-phoenix'))"
+    done = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{python} has no Phoenix: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout.strip()
+
+
+def measure(python: str, version: str, folder: Path) -> None:
     """Start Phoenix, send spans, and print a row for each size of batch."""
-    version = subprocess.run(
-        [python, "-c", "from importlib.metadata import version; print(version('arize-phoenix'))"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
     rows = []
     with _serving(python, folder) as (server, port, database):
         print(f"\nPhoenix {version}: start {server.cpu_s():.1f} s of CPU", end="", flush=True)

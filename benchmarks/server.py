@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", help="rows as in 1x8: a batch by connections")
     asked = parser.parse_args()
+    phoenix = arize_phoenix.find_version(asked.phoenix) if asked.phoenix else None
     where = describe_machine()
     print(f"{where['date']}, Python {where['python']}, {where['cpus']} CPUs ({where['machine']})")
     with tempfile.TemporaryDirectory(prefix="phospho-server-") as name:
@@ -87,8 +88,8 @@ def main() -> None:
         measure_ingest(python, folder, asked.rounds, PAIRS)
         measure_detection(python, folder)
         measure_size(python, folder)
-        if asked.phoenix:
-            arize_phoenix.measure(asked.phoenix, folder)
+        if phoenix:
+            arize_phoenix.measure(asked.phoenix, phoenix, folder)
 
 
 def measure_install(folder: Path) -> Path:
