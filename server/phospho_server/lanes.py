@@ -1,9 +1,10 @@
-"""Two lanes for requests, so that people and programs do not wait behind each other.
+"""Lanes for requests, so that people, programs and probes do not wait behind each other.
 
-What programs send in to be stored has one lane, all else the other. Each has threads of its own,
-and bounds: how many requests wait or are worked at, and how many bytes their bodies have. What is
-beyond is refused at once, by the thread that reads from sockets: who waits longer than a client's
-patience is worked for in vain, and makes everybody behind wait as well.
+What programs send in to be stored has a lane, and so has who asks how the server is; all else has
+the third. Each has threads of its own, and bounds: how many requests wait or are worked at, and how
+many bytes their bodies have. What is beyond is refused at once, by the thread that reads from
+sockets: who waits longer than a client's patience is worked for in vain, and makes everybody behind
+wait as well.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ logger = logging.getLogger("phospho_server")
 
 # Programs store by these paths; all else is looked at, or changed by people.
 _STORES = re.compile(r"/+v\d+/")
+
+# Who asks this wants to know it also while all threads wait for a database that says nothing.
+_PROBES = re.compile(r"/+(healthz|readyz|metrics)$")
 
 # These are answered with JSON; see `answering.py`.
 _API_PATH = re.compile(r"/+(v\d+|api|healthz|readyz|metrics)(/|$)")
@@ -69,6 +73,9 @@ STORING = Bounds(threads=16, most_requests=128, most_bytes=16 * 1024 * 1024)
 
 # Pages take some milliseconds, an export as long as it likes.
 LOOKING = Bounds(threads=8, most_requests=256, most_bytes=16 * 1024 * 1024)
+
+# Several who ask share one answer.
+PROBING = Bounds(threads=4, most_requests=64, most_bytes=1024 * 1024)
 
 
 class Lane:
@@ -130,16 +137,21 @@ class Lane:
 class Lanes:
     """The dispatcher of waitress: gives each request to its lane, or refuses it."""
 
-    def __init__(self, *, storing: Bounds = STORING, looking: Bounds = LOOKING) -> None:
+    def __init__(
+        self, *, storing: Bounds = STORING, looking: Bounds = LOOKING, probing: Bounds = PROBING
+    ) -> None:
         self.storing = Lane("storing", storing)
         self.looking = Lane("looking", looking)
+        self.probing = Lane("probing", probing)
+        self.all = (self.storing, self.looking, self.probing)
         self.is_stopping = False
 
     def lane_of(self, request: HTTPRequestParser) -> Lane:
         """Return the lane of a request whose header is there; what is no HTTP stores nothing."""
-        is_post = getattr(request, "command", "") == "POST"
-        is_stored = is_post and _STORES.match(getattr(request, "path", ""))
-        return self.storing if is_stored else self.looking
+        path = getattr(request, "path", "")
+        if getattr(request, "command", "") == "POST" and _STORES.match(path):
+            return self.storing
+        return self.probing if _PROBES.match(path) else self.looking
 
     def add_task(self, channel: Channel) -> None:
         """Have the first request of a connection worked at, or refuse it."""
@@ -165,7 +177,7 @@ class Lanes:
 
     def shutdown(self) -> bool:
         """End the threads, and what waits for one; tell whether none of them works any more."""
-        crews = [lane.crew for lane in (self.storing, self.looking)]
+        crews = [lane.crew for lane in self.all]
         for crew in crews:
             crew.begin_end()
         have_ended = [crew.end(_IDLE_S) for crew in crews]

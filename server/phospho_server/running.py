@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from phospho_server.attempts import Attempt, NotYetError
+from phospho_server.attempts import Attempt
 from phospho_server.errors import ServerError
 from phospho_server.lanes import Lanes
 from phospho_server.store import Store
@@ -16,6 +16,9 @@ from phospho_server.working import Worker
 
 # Who asks more often gets the answer of a moment ago: each costs a sync to disk.
 _KEEP_S = 1.0
+
+# A database that has not answered by then, or not stored a small change, cannot be relied on.
+_READING_PATIENCE_S, _STORING_PATIENCE_S = 3.0, 2.0
 
 OK = "ok"
 
@@ -35,15 +38,26 @@ class Running:
     lanes: Lanes | None = None
 
     def __post_init__(self) -> None:
-        self._reading = Attempt(self._read, "phospho-look")
-        self._proof = Attempt(self._store_something, "phospho-proof", _KEEP_S)
+        self._reading = Attempt(
+            self._read,
+            "phospho-look",
+            late="has answered nothing",
+            patience_s=_READING_PATIENCE_S,
+        )
+        self._proof = Attempt(
+            lambda: self.store.write(prove_writable),
+            "phospho-proof",
+            late="has stored nothing",
+            patience_s=_STORING_PATIENCE_S,
+            keep_s=_KEEP_S,
+        )
         self._file = database_file(self.store)
         self._opened = _identity(self._file) if self._file else None
 
     def check_alive(self) -> Mapping[str, str]:
         """Return what is wrong with each part, and which are well."""
         parts = {
-            "database": self._try_to_read(),
+            "database": self.check_database(),
             "writer": OK if self.store.is_writing else "has ended",
         }
         for worker in self.workers:
@@ -61,33 +75,24 @@ class Running:
                 "a backup, and start the server again."
             )
         if parts["writer"] == parts["database"] == OK:
-            parts["database"] = self._prove_writable()
+            parts["database"] = _outcome(self._proof)
         return parts
 
-    def _try_to_read(self) -> str:
-        try:
-            self._reading.result()
-        except NotYetError as exc:
-            return f"has answered nothing for {exc.since_s:.0f} seconds"
-        except ServerError as exc:
-            return str(exc)
-        return OK
-
-    def _prove_writable(self) -> str:
-        try:
-            self._proof.result()
-        except NotYetError as exc:
-            return f"has stored nothing for {exc.since_s:.0f} seconds"
-        except ServerError as exc:
-            return str(exc)
-        return OK
+    def check_database(self) -> str:
+        """Return what keeps the database from being read, or `OK`."""
+        return _outcome(self._reading)
 
     def _read(self) -> None:
         with self.store.read() as db:
             db.row("select 1 from projects")
 
-    def _store_something(self) -> None:
-        self.store.write(prove_writable)
+
+def _outcome(attempt: Attempt[None]) -> str:
+    try:
+        attempt.result()
+    except ServerError as exc:
+        return str(exc)
+    return OK
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from phospho_server import attempts, create_app, running
+from phospho_server import create_app, running
 from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.lanes import Lanes
 from phospho_server.running import Running
@@ -61,17 +61,17 @@ def test_a_database_that_another_program_holds_is_not_ready_and_is_again(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "_KEEP_S", 0.0)
-    ask = ask_of(Running(store))
+    monkeypatch.setattr(running, "_STORING_PATIENCE_S", 0.05)
+    found = Running(store)
+    ask = ask_of(found)
     with contextlib.closing(sqlite3.connect(store.path)) as other:
         other.execute("begin immediate")
-        with monkeypatch.context() as hurried:
-            hurried.setattr(attempts, "PATIENCE_S", 0.05)
-            status, checks = ask("/readyz")
+        status, checks = ask("/readyz")
         assert (status, checks["writer"]) == (503, "ok")
         assert checks["database"].startswith("has stored nothing for")
         assert ask("/healthz")[0] == 200
         other.rollback()
-    monkeypatch.setattr(attempts, "PATIENCE_S", 60)
+    found._proof._patience_s = 60
     assert ask("/readyz")[0] == 200
 
 
@@ -84,16 +84,17 @@ def test_a_database_that_says_nothing_is_told_of_without_waiting_for_it(
         held.wait()
         return read()
 
-    ask = ask_of(Running(store))
+    found = Running(store)
+    ask = ask_of(found)
+    found._reading._patience_s = 0.05
     with monkeypatch.context() as hanging:
         hanging.setattr(store, "read", hang)
-        hanging.setattr(attempts, "PATIENCE_S", 0.05)
         for path in ("/healthz", "/readyz", "/healthz"):
             status, checks = ask(path)
             assert (status, checks["writer"]) == (503, "ok")
             assert checks["database"].startswith("has answered nothing for")
     held.set()
-    monkeypatch.setattr(attempts, "PATIENCE_S", 60)
+    found._reading._patience_s = 60
     assert ask("/readyz")[0] == 200
 
 

@@ -142,6 +142,20 @@ def test_who_is_refused_while_sending_reads_why(gate: Gate) -> None:
         gate.opened.set()
 
 
+def test_probes_are_answered_while_all_threads_wait(gate: Gate) -> None:
+    held = [post(1, b"a", path) for path in ("/login", "/v2/log/p") for _ in range(20)]
+    with running(gate) as server, contextlib.ExitStack() as opened:
+        for request in held:
+            opened.enter_context(connect(server, request))
+        lanes = (server.lanes.looking, server.lanes.storing)
+        wait_until(
+            lambda: all(lane.requests >= lane.bounds.threads for lane in lanes), what="all wait"
+        )
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert httpx.get(address(server, path), timeout=30).text == "done"
+        gate.opened.set()
+
+
 def test_people_who_are_refused_read_a_sentence(gate: Gate) -> None:
     tight = Bounds(threads=1, most_requests=1, most_bytes=MIB)
     with running(gate, looking=tight) as server, connect(server, post(1, b"a", "/login")):

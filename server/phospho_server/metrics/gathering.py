@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from phospho_server.attempts import Attempt, NotYetError
+from phospho_server.attempts import Attempt
 from phospho_server.errors import ServerError
 from phospho_server.lanes import Lane
 from phospho_server.metrics.exposition import Family, Sample, gauge, write
 from phospho_server.metrics.instruments import ALL
 from phospho_server.metrics.process import read_process
-from phospho_server.running import Running
+from phospho_server.running import OK, Running
 from phospho_server.store import Store, queues
 
 METRICS_VARIABLE = "PHOSPHO_METRICS_TOKEN"
 
 # Several may ask at once, and what the database says stays true for a while.
 _KEEP_S = 5.0
+
+# Prometheus gives up after ten seconds, and has all else then that stands here.
+_PATIENCE_S = 6.0
 
 
 @dataclass
@@ -33,7 +36,13 @@ class Metrics:
     token: str | None = None
 
     def __post_init__(self) -> None:
-        self._stored = Attempt(self._read_store, "phospho-metrics", _KEEP_S)
+        self._stored = Attempt(
+            lambda: list(_read_store(self.running.store)),
+            "phospho-metrics",
+            late="The database has not counted what waits",
+            patience_s=_PATIENCE_S,
+            keep_s=_KEEP_S,
+        )
 
     def write(self) -> str:
         """Return everything in Prometheus' text format."""
@@ -58,19 +67,16 @@ class Metrics:
             alive = [Sample(w.is_running, {"worker": w.name}) for w in self.running.workers]
             yield Family("phospho_worker_up", "gauge", "Whether a worker's thread lives.", alive)
         if lanes is not None:
-            yield from _read_lanes((lanes.storing, lanes.looking))
+            yield from _read_lanes(lanes.all)
 
     def _read_stored(self) -> Sequence[Family]:
         """Return what the database says; what a process knows by itself is told without it."""
+        is_up = self.running.check_database() == OK
+        up = gauge("phospho_database_up", "Whether the database answers.", is_up)
         try:
-            found = self._stored.result()
-        except (NotYetError, ServerError, OSError):
-            found = []
-        up = gauge("phospho_database_up", "Whether the database answers.", bool(found))
-        return [up, *found]
-
-    def _read_store(self) -> list[Family]:
-        return list(_read_store(self.running.store))
+            return [up, *(self._stored.result() if is_up else ())]
+        except (ServerError, FileNotFoundError):
+            return [up]
 
 
 def _read_lanes(lanes: Iterable[Lane]) -> Iterable[Family]:
@@ -79,7 +85,7 @@ def _read_lanes(lanes: Iterable[Lane]) -> Iterable[Family]:
         "phospho_http_in_flight_requests",
         "gauge",
         "Requests that wait for a thread or are worked at; `storing` are those that programs send "
-        "to be stored, `looking` all others.",
+        "to be stored, `probing` ask how the server is, `looking` are all others.",
         [Sample(lane.requests, labels) for labels, lane in named],
     )
     yield Family(

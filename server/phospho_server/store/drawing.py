@@ -1,7 +1,8 @@
 """Verdicts drawn by chance, without looking at all of them, however many there are.
 
 A draw of the yes takes all that lie in some stretches of interactions, a draw of the no asks for
-interactions at random; so each verdict of a word has the same chance.
+interactions at random, where there are many for two neighbours at once; so each verdict of a word
+has the same chance.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from phospho_server.store import Connection, in_list
 # Drawn of each word: enough to know how scores are spread, few enough for every page.
 MOST_YES, _MOST_NO = 120, 400
 
-# Of the no two neighbours are drawn together: to look up both costs little more than one.
-_NEIGHBOURS = 2
+# To look up two neighbours costs little more than one of them, where interactions are many. They
+# may be of one session: how common the unsure are is known a little less well for it, of which
+# clicks leave far more open.
+_NEIGHBOURS, _MANY = 2, 20_000
 
 # Stretches that the drawn yes come from, with ten in each; where they come in bursts some more.
 _STRETCHES = 12
@@ -88,7 +91,7 @@ def draw_yes(
     ]
 
 
-@lru_cache(maxsize=_STRETCHES)
+@lru_cache
 def _all_of(stretches: int) -> str:
     """Return one statement for all stretches, which takes less time than each of them."""
     return " union all ".join(_STRETCH.format(at=at) for at in range(stretches))
@@ -127,9 +130,11 @@ def draw_no(
 
 
 def _draw_ids(span: range, most: int, chance: random.Random) -> Sequence[int]:
-    """Return ids that are drawn with some neighbours; each has the same chance."""
+    """Return ids of which each has the same chance; with their neighbours, where there are many."""
     if len(span) <= most:
         return span
+    if len(span) < _MANY:
+        return chance.sample(span, most)
     # What begins before the first ends at it, so that it lies in as many groups as the others.
     starts = chance.sample(range(span.start - _NEIGHBOURS + 1, span.stop), most // _NEIGHBOURS)
     ids = {start + at for start in starts for at in range(_NEIGHBOURS)}

@@ -64,7 +64,7 @@ class _Reviewed(NamedTuple):
     @property
     def is_rejected(self) -> bool:
         """Whether the detector says yes and the person no."""
-        return self.now_said == 1 and not self.occurred
+        return self.now_said == 1 and self.occurred == 0
 
 
 def measure(db: Connection, project_id: str, definition: EventDefinition, *, at_ms: int) -> Quality:

@@ -33,14 +33,19 @@ def applied_steps(raw: sqlite3.Connection) -> frozenset[str]:
 
 
 def is_empty(raw: sqlite3.Connection) -> bool:
-    """Tell whether nothing was ever made in a database."""
+    """Tell whether there is nothing in a database."""
     return raw.execute("select 1 from sqlite_master").fetchone() is None
 
 
 def make_newest(raw: sqlite3.Connection) -> None:
     """Make the newest schema in an empty database, in the transaction of the caller."""
-    for statement in NEWEST.read_text(encoding="utf-8").split(";\n"):
-        raw.execute(statement)
+    statement = ""
+    for line in NEWEST.read_text(encoding="utf-8").splitlines(keepends=True):
+        statement += line
+        # A trigger has statements within.
+        if sqlite3.complete_statement(statement):
+            raw.execute(statement)
+            statement = ""
     made_at = str(datetime.now(timezone.utc))
     raw.executemany(
         "insert into _sqlite_migrations (migration_set, name, applied_at) values ('phospho', ?, ?)",

@@ -34,8 +34,8 @@ from tests.server.malformed import (
     VALUES,
 )
 
-# Of CPU. A tenth is usual, so only what grows with the square of what is sent takes so long.
-MOST_S = 60
+# Of CPU. The longest takes a fifth of a second; a tenth of this is what a slow machine makes of it.
+MOST_S = 20.0
 
 # A message names what is wrong; it is no copy of what was sent.
 MOST_BYTES = 800

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -10,7 +12,7 @@ from phospho.models import EventDefinition
 from phospho_server.clock import DAY_MS
 from phospho_server.correcting import Step
 from phospho_server.estimating import Estimate
-from phospho_server.store import Connection, Store, detections, reviews
+from phospho_server.store import Connection, Store, detections, drawing, reviews
 from phospho_server.store.definitions import edit_definition, enable_definition
 from phospho_server.store.interactions import find_ids
 from phospho_server.store.jobs import finish
@@ -241,6 +243,29 @@ def test_every_verdict_of_a_word_has_the_same_chance(
     assert sum(each.score < 0.8 for each in yes) / len(yes) == pytest.approx(0.25, abs=0.06)
     first_half = sum(each.interaction_id < ids[500] for each in no) / len(no)
     assert first_half == pytest.approx(0.5, abs=0.02)
+
+
+def test_ids_have_the_same_chance_at_the_ends_as_in_the_middle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drawing, "_MANY", 0)
+    chance, span = random.Random(0), range(7, 57)
+    draws = [drawing._draw_ids(span, 10, chance) for _ in range(4_000)]
+    drawn = Counter(each for draw in draws for each in draw)
+    assert set(drawn) == set(span)
+    usual = drawn.total() / len(span)
+    assert all(count == pytest.approx(usual, rel=0.15) for count in drawn.values())
+    # In pairs, which the ends cut and chance joins.
+    assert all(len(draw) <= 10 for draw in draws)
+    assert sum(len(draw) for draw in draws) > 9 * len(draws)
+
+
+def test_of_few_ids_each_is_drawn_and_of_more_each_by_itself() -> None:
+    chance = random.Random(0)
+    assert list(drawing._draw_ids(range(5, 15), 10, chance)) == list(range(5, 15))
+    draws = [set(drawing._draw_ids(range(1_000), 10, chance)) for _ in range(200)]
+    assert {len(draw) for draw in draws} == {10}
+    assert sum(each + 1 in draw for draw in draws for each in draw) < 60
 
 
 def test_rejected_yes_stay_among_the_drawn_as_reviewed(
