@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from phospho import Client, default, guard, worker
 from tests.loopback import Loopback, serve_phospho
 
 pytest_plugins = ["phospho.testing"]
+
+# Hundreds of processes begin in half the time where the first leaves its bytecode to the others.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile("phospho", deadline=None)
