@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -52,21 +51,27 @@ def compiled_templates() -> Iterator[None]:
         yield
 
 
+# What `Rule.compile` finds out of the text of a rule.
+_COMPILED = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled_routes() -> Iterator[None]:
-    """Let an application begin with the builders of addresses that others compiled."""
-    builders: dict[tuple[object, ...], Any] = {}
-    compile_builder = Rule._compile_builder
+    """Let an application begin with the routes that others compiled."""
+    compiled: dict[tuple[object, ...], Rule] = {}
+    compile_rule = Rule.compile
 
-    def compile_once(self: Rule, append_unknown: bool = True) -> Any:
+    def compile_once(self: Rule) -> None:
         defaults = tuple(sorted((self.defaults or {}).items()))
-        key = (self.rule, self.subdomain, self.host, defaults, append_unknown)
-        if key not in builders:
-            builders[key] = compile_builder(self, append_unknown)
-        return builders[key]
+        key = (self.rule, self.subdomain, self.host, self.merge_slashes, defaults)
+        if key not in compiled:
+            compile_rule(self)
+            compiled[key] = self
+        for name in _COMPILED:
+            setattr(self, name, getattr(compiled[key], name))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "_compile_builder", compile_once)
+        patch.setattr(Rule, "compile", compile_once)
         yield
 
 
