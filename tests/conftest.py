@@ -21,6 +21,9 @@ pytest_plugins = ["phospho.testing"]
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# numpy reads it when it is first imported. As in `phospho`: a second thread burns a core in vain.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # A busy machine is no failure.
 hypothesis.settings.register_profile("phospho", deadline=None)
 hypothesis.settings.load_profile("phospho")
