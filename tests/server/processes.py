@@ -138,6 +138,7 @@ def log(
 ) -> httpx.Response:
     return httpx.post(
         f"{server.url}/v2/log/{project_id}",
+        verify=False,  # or each call reads all certificates of the system, for 30 ms
         json={"batched_log_events": events},
         headers={"Authorization": f"Bearer {key}"},
         timeout=30,
