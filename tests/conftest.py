@@ -45,6 +45,23 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have every worker begin with slow tests: while the last one runs, the others are idle."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    dealt: list[pytest.Item] = []
+    for worker_number in range(workers):
+        # What `--dist worksteal` sends a worker: a like share of those that are not yet sent.
+        share = (len(items) - len(dealt)) // (workers - worker_number)
+        first = slow[worker_number::workers]
+        rest = max(0, share - len(first))
+        dealt += first + others[:rest]
+        others = others[rest:]
+    items[:] = dealt
+
+
 @pytest.fixture(autouse=True)
 def clean_process(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -159,6 +159,7 @@ def test_a_server_that_is_down_gets_everything_once_it_is_up(count: int, every_s
                 check(host.wait(), loopback, count)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_spool", [False, True], ids=["in-memory", "on-disk"])
 def test_fifty_thousand_wait_for_the_server_within_bounds(has_spool: bool, tmp_path: Path) -> None:
     program = """

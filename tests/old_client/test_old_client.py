@@ -7,6 +7,8 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from phospho_server.store.definitions import create_definition
 from phospho_server.store.rows import Project
 from tests.old_client.conftest import Home, make_home
@@ -171,6 +173,7 @@ def test_what_eight_threads_log_arrives_once(home: Home) -> None:
     assert home.run("threads") == {"kept": 400}
 
 
+@pytest.mark.slow
 def test_a_server_that_is_busy_loses_nothing_and_kills_no_thread(tmp_path: Path) -> None:
     """Another program holds the database for longer than the server waits: it answers 503."""
     database = tmp_path / "phospho.db"

@@ -97,6 +97,7 @@ def test_a_worker_brings_nothing_back(
     assert left_in(store) == {}
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_while_it_erases_goes_on(tmp_path: Path) -> None:
     database = tmp_path / "phospho.db"
     store = SqliteStore(database)

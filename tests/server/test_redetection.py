@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from phospho_server.store.definitions import create_definition, edit_definition
 from phospho_server.store.interactions import add_interactions
 from phospho_server.store.projects import create_project
@@ -43,6 +45,7 @@ def wait_for_more(database: Path, known: int) -> None:
     wait_until(lambda: judged_by(database, 2) > known, what="some verdicts of version 2")
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_looks_at_the_rest_when_it_is_back(tmp_path: Path) -> None:
     database = tmp_path / "phospho.db"
     store = SqliteStore(database)

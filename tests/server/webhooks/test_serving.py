@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from click.testing import CliRunner
 
 from phospho_server.commands import phospho
@@ -83,6 +84,7 @@ def states(database: Path) -> list[str]:
         return [row[0] for row in raw.execute("select state from webhook_deliveries")]
 
 
+@pytest.mark.slow
 def test_an_event_and_its_alert_outlive_the_server_and_reach_the_receiver_of_the_documentation(
     tmp_path: Path,
 ) -> None:
