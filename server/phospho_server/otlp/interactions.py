@@ -10,7 +10,7 @@ from phospho.snapshot import MAX_ID_CHARS, MAX_METADATA_CHARS, MAX_RAW_CHARS, cl
 from phospho.steps import short_text
 from phospho_server.incoming import read_interaction
 from phospho_server.otlp.messages import USER as BY_USER
-from phospho_server.otlp.messages import last_text
+from phospho_server.otlp.messages import Message, last_text
 from phospho_server.otlp.said import LLM, Told
 from phospho_server.otlp.turns import Turn, read_turns
 from phospho_server.otlp.wire import Span
@@ -78,16 +78,26 @@ def _short_id(text: str | None) -> str | None:
 def _raw_input(turn: Turn) -> Any:
     told = turn.said
     given = list(told.messages_in) or told.input
-    is_plain = isinstance(given, list) and len(given) == 1 and last_text(given, BY_USER)
-    return None if is_plain == turn.question else take(given, MAX_RAW_CHARS).value
+    only = _only_message(given)
+    if only and last_text([only], BY_USER) == turn.question:
+        return None
+    return take(given, MAX_RAW_CHARS).value
 
 
 def _raw_output(turn: Turn) -> Any:
     told = turn.said
     given = list(told.messages_out) or told.output
-    if isinstance(given, list) and len(given) == 1 and given[0].get("content") == turn.answer:
-        return None if not given[0].get("tool_calls") else take(given, MAX_RAW_CHARS).value
+    only = _only_message(given)
+    if only and only.get("content") == turn.answer and not only.get("tool_calls"):
+        return None
     return take(given, MAX_RAW_CHARS).value
+
+
+def _only_message(given: object) -> Message | None:
+    """Return the message that something consists of, if it is a single one."""
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], dict):
+        return given[0]
+    return None
 
 
 def _metadata(turn: Turn) -> dict[str, Any]:

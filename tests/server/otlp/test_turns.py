@@ -182,6 +182,18 @@ _JUNK = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("given", [["chat"], [["chat"]], ["a", "b"]], ids=str)
+def test_what_is_no_list_of_messages_is_kept_as_it_is(given: list[Any]) -> None:
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "phospho.input": given,
+        "phospho.output": given,
+    }
+    (found,) = read(span(1, attributes=attributes))
+    assert json.loads(found.raw_input or "null") == given
+    assert json.loads(found.raw_output or "null") == given
+
+
 @st.composite
 def spans_of_a_trace(draw: st.DrawFn) -> list[Span]:
     """Draw spans that say anything, and whose parents may be anyone, also themselves."""
