@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from phospho_server.errors import ServerError
+from phospho_server.errors import BusyError, StorageFullError
 from phospho_server.metrics.instruments import INTERACTIONS
 from phospho_server.store import Connection, Result, Store, spans
 from phospho_server.store.assembled import keep_turns
@@ -59,7 +59,7 @@ class Assembler(Worker):
             added = self._keep(trace, lambda db: keep_turns(db, trace, found))
             if added:
                 INTERACTIONS.add("traces", "stored", by=added)
-        except ServerError:
+        except (BusyError, StorageFullError):
             raise
         except Exception:
             # What strangers send must not keep the traces of others waiting.

@@ -18,6 +18,9 @@ from phospho_server.store.rows import NewInteraction
 
 _NS_PER_MS = 1_000_000
 
+# Of metadata, what an interaction is found by, where it is no list and not too long.
+_IDS = ("user_id", "version_id")
+
 # Attributes that nobody reads are kept, so that nothing has to be sent again when names change;
 # texts in full are in the messages.
 _MAX_ATTRIBUTE_CHARS = 1_000
@@ -112,9 +115,14 @@ def _metadata(turn: Turn) -> dict[str, Any]:
     }
     if told.error:
         known |= {"status": "error", "error": dict(told.error)}
-    other = _attributes(turn.anchors[-1].span)
-    known["attributes"] = other or None
+    no_ids = {name: kept.pop(name) for name in _IDS if name in kept and not _is_id(kept[name])}
+    known["attributes"] = {**_attributes(turn.anchors[-1].span), **no_ids} or None
     return {**kept, **{name: value for name, value in known.items() if value is not None}}
+
+
+def _is_id(value: object) -> bool:
+    is_one = isinstance(value, str | int) and not isinstance(value, bool)
+    return is_one and len(str(value)) <= MAX_ID_CHARS
 
 
 def _attributes(span: Span) -> dict[str, Any]:

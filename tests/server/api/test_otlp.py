@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from werkzeug.test import TestResponse
 
 from phospho_server.assembling import Assembler
-from phospho_server.errors import BusyError
+from phospho_server.errors import BusyError, InvalidError, StorageFullError
 from phospho_server.limits import MAX_BODY_BYTES
 from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
@@ -125,6 +125,37 @@ def test_what_cannot_be_read_is_refused_in_its_own_encoding(
     answer = post("/v1/traces", data=body, content_type=content_type)
     assert (answer.status_code, answer.mimetype) == (400, content_type)
     assert b"body" in answer.data
+
+
+@pytest.mark.parametrize("error", [InvalidError("No id."), KeyError("name")], ids=repr)
+def test_a_trace_that_cannot_be_read_keeps_no_other_waiting(
+    post: Any, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    assert post("/v1/traces", json=export(SPAN)).status_code == 200
+    with monkeypatch.context() as failing:
+        failing.setattr("phospho_server.otlp.interactions.read_trace", fail)
+        assert kept(store) == []
+    other = {**SPAN, "traceId": "c" * 32}
+    assert post("/v1/traces", json=export(other)).status_code == 200
+    assert len(kept(store)) == 1
+
+
+@pytest.mark.parametrize("error", [BusyError("Wait."), StorageFullError("Full.")], ids=repr)
+def test_a_trace_waits_while_the_database_does_not_take_it(
+    post: Any, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    assert post("/v1/traces", json=export(SPAN)).status_code == 200
+    with monkeypatch.context() as failing:
+        failing.setattr("phospho_server.assembling.keep_turns", fail)
+        with pytest.raises(type(error)):
+            Assembler(store).run_once()
+    assert len(kept(store)) == 1
 
 
 def test_a_wrong_key_is_refused_in_the_encoding_of_the_request(client: FlaskClient) -> None:

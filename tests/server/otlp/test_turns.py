@@ -194,6 +194,16 @@ def test_what_is_no_list_of_messages_is_kept_as_it_is(given: list[Any]) -> None:
     assert json.loads(found.raw_output or "null") == given
 
 
+@pytest.mark.parametrize("given", [[], ["ana"], {"id": 1}, True], ids=repr)
+@pytest.mark.parametrize("name", ["user_id", "version_id"])
+def test_what_can_be_no_id_is_kept_beside_the_metadata(name: str, given: object) -> None:
+    attributes = {"langsmith.span.kind": "llm", f"langsmith.metadata.{name}": given}
+    (found,) = read(call(1, attributes=attributes))
+    assert (found.user_id, found.version_id) == (None, None)
+    assert name not in metadata(found)
+    assert metadata(found)["attributes"][name] == given
+
+
 @st.composite
 def spans_of_a_trace(draw: st.DrawFn) -> list[Span]:
     """Draw spans that say anything, and whose parents may be anyone, also themselves."""
