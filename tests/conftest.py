@@ -12,7 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from phospho import Client, default, guard, worker
+from phospho import Client, collecting, default, guard, implementation, worker
 from tests.loopback import Loopback, serve_phospho
 
 pytest_plugins = ["phospho.testing"]
@@ -25,7 +25,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # A busy machine is no failure.
-hypothesis.settings.register_profile("phospho", deadline=None)
+hypothesis.settings.register_profile(
+    "phospho", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("phospho")
 
 ClientFactory = Callable[..., Client]
@@ -60,6 +62,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         dealt += first + others[:rest]
         others = others[rest:]
     items[:] = dealt
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _on_a_busy_machine() -> Iterator[None]:
+    """Count no plugin as slow, and cut no stream, because the machine stood still for a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(implementation, "MAX_CALL_S", float("inf"))
+        patch.setattr(collecting, "_MAX_READING_S", float("inf"))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.waiting import HELD_S
+
+# Of an answer that comes a byte at a time.
+_TRICKLED = 2_000
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -92,12 +97,6 @@ class Loopback:
                 self.stored.append(request)
             return reply
 
-    def wait_for(self, what: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not what():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.005)
-
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
@@ -124,9 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.path, dict(self.headers), json.loads(raw), len(raw))
         reply = self.loopback.answer(request)
         if reply.misbehaviour in {"hang", "reset"}:
-            self._break_off(after_s=20 if reply.misbehaviour == "hang" else 0)
+            self._break_off(after_s=HELD_S if reply.misbehaviour == "hang" else 0)
         elif reply.misbehaviour == "trickle_headers":
-            self._trickle(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1000)
+            self._trickle(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * _TRICKLED)
         elif reply.misbehaviour == "garbage":
             self.wfile.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
             self.close_connection = True
@@ -146,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        missing = 1000 if reply.misbehaviour else 0
+        missing = _TRICKLED if reply.misbehaviour else 0
         self.send_header("Content-Length", str(len(reply.body) + missing))
         self.end_headers()
         if reply.misbehaviour == "trickle_body":
@@ -161,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         for byte in content:
             self.wfile.write(bytes([byte]))
-            if self.loopback.released.wait(0.05):
+            if self.loopback.released.wait(HELD_S / _TRICKLED):
                 return
 
     def log_message(self, *args: object) -> None:

@@ -19,6 +19,7 @@ import trustme
 from phospho import Client, connection
 from tests.conftest import ClientFactory
 from tests.loopback import Loopback, serve_phospho
+from tests.waiting import PATIENCE_S, wait_until
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -40,8 +41,8 @@ def test_a_server_with_a_certificate_is_trusted_by_its_authority(
     with serve_phospho(tls=context) as loopback:
         client = Client("key", "proj", base_url=loopback.url, tick=0.01)
         client.log("i")
-        assert client.flush(1.0) is False
-        assert "certificate verify failed" in str(client.stats().last_error)
+        wait_until(lambda: "certificate verify failed" in str(client.stats().last_error))
+        assert client.flush(0.05) is False
         client.close(0)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         with Client("key", "proj", base_url=loopback.url, tick=0.01) as client:
@@ -128,7 +129,7 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     client = make_client(base_url=f"http://two.addresses:{port}")
     client.log("i")
     started = time.monotonic()
-    assert client.flush(10)
+    assert client.flush(PATIENCE_S)
     assert time.monotonic() - started > 0.4
     assert client.stats().last_error is None
 
@@ -138,23 +139,25 @@ def test_a_server_that_reads_slowly_does_not_get_more_time(make_client: ClientFa
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         server.bind(("127.0.0.1", 0))
         server.listen()
+        sizes: list[int] = []
 
         def read() -> None:
             connection, _ = server.accept()
             with connection, suppress(OSError):
-                while connection.recv(8192):
+                while part := connection.recv(8192):
+                    sizes.append(len(part))
                     time.sleep(0.02)
 
         reader = threading.Thread(target=read)
         reader.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         sender = connection.Connections(url)
-        started = time.monotonic()
-        with pytest.raises(httpcore.WriteTimeout), sender.post(url, {}, b"x" * 8_000_000, 0.5):
+        # Of a writing, or of the request in all.
+        with pytest.raises(httpcore.TimeoutException), sender.post(url, {}, b"x" * 8_000_000, 0.5):
             pass
-        assert time.monotonic() - started < 2
         sender.close()
         reader.join()
+        assert sum(sizes) < 4_000_000
 
 
 def test_a_host_without_an_address_is_an_outage(
@@ -163,8 +166,8 @@ def test_a_host_without_an_address_is_an_outage(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [])
     client = make_client(base_url="http://nowhere.example")
     client.log("i")
-    assert client.flush(0.3) is False
-    assert "has no address" in str(client.stats().last_error)
+    wait_until(lambda: "has no address" in str(client.stats().last_error))
+    assert client.flush(0.05) is False
 
 
 def test_a_host_that_instruments_its_http_sees_nothing_of_ours(

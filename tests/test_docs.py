@@ -39,7 +39,8 @@ from phospho_server.store.sqlite import SqliteStore
 from tests.extractors.recordings import fields_of, load
 from tests.judges import serve_judge
 from tests.loopback import serve_openai
-from tests.server.processes import ServerProcess, phospho, serving, wait_until
+from tests.server.processes import ServerProcess, phospho, serving
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -74,7 +75,7 @@ def run(code: str, server: ServerProcess, **more: str) -> str:
         capture_output=True,
         text=True,
         env={**os.environ, **settings, **more},
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -366,7 +367,7 @@ def test_the_embedder_of_the_page_of_meaning_is_used_and_passes_its_test(tmp_pat
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -435,7 +436,7 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path, is_disabled: str) ->
         capture_output=True,
         text=True,
         env={**os.environ, "PHOSPHO_DISABLED": is_disabled},
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
@@ -445,7 +446,7 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path, is_disabled: str) ->
 def test_the_page_on_the_json_api_shows_what_a_server_answers(server: ServerProcess) -> None:
     (code,) = blocks("docs/api.md", "python")
     assert [run(code, server)] == blocks("docs/api.md", "text")
-    described = httpx.get(f"{server.url}/api/openapi.json").json()["paths"]
+    described = httpx.get(f"{server.url}/api/openapi.json", timeout=PATIENCE_S).json()["paths"]
     page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     for path, operations in described.items():
         shown = path.removeprefix("/api/projects/{project_id}").strip("/").partition("/")[0]
@@ -542,7 +543,7 @@ def test_the_page_of_files_names_every_usual_name_of_a_column() -> None:
 def test_the_queries_of_the_data_page_run(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "phospho.db").close()
     for code in [*blocks("docs/data.md", "python"), *blocks("docs/reviews.md", "python")]:
-        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=PATIENCE_S)
 
 
 def test_the_data_page_names_every_table(tmp_path: Path) -> None:
@@ -597,7 +598,7 @@ def test_make_knows_the_two_commands_of_the_readme() -> None:
 def test_the_demo_finds_events_of_several_kinds_and_prints_a_link() -> None:
     demo = ServerProcess("demo")
     try:
-        with httpx.Client(follow_redirects=True, timeout=30) as browser:
+        with httpx.Client(follow_redirects=True, timeout=PATIENCE_S) as browser:
             browser.get(demo.sign_in_url)
             project = demo.setting("PHOSPHO_PROJECT_ID")
             page = browser.get(f"{demo.url}/projects/{project}/sessions?event=ai_disclaimer")
@@ -644,7 +645,7 @@ def test_the_llm_page_runs_and_names_every_variable(tmp_path: Path) -> None:
             env={**os.environ, **settings},
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [each["detected"] for each in found] == [True]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.processes import log, phospho, serving, wait_until
+from tests.server.processes import log, phospho, serving
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "repeats_detector"

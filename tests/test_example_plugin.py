@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 
 from phospho.testing import CaptureClient
-from tests.server.processes import log, phospho, serving, wait_until
+from tests.server.processes import log, phospho, serving
+from tests.waiting import wait_until
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "support_plugin"
 

@@ -12,6 +12,7 @@ from phospho.underway import find_outer
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from tests.server.processes import serving
+from tests.waiting import PATIENCE_S
 
 
 def answer(question: str) -> str:
@@ -35,8 +36,8 @@ def test_steps_travel_from_the_app_to_the_page(tmp_path: Path) -> None:
         with phospho.session("s1"):
             phospho.wrap(answer)("Which flights?")
             phospho.log("And trains?", "None.", steps=[{"kind": "tool", "name": "trains"}])
-        assert phospho.shutdown(timeout_s=30)
-        with httpx.Client(follow_redirects=True) as browser:
+        assert phospho.shutdown(PATIENCE_S)
+        with httpx.Client(follow_redirects=True, timeout=PATIENCE_S) as browser:
             browser.get(server.sign_in_url)
             page = browser.get(f"{server.url}/projects/{project_id}/sessions/s1").text
     store = SqliteStore(database)

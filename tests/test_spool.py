@@ -29,7 +29,8 @@ from phospho.segment import FIRST_RECORD, Segment
 from phospho.spool import Spool
 from tests.conftest import ClientFactory
 from tests.loopback import Loopback, Reply, Request, free_port, serve_phospho
-from tests.processes import run_script
+from tests.processes import PATIENT, run_script
+from tests.waiting import PATIENCE_S, wait_until
 
 
 def record(number: int, text: str = "") -> Item:
@@ -75,7 +76,7 @@ def is_consistent(stats: Stats) -> bool:
 def test_what_is_logged_is_on_disk_when_log_returns_and_gone_when_it_is_sent(
     make_client: ClientFactory, loopback: Loopback, tmp_path: Path
 ) -> None:
-    client = make_client(spool_dir=tmp_path / "spool", tick=30)
+    client = make_client(spool_dir=tmp_path / "spool", tick=3000)
     logged = client.log("Hello", metadata={"a": ["ü"]})
     client.user_feedback(logged["task_id"], "success")
     (file,) = files(tmp_path / "spool")
@@ -93,7 +94,7 @@ def test_what_is_logged_is_on_disk_when_log_returns_and_gone_when_it_is_sent(
     assert [request.body["human_eval"] for request in loopback.feedback] == ["success"]
     assert file.stat().st_size == FIRST_RECORD
     assert client.stats() == Stats(logged=1, sent=1)
-    assert client.close()
+    assert client.close(PATIENCE_S)
     assert files(tmp_path / "spool") == []
 
 
@@ -159,11 +160,11 @@ def test_a_living_process_looks_for_what_others_left(
     monkeypatch.setattr(spool, "SCAN_INTERVAL_S", 0.05)
     client = make_client(spool_dir=tmp_path)
     client.log("own")
-    loopback.wait_for(lambda: len(loopback.events) == 1)
+    wait_until(lambda: len(loopback.events) == 1)
     dead = spooling(tmp_path)
     dead.put(record(1))
     die(dead)
-    loopback.wait_for(lambda: len(loopback.events) == 2)
+    wait_until(lambda: len(loopback.events) == 2)
 
 
 def test_a_second_init_sends_what_the_first_could_not(tmp_path: Path) -> None:
@@ -422,7 +423,7 @@ def test_without_standard_streams_nothing_is_printed_into_a_file(
         import os, sys
         os.close(1), os.close(2)
         import phospho
-        phospho.init(spool_dir={str(tmp_path)!r}, tick=30)
+        phospho.init(spool_dir={str(tmp_path)!r}, tick=3000)
         phospho.log("i")
         for fd in (1, 2):
             try: os.write(fd, b"printed")
@@ -492,7 +493,7 @@ def test_what_others_keep_in_the_folder_counts_too(
 def test_a_folder_that_cannot_be_made_leaves_everything_in_memory(
     make_client: ClientFactory, loopback: Loopback, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = make_client(spool_dir="/dev/null/spool", tick=30)
+    client = make_client(spool_dir="/dev/null/spool", tick=3000)
     for number in range(20):
         client.log(f"i{number}")
     assert client.stats() == Stats(logged=20, queued=20)
@@ -535,11 +536,11 @@ def test_fsync_forces_each_record_and_its_folder_onto_the_disk(
 ) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    client = make_client(spool_dir=tmp_path, spool_fsync=True, tick=30)
+    client = make_client(spool_dir=tmp_path, spool_fsync=True, tick=3000)
     client.log("i")
     client.log("i")
     assert len(synced) == 3
-    other = make_client(spool_dir=tmp_path, tick=30)
+    other = make_client(spool_dir=tmp_path, tick=3000)
     other.log("i")
     assert len(synced) == 3
 
@@ -622,14 +623,14 @@ def test_only_the_poison_is_lost_from_disk(
         client.log("poison" if number == 77 else "good")
     assert client.flush() is False
     assert client.stats() == Stats(logged=130, sent=129, dropped={"rejected": 1})
-    assert client.close()
+    assert client.close(PATIENCE_S)
     assert files(tmp_path) == []
 
 
 def test_a_child_does_not_keep_its_parents_files_locked(tmp_path: Path, loopback: Loopback) -> None:
     script = """
         import os, signal, sys, time, phospho
-        phospho.init(tick=30, spool_dir={folder!r})
+        phospho.init(tick=3000, spool_dir={folder!r})
         phospho.log("parent")
         if os.fork() == 0:
             signal.alarm(20)
@@ -657,7 +658,7 @@ def test_an_exit_without_a_server_says_where_things_are(tmp_path: Path) -> None:
         run_script("import phospho; phospho.init()", loopback.url, PHOSPHO_SPOOL_DIR=str(tmp_path))
         assert loopback.events == []
         run_script(
-            "import phospho; phospho.init()",
+            PATIENT + "import phospho; phospho.init()",
             loopback.url,
             PHOSPHO_SPOOL_DIR=str(tmp_path / "spool"),
         )
@@ -689,7 +690,7 @@ def test_the_folder_is_the_one_meant_when_the_client_was_made(
     make_client: ClientFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    client = make_client(spool_dir="~/spool", tick=30)
+    client = make_client(spool_dir="~/spool", tick=3000)
     client.log("i")
     assert len(files(tmp_path / "spool")) == 1
 

@@ -43,6 +43,7 @@ from phospho.stand_in import StandIn
 from phospho.testing import Logged, capture
 from phospho.underway import Underway, find_outer
 from tests.loopback import serve_anthropic, serve_openai, stream_of
+from tests.waiting import PATIENCE_S, until
 
 ANSWER = "Qubits harness quantum physics."
 
@@ -411,7 +412,7 @@ class TestAWrappedAsyncGenerator:
             async for _ in answer("dropped"):
                 break
             gc.collect()
-            await asyncio.sleep(0.01)
+            await until(lambda: len(ended) == 2)
 
         asyncio.run(main())
         assert ended == ["closed", "dropped"]
@@ -1249,9 +1250,11 @@ class TestWhoElseHasAHandInIt:
         assert logged.outputs == [ANSWER]
 
     def test_the_chat_of_an_engine_is_read_when_it_is_made(self, logged: Logged) -> None:
+        is_made = threading.Event()
+
         def slow() -> Iterator[ChatResponse]:
             for word in ("It ", "left."):
-                time.sleep(0.05)
+                is_made.wait(PATIENCE_S)
                 message = ChatMessage(role="assistant", content=word)
                 yield ChatResponse(message=message, delta=word)
 
@@ -1262,6 +1265,7 @@ class TestWhoElseHasAHandInIt:
         chat = phospho.wrap(lambda question: chat)("Where is it?")
         assert type(chat).__name__ == "StreamingAgentChatResponse"
         assert not logged.interactions
+        is_made.set()
         assert "".join(chat.response_gen) == "It left."
         thread.join()
         [event] = logged.interactions
@@ -1389,12 +1393,12 @@ def test_an_abandoned_async_generator_cleans_up_on_its_loop(
     async def run(function: Any) -> None:
         problems: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, told: problems.append(told))
-        box = types.SimpleNamespace()
+        box, before = types.SimpleNamespace(), len(done)
         box.stream = function(box)
         assert await box.stream.__anext__() == "a"
         del box
         gc.collect()
-        await asyncio.sleep(0.05)
+        await until(lambda: len(done) > before)
         assert problems == []
 
     asyncio.run(run(answer))
@@ -1468,7 +1472,7 @@ def test_a_failed_future_that_nobody_asks_is_told_of(logged: Logged) -> None:
             raise ValueError("no")
 
         task = phospho.wrap(lambda question: asyncio.ensure_future(fail()))("hello")
-        await asyncio.sleep(0.01)
+        await until(lambda: logged)
         del task
         gc.collect()
 

@@ -29,6 +29,7 @@ from tests.loopback import Loopback
 from tests.processes import run_script
 from tests.test_plugins import plugin
 from tests.test_snapshot import anything
+from tests.waiting import PATIENCE_S
 
 
 class Reply:
@@ -257,7 +258,7 @@ class TestTheEndOfABlock:
             monkeypatch.setattr(CaptureClient, "__init__", make_slowly)
             thread = threading.Thread(target=phospho.init)
             thread.start()
-            assert is_made.wait(10)
+            assert is_made.wait(PATIENCE_S)
         thread.join()
         assert default._client is None
 
@@ -551,7 +552,7 @@ def test_what_is_captured_is_what_a_server_receives(
     for call in calls:
         for client in (sending, capturing):
             client.log(**call) if isinstance(call, dict) else client.user_feedback(*call)
-    assert sending.close()
+    assert sending.close(PATIENCE_S)
     assert capturing.close()
     assert captured(capturing.logged) == arrived(loopback)
     assert capturing.stats() == sending.stats()

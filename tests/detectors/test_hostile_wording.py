@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from phospho.detectors.rules import RulesDetector
 from phospho.detectors.wording import parse_wording
 from tests.detectors.builders import event, turn
+from tests.waiting import not_endless
 
 
 def is_met(description: str, input: str, output: str) -> bool:
@@ -40,13 +39,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_hostile_descriptions_are_read_in_no_time(piece: str) -> None:
-    started = time.process_time()
-    for start in ("", "The user says 'x' ", "Messages in which the user says "):
-        for end in ("", " cheese"):
-            parse_wording.__wrapped__(f"{start}{piece * 2_000}"[:1_990] + end)
-            parse_wording.__wrapped__(piece * (100_000 // len(piece)) + end)
-    # A grammar that tries everything would take minutes; coverage alone triples the time.
-    assert time.process_time() - started < 20.0
+    # A grammar that tries everything would take hours.
+    with not_endless():
+        for start in ("", "The user says 'x' ", "Messages in which the user says "):
+            for end in ("", " cheese"):
+                parse_wording.__wrapped__(f"{start}{piece * 2_000}"[:1_990] + end)
+                parse_wording.__wrapped__(piece * (100_000 // len(piece)) + end)
 
 
 def test_a_huge_text_takes_no_time() -> None:

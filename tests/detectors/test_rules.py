@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from phospho.detectors.auto import explain
 from phospho.detectors.rules import RulesDetector, check_definition
 from phospho.errors import DefinitionError, DetectorError, MissingDependencyError
 from tests.detectors.builders import event, turn
+from tests.waiting import not_endless
 
 
 def is_found(text: str, **fields: Any) -> bool:
@@ -45,10 +45,9 @@ def test_a_pattern_is_re2() -> None:
     ],
 )
 def test_a_pattern_cannot_hang(pattern: str) -> None:
-    started = time.process_time()
-    for text in ("a" * 300_000, "ax" * 150_000, "a " * 150_000, "x" * 300_000):
-        assert not is_found(text, pattern=pattern)
-    assert time.process_time() - started < 5.0
+    with not_endless():
+        for text in ("a" * 300_000, "ax" * 150_000, "a " * 150_000, "x" * 300_000):
+            assert not is_found(text, pattern=pattern)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from phospho import implementation
-
 
 @pytest.fixture
 def own_loop() -> Iterator[None]:
@@ -16,11 +14,3 @@ def own_loop() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _on_a_busy_machine() -> Iterator[None]:
-    """Count no extractor as failed because the machine was slow."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(implementation, "MAX_CALL_S", float("inf"))
-        yield

@@ -73,7 +73,7 @@ def test_a_framework_logs_whenever_it_is_imported(app: str, is_before: bool) -> 
         "    [interaction] = logged.interactions",
         "    assert interaction['input'] == 'Hi', interaction",
     ]
-    done = run_script("\n".join(script), timeout_s=60)
+    done = run_script("\n".join(script))
     assert done.returncode == 0, done.stderr
 
 
@@ -98,7 +98,7 @@ def test_a_library_logs_also_where_our_module_is_imported_first(
         *(call or ["    assert hasattr(openai.OpenAI.request, '__phospho_patch__')"]),
         *(["    assert len(logged) == 1, logged"] if call else []),
     ]
-    done = run_script("\n".join(script), timeout_s=60)
+    done = run_script("\n".join(script))
     assert (done.returncode, done.stderr) == (0, "")
 
 

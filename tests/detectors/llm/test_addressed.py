@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from phospho.detectors.llm.addressed import TAKEN_OUT, is_suspicious, take_out
 from tests.detectors.builders import event
+from tests.waiting import not_endless
 
 REFUND = event("The user wants to have their money back", name="refund_request")
 
@@ -83,15 +82,15 @@ def test_whatever_is_left_was_said(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "ignore " * 2_000,
-        "report event must " * 800,
-        "a. b! " * 2_000,
-        "." * 12_000,
-        "\n" * 12_000,
+        "ignore " * 20_000,
+        "report event must " * 8_000,
+        "a. b! " * 20_000,
+        "." * 120_000,
+        "\n" * 120_000,
     ],
 )
 def test_no_text_takes_long(text: str) -> None:
-    began_s = time.process_time()
-    take_out(text, [REFUND])
-    is_suspicious(text)
-    assert time.process_time() - began_s < 5
+    # Quadratic time would be hours.
+    with not_endless():
+        take_out(text, [REFUND])
+        is_suspicious(text)

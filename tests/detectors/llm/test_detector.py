@@ -23,6 +23,7 @@ from tests.detectors.builders import event, turn
 from tests.detectors.llm.conftest import MakeDetector
 from tests.judges import EMPTY, Asked, LoopbackJudge, completed, honest, refused
 from tests.loopback import Reply
+from tests.waiting import GIVEN_UP_S, wait_until
 
 BANANA = event("The user mentions a banana", id="banana")
 CHERRY = event("The assistant offers a cherry", id="cherry")
@@ -182,7 +183,7 @@ def test_a_judge_that_stalls_is_left_at_its_deadline(
     began_s = time.monotonic()
     with pytest.raises(DetectorError):
         run_detector(detector, [turn("a banana")], [BANANA])
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < GIVEN_UP_S
 
 
 def test_a_judge_that_stalls_is_taken_to_be_away_after_two_calls(
@@ -435,15 +436,19 @@ def test_nothing_a_text_says_closes_its_fence(detector: LlmDetector, judge: Loop
 def test_calls_run_at_the_same_time_and_fewer_after_a_limit(
     detector: LlmDetector, judge: LoopbackJudge
 ) -> None:
-    judge.before = lambda: time.sleep(0.02)
+    assert detector.judge is not None
+    pace = detector.judge.caller.pace
+    # Until there were four, none is answered before there are as many as there may be.
+    judge.before = lambda: wait_until(
+        lambda: judge.most_at_once >= 4 or judge.at_once >= pace.at_once
+    )
     batch: list[Turn] = [turn(f"banana {n}", task_id=f"t{n}") for n in range(60)]
     run_detector(detector, batch, [BANANA])
     assert 4 <= judge.most_at_once <= 16
-    assert detector.judge is not None
-    before = detector.judge.caller.pace.at_once
+    before = pace.at_once
     judge.replies.append(refused(429, retry_after="0"))
     events_in(detector, "one more banana")
-    assert detector.judge.caller.pace.at_once < before
+    assert pace.at_once < before
 
 
 def test_an_event_that_is_missing_something_quotes_the_message_that_lacks_it(
