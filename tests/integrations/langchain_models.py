@@ -16,6 +16,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from phospho.integrations.langchain.runs import open_runs
 from phospho.integrations.langchain.turns import Run
+from tests.waiting import until
 
 USAGE = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 
@@ -123,10 +124,7 @@ def calls(name: str, **arguments: Any) -> AIMessage:
 async def cancel_when(call: Coroutine[Any, Any, Any], is_on: Callable[[Run], Any]) -> None:
     """Start a call, and cancel it as soon as one of its runs is as far as `is_on` says."""
     task = asyncio.create_task(call)
-    for _ in range(10_000):
-        if any(map(is_on, open_runs)):
-            break
-        await asyncio.sleep(0.001)
+    await until(lambda: any(map(is_on, open_runs)), what="it is as far")
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from llama_index.core import Document, MockEmbedding, VectorStoreIndex
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
@@ -23,6 +23,8 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.workflow import StartEvent, StopEvent, Workflow, step
 from pydantic import PrivateAttr
+
+from tests.waiting import HELD_S, until
 
 RAW = {
     "model": "echo-1-2026",
@@ -90,11 +92,13 @@ class Echo(CustomLLM):  # type: ignore[misc]
 class Slow(Echo):
     """Takes its time, in a stream after the second word."""
 
-    pause_s: float = 30
+    pause_s: float = HELD_S
+    # How many are at it.
+    pausing: ClassVar[int] = 0
 
     @llm_completion_callback()  # type: ignore[untyped-decorator]
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
-        await asyncio.sleep(self.pause_s)
+        await self._pause()
 
     @llm_completion_callback()  # type: ignore[untyped-decorator]
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
@@ -112,7 +116,20 @@ class Slow(Echo):
     async def _stream_slowly(self, prompt: str) -> AsyncIterator[Any]:
         for piece in self._stream(prompt):
             yield piece
-            await asyncio.sleep(self.pause_s if piece.text.count(" ") == 2 else 0)
+            if piece.text.count(" ") == 2:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        Slow.pausing += 1
+        try:
+            await asyncio.sleep(self.pause_s)
+        finally:
+            Slow.pausing -= 1
+
+
+async def until_slow() -> None:
+    """Let other tasks go on until a model takes its time."""
+    await until(lambda: Slow.pausing, what="a model takes its time")
 
 
 class Unheard(Echo):

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from tests.loopback import completion, reset, serve, stream_of
+from tests.waiting import HELD_S
 
 USAGE = {
     "input_tokens": 21,
@@ -101,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
                 reset(self.connection)
                 return
             if number == 4 and model == "slow":
-                self.server_state.released.wait(10)
+                self.server_state.released.wait(HELD_S)
             name = f"event: {event['type']}\n" if "type" in event else ""
             self.wfile.write(f"{name}data: {json.dumps(event)}\n\n".encode())
             self.wfile.flush()

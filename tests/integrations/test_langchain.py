@@ -39,6 +39,7 @@ from tests.hostile import HOSTILE
 from tests.integrations.langchain_models import EchoModel, EchoText, cancel_when, echo
 from tests.integrations.records import only, sides
 from tests.loopback import Loopback
+from tests.waiting import until
 
 PROMPT = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")])
 ASK = {"question": "Why is it?"}
@@ -263,7 +264,7 @@ class TestWhatDoesNotEndWell:
             async for _ in made().astream(ASK if made is chain else "Why is it?", config):
                 break
             gc.collect()
-            await asyncio.sleep(0.01)
+            await until(lambda: logged)
 
         asyncio.run(run())
         assert sides(only(logged)) == ("Why is it?", "Echo ")
@@ -322,7 +323,7 @@ class TestWhatDoesNotEndWell:
     ) -> None:
         async def answer(asked: str) -> str:
             async def remember() -> None:
-                await asyncio.sleep(0.02)
+                await is_over.wait()
                 await chain().ainvoke({"question": "Remember it."})
 
             tasks.append(asyncio.create_task(remember()))
@@ -330,9 +331,11 @@ class TestWhatDoesNotEndWell:
 
         async def run() -> None:
             await RunnableLambda(answer).ainvoke("Why?", config)
+            is_over.set()
             await tasks[0]
 
         tasks: list[asyncio.Task[None]] = []
+        is_over = asyncio.Event()
         asyncio.run(run())
         assert sides(only(logged)) == ("Why?", "Why?")
 

@@ -13,6 +13,7 @@ import pytest
 from phospho.integrations.langchain import PhosphoCallbackHandler
 from tests.integrations.records import sides
 from tests.loopback import Loopback
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "langchain.md").read_text(encoding="utf-8")
@@ -31,7 +32,7 @@ def run(loopback: Loopback, *command: str) -> str:
         capture_output=True,
         text=True,
         env={**os.environ, **settings},
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -35,6 +35,7 @@ from tests.integrations.langchain_models import (
     echo,
 )
 from tests.integrations.records import only, sides
+from tests.waiting import until
 
 # Before, a task cannot be given a context, and LangChain's agents do not hand on their callbacks.
 CONTEXT = pytest.mark.skipif(sys.version_info < (3, 11), reason="needs the context of tasks")
@@ -147,7 +148,7 @@ def test_a_stream_that_is_left_keeps_what_was_said(
         async for _ in graph(answer_async).astream(say("Why?"), config, stream_mode=mode):
             break
         gc.collect()
-        await asyncio.sleep(0.05)
+        await until(lambda: logged)
 
     if is_async:
         asyncio.run(read())

@@ -53,6 +53,7 @@ from tests.integrations.llama_index_models import (
     react_agent,
     run,
     start,
+    until_slow,
     user,
 )
 from tests.integrations.records import only, said, steps_of
@@ -310,8 +311,11 @@ class TestEndingsOfTheirOwn:
 
     def test_a_cancelled_query(self, logged: Logged) -> None:
         async def ask() -> None:
-            with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(query_engine(Slow()).aquery(QUESTION), 0.2)
+            asking = asyncio.create_task(query_engine(Slow()).aquery(QUESTION))
+            await until_slow()
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
 
         asyncio.run(ask())
         assert (only(logged)["input"], only(logged)["status"]) == (QUESTION, "cancelled")
@@ -319,7 +323,7 @@ class TestEndingsOfTheirOwn:
     def test_a_cancelled_workflow(self, logged: Logged) -> None:
         async def ask() -> None:
             handler = Waiting().run(question=QUESTION)
-            await asyncio.sleep(0.1)
+            await until_slow()
             await handler.cancel_run()
             with pytest.raises(WorkflowCancelledByUser):
                 await handler
@@ -336,7 +340,7 @@ class TestEndingsOfTheirOwn:
     def test_a_workflow_whose_event_loop_ends(self, logged: Logged) -> None:
         async def ask() -> None:
             Waiting().run(question=QUESTION)
-            await asyncio.sleep(0.1)
+            await until_slow()
 
         asyncio.run(ask())
         assert (only(logged)["input"], only(logged)["status"]) == (QUESTION, "cancelled")

@@ -32,6 +32,7 @@ from tests.integrations.llama_index_models import (
     user,
 )
 from tests.integrations.records import ended
+from tests.waiting import PATIENCE_S
 
 # Agents of LlamaIndex warn of code of their own.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -174,7 +175,7 @@ def test_a_forked_child_logs_what_it_does_itself() -> None:
         "    Forking().complete('Hi')\n"
         "assert logged.inputs == ['Hi']\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)
 
 
 def test_everything_is_restored_exactly() -> None:
@@ -211,7 +212,7 @@ def test_nothing_but_the_dispatcher_is_imported() -> None:
         "assert not [name for name in sys.modules if name.startswith('llama_index.')]\n"
         "assert 'workflows' not in sys.modules and 'openai' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)
 
 
 def test_a_library_that_is_imported_later_is_heard() -> None:
@@ -223,7 +224,7 @@ def test_a_library_that_is_imported_later_is_heard() -> None:
         "    MockLLM(max_tokens=2).complete('Hi')\n"
         "assert logged.outputs == ['text text']\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)
 
 
 def test_without_the_library_it_says_what_to_install() -> None:
@@ -234,7 +235,7 @@ def test_without_the_library_it_says_what_to_install() -> None:
         "except phospho.errors.MissingDependencyError as exc:\n    print(exc)\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+        [sys.executable, "-c", code], check=True, timeout=PATIENCE_S, capture_output=True, text=True
     )
     assert ended.stdout.strip() == (
         "This needs llama-index-core. Install it with: pip install 'phospho[llama-index]'"

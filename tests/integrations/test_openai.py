@@ -21,6 +21,7 @@ from phospho.errors import ConfigurationError
 from phospho.integrations.openai import instrument_openai, uninstrument_openai
 from phospho.testing import Logged
 from tests.integrations.openai_server import OpenAIServer, echo, serve_echo
+from tests.waiting import PATIENCE_S
 
 ASK: list[Any] = [
     {"role": "system", "content": "Be brief."},
@@ -59,7 +60,10 @@ def client(server: OpenAIServer, everywhere: None) -> Iterator[openai.OpenAI]:
 
 @pytest.fixture
 def make_async(server: OpenAIServer, everywhere: None) -> Callable[[], openai.AsyncOpenAI]:
-    return lambda: openai.AsyncOpenAI(api_key="k", base_url=server.url, max_retries=0)
+    # Of hundreds at the same time, one may have to wait.
+    return lambda: openai.AsyncOpenAI(
+        api_key="k", base_url=server.url, max_retries=0, timeout=PATIENCE_S
+    )
 
 
 def consume(stream: Any) -> list[Any]:

@@ -14,6 +14,7 @@ import pytest
 from tests.integrations.openai_server import OpenAIServer, echo, serve_echo
 from tests.loopback import Loopback
 from tests.test_docs import ROOT, blocks
+from tests.waiting import PATIENCE_S
 
 EXPLAIN = "Explain quantum computers in 20 words."
 
@@ -32,7 +33,7 @@ def run(
         input=typed,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
         env={
             **os.environ,
