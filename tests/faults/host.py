@@ -1,7 +1,8 @@
 """What host programs share: they log through these, and tell the test what happened.
 
 A host is a program of a few lines in an interpreter of its own, with the SDK as it is: nothing
-patched, nothing quickened. This module must not import phospho before the program does.
+patched, nothing quickened. Its exit alone may take longer, where a test is not about that: a busy
+machine has the time it needs. This module must not import phospho before the program does.
 """
 
 from __future__ import annotations
@@ -28,7 +29,16 @@ def log(input: Any, output: Any = "answer", **fields: Any) -> None:
     except BaseException as exc:
         tell("raised", repr(exc))
         raise
+    allow_exit()
     tell("logged", record["task_id"])
+
+
+def allow_exit() -> None:
+    """Give the exit as many seconds as `HOST_EXIT_S` says, if it does; after phospho is loaded."""
+    if seconds := os.environ.get("HOST_EXIT_S"):
+        from phospho import lifecycle
+
+        lifecycle.EXIT_TIMEOUT_S = float(seconds)
 
 
 def log_many(count: int, name: str = "i", *, every_s: float = 0.0, output: str = "answer") -> None:
@@ -51,7 +61,7 @@ def log_in_threads(threads: int, count: int) -> None:
         thread.join()
 
 
-def live_until_sent(timeout_s: float = 60) -> None:
+def live_until_sent(timeout_s: float = 200) -> None:
     """Go on, as an app does, until nothing waits any more: no flush hurries the sender."""
     import phospho
 
@@ -61,6 +71,12 @@ def live_until_sent(timeout_s: float = 60) -> None:
             raise TimeoutError(f"not sent in {timeout_s} s: {phospho.stats()}")
         time.sleep(0.01)
     tell("dropped", phospho.stats().dropped)
+
+
+def wait_for_file(path: str) -> None:
+    """Go on until the test makes a file."""
+    while not os.path.exists(path):  # noqa: PTH110 - nothing is imported that a host may lack
+        time.sleep(0.01)
 
 
 def end() -> None:

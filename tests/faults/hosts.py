@@ -22,18 +22,20 @@ from typing import IO
 from typing_extensions import Self
 
 from tests.loopback import Loopback
+from tests.waiting import PATIENCE_S
 
 KEY = "key-of-the-host"
 
 # What a host program may assume; `phospho` itself is imported where the program says so.
 PRELUDE = (
     "from tests.faults.host import end, live_until_sent, log, log_in_threads, log_many, tell\n"
+    "from tests.faults.host import allow_exit, wait_for_file\n"
 )
 
 MAX_STDERR_LINES = 5
 
-# Everything here waits for something: a slow machine must not look like a fault.
-TIMEOUT_S = 90.0
+# For hosts whose exit takes the time that the SDK gives it.
+AS_IT_IS = ""
 
 _ROOT = Path(__file__).parents[2]
 
@@ -63,7 +65,10 @@ class Ended:
 
     @property
     def exit_s(self) -> float:
-        """How long the process took to go after its program had ended."""
+        """How long the process took to go after its program had ended.
+
+        One that ends by itself does so before `GIVEN_UP_S`, and one that is held up does not.
+        """
         return self.at_s - float(self.values("ending")[-1])
 
 
@@ -95,6 +100,7 @@ class Host:
                 "PHOSPHO_PROJECT_ID": "proj",
                 "PHOSPHO_BASE_URL": url,
                 "PYTHONPATH": str(_ROOT),
+                "HOST_EXIT_S": str(PATIENCE_S),
                 **environ,
             },
         )
@@ -131,7 +137,7 @@ class Host:
 
     def wait_for(self, what: Callable[[], object]) -> None:
         """Block until something is true, which needs the host to be alive."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while not what():
             assert self._process.poll() is None, f"the host has ended: {''.join(self.err)}"
             assert time.monotonic() < deadline, f"it did not happen: {''.join(self.err)}"
@@ -145,10 +151,10 @@ class Host:
 
     def wait(self) -> Ended:
         """Block until the process is gone."""
-        code = self._process.wait(TIMEOUT_S)
+        code = self._process.wait(PATIENCE_S)
         at_s = time.monotonic()
         for reader in self._readers:
-            reader.join(TIMEOUT_S)
+            reader.join(PATIENCE_S)
         told = [
             (what, value) for what, _, value in (line.strip().partition(" ") for line in self.out)
         ]

@@ -24,6 +24,7 @@ from tests.faults.hosts import (
     run_host,
 )
 from tests.loopback import Loopback, Reply, Request, serve_phospho
+from tests.waiting import GIVEN_UP_S, HELD_S
 
 LIVES_ON = """
     import phospho
@@ -111,7 +112,7 @@ def test_a_server_that_never_finishes_its_first_answer_holds_up_nothing_for_ever
     check(ended, loopback, 300)
     assert [reply.misbehaviour for reply in loopback.faults] == [misbehaviour]
     check_complaint(ended, "ReadTimeout")
-    assert loopback.requests[1].at_s - loopback.requests[0].at_s < 20
+    assert loopback.requests[1].at_s - loopback.requests[0].at_s < GIVEN_UP_S
 
 
 def test_a_date_to_retry_after_is_kept(loopback: Loopback) -> None:
@@ -166,12 +167,10 @@ def test_fifty_thousand_wait_for_the_server_within_bounds(has_spool: bool, tmp_p
         import phospho, resource, time
         phospho.init()
         phospho.log("warm")
-        phospho.flush(0.5)
+        while not phospho.stats().last_error: time.sleep(0.01)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        started = time.process_time()
         for number in range(50_000):
             phospho.log("%04d" % number * 250, session_id="s", user_id="u", metadata={"n": number})
-        tell("seconds", time.process_time() - started)
         tell("megabytes", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
         tell("dropped", phospho.stats().dropped.get("queue_full", 0))
         assert not set(phospho.stats().dropped) - {"queue_full"}
@@ -189,7 +188,6 @@ def test_fifty_thousand_wait_for_the_server_within_bounds(has_spool: bool, tmp_p
             ended = host.wait()
     assert ended.code == 0, ended.stderr
     check_quiet(ended)
-    assert float(ended.values("seconds")[0]) < 10
     assert float(ended.values("megabytes")[0]) < 100
     dropped = int(ended.values("dropped")[0])
     assert dropped == 0 if has_spool else dropped < 15_000
@@ -198,7 +196,12 @@ def test_fifty_thousand_wait_for_the_server_within_bounds(has_spool: bool, tmp_p
 
 
 def test_a_syn_that_nobody_answers_is_an_outage() -> None:
-    program = "log_many(300)\nlive_until_sent()"
+    program = f"""
+        from phospho import transport
+        transport.REQUEST_TIMEOUT_S = {HELD_S}
+        log_many(300)
+        live_until_sent()
+        """
     with (
         refused_port() as port,
         deaf(port) as hear_again,
@@ -206,8 +209,8 @@ def test_a_syn_that_nobody_answers_is_an_outage() -> None:
     ):
         started = time.monotonic()
         host.wait_for_complaint("ConnectTimeout")
-        # A connection is given 3 seconds, a whole request 10.
-        assert time.monotonic() - started < 8
+        # A connection has seconds, of all that a request has.
+        assert time.monotonic() - started < GIVEN_UP_S
         hear_again()
         with serve_phospho(port) as loopback:
             ended = host.wait()
@@ -219,13 +222,14 @@ def test_a_name_that_does_not_resolve_for_a_while_is_an_outage(loopback: Loopbac
     port = loopback.url.rpartition(":")[2]
     ended = run_host(
         """
-        import socket, time
-        resolve, until = socket.getaddrinfo, time.monotonic() + 3
+        import itertools, socket
+        resolve, lookups = socket.getaddrinfo, itertools.count()
         def getaddrinfo(host, *args, **kwargs):
             if host not in ("phospho.test", b"phospho.test"):
                 return resolve(host, *args, **kwargs)
-            tell("looked up", time.monotonic() < until)
-            if time.monotonic() < until:
+            is_away = next(lookups) < 3
+            tell("looked up", is_away)
+            if is_away:
                 raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
             return resolve("127.0.0.1", *args, **kwargs)
         socket.getaddrinfo = getaddrinfo
@@ -288,7 +292,7 @@ def test_a_clock_that_jumps_by_a_day_neither_delays_nor_hurries(
         # The sender now waits for what it was asked to wait for.
         jump_s = {days} * 86_400
         log_many(150, "after")
-        live_until_sent(20)
+        live_until_sent()
         """,
         loopback.url,
     )

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.loopback import Loopback
-from tests.processes import run_script
+from tests.processes import PATIENT, run_script
 
-OPEN = """
+OPEN = (
+    PATIENT
+    + """
 import phospho
 phospho.init()
 
@@ -36,6 +38,7 @@ streams = [
 for stream in streams:
     next(stream)
 """
+)
 
 ENDINGS = {
     "falls-off-the-end": "",
@@ -121,8 +124,8 @@ def test_a_stream_that_is_found_by_the_garbage_collector_is_logged_by_any_thread
             return send(*args, **kwargs)
         Transport.send = collecting
         phospho.log("plain", "y")
-        assert done.wait(10)
-        assert phospho.flush(20)
+        assert done.wait(100)
+        assert phospho.flush(100)
         assert phospho.stats().logged == 52, phospho.stats()
         """,
         loopback.url,
@@ -150,12 +153,12 @@ def test_a_signal_handler_may_drop_and_log_streams(loopback: Loopback, tmp_path:
             signal.setitimer(signal.ITIMER_REAL, 0.003)
         signal.signal(signal.SIGALRM, handle)
         signal.setitimer(signal.ITIMER_REAL, 0.003)
-        count, deadline = 0, time.monotonic() + 10
+        count, deadline = 0, time.monotonic() + 100
         while len(handled) < 50 and time.monotonic() < deadline:
             list(answer("program"))
             count += 1
         signal.setitimer(signal.ITIMER_REAL, 0)
-        assert phospho.flush(20)
+        assert phospho.flush(100)
         assert phospho.stats().logged == count + 2 * len(handled), (phospho.stats(), count)
         """,
         loopback.url,
@@ -182,6 +185,7 @@ def test_many_threads_may_stream_at_once(loopback: Loopback) -> None:
         threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
+        assert phospho.flush(100)
         """,
         loopback.url,
     )
@@ -210,7 +214,7 @@ def test_what_streamed_before_a_kill_is_on_disk(loopback: Loopback, tmp_path: Pa
         PHOSPHO_SPOOL_DIR=str(tmp_path),
     )
     run_script(
-        "import phospho; phospho.init(); phospho.log('next', 'x'); assert phospho.flush(20)",
+        "import phospho; phospho.init(); phospho.log('next', 'x'); assert phospho.flush(100)",
         loopback.url,
         PHOSPHO_SPOOL_DIR=str(tmp_path),
     )
