@@ -17,7 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 from waitress import create_server
 
 from phospho.detectors.registry import load_detectors
@@ -28,6 +35,7 @@ from phospho_server.store.rows import Project
 from phospho_server.store.sign_ins import create_link
 from phospho_server.store.sqlite import SqliteStore
 from tests.browser.conversations import fill, fill_alerts, fill_webhook
+from tests.waiting import PATIENCE_S
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -40,7 +48,8 @@ _ARGUMENTS = [
 ]
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
-_PATIENCE_MS = 10_000
+_PATIENCE_MS = PATIENCE_S * 1_000
+expect.set_options(timeout=_PATIENCE_MS)
 
 # Read now: tests of the SDK run without settings of ours in the environment.
 _CHROMIUM = os.environ.get("PHOSPHO_CHROMIUM") or next(
@@ -127,7 +136,7 @@ def running(store: SqliteStore) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.effective_port}"
     is_closing.set()
     server.close()
-    thread.join(5)
+    thread.join(PATIENCE_S)
     store.close()
 
 
@@ -136,7 +145,9 @@ def running(store: SqliteStore) -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     assert _CHROMIUM, "Install Chromium, or name it in PHOSPHO_CHROMIUM."
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=_ARGUMENTS, timeout=_PATIENCE_MS
+        )
         yield browser
         browser.close()
 
@@ -145,6 +156,7 @@ def browser() -> Iterator[Browser]:
 def signed_in(browser: Browser, site: Site) -> StorageState:
     """Return the cookies of somebody who has used a sign-in link."""
     context = browser.new_context()
+    context.set_default_timeout(_PATIENCE_MS)
     context.new_page().goto(site.make_link())
     state = context.storage_state()
     context.close()

@@ -96,7 +96,7 @@ def test_a_draft_that_is_not_finished_says_what_is_missing(
     page.get_by_label("Answer").select_option("score")
     expect(page.get_by_label("Lowest score")).to_be_visible()
     expect(page.get_by_label("Categories")).to_be_hidden()
-    expect(page.locator("#preview")).to_contain_text("The mean score is", timeout=20_000)
+    expect(page.locator("#preview")).to_contain_text("The mean score is")
 
 
 def test_the_button_tries_a_draft_out_without_a_script(

@@ -103,7 +103,9 @@ def test_a_key_is_shown_once_and_can_be_copied(open_page: OpenPage, site: Site) 
     secret = page.locator("#secret").inner_text()
     assert secret.startswith("ph_")
     page.get_by_role("button", name="Copy the API key").click()
-    assert page.evaluate("navigator.clipboard.readText()") == secret
+    page.wait_for_function(
+        "text => navigator.clipboard.readText().then(t => t === text)", arg=secret
+    )
     page.get_by_role("link", name="I have copied it").click()
     expect(page.locator(".keys strong")).to_have_text("production")
     assert secret not in page.content()
