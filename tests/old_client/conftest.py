@@ -15,6 +15,7 @@ import pytest
 from phospho_server.store.projects import create_key, create_project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.processes import ServerProcess, serving
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = ROOT / ".venv-old-phospho"
@@ -60,7 +61,7 @@ class Home:
             capture_output=True,
             text=True,
             env=self.environment(more=more),
-            timeout=120,
+            timeout=2 * PATIENCE_S,
             check=False,
         )
         assert ended.returncode == 0, ended.stderr

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -27,14 +28,29 @@ models: Any = import_module("phospho.models")
 errors: Any = import_module("phospho.client")
 
 
+# For what comes, on a machine of any speed; nothing of this repository can be imported.
+PATIENCE_S = 100.0
+
+
 def wait_for(client: Any, task_id: str) -> Any:
     """Return a task once it has arrived."""
-    for _ in range(200):
-        task = find(client, task_id)
-        if task is not None:
-            return task
+    return wait_until(lambda: find(client, task_id))
+
+
+def wait_until(is_so: Callable[[], Any]) -> Any:
+    """Return the first true answer of `is_so`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := is_so():
+            return found
         time.sleep(0.05)
-    raise AssertionError(f"{task_id} did not arrive")
+    raise AssertionError("It did not arrive.")
+
+
+def wait_for_all(count: int) -> Any:
+    """Return all tasks once so many have arrived."""
+    wait_until(lambda: len(phospho.client.tasks.get_all()) >= count)
+    return phospho.client.tasks.get_all()
 
 
 def find(client: Any, task_id: str) -> Any:
@@ -118,8 +134,7 @@ def streams() -> Any:
     wrapped = phospho.wrap(answer, stream=True, stop=lambda token: token is None)
     said_too = list(wrapped(question="When?"))
     phospho.flush()
-    time.sleep(0.3)
-    found = [task.content for task in phospho.client.tasks.get_all()]
+    found = [task.content for task in wait_for_all(2)]
     return {"said": said, "said_too": said_too, "logged": logged is None, "tasks": found}
 
 
@@ -129,8 +144,7 @@ def wrap() -> Any:
 
     returned = phospho.wrap(answer)(question="How much?", plan="pro")
     phospho.flush()
-    time.sleep(0.3)
-    return {"returned": returned, "tasks": [t.content for t in phospho.client.tasks.get_all()]}
+    return {"returned": returned, "tasks": [task.content for task in wait_for_all(1)]}
 
 
 def feedback() -> Any:
@@ -269,9 +283,9 @@ def backtest() -> Any:
 
     test.test(answer, source_loader="backtest", source_loader_params={"sample_size": 3})
     test.run(executor_type="sequential")
-    time.sleep(1.0)
-    found = phospho.client.fetch_tasks(models.ProjectDataFilters(version_id="candidate"))
-    return sorted(task.output for task in found)
+    candidates = models.ProjectDataFilters(version_id="candidate")
+    wait_until(lambda: len(phospho.client.fetch_tasks(candidates)) == 3)
+    return sorted(task.output for task in phospho.client.fetch_tasks(candidates))
 
 
 def project() -> Any:
@@ -343,7 +357,8 @@ def threads() -> Any:
     for thread in running:
         thread.join()
     phospho.flush()
-    time.sleep(0.5)
+    wait_for_all(400)
+    time.sleep(0.5)  # nothing comes twice
     return {"kept": len(phospho.client.tasks.get_all())}
 
 

@@ -14,6 +14,7 @@ from phospho_server.store.rows import Project
 from tests.old_client.conftest import Home, make_home
 from tests.server.builders import definition, totals
 from tests.server.processes import serving
+from tests.waiting import PATIENCE_S
 
 
 def test_strings_are_logged_with_all_that_is_sent_beside_them(home: Home) -> None:
@@ -193,7 +194,7 @@ def test_a_server_that_is_busy_loses_nothing_and_kills_no_thread(tmp_path: Path)
             assert client.stdout
             assert client.stdout.readline() == "refused\n"
             other.execute("rollback")
-            printed, problems = client.communicate("\n", timeout=60)
+            printed, problems = client.communicate("\n", timeout=PATIENCE_S)
         other.close()
     assert client.returncode == 0, problems
     assert printed.splitlines()[-1] == '{"alive": true}'

@@ -16,7 +16,7 @@ from werkzeug.routing import Rule
 from phospho.detectors import Detector
 from phospho.detectors.registry import load_detectors
 from phospho.plugins import Plugins
-from phospho_server import create_app
+from phospho_server import create_app, running
 from phospho_server.llm.sealing import SECRET_VARIABLE
 from phospho_server.store import Store
 from phospho_server.store.postgresql.store import PostgresStore
@@ -25,6 +25,7 @@ from phospho_server.store.rows import Project
 from tests.server.databases import new_store
 from tests.server.plans import Watch
 from tests.server.postgresql import Databases
+from tests.waiting import PATIENCE_S
 
 DEFAULT_STORE = os.environ.get("PHOSPHO_TEST_STORE", "sqlite")
 
@@ -53,6 +54,14 @@ def compiled_templates() -> Iterator[None]:
 
 # What `Rule.compile` finds out of the text of a rule.
 _COMPILED = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _on_a_busy_machine() -> Iterator[None]:
+    """Take no store for stuck that is slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "_PATIENCE_S", PATIENCE_S)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

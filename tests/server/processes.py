@@ -8,16 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
 
-# The semantic model takes seconds to load on a busy machine.
-_PATIENCE_S = 60.0
+from tests.waiting import PATIENCE_S
 
 
 class PhosphoProcess:
@@ -67,7 +65,7 @@ class PhosphoProcess:
 
     def _end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        code = self.process.wait(_PATIENCE_S)
+        code = self.process.wait(PATIENCE_S)
         for drain in self._drains:
             drain.join()
         return code
@@ -118,19 +116,9 @@ def phospho(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=_PATIENCE_S,
+        timeout=PATIENCE_S,
         check=False,
     )
-
-
-def wait_until(is_so: Callable[[], Any], *, what: str) -> Any:
-    """Return the first true answer of `is_so`."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
-        if found := is_so():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {_PATIENCE_S} s: {what}")
 
 
 def log(
@@ -141,5 +129,5 @@ def log(
         verify=False,  # or each call reads all certificates of the system, for 30 ms
         json={"batched_log_events": events},
         headers={"Authorization": f"Bearer {key}"},
-        timeout=30,
+        timeout=PATIENCE_S,
     )

@@ -6,7 +6,8 @@ import threading
 
 import httpx
 
-from tests.server.processes import ServerProcess, log, wait_until
+from tests.server.processes import ServerProcess, log
+from tests.waiting import wait_until
 
 
 class Producer(threading.Thread):

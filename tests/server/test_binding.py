@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.server.processes import phospho, serving
+from tests.waiting import PATIENCE_S
 
 ANA, PASSWORD = "ana@example.com", "a password of a test"
 
@@ -25,7 +26,7 @@ def make_account(database: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "phospho_server", "accounts", "create", ANA, "--password-stdin",
          "--database", str(database)],
-        input=PASSWORD, text=True, capture_output=True, check=False, timeout=60,
+        input=PASSWORD, text=True, capture_output=True, check=False, timeout=PATIENCE_S,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
 
@@ -52,10 +53,13 @@ def test_nobody_else_is_let_near_a_server_without_an_account(database: Path, hos
 
 def test_with_an_account_it_listens_everywhere_and_warns(database: Path) -> None:
     make_account(database)
-    with serving(database, "--host", "0.0.0.0") as server, httpx.Client(base_url=server.url) as b:
+    with (
+        serving(database, "--host", "0.0.0.0") as server,
+        httpx.Client(base_url=server.url, timeout=PATIENCE_S) as b,
+    ):
         assert server.url.startswith("http://127.0.0.1:")
         port = int(server.url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.2", port), timeout=10):
+        with socket.create_connection(("127.0.0.2", port), timeout=PATIENCE_S):
             pass
         assert b.get("/signup").status_code == 403
         assert sign_in(b).status_code == 302
@@ -64,7 +68,10 @@ def test_with_an_account_it_listens_everywhere_and_warns(database: Path) -> None
 
 
 def test_an_account_made_while_the_server_runs_can_sign_in(database: Path) -> None:
-    with serving(database) as server, httpx.Client(base_url=server.url) as browser:
+    with (
+        serving(database) as server,
+        httpx.Client(base_url=server.url, timeout=PATIENCE_S) as browser,
+    ):
         assert browser.get("/signup").status_code == 200
         make_account(database)
         assert browser.get("/signup").status_code == 403
@@ -76,12 +83,12 @@ def test_an_account_made_while_the_server_runs_can_sign_in(database: Path) -> No
 def test_a_proxy_that_is_named_says_who_asks_and_how(database: Path) -> None:
     make_account(database)
     with serving(database, "--behind-proxy") as server:
-        with httpx.Client(base_url=server.url) as browser:
+        with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as browser:
             answer = browser.get("/login", headers={"X-Forwarded-Proto": "https"})
             assert "Secure" in answer.headers["Set-Cookie"]
             assert answer.headers["Strict-Transport-Security"]
             assert "Secure" not in browser.get("/login").headers["Set-Cookie"]
-        with httpx.Client(base_url=server.url) as browser:
+        with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as browser:
             of_one = {"X-Forwarded-For": "203.0.113.1"}
             # What a client claims itself stands before what the proxy adds.
             forged = {"X-Forwarded-For": "198.51.100.9, 203.0.113.1"}
@@ -98,7 +105,10 @@ def test_a_proxy_that_is_named_says_who_asks_and_how(database: Path) -> None:
 def test_a_proxy_that_is_not_named_is_not_believed(database: Path) -> None:
     make_account(database)
     for options in ([], ["--behind-proxy", "192.0.2.1"]):
-        with serving(database, *options) as server, httpx.Client(base_url=server.url) as browser:
+        with (
+            serving(database, *options) as server,
+            httpx.Client(base_url=server.url, timeout=PATIENCE_S) as browser,
+        ):
             answer = browser.get("/login", headers={"X-Forwarded-Proto": "https"})
             assert "Secure" not in answer.headers["Set-Cookie"]
             tried = [
@@ -110,14 +120,18 @@ def test_a_proxy_that_is_not_named_is_not_believed(database: Path) -> None:
 
 def test_any_proxy_may_be_believed(database: Path) -> None:
     with serving(database, "--behind-proxy", "*") as server:
-        answer = httpx.get(f"{server.url}/login", headers={"X-Forwarded-Proto": "https"})
+        answer = httpx.get(
+            f"{server.url}/login", headers={"X-Forwarded-Proto": "https"}, timeout=PATIENCE_S
+        )
         assert "Secure" in answer.headers["Set-Cookie"]
-        assert httpx.get(f"{server.url}/signup").status_code == 403
+        assert httpx.get(f"{server.url}/signup", timeout=PATIENCE_S).status_code == 403
 
 
 def test_what_comes_by_a_proxy_does_not_own_a_new_server(database: Path) -> None:
     with serving(database) as server:
-        assert httpx.get(f"{server.url}/signup").status_code == 200
+        assert httpx.get(f"{server.url}/signup", timeout=PATIENCE_S).status_code == 200
         for name in ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via", "X-Real-Ip"):
-            answer = httpx.get(f"{server.url}/signup", headers={name: "127.0.0.1"})
+            answer = httpx.get(
+                f"{server.url}/signup", headers={name: "127.0.0.1"}, timeout=PATIENCE_S
+            )
             assert answer.status_code == 403, name

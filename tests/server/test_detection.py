@@ -29,6 +29,7 @@ from phospho_server.store.sqlite import SqliteStore
 from phospho_server.store.transcripts import list_transcript
 from phospho_server.store.turns import MAX_HISTORY
 from tests.server.builders import NOON_MS, add, define, interaction
+from tests.waiting import PATIENCE_S
 
 
 class WordDetector:
@@ -519,8 +520,8 @@ def test_the_thread_detects_soon_after_it_is_woken_and_stops_when_asked(
     at_work.start()
     add(store, project, interaction("t1", input="flight"))
     at_work.wake()
-    assert judged.wait(5)
-    at_work.stop()
+    assert judged.wait(PATIENCE_S)
+    at_work.stop(PATIENCE_S)
     assert found_in(store, project) == {"t1": ["flights"]}
 
 
@@ -550,7 +551,7 @@ def test_the_thread_outlives_an_unexpected_error(
     monkeypatch.setattr(at_work, "run_once", fail_twice)
     add(store, project, interaction("t1", input="flight"))
     at_work.start()
-    assert done.wait(5)
+    assert done.wait(PATIENCE_S)
     at_work.stop()
     assert "a bug of ours" in caplog.text
     assert listed(store, project)["flights"].events == 1

@@ -42,7 +42,8 @@ from phospho_server.store.sqlite import SqliteStore
 from tests.server.api.test_otlp import SPAN, export
 from tests.server.builders import add, define, interaction, verdict
 from tests.server.databases import on_each_database, on_sqlite
-from tests.server.processes import serving, wait_until
+from tests.server.processes import serving
+from tests.waiting import HELD_S, PATIENCE_S, wait_until
 
 # Stands in all that is erased, each time with a word of its own behind it.
 CANARY = "zqxcanary"
@@ -265,11 +266,11 @@ def test_a_receipt_is_pending_until_the_last_reader_has_ended(
         with store.read() as db:
             db.rows("select * from interactions")
             reading.set()
-            end.wait(20)
+            end.wait(HELD_S)
 
     reader = threading.Thread(target=read)
     reader.start()
-    reading.wait(20)
+    reading.wait(PATIENCE_S)
     erasure = ask(store, project, "user", USER)
     Housekeeping(store).run_until_done()
     assert receipt(store, erasure).state == "pending"
@@ -374,7 +375,7 @@ def test_an_answer_that_an_llm_gives_meanwhile_is_not_remembered(
 def test_a_command_erases_while_the_server_runs_and_others_log(tmp_path: Path) -> None:
     path = tmp_path / "phospho.db"
     end = threading.Event()
-    with serving(path) as server, httpx.Client(timeout=30) as client:
+    with serving(path) as server, httpx.Client(timeout=PATIENCE_S) as client:
         key, project_id = server.setting("PHOSPHO_API_KEY"), server.setting("PHOSPHO_PROJECT_ID")
         headers = {"Authorization": f"Bearer {key}"}
         address = f"{server.url}/v2/log/{project_id}"
@@ -392,7 +393,7 @@ def test_a_command_erases_while_the_server_runs_and_others_log(tmp_path: Path) -
 
         def keep_logging() -> None:
             n = 0
-            with httpx.Client(headers=headers, timeout=30) as other:
+            with httpx.Client(headers=headers, timeout=PATIENCE_S) as other:
                 while not end.wait(0.02):
                     n += 1
                     event = {"input": f"Order {n}", "task_id": f"t{n}", "user_id": "other"}
@@ -401,7 +402,7 @@ def test_a_command_erases_while_the_server_runs_and_others_log(tmp_path: Path) -
 
         logging = threading.Thread(target=keep_logging)
         logging.start()
-        assert is_logged.wait(30)
+        assert is_logged.wait(PATIENCE_S)
         arguments = ["erase", "--project", project_id, "--user", USER, "--database", str(path)]
         result = CliRunner().invoke(phospho, [*arguments, "--json"])
         end.set()

@@ -135,8 +135,9 @@ def test_where_messages_are_read_for_events_facts_are_told_in_the_same_step(
 
 
 def test_without_events_facts_wait_while_many_interactions_arrive(
-    store: SqliteStore, project: Project
+    store: SqliteStore, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("phospho_server.detection._BUSY_S", 3600.0)
     add(store, project, *(interaction(f"t{i}", input=SPANISH) for i in range(200)))
     working = worker(store, LanguageDetector())
     assert working.run_once() == 200

@@ -30,8 +30,9 @@ from phospho_server.store.sqlite import SqliteStore
 from tests.server import tables
 from tests.server.builders import add, define, interaction
 from tests.server.databases import on_each_database
-from tests.server.processes import serving, wait_until
+from tests.server.processes import serving
 from tests.server.test_recounting import Client, Scored
+from tests.waiting import wait_until
 
 
 def count_rows(path: Path) -> dict[str, int]:

@@ -18,6 +18,7 @@ from phospho_server.store.queues import prove_writable
 from phospho_server.store.sqlite import SqliteStore
 from phospho_server.working import Worker
 from tests.server.databases import on_sqlite
+from tests.waiting import PATIENCE_S
 
 
 class Idle(Worker):
@@ -71,7 +72,7 @@ def test_a_database_that_another_program_holds_is_not_ready_and_is_again(
         assert checks["database"].startswith("has stored nothing for")
         assert ask("/healthz")[0] == 200
         other.rollback()
-    found._proof._patience_s = 60
+    found._proof._patience_s = PATIENCE_S
     assert ask("/readyz")[0] == 200
 
 
@@ -94,7 +95,7 @@ def test_a_database_that_says_nothing_is_told_of_without_waiting_for_it(
             assert (status, checks["writer"]) == (503, "ok")
             assert checks["database"].startswith("has answered nothing for")
     held.set()
-    found._reading._patience_s = 60
+    found._reading._patience_s = PATIENCE_S
     assert ask("/readyz")[0] == 200
 
 

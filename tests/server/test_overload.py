@@ -21,9 +21,10 @@ from phospho_server import connections, create_app
 from phospho_server.connections import HttpServer
 from phospho_server.lanes import Bounds, Lane, Lanes
 from phospho_server.serving import _SETTINGS
+from phospho_server.store import sqlite
 from phospho_server.store.projects import create_key, create_project
 from phospho_server.store.sqlite import SqliteStore
-from tests.server.processes import wait_until
+from tests.waiting import HELD_S, PATIENCE_S, wait_until
 
 MIB = 1024 * 1024
 TIGHT = Bounds(threads=2, most_requests=3, most_bytes=MIB)
@@ -50,7 +51,7 @@ class Gate:
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "POST":
-            self.opened.wait(30)
+            self.opened.wait(HELD_S)
         start("200 OK", [("Content-Type", "text/plain")])
         return [b"done"]
 
@@ -67,7 +68,7 @@ def address(server: HttpServer, path: str = "/v2/log/x") -> str:
 
 
 def connect(server: HttpServer, sent: bytes) -> socket.socket:
-    found = socket.create_connection(("127.0.0.1", server.effective_port), timeout=10)
+    found = socket.create_connection(("127.0.0.1", server.effective_port), timeout=PATIENCE_S)
     found.sendall(sent)
     return found
 
@@ -77,8 +78,11 @@ def post(length: int, body: bytes = b"", path: str = "/v2/log/x") -> bytes:
     return head.encode() + body
 
 
-def test_under_saturation_programs_come_again_and_pages_go_on(tmp_path: Path) -> None:
+def test_under_saturation_programs_come_again_and_pages_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another program holds the database, so that nothing can be stored for a while."""
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 1_000 * PATIENCE_S)
     store = SqliteStore(tmp_path / "phospho.db")
     project = store.write(lambda db: create_project(db, "Bot"))
     _, key = store.write(lambda db: create_key(db, project.id, "key"))
@@ -97,7 +101,7 @@ def test_under_saturation_programs_come_again_and_pages_go_on(tmp_path: Path) ->
 
     with (
         running(app) as server,
-        httpx.Client(base_url=address(server, ""), timeout=30) as client,
+        httpx.Client(base_url=address(server, ""), timeout=PATIENCE_S) as client,
         ThreadPoolExecutor(20) as pool,
         contextlib.closing(sqlite3.connect(store.path)) as other,
     ):
@@ -136,7 +140,7 @@ def test_a_body_there_is_no_room_for_is_refused_before_it_is_sent(gate: Gate) ->
 def test_who_is_refused_while_sending_reads_why(gate: Gate) -> None:
     with running(gate) as server, connect(server, post(MIB, b"a" * MIB)):
         wait_until(lambda: server.lanes.storing.bytes == MIB, what="the lane is full")
-        answer = httpx.post(address(server), content=b"a" * 20 * MIB, timeout=30)
+        answer = httpx.post(address(server), content=b"a" * 20 * MIB, timeout=PATIENCE_S)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
         assert server.lanes.storing.refused == 1
         gate.opened.set()
@@ -160,7 +164,7 @@ def test_people_who_are_refused_read_a_sentence(gate: Gate) -> None:
     tight = Bounds(threads=1, most_requests=1, most_bytes=MIB)
     with running(gate, looking=tight) as server, connect(server, post(1, b"a", "/login")):
         wait_until(lambda: server.lanes.looking.requests == 1, what="one is worked at")
-        answer = httpx.get(address(server, "/account"))
+        answer = httpx.get(address(server, "/account"), timeout=PATIENCE_S)
         assert answer.status_code == 503
         assert answer.headers["Content-Type"] == "text/plain"
         assert "Send this again" in answer.text
@@ -208,16 +212,20 @@ def test_more_files_than_select_knows_do_not_end_the_server(gate: Gate) -> None:
     others = [os.open(os.devnull, os.O_RDONLY) for _ in range(1030)]
     try:
         with running(gate) as server:
-            assert httpx.get(address(server)).text == "done"
+            assert httpx.get(address(server), timeout=PATIENCE_S).text == "done"
     finally:
         for each in others:
             os.close(each)
 
 
 def test_a_stopped_server_answers_what_it_has_taken_and_takes_no_more(gate: Gate) -> None:
-    with running(gate) as server, ThreadPoolExecutor(1) as pool, httpx.Client() as kept:
+    with (
+        running(gate) as server,
+        ThreadPoolExecutor(1) as pool,
+        httpx.Client(timeout=PATIENCE_S) as kept,
+    ):
         assert kept.get(address(server)).status_code == 200  # its connection stays open
-        asked: Future[httpx.Response] = pool.submit(httpx.post, address(server), timeout=30)
+        asked: Future[httpx.Response] = pool.submit(httpx.post, address(server), timeout=PATIENCE_S)
         wait_until(lambda: server.lanes.storing.requests == 1, what="it is worked at")
         server.stop()
         wait_until(lambda: not _is_open(server), what="the door is closed")
@@ -230,7 +238,7 @@ def test_a_stopped_server_answers_what_it_has_taken_and_takes_no_more(gate: Gate
 
 def _is_open(server: HttpServer) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", server.effective_port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", server.effective_port), timeout=PATIENCE_S).close()
     except ConnectionRefusedError:
         return False
     return True

@@ -27,6 +27,7 @@ from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, definition, interaction
 from tests.server.databases import on_sqlite
+from tests.waiting import HELD_S, PATIENCE_S
 
 
 class LengthDetector:
@@ -234,12 +235,12 @@ def test_there_is_one_preview_at_a_time(
     class Waits(LengthDetector):
         def detect(self, *arguments: Any) -> list[Detection]:
             started.set()
-            go_on.wait(10)
+            go_on.wait(HELD_S)
             return super().detect(*arguments)
 
     thread = threading.Thread(target=run, args=(store, project, definition(), Waits()))
     thread.start()
-    started.wait(10)
+    started.wait(PATIENCE_S)
     with pytest.raises(BusyError, match="Another preview is under way"):
         run(store, project, says("hello"))
     go_on.set()

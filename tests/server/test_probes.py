@@ -13,6 +13,7 @@ from phospho_server.probes import Probes
 from phospho_server.running import Running
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.test_health import Ended, Idle
+from tests.waiting import PATIENCE_S
 
 _TOKEN = {"Authorization": "Bearer token"}
 _BY_A_PROXY = {"X-Forwarded-For": "192.0.2.1"}
@@ -35,7 +36,7 @@ def probes(store: SqliteStore, idle: Idle) -> Iterator[Probes]:
 
 
 def ask(probes: Probes, path: str, **headers: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{probes.port}{path}", headers=headers)
+    return httpx.get(f"http://127.0.0.1:{probes.port}{path}", headers=headers, timeout=PATIENCE_S)
 
 
 def test_a_worker_that_is_well_says_so_and_what_it_measures(probes: Probes) -> None:
@@ -90,7 +91,7 @@ def test_metrics_are_for_the_machine_or_for_who_has_the_token(
 ) -> None:
     url = f"http://127.0.0.1:{probes.port}/metrics"
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    assert httpx.get(url, headers=encoded).status_code == status
+    assert httpx.get(url, headers=encoded, timeout=PATIENCE_S).status_code == status
 
 
 def test_a_port_that_is_in_use_is_said(probes: Probes, store: SqliteStore) -> None:

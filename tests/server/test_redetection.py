@@ -13,7 +13,8 @@ from phospho_server.store.interactions import add_interactions
 from phospho_server.store.projects import create_project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import HOUR_MS, NOON_MS, definition, interaction
-from tests.server.processes import serving, wait_until
+from tests.server.processes import serving
+from tests.waiting import wait_until
 
 COUNT = 6_000
 KILLS = 3

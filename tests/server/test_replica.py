@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from phospho.errors import ConfigurationError
 from phospho_server import create_app
 from phospho_server.database import open_store
 from phospho_server.store import Store
+from phospho_server.store.postgresql import replica as replicas
 from phospho_server.store.postgresql.store import PostgresStore
 from phospho_server.store.projects import create_key, create_project
 from tests.server.builders import add, interaction
 from tests.server.processes import log, serving
 from tests.server.views.conftest import Visitor
+from tests.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,11 @@ def servers() -> Iterator[tuple[PostgresServer, PostgresServer]]:
 
 
 @pytest.fixture
-def store(servers: tuple[PostgresServer, PostgresServer]) -> Iterator[Store]:
+def store(
+    servers: tuple[PostgresServer, PostgresServer], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
+    # A busy machine does not make it look as if it were away.
+    monkeypatch.setattr(replicas, "_WAIT_S", PATIENCE_S)
     first, second = servers
     opened = open_store(first.get_uri(), replica=second.get_uri())
     yield opened
@@ -71,13 +77,6 @@ def ask(server: PostgresServer, statement: str) -> Any:
     with psycopg.connect(server.get_uri(), autocommit=True) as raw:
         (row,) = raw.execute(statement.encode()).fetchall()
         return row[0]
-
-
-def wait_until(is_so: Callable[[], Any]) -> None:
-    until_s = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
 
 
 def follow(servers: tuple[PostgresServer, PostgresServer]) -> None:
@@ -136,6 +135,7 @@ def test_the_environment_may_name_the_replica(
                 answer = httpx.get(
                     f"{server.url}/api/projects/{project.id}/sessions",
                     headers={"Authorization": f"Bearer {key}"},
+                    timeout=PATIENCE_S,
                 )
                 return [each["session_id"] for each in answer.json()["data"]]
 

@@ -14,8 +14,9 @@ import pytest
 
 from phospho_server.commands import opened
 from phospho_server.store import jobs, leases
-from tests.server.processes import ServerProcess, log, phospho, serving, wait_until
+from tests.server.processes import ServerProcess, log, phospho, serving
 from tests.server.producers import Producer, wait_for
+from tests.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture
@@ -35,11 +36,11 @@ def test_the_first_start_prints_what_an_app_needs_and_later_ones_hide_the_key(
         project_id, key = server.setting("PHOSPHO_PROJECT_ID"), server.setting("PHOSPHO_API_KEY")
         answer = log(server, key, project_id, {"input": "hi"})
         assert answer.status_code == 200
-        with httpx.Client(follow_redirects=True) as browser:
+        with httpx.Client(follow_redirects=True, timeout=PATIENCE_S) as browser:
             page = browser.get(server.sign_in_url)
             assert page.status_code == 200
             assert f"/projects/{project_id}/" in str(page.url)
-        assert httpx.get(server.sign_in_url).status_code == 403
+        assert httpx.get(server.sign_in_url, timeout=PATIENCE_S).status_code == 403
         assert server.stop() == 0
     with serving(database) as server:
         assert server.setting("PHOSPHO_PROJECT_ID") == project_id
@@ -50,7 +51,7 @@ def test_the_first_start_prints_what_an_app_needs_and_later_ones_hide_the_key(
 def test_a_new_link_signs_in(database: Path) -> None:
     with serving(database) as server:
         printed = phospho("link", "--base-url", server.url, "--database", str(database))
-        with httpx.Client(follow_redirects=True) as browser:
+        with httpx.Client(follow_redirects=True, timeout=PATIENCE_S) as browser:
             assert browser.get(printed.stdout.strip()).status_code == 200
 
 
@@ -91,7 +92,10 @@ def a_full_disk(*, most_bytes: int) -> Iterator[None]:
 
 
 def test_a_server_that_starts_on_a_full_disk_still_shows_what_it_has(database: Path) -> None:
-    with serving(database) as server, httpx.Client(follow_redirects=True) as browser:
+    with (
+        serving(database) as server,
+        httpx.Client(follow_redirects=True, timeout=PATIENCE_S) as browser,
+    ):
         browser.get(server.sign_in_url)
         key, project_id = server.setting("PHOSPHO_API_KEY"), server.setting("PHOSPHO_PROJECT_ID")
         log(server, key, project_id, {"input": "hi", "session_id": "s1"})
@@ -105,7 +109,9 @@ def test_a_server_that_starts_on_a_full_disk_still_shows_what_it_has(database: P
     with a_full_disk(most_bytes=64 * 1024), serving(database) as server:
         assert "Free some space" in server.output
         assert "token=" not in server.output
-        page = httpx.get(f"{server.url}/projects/{project_id}/session?id=s1", cookies=cookies)
+        page = httpx.get(
+            f"{server.url}/projects/{project_id}/session?id=s1", cookies=cookies, timeout=PATIENCE_S
+        )
         assert page.status_code == 200
         assert log(server, key, project_id, {"input": "more"}).status_code == 507
     with serving(database) as server:
@@ -141,6 +147,7 @@ def test_feedback_without_a_key_is_taken_from_the_pages_that_are_named(database:
                 f"{server.url}/v2/tasks/t1/flag",
                 json={"flag": "failure", "project_id": project_id},
                 headers={"Origin": origin},
+                timeout=PATIENCE_S,
             ).status_code
             for origin in (page, "https://other.example.com")
         ]

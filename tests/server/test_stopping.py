@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -19,6 +19,7 @@ from phospho_server.store.sqlite import SqliteStore
 from phospho_server.workers import Workers
 from phospho_server.working import Worker
 from tests.server.databases import on_sqlite
+from tests.waiting import HELD_S, PATIENCE_S
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Busy(Worker):
 
     def run_once(self) -> int:
         self.began.set()
-        self.released.wait(30)
+        self.released.wait(HELD_S)
         return 0
 
 
@@ -42,7 +43,7 @@ def test_workers_are_told_at_once_and_who_takes_long_is_left(
     slow, quick = Busy(), Busy()
     for worker in (slow, quick):
         worker.start()
-        worker.began.wait(30)
+        worker.began.wait(PATIENCE_S)
     deadline = Deadline([slow, quick])
     deadline.begin()
     quick.released.set()
@@ -52,21 +53,30 @@ def test_workers_are_told_at_once_and_who_takes_long_is_left(
     assert slow._thread is not None
     assert quick._thread is not None
     for thread in (slow._thread, quick._thread):
-        thread.join(30)
+        thread.join(PATIENCE_S)
     assert not slow.is_running
     assert not quick.is_running
 
 
 @on_sqlite
 def test_a_database_that_another_program_holds_keeps_no_process_from_ending(
-    store: SqliteStore,
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write, is_over = store.write, threading.Event()
+
+    def note(change: Any) -> Any:
+        try:
+            return write(change)
+        finally:
+            is_over.set()
+
     setups = Setups(Sealer(None), {})
     workers = Workers(store, detectors={}, plugins=Plugins(), setups=setups)
     with contextlib.closing(sqlite3.connect(store.path)) as other:
         other.execute("begin immediate")
-        began_s = time.monotonic()
+        monkeypatch.setattr(store, "write", note)
         workers.stop()
-        # The writer itself waits for ten seconds.
-        assert time.monotonic() - began_s < 8
+        # What it has to say is still waiting.
+        assert not is_over.is_set()
         other.rollback()
+    assert is_over.wait(PATIENCE_S)

@@ -12,7 +12,7 @@ from phospho_server import passwords
 from phospho_server.errors import BusyError, InvalidError
 from phospho_server.passwords import check_password, hash_password, is_password, needs_new_hash
 from phospho_server.trying import MOST, WINDOW_S, Tries, network_of
-from tests.server.processes import wait_until
+from tests.waiting import HELD_S, PATIENCE_S, wait_until
 
 
 class Clock:
@@ -186,7 +186,7 @@ def test_many_who_sign_in_at_once_leave_threads_to_others(
     class Slow:
         def hash(self, _password: bytes) -> str:
             entered.release()
-            gate.wait(30)
+            gate.wait(HELD_S)
             return "done"
 
     monkeypatch.setattr(passwords, "_hasher", Slow)
@@ -194,7 +194,7 @@ def test_many_who_sign_in_at_once_leave_threads_to_others(
     for thread in threads:
         thread.start()
     for _ in range(2):
-        assert entered.acquire(timeout=30)
+        assert entered.acquire(timeout=PATIENCE_S)
     wait_until(lambda: passwords._in_all._value == 0, what="all six are at it")
     assert not entered.acquire(timeout=0.05)
     with pytest.raises(BusyError, match="in a few seconds"):

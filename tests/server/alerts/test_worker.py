@@ -43,6 +43,7 @@ from phospho_server.webhooks.messages import make_secret
 from phospho_server.webhooks.worker import Sender, WebhookWorker
 from tests.loopback import Loopback, serve_phospho
 from tests.server.builders import add, define, interaction, verdict
+from tests.waiting import PATIENCE_S
 
 SECRET = make_secret()
 
@@ -148,7 +149,7 @@ def waiting(store: SqliteStore) -> list[str]:
 
 
 def send_all(store: SqliteStore, sealer: Sealer) -> None:
-    sender = WebhookWorker(store, Sender(sealer, allow_private=True, timeout_s=5))
+    sender = WebhookWorker(store, Sender(sealer, allow_private=True, timeout_s=PATIENCE_S))
     sender.run_until_done()
 
 
@@ -332,7 +333,7 @@ def test_of_several_workers_one_tells(
 
     def decide_late(*seen: Any) -> Any:
         decided = decide(*seen)
-        barrier.wait(5)
+        barrier.wait(PATIENCE_S)
         return decided
 
     monkeypatch.setattr("phospho_server.alerts.worker.decide", decide_late)

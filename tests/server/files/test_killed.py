@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from phospho_server.store.projects import create_project
+from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.files.conftest import lines
+from tests.waiting import PATIENCE_S, wait_until
 
 ROWS = 4_000
 
@@ -27,7 +26,7 @@ def start(database: Path, *words: str) -> subprocess.Popen[bytes]:
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
-    said = process.communicate(timeout=120)[1]
+    said = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 0, said
 
 
@@ -39,20 +38,32 @@ def count(database: Path, what: str) -> int:
         db.close()
 
 
-def test_an_import_that_is_killed_goes_on_also_by_two_at_once(tmp_path: Path) -> None:
-    database, source = tmp_path / "phospho.db", tmp_path / "source.jsonl"
+def make_project(database: Path) -> Project:
     store = SqliteStore(database)
     project = store.write(lambda db: create_project(db, "files"))
     store.close()
-    source.write_text(lines(*({"question": f"number {n % 50}"} for n in range(ROWS))))
-    command = ("import", str(source), "--project", project.id)
+    return project
 
-    killed = start(database, *command)
-    deadline = time.monotonic() + 60
-    while count(database, "*") < 1_000 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(killed.pid, signal.SIGKILL)
+
+def kill_on_the_way(database: Path, *words: str) -> None:
+    """Kill an import after a quarter of it."""
+    killed = start(database, *words)
+    wait_until(lambda: count(database, "*") >= 1_000, what="some rows are there")
+    killed.kill()
     killed.communicate()
+
+
+def test_an_import_that_is_killed_goes_on_also_by_two_at_once(tmp_path: Path) -> None:
+    source = tmp_path / "source.jsonl"
+    source.write_text(lines(*({"question": f"number {n % 50}"} for n in range(ROWS))))
+    for attempt in range(10):
+        database = tmp_path / f"{attempt}.db"
+        project = make_project(database)
+        command = ("import", str(source), "--project", project.id)
+        kill_on_the_way(database, *command)
+        # One that ran on while this process stood still proves nothing.
+        if count(database, "*") < ROWS:
+            break
     assert 1_000 <= count(database, "*") < ROWS
 
     for each in [start(database, *command), start(database, *command)]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.integrations.openai_server import OpenAIServer, serve_echo
-from tests.server.processes import ServerProcess, phospho, serving, wait_until
+from tests.server.processes import ServerProcess, phospho, serving
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[3]
 APPS = Path(__file__).parent / "apps"
@@ -73,7 +74,7 @@ class World:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert ended.returncode == 0, ended.stderr

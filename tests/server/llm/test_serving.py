@@ -14,7 +14,8 @@ import pytest
 
 from tests.judges import LoopbackJudge, serve_judge
 from tests.loopback import Reply, free_port
-from tests.server.processes import ServerProcess, log, phospho, serving, wait_until
+from tests.server.processes import ServerProcess, log, phospho, serving
+from tests.waiting import GIVEN_UP_S, HELD_S, wait_until
 
 DESCRIPTION = "The user wants to know when the moon is full"
 
@@ -59,6 +60,13 @@ def rows(database: Path, detector: str = "llm") -> dict[str, bool]:
     return {task_id: bool(detected) for task_id, detected in found}
 
 
+def answer_thirty_until(judge: LoopbackJudge) -> threading.Event:
+    """Let a judge answer thirty questions, and the others once the event is set."""
+    event = threading.Event()
+    judge.before = lambda: len(judge.asked) <= 30 or event.wait(HELD_S)
+    return event
+
+
 def test_the_environment_alone_makes_a_server_ask_an_llm(
     judge: LoopbackJudge, tmp_path: Path
 ) -> None:
@@ -77,13 +85,14 @@ def test_a_server_that_is_killed_loses_nothing_and_pays_twice_at_most(
 ) -> None:
     database = tmp_path / "phospho.db"
     texts = [f"number {n}: is it full?" for n in range(60)]
-    judge.before = lambda: time.sleep(0.05)
+    killed = answer_thirty_until(judge)
     with serving(database, **environment(judge.url)) as server:
         key = server.setting("PHOSPHO_API_KEY")
         define(server, database, "moon", "llm")
         send(server, texts, key)
         wait_until(lambda: len(judge.asked) > 25, what="some are asked about")
         server.kill()
+    killed.set()
     assert len(rows(database)) < 60
     with serving(database, **environment(judge.url)):
         wait_until(lambda: len(rows(database)) == 60, what="all are judged")
@@ -99,7 +108,7 @@ def test_a_judge_that_stalls_delays_no_local_verdict_and_not_the_end_of_the_serv
     judge: LoopbackJudge, tmp_path: Path
 ) -> None:
     released = threading.Event()
-    judge.before = lambda: released.wait(60)
+    judge.before = lambda: released.wait(HELD_S)
     database = tmp_path / "phospho.db"
     with serving(database, **environment(judge.url)) as server:
         key = server.setting("PHOSPHO_API_KEY")
@@ -111,7 +120,7 @@ def test_a_judge_that_stalls_delays_no_local_verdict_and_not_the_end_of_the_serv
         wait_until(lambda: len(rows(database, "semantic")) == 2, what="local verdicts are there")
         began_s = time.monotonic()
         server.stop()
-        assert time.monotonic() - began_s < 15
+        assert time.monotonic() - began_s < GIVEN_UP_S
     released.set()
     judge.before = lambda: None
     with serving(database, **environment(judge.url)):
@@ -165,10 +174,11 @@ def test_a_server_asks_late_what_it_could_not_ask_and_goes_on_when_it_is_killed(
         wait_until(lambda: len(rows(database, "semantic")) == 90, what="they are judged")
     waiting = unasked(database)
     assert len(waiting) > 60
-    judge.before = lambda: time.sleep(0.05)
+    killed = answer_thirty_until(judge)
     with serving(database, **environment(judge.url)) as server:
         wait_until(lambda: len(judge.asked) > 25, what="some are asked about")
         server.kill()
+    killed.set()
     with serving(database, **environment(judge.url)):
         wait_until(lambda: not unasked(database), what="all are asked about")
     assert set(rows(database)) == waiting

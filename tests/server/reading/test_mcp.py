@@ -30,7 +30,8 @@ from phospho_server.store.rows import Project
 from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import NOON_MS, add, define, interaction, verdict
 from tests.server.processes import phospho as run_phospho
-from tests.server.processes import serving, wait_until
+from tests.server.processes import serving
+from tests.waiting import wait_until
 
 Call = Callable[[mcp.Client], Awaitable[Any]]
 

@@ -19,6 +19,7 @@ from phospho_server.store.rows import NewInteraction, Project
 from tests.server.builders import interaction
 from tests.server.databases import on_each_database
 from tests.server.roll_ups import check_facts, check_roll_ups
+from tests.waiting import HELD_S, PATIENCE_S, wait_until
 
 Calls = list[tuple[str, list[str]]]
 
@@ -45,12 +46,19 @@ def waiting_together(store: Store) -> Iterator[Callable[[Addition], Future[int]]
 
     def hold(db: Connection) -> None:
         held.set()
-        going_on.wait(5)
+        going_on.wait(HELD_S)
 
     with ThreadPoolExecutor(8) as pool:
         pool.submit(store.write, hold)
-        held.wait(5)
-        yield lambda addition: pool.submit(store.write, addition)
+        held.wait(PATIENCE_S)
+        handed_in: list[Future[int]] = []
+
+        def hand_in(addition: Addition) -> Future[int]:
+            handed_in.append(pool.submit(store.write, addition))
+            return handed_in[-1]
+
+        yield hand_in
+        wait_until(lambda: store.changes_waiting == len(handed_in), what="all of them wait")
         going_on.set()
 
 

@@ -16,6 +16,7 @@ from phospho_server.store import Connection
 from phospho_server.store.projects import create_project, list_projects
 from phospho_server.store.sqlite import SqliteStore, translated_errors
 from tests.server.databases import on_sqlite
+from tests.waiting import HELD_S, wait_until
 
 pytestmark = on_sqlite
 
@@ -36,7 +37,7 @@ def test_a_change_that_fails_leaves_nothing_behind_and_hurts_no_other(store: Sql
     blocked = threading.Event()
 
     def block(db: Connection) -> None:
-        blocked.wait(5)
+        blocked.wait(HELD_S)
 
     def fail_half_way(db: Connection) -> None:
         create_project(db, "half")
@@ -48,6 +49,7 @@ def test_a_change_that_fails_leaves_nothing_behind_and_hurts_no_other(store: Sql
         before = pool.submit(store.write, lambda db: create_project(db, "before"))
         failing = pool.submit(store.write, fail_half_way)
         after = pool.submit(store.write, lambda db: create_project(db, "after"))
+        wait_until(lambda: store.changes_waiting == 3)
         blocked.set()
         first.result()
         before.result()

@@ -18,6 +18,7 @@ from phospho_server.store.sqlite import SqliteStore
 from tests.server.builders import add, interaction
 from tests.server.processes import serving
 from tests.server.views.conftest import Visitor, text_of
+from tests.waiting import PATIENCE_S
 
 
 def snippet(page: str, name: str) -> str:
@@ -75,7 +76,7 @@ def test_every_python_snippet_can_be_read(visitor: Visitor, home: str, name: str
 
 @pytest.mark.parametrize("name", ["python", "langchain", "llama-index", "curl"])
 def test_the_snippets_run_as_written_and_the_dashboard_appears(tmp_path: Path, name: str) -> None:
-    with serving(tmp_path / "phospho.db") as server, httpx.Client() as browser:
+    with serving(tmp_path / "phospho.db") as server, httpx.Client(timeout=PATIENCE_S) as browser:
         dashboard = str(browser.get(server.sign_in_url, follow_redirects=True).url)
         empty = browser.get(dashboard).text
         token = re.search(r'name="csrf_token" value="([^"]+)"', empty)
@@ -98,7 +99,7 @@ def run(settings: str, code: str, folder: Path, *, is_shell: bool) -> None:
         ["sh", "-ec", f"{settings}\n{command}"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         env={key: value for key, value in os.environ.items() if "PHOSPHO" not in key},
         check=False,
     )

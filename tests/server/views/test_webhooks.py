@@ -23,8 +23,8 @@ from phospho_server.webhooks.worker import Sender
 from tests.loopback import Loopback, Reply, serve_phospho
 from tests.server.builders import define
 from tests.server.databases import on_sqlite
-from tests.server.processes import wait_until
 from tests.server.views.conftest import Visitor, text_of
+from tests.waiting import HELD_S, PATIENCE_S, wait_until
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def receiver() -> Iterator[Loopback]:
 def private(app: Flask) -> None:
     """Allow what the receiver of these tests needs."""
     known: Services = app.extensions["phospho"]
-    sender = Sender(known.webhooks.sealer, allow_private=True, timeout_s=0.5)
+    sender = Sender(known.webhooks.sealer, allow_private=True, timeout_s=PATIENCE_S)
     app.extensions["phospho"] = replace(known, webhooks=sender)
 
 
@@ -84,7 +84,7 @@ def test_four_tests_are_sent_at_once_and_other_pages_have_threads_left(
     (hook,) = hooks(store, project)
     waits = threading.Event()
     statuses: list[int] = []
-    monkeypatch.setattr(Sender, "deliver", lambda *_: waits.wait(60))
+    monkeypatch.setattr(Sender, "deliver", lambda *_: waits.wait(HELD_S))
     asking = [Visitor(app.test_client()) for _ in range(4)]
     for each in asking:
         each.sign_in(store)

@@ -23,8 +23,9 @@ from phospho_server.webhooks.alert_messages import make_alert_body
 from phospho_server.webhooks.messages import make_body
 from tests.loopback import free_port
 from tests.server.alerts.test_messages import told as make_told_alert
-from tests.server.processes import ServerProcess, log, serving, wait_until
+from tests.server.processes import ServerProcess, log, serving
 from tests.server.webhooks.test_messages import told as make_told
+from tests.waiting import PATIENCE_S, wait_until
 
 _DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (_DOCS / "webhooks.md").read_text(encoding="utf-8")
@@ -70,7 +71,7 @@ def post(browser: httpx.Client, to: str, /, **fields: str) -> httpx.Response:
 def make_hook(server: ServerProcess, address: str) -> str:
     """Define an event and make a webhook for it on the pages; return its secret."""
     settings = f"{server.url}/projects/{server.setting('PHOSPHO_PROJECT_ID')}/settings"
-    with httpx.Client(follow_redirects=True) as browser:
+    with httpx.Client(follow_redirects=True, timeout=PATIENCE_S) as browser:
         browser.get(server.sign_in_url)
         post(browser, f"{settings}/events", name="greeting", description="The user says 'hello'")
         page = post(browser, f"{settings}/webhooks", url=address).text

@@ -18,6 +18,7 @@ from phospho_server.api.resources import parameters
 from phospho_server.api.resources.operations import find_operation
 from phospho_server.views.filters import KINDS, NAMES, SEARCH, ListKind
 from tests.server.processes import log, serving
+from tests.waiting import PATIENCE_S
 
 
 def test_every_route_of_the_api_is_described(app: Flask) -> None:
@@ -69,6 +70,7 @@ def test_a_running_server_answers_as_its_document_says(tmp_path: Path) -> None:
             f"{server.url}/api/projects/{project_id}/definitions",
             json={"name": "refund", "description": "The user says 'refund'"},
             headers={"Authorization": f"Bearer {key}"},
+            timeout=PATIENCE_S,
         )
         known = {
             "project_id": project_id,
