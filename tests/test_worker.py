@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from phospho import Client, backlog, connection, transport, worker
+from phospho import Client, backlog, connection, lifecycle, transport, worker
 from phospho.backlog import Backlog, Item
 from phospho.config import MAX_TICK_S
 from phospho.transport import read_retry_after
@@ -694,5 +694,6 @@ def test_pauses_double_and_keep_their_bound(
 
 def test_the_constants_are_those_documented() -> None:
     assert (worker.FIRST_PAUSE_S, worker.MAX_PAUSE_S) == (0.5, 30)
+    assert (transport.REQUEST_TIMEOUT_S, lifecycle.EXIT_TIMEOUT_S) == (10, 2)
     assert (backlog.MAX_ITEMS, backlog.MAX_BYTES) == (100_000, 64 * 2**20)
     assert (connection.CONNECT_TIMEOUT_S, transport.REQUEST_TIMEOUT_S) == (3, 10)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from phospho.plugins import Plugins
-from phospho_server import stopping
+from phospho_server import stopping, workers
 from phospho_server.llm.sealing import Sealer
 from phospho_server.llm.setup import Setups
 from phospho_server.stopping import Deadline
@@ -58,6 +58,10 @@ def test_workers_are_told_at_once_and_who_takes_long_is_left(
     assert not quick.is_running
 
 
+def test_all_that_is_waited_for_at_an_end_is_within_the_five_seconds_promised() -> None:
+    assert stopping._PATIENCE_S + stopping._CLOSE_S + workers._LEAVE_S <= 5
+
+
 @on_sqlite
 def test_a_database_that_another_program_holds_keeps_no_process_from_ending(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
@@ -71,11 +75,11 @@ def test_a_database_that_another_program_holds_keeps_no_process_from_ending(
             is_over.set()
 
     setups = Setups(Sealer(None), {})
-    workers = Workers(store, detectors={}, plugins=Plugins(), setups=setups)
+    at_work = Workers(store, detectors={}, plugins=Plugins(), setups=setups)
     with contextlib.closing(sqlite3.connect(store.path)) as other:
         other.execute("begin immediate")
         monkeypatch.setattr(store, "write", note)
-        workers.stop()
+        at_work.stop()
         # What it has to say is still waiting.
         assert not is_over.is_set()
         other.rollback()
