@@ -18,6 +18,7 @@ from phospho.detectors.registry import load_detectors
 from phospho.plugins import Plugins
 from phospho_server import create_app, running
 from phospho_server.llm.sealing import SECRET_VARIABLE
+from phospho_server.metrics import gathering
 from phospho_server.store import Store
 from phospho_server.store.postgresql.store import PostgresStore
 from phospho_server.store.projects import create_key, create_project
@@ -60,7 +61,12 @@ _COMPILED = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_u
 def _on_a_busy_machine() -> Iterator[None]:
     """Take no store for stuck that is slow."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "_PATIENCE_S", PATIENCE_S)
+        for module, name in (
+            (running, "_READING_PATIENCE_S"),
+            (running, "_STORING_PATIENCE_S"),
+            (gathering, "_PATIENCE_S"),
+        ):
+            patch.setattr(module, name, PATIENCE_S)
         yield
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from phospho_server.attempts import Attempt
 from phospho_server.errors import BusyError
+from tests.waiting import PATIENCE_S
 
 
 def attempt(
-    action: Callable[[], int], *, patience_s: float = 60, keep_s: float = 0.0
+    action: Callable[[], int], *, patience_s: float = PATIENCE_S, keep_s: float = 0.0
 ) -> Attempt[int]:
     return Attempt(action, "a try", late="said nothing", patience_s=patience_s, keep_s=keep_s)
 
@@ -23,7 +24,7 @@ def counting() -> Callable[[], int]:
 
 
 def test_an_outcome_is_told_for_as_long_as_it_is_kept() -> None:
-    kept, not_kept = attempt(counting(), keep_s=60), attempt(counting())
+    kept, not_kept = attempt(counting(), keep_s=PATIENCE_S), attempt(counting())
     assert [kept.result() for _ in range(3)] == [1, 1, 1]
     assert [not_kept.result() for _ in range(3)] == [1, 2, 3]
 
@@ -39,7 +40,7 @@ def test_who_asks_while_it_is_under_way_waits_for_the_same() -> None:
     for _ in range(3):
         with pytest.raises(BusyError, match="said nothing for 0 seconds"):
             shared.result()
-    shared._patience_s = 60
+    shared._patience_s = PATIENCE_S
     threading.Timer(0.1, opened.set).start()
     assert shared.result() == 1
 
@@ -54,12 +55,12 @@ def test_what_comes_too_late_is_told_to_who_asks_next() -> None:
         finally:
             done.set()
 
-    late = attempt(act, patience_s=0.01, keep_s=60)
+    late = attempt(act, patience_s=0.01, keep_s=PATIENCE_S)
     with pytest.raises(BusyError):
         late.result()
     opened.set()
     done.wait()
-    late._patience_s = 60
+    late._patience_s = PATIENCE_S
     assert late.result() == 1
 
 
