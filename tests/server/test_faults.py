@@ -9,6 +9,7 @@ import contextlib
 import re
 import resource
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -54,13 +55,16 @@ def list_missing(database: Path, producers: list[Producer]) -> set[str]:
 
 
 @pytest.mark.slow
-def test_sigterm_under_load_ends_the_server_and_loses_nothing(
+def test_sigterm_under_load_ends_within_five_seconds_and_loses_nothing(
     database: Path, producers: list[Producer]
 ) -> None:
     with serving(database) as server:
         start(server, producers, 4)
         wait_for(producers, 100)
+        began_s = time.monotonic()
         assert server.stop() == 0
+        # Five are promised, on a machine that does not run other tests at the same time.
+        assert time.monotonic() - began_s < 15
         assert "Traceback" not in server.problems
     for producer in producers:
         producer.stopping.set()
